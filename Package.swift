@@ -1,0 +1,93 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Modules form a strict DAG; each list below names every module its target imports
+// (`swift build --explicit-target-dependency-import-check error` proves it).
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+  name: "quillan",
+  products: [
+    .library(
+      name: "QuillanTraining",
+      targets: [
+        "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Rollouts", "Objectives", "Optimizers", "Exports", "Training",
+      ]),
+    .executable(name: "quillan", targets: ["quillan"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // System libraries.
+    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+
+    // Kernels and the message-passing wrapper.
+    .target(name: "CKernels"),
+    .target(name: "MPI", dependencies: ["CMPI"]),
+
+    // Numbers.
+    .target(name: "Tensors", dependencies: ["CKernels"]),
+    .target(name: "LowBit", dependencies: ["CKernels", "Tensors"]),
+    .target(name: "Parameters", dependencies: ["Tensors", "LowBit"]),
+    .target(name: "Layers", dependencies: ["CKernels", "Tensors", "LowBit", "Parameters"]),
+    .target(name: "Models", dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers"]),
+
+    // The method.
+    .target(name: "Parallelism", dependencies: ["CKernels", "MPI", "Tensors", "LowBit", "Parameters", "Models"]),
+    .target(name: "Objectives", dependencies: ["CKernels", "Tensors"]),
+    .target(name: "Optimizers", dependencies: ["CKernels", "Tensors", "Parameters"]),
+    .target(
+      name: "Rollouts",
+      dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models"],
+      resources: [.copy("Resources")]),
+    .target(name: "Exports", dependencies: ["Tensors", "LowBit", "Parameters"]),
+    .target(
+      name: "Training",
+      dependencies: [
+        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
+        "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", logging, protobuf, yams,
+      ]),
+    .executableTarget(
+      name: "quillan",
+      dependencies: [
+        "CKernels", "CMPI", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts",
+        "Objectives", "Optimizers", "Exports", "Training", argumentParser, logging,
+      ]),
+
+    // Tests mirror the sources.
+    .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport"),
+    .testTarget(name: "MPITests", dependencies: ["MPI"]),
+    .testTarget(name: "TensorsTests", dependencies: ["CKernels", "COpenBLAS", "Tensors", "TestSupport"]),
+    .testTarget(name: "LowBitTests", dependencies: ["CKernels", "Tensors", "LowBit", "TestSupport"]),
+    .testTarget(name: "LayersTests", dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models", "TestSupport"]),
+    .testTarget(
+      name: "ModelsTests",
+      dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models", "TestSupport"]),
+    .testTarget(name: "ObjectivesTests", dependencies: ["Tensors", "Objectives", "TestSupport"]),
+    .testTarget(name: "OptimizersTests", dependencies: ["Tensors", "Optimizers", "Parameters", "TestSupport"]),
+    .testTarget(
+      name: "RolloutsTests",
+      dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models", "Rollouts", "TestSupport"]),
+    .testTarget(name: "ExportsTests", dependencies: ["Tensors", "Exports", "TestSupport"]),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: [
+        "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts", "Objectives",
+        "Optimizers", "Exports", "Training", "TestSupport", protobuf,
+      ]),
+    .testTarget(name: "CommandTests", dependencies: ["quillan", "TestSupport"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
