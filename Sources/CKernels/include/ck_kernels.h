@@ -1,1 +1,146 @@
+// Kernels of Quillan. One table of functions per instruction set, chosen once at start.
+//
+// Contract: every kernel gives the same bits on every instruction set. Sums have a fixed order that
+// depends on the reduced dimension alone:
+//   - products keep one accumulator per output and add k = 0, 1, 2 … with fused multiply-adds;
+//   - reductions over a row keep sixteen lanes (element i goes to lane i mod 16) and fold them as a tree
+//     (lane j + lane j+8, then j+4, j+2, j+1);
+//   - integer products are exact.
+// The functions named ck_reference_* are the scalar specification; the tests hold every table against them.
+//
+// Shapes: M rows (tokens), N outputs, K inputs. Matrices are row-major; strides count elements.
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Number formats of weights; the values are part of the packed file format.
+enum { CK_FP32 = 0, CK_FP16 = 1, CK_BF16 = 2, CK_TERNARY = 3, CK_INT4 = 4, CK_INT8 = 5 };
+
+// One packed weight matrix, or a stack of `count` equal ones.
+//
+// Rows (outputs) are kept in panels of sixteen, padded with zeros. Floating formats: panel, k, lane.
+// Integer formats keep unsigned codes (code + 1, + 8 or + 128) in groups of `group` inputs, each padded
+// to `group_padded` (a multiple of sixteen) with zero codes; sixteen inputs of one panel take
+//   ternary  64 bytes: byte 4·lane + b holds inputs b, 4+b, 8+b, 12+b in bits 0-1, 2-3, 4-5, 6-7
+//   int4    128 bytes: byte 64·h + 4·lane + b holds inputs 8h+b (low half) and 8h+4+b (high half)
+//   int8    256 bytes: byte 64·j + 4·lane + b holds input 4j+b
+// `scales` has one fp32 per group and padded row: [panel, group, lane].
+typedef struct {
+  int32_t format;
+  int32_t rows, columns;
+  int32_t group, groups, group_padded;
+  int64_t matrix_bytes;   // bytes of one matrix in `data`
+  int64_t matrix_scales;  // scales of one matrix
+  uint8_t *data;
+  float *scales;
+} ck_packed;
+
+// Activations in 8 bits (A8): codes [M, groups·group_padded], scale [M], code sums [M, groups].
+typedef struct {
+  int8_t *codes;
+  float *scales;
+  int32_t *sums;
+  int32_t groups, group, group_padded;
+} ck_activations;
+
+typedef struct {
+  const char *name;
+
+  // C[m, n] = (accumulate ? C[m, n] : bias ? bias[n] : 0) + Σ_k A[m·a_row + k·a_k] · B[k·b_k + n]
+  void (*gemm_f32)(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_k, const float *B,
+                   int64_t b_k, const float *bias, float *C, int64_t c_row, bool accumulate);
+  // The same with B a packed floating matrix (fp32, fp16 or bf16); panels first…first+panels-1 only,
+  // written from column 0 of C.
+  void (*gemm_packed)(int64_t M, const float *A, int64_t a_row, const ck_packed *B, int64_t matrix, int64_t first,
+                      int64_t panels, const float *bias, float *C, int64_t c_row);
+  // C[m, n] = x_scale[m] · Σ_g w_scale[g, n] · (Σ_{k in g} x_code · w_code) + bias[n], groups in order.
+  void (*gemm_a8)(int64_t M, const ck_activations *A, const ck_packed *B, int64_t matrix, int64_t first,
+                  int64_t panels, const float *bias, float *C, int64_t c_row);
+  void (*quantize_a8)(int64_t M, int64_t K, const float *x, int64_t x_row, const ck_activations *out);
+
+  void (*softmax)(int64_t M, int64_t N, float *x, int64_t row);
+  // y = x / sqrt(mean(x²) + epsilon) · w (w may be null); inverse[M] keeps 1 / sqrt(…).
+  void (*rms_norm)(int64_t M, int64_t N, const float *x, const float *w, float epsilon, float *y, float *inverse);
+  // dx += …, dw += … (dw may be null).
+  void (*rms_norm_backward)(int64_t M, int64_t N, const float *x, const float *w, const float *inverse,
+                            const float *dy, float *dx, float *dw);
+  void (*gelu)(int64_t count, const float *x, float *y);
+  void (*gelu_backward)(int64_t count, const float *x, float *dy);  // dy ← dy · gelu'(x)
+  void (*sigmoid)(int64_t count, const float *x, float *y);
+  void (*exponential)(int64_t count, const float *x, float *y);
+  void (*error_function)(int64_t count, const float *x, float *y);
+  void (*add_scaled)(int64_t count, float a, const float *x, float *y);  // y ← fma(a, x, y)
+  float (*dot)(int64_t count, const float *x, const float *y);           // sixteen-lane order
+  void (*round_bf16)(int64_t count, const float *x, float *y);
+  double (*sum_squares)(int64_t count, const float *x);                  // eight fp64 lanes
+
+  // Causal attention of M queries at positions p, p+1, … against keys in blocks of sixteen
+  // ([block, head_dim, 16]) and values [key, value_row]; one head. out[m·out_row + i]; maxima[M] and
+  // inverses[M] (1 / Σ exp) may be null. scores is scratch for 4 · (keys rounded up to sixteen).
+  void (*attention)(int64_t M, int64_t position, int64_t head_dim, float scale, const float *q, int64_t q_row,
+                    const float *keys, const float *values, int64_t value_row, float *out, int64_t out_row,
+                    float *maxima, float *inverses, float *scores);
+  // Gradients of one head over a whole sequence of T tokens (positions 0…T-1). q, k, v, out, dout and the
+  // gradients have `row` strides; keys and values_t are the blocked copies of k and v; dq, dk, dv are added to.
+  void (*attention_backward)(int64_t T, int64_t head_dim, float scale, const float *q, const float *k, const float *v,
+                             int64_t row, const float *keys, const float *values_t, const float *out,
+                             const float *dout, int64_t out_row, const float *maxima, const float *inverses,
+                             float *dq, float *dk, float *dv, int64_t gradient_row, float *scratch);
+
+  // One chunk of a row of logits: m = max, s = Σ exp(x - m), w = Σ exp(x - m)·(x - m).
+  void (*logit_partial)(int64_t count, const float *x, float *m, float *s, float *w);
+  // x ← (a·(1[i = target] - p) - b·p·(log p + entropy))·c with p = exp(x - lse); target < 0: none in the chunk.
+  void (*logit_gradient)(int64_t count, float *x, float lse, float entropy, int64_t target, float a, float b, float c);
+} ck_table;
+
+// The table in use. The environment variable QUILLAN_ISA (portable, avx2, avx512) names a lesser one.
+const ck_table *ck_kernels(void);
+// All tables that this machine can run, the portable one first; returns their count.
+int32_t ck_available(const ck_table **tables, int32_t capacity);
+// Puts a table in use, for tests and for ranks that agree on the lowest; call before any other thread computes.
+void ck_select(const ck_table *table);
+
+// Format helpers, the same on every machine.
+uint16_t ck_f16_from_f32(float x);
+float ck_f32_from_f16(uint16_t h);
+uint16_t ck_bf16_from_f32(float x);
+float ck_f32_from_bf16(uint16_t h);
+double ck_log(double x);  // natural logarithm, x > 0 normal; error below 1e-15 relative
+
+// Packing. ck_packed_describe fills every field but the pointers. The scale of a ternary row is
+// max(mean |W|, 1e-5); of int4 groups max(max |W|, 1e-5)/7; of int8 rows max(max |W|, 1e-5)/127.
+void ck_packed_describe(ck_packed *p, int32_t format, int32_t rows, int32_t columns, int32_t group);
+void ck_pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w);
+// The weight values in use, rows first…first+rows-1, as [rows, columns].
+void ck_unpack(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t rows, float *w);
+
+// Integer accumulators of gradients: sum[i] += round(x[i] · 2^50). Returns the index of the first element
+// that is not finite or would leave ±2^61, or -1.
+int64_t ck_fixed_add(int64_t count, const float *x, int64_t *sum);
+void ck_fixed_read(int64_t count, const int64_t *sum, float *x);
+// Index of the first element that is not finite, or -1.
+int64_t ck_first_nonfinite(int64_t count, const float *x);
+
+// The scalar specification.
+void ck_reference_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_k, const float *B,
+                       int64_t b_row, int64_t b_k, const float *bias, float *C, int64_t c_row, bool accumulate);
+void ck_reference_gemm_a8(int64_t M, const ck_activations *A, const ck_packed *B, int64_t matrix, const float *bias,
+                          float *C, int64_t c_row);
+void ck_reference_quantize_a8(int64_t M, int64_t K, const float *x, int64_t x_row, const ck_activations *out);
+float ck_reference_exp(float x);
+float ck_reference_erf(float x);
+float ck_reference_gelu(float x);
+float ck_reference_dot(int64_t count, const float *x, const float *y);
+void ck_reference_softmax(int64_t N, float *x);
+void ck_reference_rms_norm(int64_t N, const float *x, const float *w, float epsilon, float *y, float *inverse);
+void ck_reference_attention(int64_t position, int64_t head_dim, float scale, const float *q, const float *k,
+                            int64_t k_row, const float *v, int64_t v_row, float *out);
+
+#ifdef __cplusplus
+}
+#endif

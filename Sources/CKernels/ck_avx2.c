@@ -1,0 +1,74 @@
+// x86-64 with AVX2, FMA and F16C.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi,bmi2"))), apply_to = function)
+#include "ck_vector.h"
+
+CK_INLINE v16f half16(const uint16_t *p) {
+  __m256 halves[2] = {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)),
+                      _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)))};
+  v16f v;
+  memcpy(&v, halves, 64);
+  return v;
+}
+
+// Four inputs of sixteen outputs: w holds unsigned codes, x four signed ones. `wide`: codes above 127, whose pair
+// sums would saturate sixteen bits.
+CK_INLINE __m256i quads(__m256i acc, __m256i w, int32_t x, bool wide) {
+  __m256i xs = _mm256_set1_epi32(x), ones = _mm256_set1_epi16(1);
+  if (!wide) return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(w, xs), ones));
+  __m256i even_w = _mm256_and_si256(w, _mm256_set1_epi16(255)), odd_w = _mm256_srli_epi16(w, 8);
+  __m256i even_x = _mm256_srai_epi16(_mm256_slli_epi16(xs, 8), 8), odd_x = _mm256_srai_epi16(xs, 8);
+  acc = _mm256_add_epi32(acc, _mm256_madd_epi16(even_w, even_x));
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(odd_w, odd_x));
+}
+
+#define A8_PANEL(R)                                                                                              \
+  __m256i acc[R][2];                                                                                             \
+  for (int i = 0; i < R; ++i) acc[i][0] = acc[i][1] = _mm256_setzero_si256();                                    \
+  const __m256i *p = (const __m256i *)w;                                                                         \
+  for (int64_t s = 0; s < steps; ++s, codes += 16) {                                                             \
+    _Pragma("clang loop unroll(full)") for (int j = 0; j < 4; ++j) {                                             \
+      __m256i lo, hi;                                                                                            \
+      if (format == CK_TERNARY) {                                                                                \
+        __m256i mask = _mm256_set1_epi8(3);                                                                      \
+        lo = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(p), 2 * j), mask);                            \
+        hi = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(p + 1), 2 * j), mask);                        \
+      } else if (format == CK_INT4) {                                                                            \
+        __m256i mask = _mm256_set1_epi8(15);                                                                     \
+        lo = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(p + 2 * (j / 2)), 4 * (j % 2)), mask);        \
+        hi = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(p + 2 * (j / 2) + 1), 4 * (j % 2)), mask);    \
+      } else {                                                                                                   \
+        lo = _mm256_loadu_si256(p + 2 * j);                                                                      \
+        hi = _mm256_loadu_si256(p + 2 * j + 1);                                                                  \
+      }                                                                                                          \
+      for (int i = 0; i < R; ++i) {                                                                              \
+        int32_t x;                                                                                               \
+        memcpy(&x, codes + i * row + 4 * j, 4);                                                                  \
+        acc[i][0] = quads(acc[i][0], lo, x, format == CK_INT8);                                                  \
+        acc[i][1] = quads(acc[i][1], hi, x, format == CK_INT8);                                                  \
+      }                                                                                                          \
+    }                                                                                                            \
+    p += format == CK_TERNARY ? 2 : format == CK_INT4 ? 4 : 8;                                                   \
+  }                                                                                                              \
+  memcpy(dot, acc, sizeof acc);
+#define CK_ROWS 4
+#define CK_A8_ROWS 4
+#define CK_A8_FORMATS(R)                                     \
+  if (format == CK_TERNARY) { enum { format = CK_TERNARY }; A8_PANEL(R) } \
+  else if (format == CK_INT4) { enum { format = CK_INT4 }; A8_PANEL(R) }  \
+  else { enum { format = CK_INT8 }; A8_PANEL(R) }
+CK_INLINE void a8_panel_rows(int format, int64_t steps, const int8_t *codes, int64_t row, const uint8_t *w, v16i *dot) {
+  CK_A8_FORMATS(CK_A8_ROWS)
+}
+CK_INLINE void a8_panel_one(int format, int64_t steps, const int8_t *codes, int64_t row, const uint8_t *w, v16i *dot) {
+  CK_A8_FORMATS(1)
+}
+#define CK_TABLE ck_avx2_table
+#define CK_TABLE_NAME "avx2"
+#include "ck_kernels.inc.h"
+
+const ck_table *ck_avx2(void);
+const ck_table *ck_avx2(void) { return &ck_avx2_table; }
+#pragma clang attribute pop
+#endif

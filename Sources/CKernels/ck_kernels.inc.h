@@ -1,0 +1,450 @@
+// The kernels themselves, compiled once per instruction set. The including file defines
+//   CK_ROWS            rows of the fp32 register tile (two panels wide)
+//   half16(p)          sixteen halves as fp32
+//   a8_panel(...)      integer products of one panel (below)
+// and takes the functions through the table that CK_TABLE names.
+#include "ck_vector.h"
+
+CK_INLINE v16f bf16x16(const uint16_t *p) {
+  typedef uint16_t v16h __attribute__((vector_size(32)));
+  v16h h;
+  memcpy(&h, p, 32);
+  return (v16f)(__builtin_convertvector(h, v16i) << 16);
+}
+CK_INLINE v16f panel16(const void *p, int format, int64_t index) {
+  if (format == CK_FP32) return load16((const float *)p + index);
+  if (format == CK_BF16) return bf16x16((const uint16_t *)p + index);
+  return half16((const uint16_t *)p + index);
+}
+
+// ROWS × (16·PANELS) outputs. Panel j starts at B + j·b_panel elements; `part` < 16 limits the last one.
+#define TILE(ROWS, PANELS)                                                                                      \
+  do {                                                                                                          \
+    v16f acc[ROWS][PANELS];                                                                                     \
+    for (int i = 0; i < ROWS; ++i)                                                                              \
+      for (int j = 0; j < PANELS; ++j) {                                                                        \
+        int64_t width = j == PANELS - 1 ? part : 16;                                                            \
+        if (accumulate)                                                                                         \
+          acc[i][j] = width == 16 ? load16(C + i * c_row + j * 16) : load_part(C + i * c_row + j * 16, width);  \
+        else if (bias)                                                                                          \
+          acc[i][j] = width == 16 ? load16(bias + j * 16) : load_part(bias + j * 16, width);                    \
+        else acc[i][j] = splat(0);                                                                              \
+      }                                                                                                         \
+    if (whole) {                                                                                                \
+      for (int64_t k = 0; k < K; ++k) {                                                                         \
+        v16f b[PANELS];                                                                                         \
+        _Pragma("clang loop unroll(full)") for (int j = 0; j < PANELS; ++j) b[j] =                              \
+            panel16(B, format, j * b_panel + k * b_k);                                                          \
+        _Pragma("clang loop unroll(full)") for (int i = 0; i < ROWS; ++i) {                                     \
+          v16f a = splat(A[i * a_row + k * a_k]);                                                               \
+          _Pragma("clang loop unroll(full)") for (int j = 0; j < PANELS; ++j) acc[i][j] =                       \
+              fma16(a, b[j], acc[i][j]);                                                                        \
+        }                                                                                                       \
+      }                                                                                                         \
+    } else {                                                                                                    \
+      for (int64_t k = 0; k < K; ++k) {                                                                         \
+        const float *row = (const float *)B + k * b_k;                                                          \
+        v16f b[PANELS];                                                                                         \
+        for (int j = 0; j < PANELS; ++j)                                                                        \
+          b[j] = j == PANELS - 1 ? load_part(row + j * b_panel, part) : load16(row + j * b_panel);              \
+        for (int i = 0; i < ROWS; ++i) {                                                                        \
+          v16f a = splat(A[i * a_row + k * a_k]);                                                               \
+          for (int j = 0; j < PANELS; ++j) acc[i][j] = fma16(a, b[j], acc[i][j]);                               \
+        }                                                                                                       \
+      }                                                                                                         \
+    }                                                                                                           \
+    for (int i = 0; i < ROWS; ++i)                                                                              \
+      for (int j = 0; j < PANELS; ++j) {                                                                        \
+        int64_t width = j == PANELS - 1 ? part : 16;                                                            \
+        if (width == 16) store16(C + i * c_row + j * 16, acc[i][j]);                                            \
+        else store_part(C + i * c_row + j * 16, acc[i][j], width);                                              \
+      }                                                                                                         \
+  } while (0)
+
+// All rows against one strip of `panels` (1 or 2) panels. `whole`: B may be read sixteen wide everywhere.
+CK_INLINE void strip(int64_t M, int64_t K, const float *A, int64_t a_row, int64_t a_k, const void *B, int format,
+                     int64_t b_panel, int64_t b_k, const float *bias, float *C, int64_t c_row, bool accumulate,
+                     int64_t panels, int64_t part, bool whole) {
+  int64_t m = 0;
+#define ROWS_LOOP(R)                     \
+  for (; m + R <= M; m += R) {           \
+    if (panels == 2) TILE(R, 2);         \
+    else TILE(R, 1);                     \
+    A += R * a_row;                      \
+    C += R * c_row;                      \
+  }
+  ROWS_LOOP(CK_ROWS)
+#if CK_ROWS > 4
+  ROWS_LOOP(4)
+#endif
+#if CK_ROWS > 2
+  ROWS_LOOP(2)
+#endif
+  ROWS_LOOP(1)
+#undef ROWS_LOOP
+}
+
+static void gemm_f32(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_k, const float *B,
+                     int64_t b_k, const float *bias, float *C, int64_t c_row, bool accumulate) {
+  int64_t n = 0;
+  for (; n + 32 <= N; n += 32)
+    strip(M, K, A, a_row, a_k, B + n, CK_FP32, 16, b_k, bias ? bias + n : 0, C + n, c_row, accumulate, 2, 16, true);
+  for (; n < N; n += 16) {
+    int64_t part = N - n < 16 ? N - n : 16;
+    if (part == 16)
+      strip(M, K, A, a_row, a_k, B + n, CK_FP32, 16, b_k, bias ? bias + n : 0, C + n, c_row, accumulate, 1, 16, true);
+    else
+      strip(M, K, A, a_row, a_k, B + n, CK_FP32, 16, b_k, bias ? bias + n : 0, C + n, c_row, accumulate, 1, part,
+            false);
+  }
+}
+
+static void gemm_packed(int64_t M, const float *A, int64_t a_row, const ck_packed *B, int64_t matrix, int64_t first,
+                        int64_t panels, const float *bias, float *C, int64_t c_row) {
+  const int64_t K = B->columns, width = B->format == CK_FP32 ? 4 : 2, panel = K * 16;
+  const uint8_t *data = B->data + matrix * B->matrix_bytes;
+  const bool accumulate = false;
+  for (int64_t j = 0; j < panels;) {
+    int64_t left = B->rows - (first + j) * 16, count = left >= 32 && j + 2 <= panels ? 2 : 1;
+    int64_t part = left < 16 ? left : 16;
+    const void *b = data + (first + j) * panel * width;
+    const float *start = bias ? bias + (first + j) * 16 : 0;
+    float *c = C + j * 16;
+    if (B->format == CK_FP32) strip(M, K, A, a_row, 1, b, CK_FP32, panel, 16, start, c, c_row, accumulate, count, part, true);
+    else if (B->format == CK_BF16) strip(M, K, A, a_row, 1, b, CK_BF16, panel, 16, start, c, c_row, accumulate, count, part, true);
+    else strip(M, K, A, a_row, 1, b, CK_FP16, panel, 16, start, c, c_row, accumulate, count, part, true);
+    j += count;
+  }
+}
+
+static void gemm_a8(int64_t M, const ck_activations *A, const ck_packed *B, int64_t matrix, int64_t first,
+                    int64_t panels, const float *bias, float *C, int64_t c_row) {
+  const int64_t padded = (int64_t)B->groups * B->group_padded, all = (B->rows + 15) / 16;
+  const int64_t panel_bytes = B->matrix_bytes / all, step_bytes = panel_bytes / (padded / 16);
+  const int64_t steps = B->group_padded / 16;
+  const int32_t zero = B->format == CK_TERNARY ? 1 : B->format == CK_INT4 ? 8 : 128;
+  for (int64_t j = 0; j < panels; ++j) {
+    const int64_t panel = first + j, left = B->rows - panel * 16, part = left < 16 ? left : 16;
+    const uint8_t *data = B->data + matrix * B->matrix_bytes + panel * panel_bytes;
+    const float *scales = B->scales + matrix * B->matrix_scales + panel * B->groups * 16;
+    const v16f start = !bias ? splat(0) : part == 16 ? load16(bias + panel * 16) : load_part(bias + panel * 16, part);
+    for (int64_t m = 0; m < M;) {
+      const int64_t rows = M - m >= CK_A8_ROWS ? CK_A8_ROWS : 1;
+      v16f sum[CK_A8_ROWS];
+      for (int64_t i = 0; i < rows; ++i) sum[i] = splat(0);
+      for (int64_t g = 0; g < B->groups; ++g) {
+        v16i dot[CK_A8_ROWS];
+        const int8_t *codes = A->codes + m * padded + g * B->group_padded;
+        const uint8_t *w = data + g * steps * step_bytes;
+        if (rows == CK_A8_ROWS) a8_panel_rows(B->format, steps, codes, padded, w, dot);
+        else a8_panel_one(B->format, steps, codes, padded, w, dot);
+        const v16f scale = load16(scales + g * 16);
+        for (int64_t i = 0; i < rows; ++i) {
+          v16i exact = dot[i] - isplat(zero * A->sums[(m + i) * B->groups + g]);
+          sum[i] = fma16(scale, __builtin_convertvector(exact, v16f), sum[i]);
+        }
+      }
+      for (int64_t i = 0; i < rows; ++i) {
+        v16f y = fma16(splat(A->scales[m + i]), sum[i], start);
+        float *c = C + (m + i) * c_row + j * 16;
+        if (part == 16) store16(c, y);
+        else store_part(c, y, part);
+      }
+      m += rows;
+    }
+  }
+}
+
+static void quantize_a8(int64_t M, int64_t K, const float *x, int64_t x_row, const ck_activations *out) {
+  const int64_t padded = (int64_t)out->groups * out->group_padded;
+  for (int64_t m = 0; m < M; ++m) {
+    const float *row = x + m * x_row;
+    int8_t *codes = out->codes + m * padded;
+    v16f most = splat(0);
+    int64_t k = 0;
+    for (; k + 16 <= K; k += 16) most = max16(abs16(load16(row + k)), most);
+    if (k < K) most = max16(abs16(load_part(row + k, K - k)), most);
+    float largest = fold_max(most), scale = (largest > CK_SCALE_FLOOR ? largest : CK_SCALE_FLOOR) / 127.0f;
+    out->scales[m] = scale;
+    const v16f divisor = splat(scale);
+    for (int32_t g = 0; g < out->groups; ++g) {
+      const float *in = row + (int64_t)g * out->group;
+      int8_t *to = codes + (int64_t)g * out->group_padded;
+      v16i total = isplat(0);
+      for (int32_t i = 0; i < out->group_padded; i += 16) {
+        int32_t left = out->group - i;
+        v16f v = left >= 16 ? load16(in + i) : left > 0 ? load_part(in + i, left) : splat(0);
+        v16f q = __builtin_elementwise_rint(v / divisor);
+        q = pick(q > splat(127), splat(127), q);
+        q = pick(q < splat(-127), splat(-127), q);
+        q = pick(q != q, splat(0), q);
+        v16i code = __builtin_convertvector(q, v16i);
+        total += code;
+        typedef int8_t v16b __attribute__((vector_size(16)));
+        v16b bytes = __builtin_convertvector(code, v16b);
+        memcpy(to + i, &bytes, 16);
+      }
+      int32_t lanes[16], sum = 0;
+      memcpy(lanes, &total, 64);
+      for (int j = 0; j < 16; ++j) sum += lanes[j];
+      out->sums[m * out->groups + g] = sum;
+    }
+  }
+}
+
+static void softmax(int64_t M, int64_t N, float *x, int64_t row) {
+  for (int64_t m = 0; m < M; ++m, x += row) {
+    float most = x[0];
+    for (int64_t i = 1; i < N; ++i) most = x[i] > most ? x[i] : most;
+    v16f sum = splat(0), shift = splat(most);
+    int64_t i = 0;
+    for (; i + 16 <= N; i += 16) {
+      v16f e = exp16(load16(x + i) - shift);
+      store16(x + i, e);
+      sum += e;
+    }
+    if (i < N) {
+      v16f e = exp16(load_part(x + i, N - i) - shift);
+      e = pick(iota16() < isplat((int32_t)(N - i)), e, splat(0));
+      store_part(x + i, e, N - i);
+      sum += e;
+    }
+    float total = fold_sum(sum);
+    for (i = 0; i < N; ++i) x[i] = x[i] / total;
+  }
+}
+
+static float dot(int64_t count, const float *x, const float *y) {
+  v16f sum = splat(0);
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) sum = fma16(load16(x + i), load16(y + i), sum);
+  if (i < count) sum = fma16(load_part(x + i, count - i), load_part(y + i, count - i), sum);
+  return fold_sum(sum);
+}
+
+static void rms_norm(int64_t M, int64_t N, const float *x, const float *w, float epsilon, float *y, float *inverse) {
+  for (int64_t m = 0; m < M; ++m, x += N, y += N) {
+    float r = 1.0f / sqrtf(dot(N, x, x) / (float)N + epsilon);
+    inverse[m] = r;
+    if (w)
+      for (int64_t i = 0; i < N; ++i) y[i] = (x[i] * r) * w[i];
+    else
+      for (int64_t i = 0; i < N; ++i) y[i] = x[i] * r;
+  }
+}
+
+// With n = x·r: dn = dy·w, dw += dy·n, dx = r·(dn − n·mean(dn·n)).
+static void rms_norm_backward(int64_t M, int64_t N, const float *x, const float *w, const float *inverse,
+                              const float *dy, float *dx, float *dw) {
+  for (int64_t m = 0; m < M; ++m, x += N, dy += N, dx += N) {
+    float r = inverse[m];
+    v16f sum = splat(0);
+    int64_t i = 0;
+    for (; i < N; i += 16) {
+      int64_t n = N - i < 16 ? N - i : 16;
+      v16f d = load_part(dy + i, n), v = load_part(x + i, n);
+      if (w) d = d * load_part(w + i, n);
+      sum = fma16(d, v, sum);
+    }
+    float mean = fold_sum(sum) * r / (float)N;
+    for (i = 0; i < N; ++i) {
+      float n = x[i] * r, d = w ? dy[i] * w[i] : dy[i];
+      if (dw) dw[i] += dy[i] * n;
+      dx[i] += r * (d - n * mean);
+    }
+  }
+}
+
+#define ELEMENTWISE(NAME, EXPRESSION)                              \
+  static void NAME(int64_t count, const float *x, float *y) {      \
+    for (int64_t i = 0; i < count; i += 16) {                      \
+      int64_t n = count - i < 16 ? count - i : 16;                 \
+      v16f v = n == 16 ? load16(x + i) : load_part(x + i, n);      \
+      v = EXPRESSION;                                              \
+      if (n == 16) store16(y + i, v);                              \
+      else store_part(y + i, v, n);                                \
+    }                                                              \
+  }
+ELEMENTWISE(gelu, gelu16(v))
+ELEMENTWISE(sigmoid, splat(1.0f) / (splat(1.0f) + exp16(-v)))
+ELEMENTWISE(exponential, exp16(v))
+ELEMENTWISE(error_function, erf16(v))
+
+static void gelu_backward(int64_t count, const float *x, float *dy) {
+  for (int64_t i = 0; i < count; i += 16) {
+    int64_t n = count - i < 16 ? count - i : 16;
+    v16f v = load_part(x + i, n), d = load_part(dy + i, n);
+    v16f cdf = splat(0.5f) * (splat(1.0f) + erf16(v * splat(CK_SQRT_HALF)));
+    v16f pdf = splat(CK_INV_SQRT_2PI) * exp16(splat(-0.5f) * (v * v));
+    store_part(dy + i, d * fma16(v, pdf, cdf), n);
+  }
+}
+
+static void add_scaled(int64_t count, float a, const float *x, float *y) {
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) store16(y + i, fma16(splat(a), load16(x + i), load16(y + i)));
+  if (i < count)
+    store_part(y + i, fma16(splat(a), load_part(x + i, count - i), load_part(y + i, count - i)), count - i);
+}
+
+static void round_bf16(int64_t count, const float *x, float *y) {
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t u;
+    memcpy(&u, x + i, 4);
+    uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) & 0xffff0000u;
+    uint32_t kept = (u & 0x7fffffffu) > 0x7f800000u ? ((u & 0xffff0000u) | 0x400000u) : rounded;
+    memcpy(y + i, &kept, 4);
+  }
+}
+
+static double sum_squares(int64_t count, const float *x) {
+  double lanes[8] = {0};
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (int j = 0; j < 8; ++j) lanes[j] += (double)x[i + j] * (double)x[i + j];
+  for (int j = 0; i + j < count; ++j) lanes[j] += (double)x[i + j] * (double)x[i + j];
+  for (int width = 4; width > 0; width /= 2)
+    for (int j = 0; j < width; ++j) lanes[j] += lanes[j + width];
+  return lanes[0];
+}
+
+// Four queries share each block of keys; every score, sum and output is one query's own chain of operations.
+static void attention(int64_t M, int64_t position, int64_t head_dim, float scale, const float *q, int64_t q_row,
+                      const float *keys, const float *values, int64_t value_row, float *out, int64_t out_row,
+                      float *maxima, float *inverses, float *scores) {
+  for (int64_t m = 0; m < M; m += 4) {
+    const int64_t rows = M - m < 4 ? M - m : 4, last = position + m + rows - 1;
+    const int64_t blocks = last / 16 + 1, span = blocks * 16;
+    float inverse[4];
+    for (int64_t b = 0; b < blocks; ++b) {
+      const float *block = keys + b * head_dim * 16;
+      v16f acc[4] = {splat(0), splat(0), splat(0), splat(0)};
+      if (rows == 4) {
+        for (int64_t i = 0; i < head_dim; ++i) {
+          v16f k = load16(block + i * 16);
+          for (int j = 0; j < 4; ++j) acc[j] = fma16(splat(q[(m + j) * q_row + i]), k, acc[j]);
+        }
+      } else {
+        for (int64_t j = 0; j < rows; ++j)
+          for (int64_t i = 0; i < head_dim; ++i)
+            acc[j] = fma16(splat(q[(m + j) * q_row + i]), load16(block + i * 16), acc[j]);
+      }
+      for (int64_t j = 0; j < rows; ++j) {
+        v16i visible = (iota16() + isplat((int32_t)(b * 16))) <= isplat((int32_t)(position + m + j));
+        store16(scores + j * span + b * 16, pick(visible, acc[j] * splat(scale), splat(-INFINITY)));
+      }
+    }
+    for (int64_t j = 0; j < rows; ++j) {
+      float *row = scores + j * span;
+      v16f most = load16(row), sum = splat(0);
+      for (int64_t b = 1; b < blocks; ++b) most = max16(load16(row + b * 16), most);
+      float m_j = fold_max(most);
+      for (int64_t b = 0; b < blocks; ++b) {
+        v16f e = exp16(load16(row + b * 16) - splat(m_j));
+        store16(row + b * 16, e);
+        sum += e;
+      }
+      inverse[j] = 1.0f / fold_sum(sum);
+      if (maxima) maxima[m + j] = m_j;
+      if (inverses) inverses[m + j] = inverse[j];
+    }
+    for (int64_t i = 0; i < head_dim; i += 16) {
+      const int64_t n = head_dim - i < 16 ? head_dim - i : 16;
+      v16f acc[4] = {splat(0), splat(0), splat(0), splat(0)};
+      if (rows == 4 && n == 16) {
+        for (int64_t s = 0; s <= last; ++s) {
+          v16f v = load16(values + s * value_row + i);
+          for (int j = 0; j < 4; ++j) acc[j] = fma16(splat(scores[j * span + s]), v, acc[j]);
+        }
+      } else {
+        for (int64_t s = 0; s <= last; ++s) {
+          v16f v = load_part(values + s * value_row + i, n);
+          for (int64_t j = 0; j < rows; ++j) acc[j] = fma16(splat(scores[j * span + s]), v, acc[j]);
+        }
+      }
+      for (int64_t j = 0; j < rows; ++j) store_part(out + (m + j) * out_row + i, acc[j] * splat(inverse[j]), n);
+    }
+  }
+}
+
+static void attention_backward(int64_t T, int64_t head_dim, float scale, const float *q, const float *k,
+                               const float *v, int64_t row, const float *keys, const float *values_t,
+                               const float *out, const float *dout, int64_t out_row, const float *maxima,
+                               const float *inverses, float *dq, float *dk, float *dv, int64_t gradient_row,
+                               float *scratch) {
+  (void)v;
+  for (int64_t t = 0; t < T; ++t) {
+    const float *qt = q + t * row, *dot_ = dout + t * out_row;
+    const float mean = dot(head_dim, dot_, out + t * out_row);
+    const int64_t blocks = t / 16 + 1;
+    float *p = scratch, *ds = scratch + blocks * 16;
+    for (int64_t b = 0; b < blocks; ++b) {
+      v16f s = splat(0), dp = splat(0);
+      for (int64_t i = 0; i < head_dim; ++i) {
+        s = fma16(splat(qt[i]), load16(keys + (b * head_dim + i) * 16), s);
+        dp = fma16(splat(dot_[i]), load16(values_t + (b * head_dim + i) * 16), dp);
+      }
+      v16i visible = (iota16() + isplat((int32_t)(b * 16))) <= isplat((int32_t)t);
+      v16f e = exp16(pick(visible, s * splat(scale), splat(-INFINITY)) - splat(maxima[t])) * splat(inverses[t]);
+      store16(p + b * 16, e);
+      store16(ds + b * 16, (e * (dp - splat(mean))) * splat(scale));
+    }
+    for (int64_t i = 0; i < head_dim; i += 16) {
+      const int64_t n = head_dim - i < 16 ? head_dim - i : 16;
+      const v16f qv = load_part(qt + i, n), dv_t = load_part(dot_ + i, n);
+      v16f dqv = load_part(dq + t * gradient_row + i, n);
+      if (n == 16) {
+        for (int64_t s = 0; s <= t; ++s) {
+          v16f w = splat(ds[s]);
+          float *dks = dk + s * gradient_row + i, *dvs = dv + s * gradient_row + i;
+          dqv = fma16(w, load16(k + s * row + i), dqv);
+          store16(dks, fma16(w, qv, load16(dks)));
+          store16(dvs, fma16(splat(p[s]), dv_t, load16(dvs)));
+        }
+      } else {
+        for (int64_t s = 0; s <= t; ++s) {
+          v16f w = splat(ds[s]);
+          float *dks = dk + s * gradient_row + i, *dvs = dv + s * gradient_row + i;
+          dqv = fma16(w, load_part(k + s * row + i, n), dqv);
+          store_part(dks, fma16(w, qv, load_part(dks, n)), n);
+          store_part(dvs, fma16(splat(p[s]), dv_t, load_part(dvs, n)), n);
+        }
+      }
+      store_part(dq + t * gradient_row + i, dqv, n);
+    }
+  }
+}
+
+static void logit_partial(int64_t count, const float *x, float *m, float *s, float *w) {
+  float most = x[0];
+  for (int64_t i = 1; i < count; ++i) most = x[i] > most ? x[i] : most;
+  v16f sum = splat(0), weighted = splat(0), shift = splat(most);
+  for (int64_t i = 0; i < count; i += 16) {
+    int64_t n = count - i < 16 ? count - i : 16;
+    v16f d = (n == 16 ? load16(x + i) : load_part(x + i, n)) - shift, e = exp16(d);
+    if (n < 16) e = pick(iota16() < isplat((int32_t)n), e, splat(0));
+    sum += e;
+    weighted = fma16(e, pick(e > splat(0), d, splat(0)), weighted);
+  }
+  *m = most;
+  *s = fold_sum(sum);
+  *w = fold_sum(weighted);
+}
+
+static void logit_gradient(int64_t count, float *x, float lse, float entropy, int64_t target, float a, float b,
+                           float c) {
+  for (int64_t i = 0; i < count; i += 16) {
+    int64_t n = count - i < 16 ? count - i : 16;
+    v16f l = (n == 16 ? load16(x + i) : load_part(x + i, n)) - splat(lse), p = exp16(l);
+    v16f slope = pick(p > splat(0), l + splat(entropy), splat(0));
+    v16f g = (splat(-a) * p - (splat(b) * p) * slope) * splat(c);
+    if (n == 16) store16(x + i, g);
+    else store_part(x + i, g, n);
+  }
+  if (target >= 0 && target < count) x[target] += a * c;
+}
+
+static const ck_table CK_TABLE = {
+    CK_TABLE_NAME, gemm_f32, gemm_packed, gemm_a8,       quantize_a8, softmax,     rms_norm,  rms_norm_backward,
+    gelu,          gelu_backward, sigmoid, exponential, error_function, add_scaled, dot, round_bf16, sum_squares,
+    attention,     attention_backward, logit_partial, logit_gradient};

@@ -1,0 +1,41 @@
+// Any machine: the compiler's own vectors (NEON on arm64, SSE2 on x86-64 with fused operations from the C library).
+#include "ck_vector.h"
+
+CK_INLINE v16f half16(const uint16_t *p) {
+  float x[16];
+  for (int i = 0; i < 16; ++i) x[i] = ck_f32_from_f16(p[i]);
+  return load16(x);
+}
+
+static void a8_panel(int format, int64_t steps, const int8_t *codes, const uint8_t *w, v16i *dot) {
+  int32_t sum[16] = {0};
+  for (int64_t s = 0; s < steps; ++s, codes += 16) {
+    for (int j = 0; j < 4; ++j) {
+      for (int lane = 0; lane < 16; ++lane) {
+        for (int b = 0; b < 4; ++b) {
+          int32_t code;
+          if (format == CK_TERNARY) code = (w[lane * 4 + b] >> (2 * j)) & 3;
+          else if (format == CK_INT4) code = (w[64 * (j / 2) + lane * 4 + b] >> (4 * (j % 2))) & 15;
+          else code = w[64 * j + lane * 4 + b];
+          sum[lane] += code * codes[4 * j + b];
+        }
+      }
+    }
+    w += format == CK_TERNARY ? 64 : format == CK_INT4 ? 128 : 256;
+  }
+  memcpy(dot, sum, 64);
+}
+#define CK_ROWS 4
+#define CK_A8_ROWS 4
+CK_INLINE void a8_panel_rows(int format, int64_t steps, const int8_t *codes, int64_t row, const uint8_t *w, v16i *dot) {
+  for (int i = 0; i < CK_A8_ROWS; ++i) a8_panel(format, steps, codes + i * row, w, dot + i);
+}
+CK_INLINE void a8_panel_one(int format, int64_t steps, const int8_t *codes, int64_t row, const uint8_t *w, v16i *dot) {
+  (void)row;
+  a8_panel(format, steps, codes, w, dot);
+}
+#define CK_TABLE ck_portable_table
+#define CK_TABLE_NAME "portable"
+#include "ck_kernels.inc.h"
+
+const ck_table *ck_portable(void) { return &ck_portable_table; }

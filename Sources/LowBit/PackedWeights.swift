@@ -1,0 +1,103 @@
+import CKernels
+import Tensors
+
+/// A stack of `count` weight matrices [rows, columns] packed in one number format, as the products read them.
+///
+/// Layout and padding are those of `ck_packed` (see `ck_kernels.h`): panels of sixteen rows, so that one vector lane
+/// is one output and every product adds its inputs in index order, whatever the number of tokens.
+public final class PackedWeights: @unchecked Sendable {
+  public let format: NumberFormat
+  public let count: Int
+  public let rows: Int
+  public let columns: Int
+  public let data: AlignedBuffer<UInt8>
+  public let scales: AlignedBuffer<Float>
+  public let descriptor: ck_packed
+
+  /// - Parameter int4Group: inputs that share a scale in `int4`; a shorter row is one group, a longer one must be a
+  ///   multiple of it.
+  public init(format: NumberFormat, count: Int = 1, rows: Int, columns: Int, int4Group: Int = 64) {
+    precondition(count > 0 && rows > 0 && columns > 0, "a stack of \(count) matrices [\(rows), \(columns)]")
+    var packed = Self.describe(format, rows, columns, int4Group)
+    data = AlignedBuffer(count: Int(packed.matrix_bytes) * count)
+    scales = AlignedBuffer(count: Int(packed.matrix_scales) * count)
+    packed.data = data.pointer
+    packed.scales = scales.pointer
+    descriptor = packed
+    self.format = format
+    self.count = count
+    self.rows = rows
+    self.columns = columns
+  }
+
+  private static func describe(_ format: NumberFormat, _ rows: Int, _ columns: Int, _ group: Int) -> ck_packed {
+    precondition(
+      format != .int4 || columns <= group || columns % group == 0,
+      "int4 rows of \(columns) inputs do not divide into groups of \(group)")
+    var packed = ck_packed()
+    ck_packed_describe(&packed, format.code, Int32(rows), Int32(columns), Int32(group))
+    return packed
+  }
+
+  /// Bytes of codes and scales for such a stack, padding included.
+  public static func bytes(format: NumberFormat, count: Int, rows: Int, columns: Int, int4Group: Int) -> Int {
+    let packed = describe(format, rows, columns, int4Group)
+    return count * (Int(packed.matrix_bytes) + 4 * Int(packed.matrix_scales))
+  }
+
+  /// Panels of sixteen rows in one matrix.
+  public var panels: Int { (rows + 15) / 16 }
+
+  /// Packs fp32 masters [count, rows, columns].
+  public func pack(_ masters: UnsafePointer<Float>, pool: WorkerPool) {
+    let masters = Unowned(masters)
+    let panels = panels
+    pool.split(count * panels, least: max(1, 65536 / (16 * columns))) { _, range in
+      withUnsafePointer(to: descriptor) { packed in
+        for index in range {
+          let matrix = index / panels
+          ck_pack(packed, Int64(matrix), Int64(index % panels), 1, masters.value + matrix * rows * columns)
+        }
+      }
+    }
+  }
+
+  /// Writes the weight values in use of rows `range` of one matrix, as [range.count, columns].
+  public func unpack(_ matrix: Int, rows range: Range<Int>, into values: UnsafeMutablePointer<Float>) {
+    withUnsafePointer(to: descriptor) {
+      ck_unpack($0, Int64(matrix), Int64(range.lowerBound), Int64(range.count), values)
+    }
+  }
+
+  /// Takes over the codes of another stack of the same format and shape.
+  public func copy(from other: PackedWeights) {
+    precondition(
+      format == other.format && count == other.count && rows == other.rows && columns == other.columns,
+      "copy between stacks of different shape")
+    data.pointer.update(from: other.data.pointer, count: data.count)
+    scales.pointer.update(from: other.scales.pointer, count: scales.count)
+  }
+}
+
+extension NumberFormat {
+  /// The code of the kernels and of the packed files.
+  public var code: Int32 {
+    switch self {
+    case .fp32: Int32(CK_FP32)
+    case .fp16: Int32(CK_FP16)
+    case .bf16: Int32(CK_BF16)
+    case .ternary: Int32(CK_TERNARY)
+    case .int4: Int32(CK_INT4)
+    case .int8: Int32(CK_INT8)
+    }
+  }
+
+  /// Whether activations are quantised to 8 bits (A8) and products are exact integers.
+  public var isInteger: Bool { self == .ternary || self == .int4 || self == .int8 }
+}
+
+/// A pointer that other threads may use while its owner waits.
+struct Unowned<Value>: @unchecked Sendable {
+  let value: Value
+  init(_ value: Value) { self.value = value }
+}

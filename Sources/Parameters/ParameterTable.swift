@@ -1,0 +1,90 @@
+import LowBit
+
+/// A parameter's place in its table: the index of its name in sorted order.
+public struct ParameterID: Hashable, Sendable {
+  public let index: Int
+  public init(_ index: Int) { self.index = index }
+}
+
+/// What a parameter is for; it decides format, decay and whether gradients reach it.
+public enum ParameterRole: Sendable, Equatable {
+  /// A linear layer's weight [outputs, inputs] or a stack [count, outputs, inputs], used in a number format.
+  case linear(NumberFormat)
+  /// Everything kept in fp32: norms, routers, biases, the time network, the value head.
+  case dense
+  /// A router's balance bias: no gradient, moved by the loads (not counted as a parameter).
+  case balanceBias
+}
+
+/// How a parameter starts.
+public enum InitialValue: Sendable, Equatable {
+  case normal(deviation: Double)
+  case ones
+  case zeros
+}
+
+/// One named tensor.
+public struct ParameterSpecification: Sendable, Equatable {
+  public let name: String
+  public let shape: [Int]
+  public let role: ParameterRole
+  public let initial: InitialValue
+
+  public init(_ name: String, _ shape: [Int], _ role: ParameterRole, _ initial: InitialValue) {
+    self.name = name
+    self.shape = shape
+    self.role = role
+    self.initial = initial
+  }
+
+  public var count: Int { shape.reduce(1, *) }
+  /// The first part of the name: `embedding`, `overseer`, `diffusion`, `layers`, `mini_moes`, …
+  public var component: String { name.split(separator: ".").first.map(String.init) ?? name }
+  /// For linear weights: matrices in the stack.
+  public var matrices: Int { shape.count == 3 ? shape[0] : 1 }
+  public var outputs: Int { shape.count == 1 ? 1 : shape[shape.count - 2] }
+  public var inputs: Int { shape[shape.count - 1] }
+}
+
+/// All parameters of a model, sorted by name (byte order), with their offsets in one contiguous fp32 store.
+///
+/// Offsets are multiples of sixteen elements, so that every tensor starts on a 64-byte boundary.
+public struct ParameterTable: Sendable, Equatable {
+  public let specifications: [ParameterSpecification]
+  public let offsets: [Int]
+  /// Elements of a store, padding included.
+  public let storeCount: Int
+  private let indices: [String: Int]
+
+  public init(_ specifications: [ParameterSpecification]) {
+    let sorted = specifications.sorted { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }
+    var offsets: [Int] = []
+    var next = 0
+    var indices: [String: Int] = [:]
+    for (index, specification) in sorted.enumerated() {
+      precondition(indices[specification.name] == nil, "two parameters named \(specification.name)")
+      indices[specification.name] = index
+      offsets.append(next)
+      next += (specification.count + 15) & ~15
+    }
+    self.specifications = sorted
+    self.offsets = offsets
+    self.indices = indices
+    storeCount = next
+  }
+
+  public var count: Int { specifications.count }
+  public var ids: [ParameterID] { specifications.indices.map(ParameterID.init) }
+  /// Trained parameters; balance biases are not counted.
+  public var parameterCount: Int {
+    specifications.reduce(0) { $0 + ($1.role == .balanceBias ? 0 : $1.count) }
+  }
+
+  public func id(_ name: String) -> ParameterID? { indices[name].map(ParameterID.init) }
+  /// The place of a name that the model itself declares.
+  public func require(_ name: String) -> ParameterID {
+    guard let index = indices[name] else { preconditionFailure("no parameter is named \(name)") }
+    return ParameterID(index)
+  }
+  public subscript(id: ParameterID) -> ParameterSpecification { specifications[id.index] }
+}

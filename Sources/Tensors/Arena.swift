@@ -1,0 +1,84 @@
+import Foundation
+import Synchronization
+
+/// Memory for one step's activations: allocation moves a pointer, and releasing a mark frees everything since.
+///
+/// Chunks are kept, so that a step that repeats allocates nothing from the system. Allocation is safe from several
+/// threads; `mark` and `release` belong to the thread that owns the step, while no other allocates.
+public final class Arena: @unchecked Sendable {
+  /// A moment to return to.
+  public struct Mark: Sendable {
+    let chunk: Int
+    let offset: Int
+  }
+
+  private struct Chunk {
+    let base: UnsafeMutableRawPointer
+    let bytes: Int
+  }
+
+  private let lock = Mutex(())
+  private var chunks: [Chunk] = []
+  private var current = 0
+  private var offset = 0
+  private let chunkBytes: Int
+
+  /// - Parameter chunkBytes: the least that is asked of the system at once.
+  public init(chunkBytes: Int = 4 << 20) { self.chunkBytes = chunkBytes }
+
+  deinit { for chunk in chunks { chunk.base.deallocate() } }
+
+  /// Bytes held from the system.
+  public var reservedBytes: Int { lock.withLock { _ in chunks.reduce(0) { $0 + $1.bytes } } }
+
+  public func mark() -> Mark { lock.withLock { _ in Mark(chunk: current, offset: offset) } }
+
+  /// Frees all that was allocated since `mark`.
+  public func release(_ mark: Mark) {
+    lock.withLock { _ in
+      current = mark.chunk
+      offset = mark.offset
+    }
+  }
+
+  /// Runs `body` and frees what it allocated here.
+  public func scoped<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let start = mark()
+    defer { release(start) }
+    return try body()
+  }
+
+  /// Uninitialised memory for `count` elements, on a 64-byte boundary.
+  public func allocate<Element: BitwiseCopyable>(_ type: Element.Type = Element.self, _ count: Int)
+    -> UnsafeMutablePointer<Element>
+  {
+    precondition(count >= 0, "an allocation of \(count) elements")
+    let bytes = (max(1, count) * MemoryLayout<Element>.stride + 63) & ~63
+    let raw: UnsafeMutableRawPointer = lock.withLock { _ in
+      while current < chunks.count, offset + bytes > chunks[current].bytes {
+        current += 1
+        offset = 0
+      }
+      if current == chunks.count {
+        let size = max(bytes, chunkBytes)
+        chunks.append(Chunk(base: .allocate(byteCount: size, alignment: 64), bytes: size))
+        offset = 0
+      }
+      defer { offset += bytes }
+      return chunks[current].base + offset
+    }
+    return raw.bindMemory(to: Element.self, capacity: max(1, count))
+  }
+
+  /// An uninitialised matrix.
+  public func matrix(_ rows: Int, _ columns: Int) -> Matrix {
+    Matrix(allocate(Float.self, rows * columns), rows: rows, columns: columns)
+  }
+
+  /// A matrix of zeros.
+  public func zeros(_ rows: Int, _ columns: Int) -> Matrix {
+    let result = matrix(rows, columns)
+    result.clear()
+    return result
+  }
+}

@@ -1,0 +1,17 @@
+/// What a computation needs besides numbers: threads, memory that lasts until backward, and scratch for each worker.
+public final class Context: Sendable {
+  public let pool: WorkerPool
+  /// Activations that the backward pass reads.
+  public let arena: Arena
+  /// Temporaries of one worker; released before the function that took them returns.
+  public let scratch: [Arena]
+
+  public init(threads: Int) {
+    pool = WorkerPool(threads: threads)
+    arena = Arena(chunkBytes: 16 << 20)
+    scratch = (0..<threads).map { _ in Arena() }
+  }
+
+  /// Bytes held from the system.
+  public var reservedBytes: Int { scratch.reduce(arena.reservedBytes) { $0 + $1.reservedBytes } }
+}

@@ -1,0 +1,29 @@
+import CKernels
+
+/// The table of kernels in use (see `ck_kernels.h`): the widest instruction set that the processor and the operating
+/// system support, or the one that the environment variable `QUILLAN_ISA` names.
+public enum Kernels {
+  public static var table: UnsafePointer<ck_table> { ck_kernels() }
+
+  /// The name of the instruction set in use: `portable`, `avx2` or `avx512`.
+  public static var name: String { String(cString: ck_kernels().pointee.name) }
+
+  /// Every instruction set that this machine can run, the portable one first.
+  public static var available: [String] {
+    tables.map { String(cString: $0.pointee.name) }
+  }
+
+  /// Puts the named instruction set in use; call before other threads compute. Returns whether the machine has it.
+  @discardableResult
+  public static func select(_ name: String) -> Bool {
+    guard let table = tables.first(where: { String(cString: $0.pointee.name) == name }) else { return false }
+    ck_select(table)
+    return true
+  }
+
+  private static var tables: [UnsafePointer<ck_table>] {
+    var found: [UnsafePointer<ck_table>?] = [nil, nil, nil]
+    let count = Int(ck_available(&found, 3))
+    return found.prefix(count).compactMap { $0 }
+  }
+}
