@@ -1,0 +1,64 @@
+extension ConfigurationField {
+  /// A group of keys of its own, or nothing (`null`).
+  static func optionalGroup<Group: ConfigurationGroup>(
+    _ key: String, _ path: WritableKeyPath<Root, Group?> & Sendable, _ documentation: String
+  ) -> Self {
+    Self(
+      key: key, kind: "group of keys or null", documentation: documentation,
+      decode: { (node, name, root) throws(ConfigurationError) in
+        root[keyPath: path] = node.isNull ? nil : try Group.read(node, name: name)
+      },
+      encode: { $0[keyPath: path].map(Group.write) ?? "null" })
+  }
+
+  /// A list of groups of keys.
+  static func groups<Group: ConfigurationGroup>(
+    _ key: String, _ path: WritableKeyPath<Root, [Group]> & Sendable, _ documentation: String
+  ) -> Self {
+    Self(
+      key: key, kind: "list of groups of keys", documentation: documentation,
+      decode: { (node, name, root) throws(ConfigurationError) in
+        guard case .list(let items) = node.content else {
+          throw ConfigurationError(node.location, "\(name) must be a list, got \(node.shown)")
+        }
+        var groups: [Group] = []
+        for (index, item) in items.enumerated() { groups.append(try Group.read(item, name: "\(name)[\(index)]")) }
+        root[keyPath: path] = groups
+      },
+      encode: { "[" + $0[keyPath: path].map(Group.write).joined(separator: ", ") + "]" })
+  }
+}
+
+/// A group of keys inside a section (a task, a reward).
+protocol ConfigurationGroup: Sendable {
+  init()
+  static var fields: [ConfigurationField<Self>] { get }
+  /// Keys without a default.
+  static var requiredKeys: [String] { get }
+}
+
+extension ConfigurationGroup {
+  static func read(_ node: ConfigurationNode, name: String) throws(ConfigurationError) -> Self {
+    guard case .mapping(let entries) = node.content else {
+      throw ConfigurationError(node.location, "\(name) must be a group of keys, got \(node.shown)")
+    }
+    for key in requiredKeys where !entries.contains(where: { $0.key == key }) {
+      throw ConfigurationError(node.location, "\(name) has no key '\(key)'; add it")
+    }
+    var group = Self()
+    for entry in entries {
+      guard let field = fields.first(where: { $0.key == entry.key }) else {
+        let nearest = KeyDistance.nearest(to: entry.key, among: fields.map(\.key)) ?? ""
+        throw ConfigurationError(
+          entry.location,
+          "unknown key '\(ConfigurationText.shortened(entry.key))' in \(name); did you mean '\(nearest)'?")
+      }
+      try field.decode(entry.value, "\(name).\(field.key)", &group)
+    }
+    return group
+  }
+
+  static func write(_ group: Self) -> String {
+    "{" + fields.map { "\($0.key): \($0.encode(group))" }.joined(separator: ", ") + "}"
+  }
+}

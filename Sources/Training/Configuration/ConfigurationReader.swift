@@ -1,0 +1,71 @@
+/// Reads a tree of nodes into a configuration by the table of fields, then checks the rules across keys.
+enum ConfigurationReader {
+  static func read(_ root: ConfigurationNode, file: String) throws(ConfigurationError) -> RunConfiguration {
+    var configuration = RunConfiguration()
+    guard case .mapping(let groups) = root.content else {
+      throw ConfigurationError(root.location, "must hold sections such as 'model:' and 'rl:', got \(root.shown)")
+    }
+    var places: [String: ConfigurationLocation] = [:]
+    var values: [String: ConfigurationNode] = [:]
+    for group in groups {
+      guard let section = ConfigurationSection.all.first(where: { $0.name == group.key }) else {
+        throw unknownSection(group)
+      }
+      places[section.name] = group.location
+      for entry in try entries(of: group) {
+        guard section.fields.contains(where: { $0.key == entry.key }) else {
+          throw unknownKey(entry, section: section)
+        }
+        places["\(section.name).\(entry.key)"] = entry.location
+        values["\(section.name).\(entry.key)"] = entry.value
+      }
+    }
+    for section in ConfigurationSection.all {
+      for field in section.fields {
+        let name = "\(section.name).\(field.key)"
+        if let value = values[name] {
+          try field.decode(value, name, &configuration)
+        } else {
+          field.derive?(&configuration)
+        }
+      }
+    }
+    if let issue = configuration.firstIssue() {
+      let section = String(issue.key.prefix { $0 != "." })
+      let location = places[issue.key] ?? places[section] ?? ConfigurationLocation(source: file)
+      throw ConfigurationError(location, "\(issue.key) \(issue.rule)")
+    }
+    return configuration
+  }
+
+  private static func entries(
+    of group: ConfigurationNode.Entry
+  ) throws(ConfigurationError) -> [ConfigurationNode.Entry] {
+    if group.value.isNull { return [] }
+    guard case .mapping(let entries) = group.value.content else {
+      throw ConfigurationError(
+        group.location, "section '\(group.key)' must hold keys, got \(group.value.shown)")
+    }
+    return entries
+  }
+
+  private static func unknownSection(_ group: ConfigurationNode.Entry) -> ConfigurationError {
+    let shown = ConfigurationText.shortened(group.key)
+    if let home = ConfigurationSection.all.first(where: { $0.fields.contains { $0.key == group.key } }) {
+      return ConfigurationError(group.location, "key '\(shown)' belongs in section '\(home.name)'; move it there")
+    }
+    let names = ConfigurationSection.all.map(\.name)
+    let nearest = KeyDistance.nearest(to: group.key, among: names) ?? ""
+    return ConfigurationError(group.location, "unknown section '\(shown)'; did you mean '\(nearest)'?")
+  }
+
+  private static func unknownKey(
+    _ entry: ConfigurationNode.Entry, section: ConfigurationSection
+  ) -> ConfigurationError {
+    let shown = "\(section.name).\(ConfigurationText.shortened(entry.key))"
+    let home = ConfigurationSection.all.first { $0.fields.contains { $0.key == entry.key } }
+    let nearest = KeyDistance.nearest(to: entry.key, among: section.fields.map(\.key)) ?? ""
+    let suggestion = home.map { "\($0.name).\(entry.key)" } ?? "\(section.name).\(nearest)"
+    return ConfigurationError(entry.location, "unknown key '\(shown)'; did you mean '\(suggestion)'?")
+  }
+}

@@ -1,0 +1,131 @@
+extension ConfigurationSection {
+  static let rl = ConfigurationSection(
+    name: "rl", documentation: "Reinforcement by GRPO/DAPO.",
+    fields: [
+      .real("learning_rate", \.rl.learningRate, .positive, "peak learning rate"),
+      .whole("batch_size", \.rl.batchSize, "groups (prompts) per optimizer step, over all ranks"),
+      .whole("num_trajectories", \.rl.numTrajectories, "trajectories of one group"),
+      .whole("max_trajectory_len", \.rl.objective.maxTrajectoryLen, "generated tokens, at most"),
+      .real(
+        "clip_epsilon", \.rl.clipEpsilon, .nonNegative, "the importance ratio is clipped this far below and above 1"),
+      .real("clip_epsilon_low", \.rl.objective.clipEpsilonLow, .fraction, "the lower side alone")
+        .defaulting(to: "clip_epsilon") { _ in },
+      .real("clip_epsilon_high", \.rl.objective.clipEpsilonHigh, .nonNegative, "the upper side alone (DAPO: 0.28)")
+        .defaulting(to: "clip_epsilon") { _ in },
+      .real("value_coef", \.rl.objective.valueCoef, .nonNegative, "weight of the value head's squared error"),
+      .real("entropy_coef", \.rl.objective.entropyCoef, .finite, "weight of the entropy bonus"),
+      .real("aux_loss_coef", \.rl.objective.auxLossCoef, .nonNegative, "weight of the routers' load-balance loss"),
+      .real("diffusion_loss_coef", \.rl.objective.diffusionLossCoef, .nonNegative, "weight of the denoiser's loss"),
+      .real("kl_coef", \.rl.objective.klCoef, .nonNegative, "weight of the KL to a frozen reference; 0 needs none"),
+      .choice("kl_estimator", \.rl.objective.klEstimator, "estimator of that KL"),
+      .real("max_grad_norm", \.rl.maxGradNorm, .positive, "the global gradient norm is clipped to this"),
+      .whole("num_epochs", \.rl.numEpochs, "optimizer steps of the run"),
+      .whole("warmup_steps", \.rl.warmupSteps, in: 0...largestConfigurationCount, "optimizer steps of linear warm-up"),
+      .flag("use_mixed_precision", \.rl.useMixedPrecision, "false computes fp16 and bf16 components in fp32"),
+      .whole("accumulation_steps", \.rl.accumulationSteps, "micro-batches that an optimizer step is split into"),
+      .whole("old_policy_interval", \.rl.oldPolicyInterval, "optimizer steps between publications of the old policy"),
+      .flag("gradient_checkpointing", \.rl.gradientCheckpointing, "recompute activations in the backward pass"),
+      .real("balance_rate", \.rl.balanceRate, .nonNegative, "step of the balance biases; 0 turns balancing off"),
+      .choice("advantage", \.rl.objective.advantage, "how advantages follow from a group's rewards"),
+      .choice("aggregation", \.rl.objective.aggregation, "how token terms are averaged"),
+      .real("temperature", \.rl.objective.temperature, .positive, "divides the logits, at rollout and in training"),
+      .whole(
+        "top_k", \.rl.topK, in: 0...largestConfigurationCount, "samples among this many likeliest tokens; 0 is all"),
+      .real("top_p", \.rl.topP, .positiveFraction, "samples among the likeliest tokens of this probability; 1 is all"),
+      .whole(
+        "overlong_cache", \.rl.overlongCache, in: 0...largestConfigurationCount,
+        "tokens before the length limit in which the overlong penalty grows; 0 is none"),
+      .real("weight_decay", \.rl.weightDecay, .nonNegative, "decoupled weight decay"),
+      .seed("seed", \.rl.seed, "seed of every random number of the run"),
+    ])
+
+  static let pretrain = ConfigurationSection(
+    name: "pretrain",
+    documentation: "Supervised next-token training; clipping, decay, balance, accumulation and seed are those of rl.",
+    fields: [
+      .whole("steps", \.pretrain.steps, "optimizer steps"),
+      .whole("batch_size", \.pretrain.batchSize, "sequences per optimizer step, over all ranks"),
+      .real("learning_rate", \.pretrain.learningRate, .positive, "peak learning rate"),
+      .whole(
+        "warmup_steps", \.pretrain.warmupSteps, in: 0...largestConfigurationCount, "optimizer steps of linear warm-up"),
+      .whole("sequence_length", \.pretrain.sequenceLength, "tokens of one training sequence, at most")
+        .defaulting(to: "512 or model.max_seq_len") { $0.pretrain.sequenceLength = min(512, $0.model.maxSeqLen) },
+      .whole(
+        "eval_every", \.pretrain.evalEvery, in: 0...largestConfigurationCount,
+        "optimizer steps between evaluations; 0 is before and after only"),
+      .real("aux_loss_coef", \.pretrain.auxLossCoef, .nonNegative, "weight of the routers' load-balance loss")
+        .defaulting(to: "rl.aux_loss_coef") { $0.pretrain.auxLossCoef = $0.rl.objective.auxLossCoef },
+      .real("diffusion_loss_coef", \.pretrain.diffusionLossCoef, .nonNegative, "weight of the denoiser's loss")
+        .defaulting(to: "rl.diffusion_loss_coef") { $0.pretrain.diffusionLossCoef = $0.rl.objective.diffusionLossCoef },
+    ])
+
+  static let optimizer = ConfigurationSection(
+    name: "optimizer", documentation: "AdamW.",
+    fields: [
+      .choice("state", \.optimizer.state, "storage of the moments"),
+      .real("beta1", \.optimizer.beta1, .properFraction, "decay of the first moment"),
+      .real("beta2", \.optimizer.beta2, .properFraction, "decay of the second moment"),
+      .real("epsilon", \.optimizer.epsilon, .positive, "added to the root of the second moment"),
+    ])
+
+  static let parallel = ConfigurationSection(
+    name: "parallel", documentation: "Ranks and threads.",
+    fields: [
+      .whole("threads", \.parallel.threads, in: 0...4096, "threads of one rank; 0 is the node's cores over its ranks"),
+      .whole("expert", \.parallel.expert, "ranks of an expert group; must divide model.num_mini_moes and the ranks"),
+      .flag("reproducible", \.parallel.reproducible, "fixed-point gradient sums: the same weights on any layout"),
+      .whole("timeout", \.parallel.timeout, "seconds that a rank waits for the others"),
+    ])
+
+  static let data = ConfigurationSection(
+    name: "data", documentation: "Prompts, text, tokenizer and rewards; paths are relative to the working directory.",
+    fields: [
+      .optionalGroup("task", \.data.task, "a built-in task: name, digits, length, seed"),
+      .optionalText("prompts", \.data.prompts, "JSON Lines file of prompts and answers, instead of task"),
+      .optionalText("text", \.data.text, "text or JSON Lines file for pre-training"),
+      .real("held_out", \.data.heldOut, .properFraction, "share kept for evaluation, never trained on"),
+      .choice("tokenizer", \.data.tokenizer, "byte (259 ids) or gpt2 (50257 ids)"),
+      .whole("max_prompt_len", \.data.maxPromptLen, "tokens of a prompt, at most")
+        .defaulting(to: "what max_trajectory_len leaves of max_seq_len") {
+          $0.data.maxPromptLen = max(1, $0.model.maxSeqLen - $0.rl.objective.maxTrajectoryLen)
+        },
+      .groups("rewards", \.data.rewards, "terms of the reward: name, weight, pattern (format), length (length)"),
+    ])
+
+  static let evaluation = ConfigurationSection(
+    name: "evaluation", documentation: "Evaluation on the held-out split.",
+    fields: [
+      .whole(
+        "every", \.evaluation.every, in: 0...largestConfigurationCount,
+        "optimizer steps between evaluations; 0 is before and after only"),
+      .whole("count", \.evaluation.count, "held-out prompts of one evaluation"),
+      .whole("samples", \.evaluation.samples, in: 0...65536, "sampled completions per prompt besides the greedy one"),
+      .real("temperature", \.evaluation.temperature, .positive, "temperature of the sampled completions"),
+    ])
+
+  static let checkpoint = ConfigurationSection(
+    name: "checkpoint", documentation: "What a run starts from.",
+    fields: [
+      .optionalText("weights", \.checkpoint.weights, "safetensors file to start from; null is initial weights")
+    ])
+
+  static let logging = ConfigurationSection(
+    name: "logging", documentation: "What a run writes and says.",
+    fields: [
+      .whole("every", \.logging.every, "optimizer steps between lines of metrics"),
+      .whole(
+        "samples_every", \.logging.samplesEvery, in: 0...largestConfigurationCount,
+        "optimizer steps between sample completions; 0 is none"),
+      .text("directory", \.logging.directory, "where run directories are made"),
+      .choice("level", \.logging.level, "least severe log lines shown"),
+    ])
+
+  static let debug = ConfigurationSection(
+    name: "debug", documentation: "Checks of the program itself.",
+    fields: [
+      .flag("assert_exact", \.debug.assertExact, "stop where rollout and training log-probabilities differ in a bit"),
+      .whole(
+        "skip_nonfinite", \.debug.skipNonfinite, in: 0...largestConfigurationCount,
+        "updates with a non-finite loss or gradient to skip before the run stops"),
+    ])
+}

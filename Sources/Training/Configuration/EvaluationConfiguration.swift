@@ -1,0 +1,14 @@
+/// Evaluation on the held-out split (the `evaluation` section).
+public struct EvaluationConfiguration: Sendable, Equatable {
+  /// Optimizer steps between evaluations during training; 0 evaluates before and after only.
+  public var every = 100
+  /// Held-out prompts of one evaluation.
+  public var count = 200
+  /// Sampled completions per prompt, besides the greedy one; 0 means greedy only.
+  public var samples = 0
+  /// Temperature of the sampled completions.
+  public var temperature = 1.0
+
+  /// The defaults.
+  public init() {}
+}

@@ -1,0 +1,20 @@
+/// AdamW (the `optimizer` section).
+public struct OptimizerConfiguration: Sendable, Equatable {
+  /// How the two moments are stored.
+  public enum State: String, Sendable, CaseIterable {
+    /// 4 bytes per value.
+    case fp32
+  }
+
+  /// Storage of the moments.
+  public var state = State.fp32
+  /// Decay of the first moment.
+  public var beta1 = 0.9
+  /// Decay of the second moment.
+  public var beta2 = 0.999
+  /// Added to the root of the second moment.
+  public var epsilon = 1e-8
+
+  /// The defaults.
+  public init() {}
+}

@@ -1,0 +1,24 @@
+/// Supervised next-token training before reinforcement (the `pretrain` section).
+///
+/// Gradient clipping, weight decay, balance rate, accumulation, recomputation and seed are those of `rl`.
+public struct PretrainConfiguration: Sendable, Equatable {
+  /// Optimizer steps.
+  public var steps = 1000
+  /// Sequences per optimizer step, over all ranks.
+  public var batchSize = 32
+  /// Peak learning rate.
+  public var learningRate = 3e-4
+  /// Optimizer steps of linear warm-up.
+  public var warmupSteps = 100
+  /// Tokens of one training sequence, at most.
+  public var sequenceLength = 512
+  /// Optimizer steps between evaluations on the held-out part; 0 evaluates before and after only.
+  public var evalEvery = 100
+  /// Weight of the routers' load-balance loss.
+  public var auxLossCoef = 0.01
+  /// Weight of the denoiser's bit cross-entropy.
+  public var diffusionLossCoef = 0.1
+
+  /// The defaults.
+  public init() {}
+}

@@ -1,0 +1,121 @@
+import Models
+
+extension RunConfiguration {
+  /// Checks every rule across keys.
+  ///
+  /// - Throws: `ConfigurationError` located at `file`; a loaded configuration has passed already.
+  public func validate(file: String) throws(ConfigurationError) {
+    if let issue = firstIssue() {
+      throw ConfigurationError(ConfigurationLocation(source: file), "\(issue.key) \(issue.rule)")
+    }
+  }
+
+  /// The first broken rule across keys, its key written as `section.key`.
+  func firstIssue() -> ConfigurationIssue? {
+    do throws(ConfigurationIssue) {
+      try model.validate(precision: precision.resolved())
+    } catch {
+      return ConfigurationIssue(key: "model.\(error.key)", rule: error.rule)
+    }
+    return lengthIssue() ?? batchIssue() ?? dataIssue()
+  }
+
+  private func lengthIssue() -> ConfigurationIssue? {
+    let trajectory = objective.maxTrajectoryLen
+    if trajectory >= model.maxSeqLen {
+      return ConfigurationIssue(
+        key: "rl.max_trajectory_len",
+        rule: "must be below model.max_seq_len (\(model.maxSeqLen)), got \(trajectory)")
+    }
+    if data.maxPromptLen > model.maxSeqLen - trajectory {
+      return ConfigurationIssue(
+        key: "data.max_prompt_len",
+        rule: "must leave room for rl.max_trajectory_len (\(trajectory)) in model.max_seq_len (\(model.maxSeqLen)): "
+          + "at most \(model.maxSeqLen - trajectory), got \(data.maxPromptLen)")
+    }
+    if pretrain.sequenceLength > model.maxSeqLen {
+      return ConfigurationIssue(
+        key: "pretrain.sequence_length",
+        rule: "must be at most model.max_seq_len (\(model.maxSeqLen)), got \(pretrain.sequenceLength)")
+    }
+    if rl.overlongCache > trajectory {
+      return ConfigurationIssue(
+        key: "rl.overlong_cache",
+        rule: "must be at most rl.max_trajectory_len (\(trajectory)), got \(rl.overlongCache)")
+    }
+    return nil
+  }
+
+  private func batchIssue() -> ConfigurationIssue? {
+    let (trajectories, overflow) = rl.batchSize.multipliedReportingOverflow(by: rl.numTrajectories)
+    if overflow || trajectories > largestConfigurationCount {
+      return ConfigurationIssue(
+        key: "rl.batch_size", rule: "times rl.num_trajectories is more trajectories than can be counted")
+    }
+    if rl.accumulationSteps > trajectories {
+      return ConfigurationIssue(
+        key: "rl.accumulation_steps",
+        rule: "must be at most the trajectories of a step (rl.batch_size · rl.num_trajectories = \(trajectories)), "
+          + "got \(rl.accumulationSteps)")
+    }
+    if !model.numMiniMoes.isMultiple(of: parallel.expert) {
+      return ConfigurationIssue(
+        key: "parallel.expert",
+        rule: "must divide model.num_mini_moes: \(model.numMiniMoes) is not a multiple of \(parallel.expert)")
+    }
+    if rl.topK > model.vocabSize {
+      return ConfigurationIssue(
+        key: "rl.top_k", rule: "must be at most model.vocab_size (\(model.vocabSize)), got \(rl.topK)")
+    }
+    return nil
+  }
+
+  private func dataIssue() -> ConfigurationIssue? {
+    if model.vocabSize < data.tokenizer.vocabularySize {
+      return ConfigurationIssue(
+        key: "model.vocab_size",
+        rule: "must be at least \(data.tokenizer.vocabularySize) for the tokenizer '\(data.tokenizer.rawValue)', "
+          + "got \(model.vocabSize); raise it or choose another data.tokenizer")
+    }
+    if data.task != nil, data.prompts != nil {
+      return ConfigurationIssue(key: "data.prompts", rule: "cannot be given together with data.task; keep one of them")
+    }
+    if data.rewards.isEmpty {
+      return ConfigurationIssue(key: "data.rewards", rule: "must hold at least one reward")
+    }
+    for (index, reward) in data.rewards.enumerated() {
+      if reward.name == .format, reward.pattern == nil {
+        return ConfigurationIssue(key: "data.rewards", rule: "[\(index)] 'format' needs a pattern (regular expression)")
+      }
+      if reward.name == .length, reward.length == nil {
+        return ConfigurationIssue(key: "data.rewards", rule: "[\(index)] 'length' needs a length in tokens")
+      }
+    }
+    return nil
+  }
+
+  /// What is allowed but probably not meant, one line each with the remedy.
+  public var warnings: [String] {
+    var result: [String] = []
+    if rl.warmupSteps >= rl.numEpochs {
+      result.append(
+        "rl.warmup_steps \(rl.warmupSteps) of rl.num_epochs \(rl.numEpochs) never leaves warm-up; "
+          + "set rl.warmup_steps to \(rl.numEpochs / 20) (5 %) for a warm-up with cosine decay after it")
+    }
+    if pretrain.warmupSteps >= pretrain.steps {
+      result.append(
+        "pretrain.warmup_steps \(pretrain.warmupSteps) of pretrain.steps \(pretrain.steps) never leaves warm-up; "
+          + "set pretrain.warmup_steps to \(pretrain.steps / 20) (5 %)")
+    }
+    if rl.topK > 0 || rl.topP < 1 {
+      result.append(
+        "rl.top_k \(rl.topK) and rl.top_p \(rl.topP) filter the sampler but not the importance ratio, which they bias; "
+          + "set top_k to 0 and top_p to 1 for exact ratios")
+    }
+    if rl.numTrajectories == 1 {
+      result.append(
+        "rl.num_trajectories 1 makes every advantage 0, since a group is compared with itself; set at least 2")
+    }
+    return result
+  }
+}

@@ -1,0 +1,29 @@
+/// A built-in procedural task (`data.task`).
+public struct TaskConfiguration: Sendable, Equatable {
+  /// The tasks.
+  public enum Name: String, Sendable, CaseIterable {
+    case addition, subtraction, multiplication, sorting, reversal, copy
+  }
+
+  /// Which task.
+  public var name = Name.addition
+  /// Digits of each number, at most.
+  public var digits = 2
+  /// Items of each sequence (sorting, reversal, copy), at most.
+  public var length = 8
+  /// Seed of the problems and of their split into training and held-out ones.
+  public var seed: UInt64 = 0
+
+  /// The defaults.
+  public init() {}
+}
+
+extension TaskConfiguration: ConfigurationGroup {
+  static let requiredKeys = ["name"]
+  static let fields: [ConfigurationField<TaskConfiguration>] = [
+    .choice("name", \.name, "which task"),
+    .whole("digits", \.digits, in: 1...18, "digits of each number, at most"),
+    .whole("length", \.length, in: 1...65536, "items of each sequence (sorting, reversal, copy), at most"),
+    .seed("seed", \.seed, "seed of the problems and of their split"),
+  ]
+}
