@@ -35,7 +35,7 @@ public final class ParameterStore: @unchecked Sendable {
         pool.split(values.count, grain: 2, least: 16384) { _, range in
           for first in stride(from: range.lowerBound, to: range.upperBound, by: 2) {
             let words = generator.block(
-              stream: RandomStream.initialWeights.rawValue, step: 0, sequence: UInt64(id.index), position: 0,
+              stream: .initialWeights, sequence: UInt64(id.index), position: 0,
               block: UInt32(first / 2))
             values[first] = Float(Philox.normal(words[0], words[1]) * deviation)
             if first + 1 < range.upperBound { values[first + 1] = Float(Philox.normal(words[2], words[3]) * deviation) }

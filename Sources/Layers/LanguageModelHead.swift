@@ -1,0 +1,151 @@
+import CKernels
+import LowBit
+import Parameters
+import Tensors
+
+/// The tied output head: logits = h Eᵀ in the head's format, seen through log-probability and entropy.
+///
+/// The vocabulary is taken in chunks of `chunk` entries; each chunk gives a row's maximum, Σ exp(l − max) and
+/// Σ exp(l − max)·(l − max), and chunks are folded in order. The sampler folds the same parts, so a token's
+/// log-probability is the same bits at rollout and in training, and training never holds a whole row of logits.
+/// Shapes: R rows, d model, V vocabulary.
+public struct LanguageModelHead: Sendable {
+  public let linear: Linear
+  public let vocabulary: Int
+  /// Vocabulary entries per chunk; part of the definition of the sum's order.
+  public static let chunk = 1024
+
+  public init(embedding: ParameterID, vocabulary: Int) {
+    linear = Linear(weight: embedding)
+    self.vocabulary = vocabulary
+  }
+
+  /// What is known of each row's distribution at a temperature.
+  public struct Distribution: @unchecked Sendable {
+    public let rows: Int
+    /// log Σ exp(logit/temperature) [R]
+    public let logSumExp: UnsafeMutablePointer<Float>
+    /// −Σ p log p in nats [R]
+    public let entropy: UnsafeMutablePointer<Float>
+    /// log p(target) [R]; 0 where the target is negative.
+    public let logProbability: UnsafeMutablePointer<Float>
+  }
+
+  private var chunks: Int { (vocabulary + Self.chunk - 1) / Self.chunk }
+
+  /// The rounded or quantised rows that products with the head take.
+  public func input(_ h: Matrix, _ weights: PackedModel, _ lane: Lane) -> QuantizedInput {
+    linear.input(h, weights, lane)
+  }
+
+  /// Logits divided by `temperature` of one chunk into `out` [R, width].
+  private func logits(
+    _ input: QuantizedInput, chunk: Int, temperature: Float, _ weights: PackedModel, into out: Matrix, _ lane: Lane
+  ) {
+    let first = chunk * Self.chunk / 16
+    input.multiply(
+      by: weights.weights(linear.weight), panels: first..<first + (out.columns + 15) / 16, bias: nil, into: out,
+      pool: lane.pool)
+    if temperature != 1 { for index in 0..<out.count { out.pointer[index] /= temperature } }
+  }
+
+  private func width(_ chunk: Int) -> Int { min(Self.chunk, vocabulary - chunk * Self.chunk) }
+
+  /// Distribution of each row; with `keep` [R, V], the divided logits are left there.
+  ///
+  /// - Parameter targets: the token whose log-probability is wanted, or −1.
+  public func forward(
+    _ input: QuantizedInput, targets: UnsafePointer<Int32>, temperature: Float, _ weights: PackedModel,
+    keep: Matrix? = nil, _ lane: Lane
+  ) -> Distribution {
+    let rows = input.rows
+    let result = Distribution(
+      rows: rows, logSumExp: lane.arena.allocate(Float.self, rows), entropy: lane.arena.allocate(Float.self, rows),
+      logProbability: lane.arena.allocate(Float.self, rows))
+    lane.scratch.scoped {
+      let maxima = lane.scratch.matrix(rows, chunks)
+      let sums = lane.scratch.matrix(rows, chunks)
+      let weighted = lane.scratch.matrix(rows, chunks)
+      for chunk in 0..<chunks {
+        lane.scratch.scoped {
+          let part = lane.scratch.matrix(rows, width(chunk))
+          logits(input, chunk: chunk, temperature: temperature, weights, into: part, lane)
+          lane.pool.split(rows, least: 16) { _, range in
+            for row in range {
+              let place = row * chunks + chunk
+              Kernels.table.pointee.logit_partial(
+                Int64(part.columns), part.row(row), maxima.pointer + place, sums.pointer + place,
+                weighted.pointer + place)
+              let offset = Int(targets[row]) - chunk * Self.chunk
+              if offset >= 0, offset < part.columns { result.logProbability[row] = part.row(row)[offset] }
+              if let keep { (keep.row(row) + chunk * Self.chunk).update(from: part.row(row), count: part.columns) }
+            }
+          }
+        }
+      }
+      for row in 0..<rows {
+        fold(maxima.row(row), sums.row(row), weighted.row(row), result, row)
+        result.logProbability[row] = targets[row] < 0 ? 0 : result.logProbability[row] - result.logSumExp[row]
+      }
+    }
+    return result
+  }
+
+  private func fold(
+    _ maxima: UnsafePointer<Float>, _ sums: UnsafePointer<Float>, _ weighted: UnsafePointer<Float>,
+    _ result: Distribution, _ row: Int
+  ) {
+    var most = maxima[0]
+    for chunk in 1..<max(1, chunks) where maxima[chunk] > most { most = maxima[chunk] }
+    var sum: Float = 0
+    var slope: Float = 0
+    for chunk in 0..<chunks {
+      let shift = maxima[chunk] - most
+      let factor = ck_reference_exp(shift)
+      sum += factor * sums[chunk]
+      slope += factor * (weighted[chunk] + shift * sums[chunk])
+    }
+    let logSum = Float(ck_log(Double(sum)))
+    result.logSumExp[row] = most + logSum
+    result.entropy[row] = logSum - slope / sum
+  }
+
+  /// Adds to `dh` [R, d] and to the embedding's gradient, for dL/dlogp and dL/dentropy of each row. Logits are
+  /// computed again, chunk by chunk.
+  public func backward(
+    _ input: QuantizedInput, targets: UnsafePointer<Int32>, temperature: Float, _ distribution: Distribution,
+    dLogProbability: UnsafePointer<Float>, dEntropy: UnsafePointer<Float>, _ weights: PackedModel,
+    _ gradients: Gradients, into dh: Matrix, _ lane: Lane
+  ) {
+    let packed = weights.weights(linear.weight)
+    let scratch = lane.scratch
+    scratch.scoped {
+      let values = gradients.operand(input.dequantized(in: scratch), lane)
+      for chunk in 0..<chunks {
+        scratch.scoped {
+          let part = scratch.matrix(input.rows, width(chunk))
+          logits(input, chunk: chunk, temperature: temperature, weights, into: part, lane)
+          lane.pool.split(input.rows, least: 16) { _, range in
+            for row in range {
+              let offset = Int(targets[row]) - chunk * Self.chunk
+              Kernels.table.pointee.logit_gradient(
+                Int64(part.columns), part.row(row), distribution.logSumExp[row], distribution.entropy[row],
+                Int64(targets[row] < 0 ? -1 : offset), dLogProbability[row], dEntropy[row], 1 / temperature)
+            }
+          }
+          let first = chunk * Self.chunk
+          let operand = gradients.operand(part, lane)
+          let rows = scratch.matrix(part.columns, packed.columns)
+          lane.pool.split(rows.rows, least: 64) { _, range in
+            packed.unpack(
+              0, rows: first + range.lowerBound..<first + range.upperBound, into: rows.row(range.lowerBound))
+          }
+          addProduct(operand, gradients.operand(rows, lane), to: dh, lane.pool)
+          let target = gradients.pointer(linear.weight) + first * packed.columns
+          addOuterProduct(
+            operand, values, to: Matrix(target, rows: part.columns, columns: packed.columns), lane.pool)
+        }
+      }
+    }
+  }
+}

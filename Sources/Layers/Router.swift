@@ -1,0 +1,152 @@
+import LowBit
+import Parameters
+import Tensors
+
+/// p = softmax(W x) over n choices; the k with the largest p + bias are chosen (descending; ties: lowest index
+/// first), gates are the chosen p divided by their sum. The bias balances loads and has no gradient
+/// (Wang et al., 2024, arXiv:2408.15664).
+public struct Router: Sendable {
+  public let weight: ParameterID
+  public let bias: ParameterID
+  /// Choices n and chosen k.
+  public let count: Int
+  public let topK: Int
+
+  public init(weight: ParameterID, bias: ParameterID, count: Int, topK: Int) {
+    self.weight = weight
+    self.bias = bias
+    self.count = count
+    self.topK = topK
+  }
+
+  /// The decisions for T tokens.
+  public struct Routing: @unchecked Sendable {
+    public let tokens: Int
+    public let topK: Int
+    /// The router's input [T, d].
+    let x: Matrix
+    /// [T, n]
+    public let probabilities: Matrix
+    /// [T, k]
+    public let chosen: UnsafeMutablePointer<Int32>
+    /// [T, k]
+    public let gates: UnsafeMutablePointer<Float>
+    /// Sum of the chosen probabilities [T].
+    let sums: UnsafeMutablePointer<Float>
+  }
+
+  public func forward(_ x: Matrix, _ weights: PackedModel, _ lane: Lane) -> Routing {
+    let routing = Routing(
+      tokens: x.rows, topK: topK, x: x, probabilities: lane.arena.matrix(x.rows, count),
+      chosen: lane.arena.allocate(Int32.self, x.rows * topK), gates: lane.arena.allocate(Float.self, x.rows * topK),
+      sums: lane.arena.allocate(Float.self, x.rows))
+    let p = routing.probabilities
+    let linear = Linear(weight: weight)
+    linear.forward(linear.input(x, weights, lane), weights, into: p, lane)
+    let biases = weights.values(bias)
+    lane.pool.split(x.rows, least: max(1, 8192 / count)) { _, range in
+      Kernels.table.pointee.softmax(Int64(range.count), Int64(count), p.row(range.lowerBound), Int64(count))
+      for token in range {
+        choose(p.row(token), biases, routing.chosen + token * topK)
+        var sum: Float = 0
+        for slot in 0..<topK { sum += p.row(token)[Int(routing.chosen[token * topK + slot])] }
+        for slot in 0..<topK {
+          routing.gates[token * topK + slot] = p.row(token)[Int(routing.chosen[token * topK + slot])] / sum
+        }
+        routing.sums[token] = sum
+      }
+    }
+    return routing
+  }
+
+  private func choose(
+    _ p: UnsafePointer<Float>, _ biases: UnsafePointer<Float>, _ chosen: UnsafeMutablePointer<Int32>
+  ) {
+    // Insertion into a short sorted list; a later index goes in front only when strictly larger.
+    var filled = 0
+    for index in 0..<count {
+      let score = p[index] + biases[index]
+      var place = filled
+      while place > 0 {
+        let other = Int(chosen[place - 1])
+        if score > p[other] + biases[other] { place -= 1 } else { break }
+      }
+      guard place < topK else { continue }
+      if filled < topK { filled += 1 }
+      var slot = filled - 1
+      while slot > place {
+        chosen[slot] = chosen[slot - 1]
+        slot -= 1
+      }
+      chosen[place] = Int32(index)
+    }
+  }
+
+  /// Adds to `dx` and to the weight's gradient. `dGates` [T, k]; `balance` gives each token's dL/dp from the
+  /// balance loss.
+  func backward(
+    _ dGates: UnsafePointer<Float>, _ routing: Routing, balance: BalanceGradient?, _ weights: PackedModel,
+    _ gradients: Gradients, into dx: Matrix, _ lane: Lane
+  ) {
+    lane.scratch.scoped {
+      let dLogits = lane.scratch.zeros(routing.tokens, count)
+      for token in 0..<routing.tokens {
+        let gates = routing.gates + token * topK
+        let gradient = dGates + token * topK
+        let p = routing.probabilities.row(token)
+        let d = dLogits.row(token)
+        var mean: Float = 0
+        for slot in 0..<topK { mean += gates[slot] * gradient[slot] }
+        for slot in 0..<topK {
+          d[Int(routing.chosen[token * topK + slot])] += (gradient[slot] - mean) / routing.sums[token]
+        }
+        if let balance {
+          let slope = balance.row(token)
+          for index in 0..<count { d[index] += slope[index] }
+        }
+        let inner = Kernels.table.pointee.dot(Int64(count), p, d)
+        for index in 0..<count { d[index] = p[index] * (d[index] - inner) }
+      }
+      let linear = Linear(weight: weight)
+      linear.inputGradient(gradients.operand(dLogits, lane), weights, gradients, into: dx, lane)
+      linear.parameterGradient(
+        gradients.operand(dLogits, lane), exact: dLogits, gradients.operand(routing.x, lane), gradients, lane)
+    }
+  }
+}
+
+/// Slots (token, k) sorted by what they chose, tokens in order within a choice.
+struct SlotOrder: @unchecked Sendable {
+  let slots: Int
+  /// Row r of the sorted order is slot `slot[r]` of token `token[r]`.
+  let slot: UnsafeMutablePointer<Int32>
+  let token: UnsafeMutablePointer<Int32>
+  /// Where slot s went.
+  let row: UnsafeMutablePointer<Int32>
+  let offsets: Offsets
+  let starts: UnsafeMutablePointer<Int32>
+
+  init(_ routing: Router.Routing, choices: Int, in arena: Arena) {
+    slots = routing.tokens * routing.topK
+    slot = arena.allocate(Int32.self, slots)
+    token = arena.allocate(Int32.self, slots)
+    row = arena.allocate(Int32.self, slots)
+    starts = arena.allocate(Int32.self, choices + 1)
+    starts.update(repeating: 0, count: choices + 1)
+    for index in 0..<slots { starts[Int(routing.chosen[index]) + 1] += 1 }
+    for choice in 0..<choices { starts[choice + 1] += starts[choice] }
+    for index in 0..<slots {
+      let choice = Int(routing.chosen[index])
+      let place = Int(starts[choice])
+      slot[place] = Int32(index)
+      token[place] = Int32(index / routing.topK)
+      row[index] = Int32(place)
+      starts[choice] += 1
+    }
+    for choice in stride(from: choices, to: 0, by: -1) { starts[choice] = starts[choice - 1] }
+    starts[0] = 0
+    offsets = Offsets(starts, count: choices)
+  }
+
+  func count(of choice: Int) -> Int { Int(starts[choice + 1] - starts[choice]) }
+}

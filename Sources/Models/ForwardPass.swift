@@ -1,0 +1,255 @@
+import CKernels
+import Layers
+import LowBit
+import Parameters
+import Tensors
+
+/// Tokens of several sequences, one after another: no padding.
+public struct TokenBatch: Sendable {
+  public let tokens: [Int32]
+  /// One span per sequence, covering the tokens in order.
+  public let spans: [Span]
+
+  public init(tokens: [Int32], spans: [Span]) {
+    precondition(spans.reduce(0) { $0 + $1.count } == tokens.count, "spans do not cover \(tokens.count) tokens")
+    self.tokens = tokens
+    self.spans = spans
+  }
+
+  /// Whole sequences from position 0.
+  public init(sequences: [[Int32]]) {
+    var spans: [Span] = []
+    var first = 0
+    for sequence in sequences {
+      spans.append(Span(first: first, count: sequence.count))
+      first += sequence.count
+    }
+    self.init(tokens: sequences.flatMap { $0 }, spans: spans)
+  }
+
+  /// The index of each token's sequence.
+  public var sequenceOfToken: [Int32] {
+    spans.enumerated().flatMap { index, span in [Int32](repeating: Int32(index), count: span.count) }
+  }
+}
+
+/// What a forward pass keeps.
+public enum Retention: Sendable {
+  /// Nothing: sampling and evaluation.
+  case nothing
+  /// Everything that backward reads.
+  case everything
+  /// Layer inputs only; backward computes each layer again (gradient checkpointing).
+  case layerInputs
+}
+
+/// The embedding, the Overseer and the diffusion context of a batch: what comes before the latents.
+public struct PrefixPass: Sendable {
+  public let batch: TokenBatch
+  /// Embeddings x₀ [T, d].
+  let embedded: Matrix
+  let norm: RMSNorm.Saved
+  let overseer: FeedForward.Saved
+  let offsets: Offsets
+  /// The coordination c [T, d].
+  public let coordination: Matrix
+  /// x_ctx = x₀ + overseer_scale · c [T, d].
+  public let xContext: Matrix
+}
+
+/// The layers' part of a pass.
+public struct TrunkPass: @unchecked Sendable {
+  public let prefix: PrefixPass
+  let latents: QuantizedInput?
+  /// x after the latents [T, d].
+  public let afterLatents: Matrix
+  /// The input of each layer and the output of the last [T, d]; only the last one without retention.
+  public let states: [Matrix]
+  public let layers: [TransformerLayer.Saved]
+  let finalNorm: RMSNorm.Saved
+  /// h = RMSNorm(x)·final_norm [T, d].
+  public let hidden: Matrix
+  let report: BalanceReport?
+  let retention: Retention
+}
+
+extension QuillanModel {
+  /// Steps 1 and 2 of the model: embedding and Overseer.
+  public func prefix(_ batch: TokenBatch, _ weights: PackedModel, _ context: Context) -> PrefixPass {
+    let lane = context.main
+    let rows = batch.tokens.count
+    let embedded = lane.arena.matrix(rows, configuration.dim)
+    let packed = weights.weights(embedding)
+    for (row, token) in batch.tokens.enumerated() {
+      precondition(token >= 0 && Int(token) < configuration.vocabSize, "token \(token) of \(configuration.vocabSize)")
+      packed.unpack(0, rows: Int(token)..<Int(token) + 1, into: embedded.row(row))
+    }
+    let normalized = lane.arena.matrix(rows, configuration.dim)
+    let norm = overseerNorm.forward(embedded, weights, into: normalized, lane)
+    let offsets = Offsets(all: rows, in: lane.arena)
+    let coordination = lane.arena.matrix(rows, configuration.dim)
+    let overseerSaved = overseer.forward(
+      overseer.up.input(normalized, weights, lane), offsets: offsets, weights, into: coordination, lane)
+    let xContext = lane.arena.matrix(rows, configuration.dim)
+    xContext.copy(from: embedded)
+    Kernels.table.pointee.add_scaled(
+      Int64(xContext.count), configuration.overseerScale, coordination.pointer, xContext.pointer)
+    return PrefixPass(
+      batch: batch, embedded: embedded, norm: norm, overseer: overseerSaved, offsets: offsets,
+      coordination: coordination, xContext: xContext)
+  }
+
+  /// Steps 3 to 5 up to h: latents `z` [T, ⌈d/8⌉] (nil without diffusion), layers, final norm.
+  public func trunk(
+    _ prefix: PrefixPass, latents z: UnsafePointer<UInt8>?, caches: [KeyValueCache]? = nil,
+    report: BalanceReport? = nil, retention: Retention, _ weights: PackedModel, _ context: Context
+  ) -> TrunkPass {
+    let lane = context.main
+    let arena = lane.arena
+    let rows = prefix.batch.tokens.count
+    let dim = configuration.dim
+    let afterLatents = arena.matrix(rows, dim)
+    afterLatents.copy(from: prefix.xContext)
+    var latentInput: QuantizedInput?
+    if let diffusion {
+      guard let z else { preconditionFailure("a model with bit diffusion needs latents") }
+      let input = diffusion.latentOut.input(signs(z, rows: rows, bits: dim, in: arena), weights, lane)
+      lane.scratch.scoped {
+        let projected = lane.scratch.matrix(rows, dim)
+        diffusion.latentOut.forward(input, weights, into: projected, lane)
+        Kernels.table.pointee.add_scaled(
+          Int64(projected.count), configuration.latentScale, projected.pointer, afterLatents.pointer)
+      }
+      latentInput = input
+    }
+    var states: [Matrix] = []
+    var saved: [TransformerLayer.Saved] = []
+    var x = afterLatents
+    var spare = retention == .nothing ? arena.matrix(rows, dim) : x
+    if retention == .nothing {
+      let current = arena.matrix(rows, dim)
+      current.copy(from: x)
+      x = current
+    }
+    for layer in layers {
+      let y = retention == .nothing ? spare : arena.matrix(rows, dim)
+      let mark = arena.mark()
+      let result = layer.forward(
+        x, coordination: prefix.coordination, council: council, spans: prefix.batch.spans, caches: caches, weights,
+        report: report, into: y, context)
+      switch retention {
+      case .everything:
+        saved.append(result)
+        states.append(x)
+      case .layerInputs:
+        arena.release(mark)
+        states.append(x)
+      case .nothing:
+        arena.release(mark)
+        spare = x
+      }
+      x = y
+    }
+    states.append(x)
+    let hidden = arena.matrix(rows, dim)
+    let norm = finalNorm.forward(x, weights, into: hidden, lane)
+    return TrunkPass(
+      prefix: prefix, latents: latentInput, afterLatents: afterLatents, states: states, layers: saved,
+      finalNorm: norm, hidden: hidden, report: report, retention: retention)
+  }
+
+  /// value = h·value_head.weight + bias, for rows of h.
+  public func values(_ hidden: Matrix, _ weights: PackedModel) -> [Float] {
+    let weight = weights.values(valueWeight)
+    let bias = weights.values(valueBias)[0]
+    return (0..<hidden.rows).map {
+      Kernels.table.pointee.dot(Int64(hidden.columns), hidden.row($0), weight) + bias
+    }
+  }
+
+  /// Rows `indices` of `x`, in the arena.
+  public func gather(_ x: Matrix, rows indices: [Int], _ context: Context) -> Matrix {
+    let out = context.arena.matrix(indices.count, x.columns)
+    for (row, index) in indices.enumerated() { out.row(row).update(from: x.row(index), count: x.columns) }
+    return out
+  }
+
+  /// Adds the value head's gradients; h gets none (stop_gradient).
+  public func backwardValues(_ hidden: Matrix, dValues: [Float], _ gradients: Gradients) {
+    let weight = gradients.store.pointer(valueWeight)
+    let bias = gradients.store.pointer(valueBias)
+    for (row, gradient) in dValues.enumerated() {
+      Kernels.table.pointee.add_scaled(Int64(hidden.columns), gradient, hidden.row(row), weight)
+      bias[0] += gradient
+    }
+  }
+
+  /// Backward of `trunk` and `prefix`: `dHidden` [T, d] is consumed. With `diffusionLoss`, its losses' gradients join
+  /// at x_ctx; returns L_diff of each sequence (zeros without diffusion).
+  @discardableResult
+  public func backward(
+    _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
+    _ gradients: Gradients, _ context: Context
+  ) -> [Double] {
+    precondition(pass.retention != .nothing, "backward of a pass that kept nothing")
+    let lane = context.main
+    let arena = lane.arena
+    let rows = dHidden.rows
+    let dim = configuration.dim
+    let prefix = pass.prefix
+    return arena.scoped {
+      let dx = arena.zeros(rows, dim)
+      finalNorm.backward(dHidden, pass.finalNorm, weights, gradients, into: dx)
+      let dCoordination = arena.zeros(rows, dim)
+      for layer in layers.reversed() {
+        arena.scoped {
+          let saved: TransformerLayer.Saved
+          if pass.retention == .everything {
+            saved = pass.layers[layer.index]
+          } else {
+            saved = layer.forward(
+              pass.states[layer.index], coordination: prefix.coordination, council: council,
+              spans: prefix.batch.spans, caches: nil, weights, report: pass.report?.silent,
+              into: arena.matrix(rows, dim), context)
+          }
+          layer.backward(
+            dx, dCoordination: dCoordination, saved, council: council, spans: prefix.batch.spans, weights, gradients,
+            context)
+        }
+      }
+      if let diffusion, let latents = pass.latents {
+        arena.scoped {
+          let dProjected = arena.zeros(rows, dim)
+          Kernels.table.pointee.add_scaled(
+            Int64(dx.count), configuration.latentScale, dx.pointer, dProjected.pointer)
+          diffusion.latentOut.backward(dProjected, latents, weights, gradients, into: nil, lane)
+        }
+      }
+      var losses = [Double](repeating: 0, count: prefix.batch.spans.count)
+      if let diffusion, let diffusionLoss {
+        losses = diffusion.loss(
+          diffusionLoss, xContext: prefix.xContext, spans: prefix.batch.spans, weights, gradients, into: dx, context)
+      }
+      Kernels.table.pointee.add_scaled(
+        Int64(dx.count), configuration.overseerScale, dx.pointer, dCoordination.pointer)
+      let dNormalized = arena.zeros(rows, dim)
+      overseer.backward(
+        dCoordination, prefix.overseer, offsets: prefix.offsets, weights, gradients, into: dNormalized, lane)
+      overseerNorm.backward(dNormalized, prefix.norm, weights, gradients, into: dx)
+      let table = gradients.store.pointer(embedding)
+      for (row, token) in prefix.batch.tokens.enumerated() {
+        Kernels.table.pointee.add_scaled(Int64(dim), 1, dx.row(row), table + Int(token) * dim)
+      }
+      return losses
+    }
+  }
+
+  /// L_diff of each sequence without gradients.
+  public func diffusionLosses(
+    _ prefix: PrefixPass, _ input: ReasoningDiffusion.LossInput, _ weights: PackedModel, _ context: Context
+  ) -> [Double] {
+    diffusion?.loss(
+      input, xContext: prefix.xContext, spans: prefix.batch.spans, weights, nil, into: nil, context)
+      ?? [Double](repeating: 0, count: prefix.batch.spans.count)
+  }
+}

@@ -1,0 +1,131 @@
+import Layers
+import LowBit
+import Parameters
+import Tensors
+
+/// Quillan v4.2: an Overseer, bit-level reasoning diffusion, and a council of mini-MoEs that every layer consults.
+///
+/// An immutable description: sizes, formats and which parameter feeds which layer. Numbers live in a
+/// `ParameterStore` (fp32 masters) and a `PackedModel` (what products read). Sequences never mix: a batch, a rank or a
+/// micro-batch split changes no number.
+public struct QuillanModel: Sendable {
+  public let configuration: ModelConfiguration
+  /// The formats in force.
+  public let precision: PrecisionConfiguration
+  public let table: ParameterTable
+  public let embedding: ParameterID
+  public let overseerNorm: RMSNorm
+  public let overseer: FeedForward
+  /// Nil without `use_bit_diffusion`.
+  public let diffusion: ReasoningDiffusion?
+  public let layers: [TransformerLayer]
+  public let council: Council
+  public let finalNorm: RMSNorm
+  public let head: LanguageModelHead
+  public let valueWeight: ParameterID
+  public let valueBias: ParameterID
+
+  /// - Throws: `ConfigurationIssue` for sizes that do not fit together.
+  public init(_ configuration: ModelConfiguration, _ precision: PrecisionConfiguration) throws(ConfigurationIssue) {
+    try configuration.validate(precision: precision)
+    let precision = precision.resolved()
+    let table = ParameterTable(Self.specifications(configuration, precision))
+    self.configuration = configuration
+    self.precision = precision
+    self.table = table
+    func linear(_ name: String, bias: Bool = true) -> Linear {
+      Linear(weight: table.require("\(name).weight"), bias: bias ? table.require("\(name).bias") : nil)
+    }
+    func norm(_ name: String) -> RMSNorm {
+      RMSNorm(weight: table.require("\(name).weight"), epsilon: configuration.normEps)
+    }
+    func router(_ name: String, _ count: Int, _ topK: Int) -> Router {
+      Router(
+        weight: table.require("\(name).weight"), bias: table.require("\(name).bias"), count: count, topK: topK)
+    }
+    embedding = table.require("embedding.weight")
+    overseerNorm = norm("overseer.norm")
+    overseer = FeedForward(up: linear("overseer.up"), down: linear("overseer.down"))
+    if configuration.useBitDiffusion {
+      let time = TimeEmbedding(
+        network: FeedForward(up: linear("diffusion.time.up"), down: linear("diffusion.time.down")),
+        steps: configuration.diffusionSteps, dim: configuration.dim)
+      let blocks = (0..<configuration.diffusionBlocks).map { index in
+        let name = "diffusion.blocks.\(index)"
+        return Denoiser.Block(
+          norm: norm("\(name).norm"), up: linear("\(name).up"), mid: linear("\(name).mid"),
+          down: linear("\(name).down"))
+      }
+      diffusion = ReasoningDiffusion(
+        denoiser: Denoiser(
+          latentIn: linear("diffusion.latent_in", bias: false), contextNorm: norm("diffusion.context_norm"),
+          time: time, blocks: blocks, outNorm: norm("diffusion.out_norm"), out: linear("diffusion.out")),
+        latentOut: linear("diffusion.latent_out", bias: false), configuration: configuration)
+    } else {
+      diffusion = nil
+    }
+    let rotary = RotaryEmbedding(
+      headDim: configuration.headDim, base: configuration.ropeBase, positions: configuration.maxSeqLen)
+    layers = (0..<configuration.numLayers).map { index in
+      let name = "layers.\(index)"
+      return TransformerLayer(
+        index: index, attentionNorm: norm("\(name).attention_norm"),
+        attention: Attention(
+          qkv: linear("\(name).attention.qkv", bias: false), out: linear("\(name).attention.out", bias: false),
+          heads: configuration.numHeads, rotary: rotary),
+        moeNorm: norm("\(name).moe_norm"),
+        router: router("\(name).router", configuration.numMiniMoes, configuration.miniMoeTopK))
+    }
+    council = Council(
+      members: (0..<configuration.numMiniMoes).map { index in
+        let name = "mini_moes.\(index)"
+        return MiniMoE(
+          router: router("\(name).router", configuration.numExpertsPerMini, configuration.expertTopK),
+          experts: FeedForward(up: linear("\(name).experts.up"), down: linear("\(name).experts.down")),
+          microRouter: router("\(name).micro_router", configuration.numMicrosPerMini, configuration.microTopK),
+          agentNorm: table.require("\(name).agents.norm.weight"),
+          agents: FeedForward(up: linear("\(name).agents.up"), down: linear("\(name).agents.down")),
+          microScale: configuration.microScale, epsilon: configuration.normEps)
+      })
+    finalNorm = norm("final_norm")
+    head = LanguageModelHead(embedding: embedding, vocabulary: configuration.vocabSize)
+    valueWeight = table.require("value_head.weight")
+    valueBias = table.require("value_head.bias")
+  }
+
+  /// Masters at their initial values.
+  public func initialParameters(seed: UInt64, pool: WorkerPool) -> ParameterStore {
+    let store = ParameterStore(table)
+    store.initialize(seed: seed, pool: pool)
+    return store
+  }
+
+  /// An empty packed form of this model.
+  public func makePackedModel() -> PackedModel {
+    PackedModel(
+      table, int4Group: configuration.int4Group, derivedCount: diffusion?.denoiser.time.count ?? 0)
+  }
+
+  /// Packs `masters` and computes what is derived from them.
+  public func pack(_ masters: ParameterStore, into weights: PackedModel, _ context: Context) {
+    weights.pack(masters, pool: context.pool)
+    diffusion?.denoiser.time.refresh(weights, context.main)
+  }
+
+  /// Empty routing counters of this model's shape.
+  public func makeLoads() -> RoutingLoads {
+    RoutingLoads(
+      layers: configuration.numLayers, miniMoEs: configuration.numMiniMoes,
+      experts: configuration.numExpertsPerMini, micros: configuration.numMicrosPerMini)
+  }
+
+  /// A cache for a sequence of up to `positions` tokens.
+  public func makeCache(positions: Int) -> KeyValueCache {
+    KeyValueCache(
+      layers: configuration.numLayers, heads: configuration.numHeads, headDim: configuration.headDim,
+      positions: positions)
+  }
+
+  /// Bytes of one position's packed latents.
+  public var latentBytes: Int { (configuration.dim + 7) / 8 }
+}

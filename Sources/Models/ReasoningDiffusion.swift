@@ -1,0 +1,255 @@
+import CKernels
+import Foundation
+import Layers
+import LowBit
+import Parameters
+import Tensors
+
+/// Reasoning latents: d bits for each position that sketch the tokens to come, denoised from random bits.
+///
+/// Everything random is keyed by (seed, sequence id, position), so a position's bits do not depend on the batch.
+public struct ReasoningDiffusion: Sendable {
+  public let denoiser: Denoiser
+  public let latentOut: Linear
+  public let schedule: DiffusionSchedule
+  private let bits: Int
+  private let horizon: Int
+  private let discount: Double
+
+  init(denoiser: Denoiser, latentOut: Linear, configuration: ModelConfiguration) {
+    self.denoiser = denoiser
+    self.latentOut = latentOut
+    schedule = DiffusionSchedule(
+      steps: configuration.diffusionSteps, inferenceSteps: configuration.diffusionInferenceSteps)
+    bits = configuration.dim
+    horizon = configuration.latentHorizon
+    discount = configuration.latentDiscount
+  }
+
+  private var bytes: Int { (bits + 7) / 8 }
+
+  /// Who a position is, for the random numbers of its latents.
+  public struct Identity: Sendable, Equatable {
+    public let sequence: UInt64
+    public let position: UInt32
+
+    public init(sequence: UInt64, position: UInt32) {
+      self.sequence = sequence
+      self.position = position
+    }
+  }
+
+  /// Samples the latents of rows `xContext` [T, d] into `z` [T, ⌈d/8⌉] by the visited steps of the schedule.
+  public func sample(
+    _ xContext: Matrix, identities: [Identity], seed: UInt64, _ weights: PackedModel,
+    into z: UnsafeMutablePointer<UInt8>, _ context: Context
+  ) {
+    precondition(identities.count == xContext.rows, "\(identities.count) identities for \(xContext.rows) rows")
+    let generator = Philox(seed: seed)
+    let lane = context.main
+    let rows = xContext.rows
+    let z = Unowned(z)
+    lane.arena.scoped {
+      for (row, identity) in identities.enumerated() {
+        generator.bits(
+          into: UnsafeMutableBufferPointer(start: z.value + row * bytes, count: bytes), count: bits,
+          stream: .latentNoise, sequence: identity.sequence, position: identity.position)
+      }
+      let (normalized, _) = denoiser.context(xContext, weights, lane)
+      let levels = lane.arena.allocate(Int32.self, rows)
+      let logits = lane.arena.matrix(rows, bits)
+      let visited = schedule.visitedSteps
+      for (step, level) in visited.enumerated() {
+        let next = step + 1 < visited.count ? visited[step + 1] : 0
+        levels.update(repeating: Int32(level), count: rows)
+        lane.arena.scoped {
+          _ = denoiser.forward(
+            z.value, context: normalized, steps: levels, weights, into: logits, lane)
+        }
+        let probabilities = Posterior(schedule, from: level, to: next)
+        context.pool.split(rows, least: max(1, 4096 / bits)) { worker, range in
+          let scratch = context.scratch[worker]
+          scratch.scoped {
+            let words = UnsafeMutableBufferPointer(start: scratch.allocate(UInt32.self, bits), count: bits)
+            for row in range {
+              if next == 0 {
+                finish(logits.row(row), z.value + row * bytes)
+              } else {
+                generator.fill(
+                  words: words, stream: .latentStep, step: UInt32(step), sequence: identities[row].sequence,
+                  position: identities[row].position)
+                Kernels.table.pointee.sigmoid(Int64(bits), logits.row(row), logits.row(row))
+                advance(logits.row(row), words, probabilities, z.value + row * bytes)
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// z = 1[sigmoid(logit) > 0.5].
+  private func finish(_ logits: UnsafePointer<Float>, _ z: UnsafeMutablePointer<UInt8>) {
+    for byte in 0..<bytes {
+      var packed: UInt8 = 0
+      for bit in 8 * byte..<min(bits, 8 * byte + 8) where logits[bit] > 0 { packed |= 1 << UInt8(bit & 7) }
+      z[byte] = packed
+    }
+  }
+
+  private func advance(
+    _ p: UnsafePointer<Float>, _ words: UnsafeMutableBufferPointer<UInt32>, _ posterior: Posterior,
+    _ z: UnsafeMutablePointer<UInt8>
+  ) {
+    for byte in 0..<bytes {
+      let old = z[byte]
+      var packed: UInt8 = 0
+      for bit in 8 * byte..<min(bits, 8 * byte + 8) {
+        let one = (old >> UInt8(bit & 7)) & 1 == 1
+        if Double(Philox.uniform(words[bit])) < posterior.probability(Double(p[bit]), bit: one) {
+          packed |= 1 << UInt8(bit & 7)
+        }
+      }
+      z[byte] = packed
+    }
+  }
+
+  /// P(z' = 1 | z, p) of one step from noise level n to n' as two pairs of constants:
+  /// p · L1 Q_1/(L1 Q_1 + L0 (1 − Q_1)) + (1 − p) · L1 Q_0/(L1 Q_0 + L0 (1 − Q_0)).
+  struct Posterior {
+    private let ifOne: (clean1: Double, clean0: Double)
+    private let ifZero: (clean1: Double, clean0: Double)
+
+    init(_ schedule: DiffusionSchedule, from n: Int, to next: Int) {
+      let a = schedule.alphaBar[n] / schedule.alphaBar[next]
+      let b = schedule.alphaBar[next]
+      func pair(_ s: Double) -> (Double, Double) {
+        let (l1, l0) = ((1 + a * s) / 2, (1 - a * s) / 2)
+        let (q1, q0) = ((1 + b) / 2, (1 - b) / 2)
+        return (l1 * q1 / (l1 * q1 + l0 * (1 - q1)), l1 * q0 / (l1 * q0 + l0 * (1 - q0)))
+      }
+      ifOne = pair(1)
+      ifZero = pair(-1)
+    }
+
+    func probability(_ p: Double, bit: Bool) -> Double {
+      let pair = bit ? ifOne : ifZero
+      return p * pair.clean1 + (1 - p) * pair.clean0
+    }
+  }
+
+  /// Target bits z* of a sequence [T, ⌈d/8⌉]: signs of Σ_j discount^(j−1) · embedding[token_{t+j}], from the fp32
+  /// masters; the last position has none and is stored as 0.
+  public func targetBits(_ tokens: [Int32], embedding: UnsafePointer<Float>) -> [UInt8] {
+    var out = [UInt8](repeating: 0, count: tokens.count * bytes)
+    var weights = [1.0]
+    while weights.count < horizon { weights.append(weights[weights.count - 1] * discount) }
+    var sums = [Double](repeating: 0, count: bits)
+    for position in 0..<max(0, tokens.count - 1) {
+      for index in 0..<bits { sums[index] = 0 }
+      for ahead in 1...horizon where position + ahead < tokens.count {
+        let row = embedding + Int(tokens[position + ahead]) * bits
+        let weight = weights[ahead - 1]
+        for index in 0..<bits { sums[index] += weight * Double(row[index]) }
+      }
+      for index in 0..<bits where sums[index] > 0 { out[position * bytes + index >> 3] |= 1 << UInt8(index & 7) }
+    }
+    return out
+  }
+
+  /// Noise levels n [T] and noised bits [T, ⌈d/8⌉] of a sequence for the diffusion loss: n uniform in 1…N,
+  /// each bit flipped with probability (1 − ᾱ_n)/2; drawn at every position.
+  public func noise(_ targets: [UInt8], sequence: UInt64, seed: UInt64) -> (levels: [Int32], noisy: [UInt8]) {
+    let generator = Philox(seed: seed)
+    let positions = targets.count / bytes
+    var noisy = targets
+    var words = [UInt32](repeating: 0, count: bits)
+    let levels = (0..<positions).map { position in
+      let word = generator.word(stream: .diffusionStep, sequence: sequence, position: UInt32(position))
+      let level = Int(word % UInt32(schedule.steps)) + 1
+      let flip = (1 - schedule.alphaBar[level]) / 2
+      words.withUnsafeMutableBufferPointer {
+        generator.fill(words: $0, stream: .diffusionNoise, sequence: sequence, position: UInt32(position))
+      }
+      for bit in 0..<bits where Double(Philox.uniform(words[bit])) < flip {
+        noisy[position * bytes + bit >> 3] ^= 1 << UInt8(bit & 7)
+      }
+      return Int32(level)
+    }
+    return (levels, noisy)
+  }
+
+  /// What the diffusion loss of a micro-batch needs, rows as in the batch.
+  public struct LossInput: Sendable {
+    public var targets: [UInt8]
+    public var noisy: [UInt8]
+    public var levels: [Int32]
+    /// dLoss/dL_diff of each sequence.
+    public var coefficients: [Float]
+
+    public init(targets: [UInt8] = [], noisy: [UInt8] = [], levels: [Int32] = [], coefficients: [Float] = []) {
+      self.targets = targets
+      self.noisy = noisy
+      self.levels = levels
+      self.coefficients = coefficients
+    }
+  }
+
+  /// L_diff of each sequence: mean over positions with a target of the mean over bits of BCE(logits, z*).
+  /// With `gradients`, also adds the gradient with respect to x_ctx to `dContext` and those of the denoiser.
+  func loss(
+    _ input: LossInput, xContext: Matrix, spans: [Span], _ weights: PackedModel, _ gradients: Gradients?,
+    into dContext: Matrix?, _ context: Context
+  ) -> [Double] {
+    let lane = context.main
+    return lane.arena.scoped {
+      let (normalized, contextSaved) = denoiser.context(xContext, weights, lane)
+      let logits = lane.arena.matrix(xContext.rows, bits)
+      let noisy = lane.arena.allocate(UInt8.self, input.noisy.count)
+      noisy.update(from: input.noisy, count: input.noisy.count)
+      let levels = lane.arena.allocate(Int32.self, input.levels.count)
+      levels.update(from: input.levels, count: input.levels.count)
+      let saved = denoiser.forward(noisy, context: normalized, steps: levels, weights, into: logits, lane)
+      var losses: [Double] = []
+      for (index, span) in spans.enumerated() {
+        losses.append(entropies(input, span, logits, coefficient: input.coefficients[index]))
+      }
+      if let gradients, let dContext {
+        denoiser.backward(logits, saved, contextSaved: contextSaved, weights, gradients, into: dContext, lane)
+      }
+      return losses
+    }
+  }
+
+  /// The mean BCE of one sequence; logits are replaced by their gradient times `coefficient`.
+  private func entropies(_ input: LossInput, _ span: Span, _ logits: Matrix, coefficient: Float) -> Double {
+    let positions = span.count - 1
+    var total = 0.0
+    let scale = coefficient / Float(max(1, positions) * bits)
+    for offset in 0..<span.count {
+      let row = logits.row(span.first + offset)
+      guard offset < positions else {
+        row.update(repeating: 0, count: bits)
+        continue
+      }
+      let target = (span.first + offset) * bytes
+      for bit in 0..<bits {
+        let one = (input.targets[target + bit >> 3] >> UInt8(bit & 7)) & 1 == 1
+        let x = Double(row[bit])
+        total += max(x, 0) - (one ? x : 0) + log1p(exp(-abs(x)))
+      }
+      Kernels.table.pointee.sigmoid(Int64(bits), row, row)
+      for bit in 0..<bits {
+        let one = (input.targets[target + bit >> 3] >> UInt8(bit & 7)) & 1 == 1
+        row[bit] = (row[bit] - (one ? 1 : 0)) * scale
+      }
+    }
+    return positions > 0 ? total / Double(positions * bits) : 0
+  }
+}
+
+/// A pointer that workers may use while its owner waits.
+struct Unowned<Value>: @unchecked Sendable {
+  let value: Value
+  init(_ value: Value) { self.value = value }
+}
