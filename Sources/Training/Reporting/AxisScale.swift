@@ -43,10 +43,10 @@ struct AxisScale {
     return FigureText.fixed(value, Int((-log10(step) - 1e-9).rounded(.up)))
   }
 
-  /// The smallest of 1, 2, 5 · 10^k that is at least `rough`.
+  /// The smallest of 1, 2, 5 · 10^k that is at least about `rough`: a few ticks too many read better than too few.
   private static func roundStep(_ rough: Double) -> Double {
     let power = pow(10, log10(rough).rounded(.down))
-    for factor in [1.0, 2.0, 5.0] where factor * power >= rough * 0.999_999 { return factor * power }
+    for factor in [1.0, 2.0, 5.0] where factor * power >= rough * 0.7 { return factor * power }
     return 10 * power
   }
 }

@@ -90,19 +90,16 @@ extension LineChart {
       + path(Self.thinned(Self.smoothed(series.points, window: window)), "bold")
   }
 
+  /// One text with a coloured dot before each name, since SVG cannot measure text to place separate ones.
   private func legend(_ panel: Panel, y: Double, right: Double) -> String {
-    var svg = ""
-    var x = right
-    for (index, series) in panel.series.enumerated().reversed() {
-      let window = Self.window(series)
-      let name = window > 1 ? "\(series.name) (bold: mean of \(window) steps)" : series.name
-      svg += text(name, x: x, y: y, class: "quiet", anchor: "end")
-      // SVG cannot measure text; 6.3 px is the mean advance of these fonts at 12 px.
-      x -= Double(name.count) * 6.3 + 8
-      svg += "<path class=\"bold colour\(index % 4)\" d=\"M\(pixels(x - 18)) \(pixels(y - 4))h18\"/>\n"
-      x -= 38
+    let entries = panel.series.enumerated().map { index, series in
+      "<tspan class=\"dot\(index % 4)\">\u{25CF}</tspan>\u{A0}\(escaped(series.name))"
     }
-    return svg
+    let window = panel.series.map(Self.window).max() ?? 1
+    let note = window > 1 ? ["bold: mean of \(window) steps"] : []
+    let gap = "\u{A0}\u{A0}\u{A0}\u{A0}"
+    return "<text class=\"quiet\" x=\"\(pixels(right))\" y=\"\(pixels(y))\" text-anchor=\"end\">"
+      + (entries + note).joined(separator: gap) + "</text>\n"
   }
 
   /// Steps averaged by the bold curve: 1 for a short series.
@@ -174,10 +171,12 @@ extension LineChart {
     .bold { stroke-width: 2.2; stroke-linejoin: round; stroke-linecap: round; }
     .faint { stroke-width: 1; stroke-opacity: 0.32; stroke-linejoin: round; stroke-linecap: round; }
     .colour0 { stroke: #1668dc; } .colour1 { stroke: #d4580a; } .colour2 { stroke: #0f8a5f; } .colour3 { stroke: #a626c4; }
+    .dot0 { fill: #1668dc; } .dot1 { fill: #d4580a; } .dot2 { fill: #0f8a5f; } .dot3 { fill: #a626c4; }
     @media (prefers-color-scheme: dark) {
       .title, .heading { fill: #f0f6fc; } .label, .quiet, .tick { fill: #9198a1; } .ground { fill: #0d1117; }
       .grid { stroke: #262c36; } .axis { stroke: #656c76; }
       .colour0 { stroke: #6cb0ff; } .colour1 { stroke: #ff9e57; } .colour2 { stroke: #3fcf9a; } .colour3 { stroke: #e28bf5; }
+      .dot0 { fill: #6cb0ff; } .dot1 { fill: #ff9e57; } .dot2 { fill: #3fcf9a; } .dot3 { fill: #e28bf5; }
     }
 
     """
