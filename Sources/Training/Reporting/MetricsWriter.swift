@@ -1,0 +1,26 @@
+/// `metrics.jsonl`: one JSON object a line with sorted keys, after a header
+/// `{"format":"quillan-metrics","version":1}`; non-finite numbers are null.
+///
+/// Only rank 0 holds one. Every line reaches the system before `write` returns.
+public final class MetricsWriter {
+  private let file: JSONLinesFile
+
+  /// Creates the file, or continues it after its last whole line.
+  ///
+  /// - Throws: `ReportError`.
+  public init(path: String) throws(ReportError) {
+    file = try JSONLinesFile(path: path, format: "quillan-metrics")
+  }
+
+  /// Adds the line of one step; `step` counts optimizer steps from 1 and names no other metric.
+  ///
+  /// - Throws: `ReportError` where the disk is full or gone.
+  public func write(step: Int, _ metrics: [String: JSONValue]) throws(ReportError) {
+    var line = metrics
+    line["step"] = .integer(step)
+    try file.append(line)
+  }
+
+  /// Makes the lines so far durable.
+  public func synchronize() throws(ReportError) { try file.synchronize() }
+}
