@@ -1,0 +1,100 @@
+/// The objective of one GRPO group: G trajectories τ_i of one prompt, their rewards R_i and lengths.
+///
+/// Everything that couples trajectories (advantages, divisors) is fixed by rewards and lengths, known after the
+/// rollout. So trajectories can be evaluated one by one, in any micro-batch, and their terms simply add up.
+///
+///     J = Σ_i Σ_t weight_i · min(r_it Â_i, clip(r_it) Â_i)
+///     loss = −J − entropyCoef · H + valueCoef · L_value + klCoef · KL (+ aux and diffusion, from the model)
+///
+/// H, L_value and KL are means over a group's generated tokens, then over groups, in every aggregation mode. Sums are
+/// float64, in order of position, then of trajectory.
+public struct GroupObjective: Sendable {
+  public let configuration: ObjectiveConfiguration
+  public let rewards: [Double]
+  /// Generated tokens of each trajectory.
+  public let tokenCounts: [Int]
+  /// Â_i.
+  public let advantages: [Double]
+  /// The weight in J of each generated token of trajectory i.
+  public let tokenWeights: [Double]
+  /// The weight of a generated token in H, L_value and KL: 1/(groups · Σ n_i), or 0 without any.
+  public let meanWeight: Double
+  /// The weight of a trajectory in L_aux and L_diff: 1/(groups · G).
+  public let trajectoryWeight: Double
+
+  /// - Parameter batch: the counts of the whole optimizer step.
+  /// - Throws: `ObjectiveError` where a reward is not finite.
+  public init(
+    configuration: ObjectiveConfiguration, rewards: [Double], tokenCounts: [Int], batch: BatchCounts
+  ) throws(ObjectiveError) {
+    precondition(
+      !rewards.isEmpty && rewards.count == tokenCounts.count,
+      "\(rewards.count) rewards for \(tokenCounts.count) trajectories")
+    self.configuration = configuration
+    self.rewards = rewards
+    self.tokenCounts = tokenCounts
+    advantages = try configuration.advantage.advantages(of: rewards)
+    tokenWeights = configuration.aggregation.weights(
+      tokenCounts: tokenCounts, batch: batch, maxTrajectoryLen: configuration.maxTrajectoryLen)
+    let tokens = tokenCounts.reduce(0, +)
+    meanWeight = tokens > 0 ? 1 / (Double(batch.groups) * Double(tokens)) : 0
+    trajectoryWeight = 1 / (Double(batch.groups) * Double(rewards.count))
+  }
+
+  /// The terms and gradients of trajectory `index`.
+  ///
+  /// - Precondition: `signals` has the trajectory's number of generated tokens, and reference log-probabilities where
+  ///   `klCoef` is not 0.
+  public func evaluate(trajectory index: Int, _ signals: TrajectorySignals) -> TrajectoryObjective {
+    precondition(
+      signals.count == tokenCounts[index],
+      "trajectory \(index) generated \(tokenCounts[index]) tokens, got signals for \(signals.count)")
+    let references = signals.referenceLogProbabilities
+    precondition(configuration.klCoef == 0 || references != nil, "klCoef is not 0, but there is no reference")
+    let weight = tokenWeights[index]
+    var result = TrajectoryObjective()
+    result.logProbabilityGradients.reserveCapacity(signals.count)
+    result.valueGradients.reserveCapacity(signals.count)
+    result.entropyGradient = Float(-configuration.entropyCoef * meanWeight)
+
+    for position in 0..<signals.count {
+      let logProbability = Double(signals.logProbabilities[position])
+      let token = TokenObjective(
+        logProbability: logProbability, oldLogProbability: Double(signals.oldLogProbabilities[position]),
+        advantage: advantages[index],
+        clipEpsilonLow: configuration.clipEpsilonLow, clipEpsilonHigh: configuration.clipEpsilonHigh)
+      result.statistics.add(token)
+      result.terms.policy -= weight * token.objective
+      var gradient = -weight * token.derivative
+
+      if let references {
+        let kl = configuration.klEstimator.value(logProbability - Double(references[position]))
+        result.terms.kl += meanWeight * kl.estimate
+        gradient += configuration.klCoef * meanWeight * kl.derivative
+      }
+      result.logProbabilityGradients.append(Float(gradient))
+
+      result.terms.entropy += meanWeight * Double(signals.entropies[position])
+      let error = Double(signals.values[position]) - rewards[index]
+      result.terms.value += meanWeight * error * error / 2
+      result.valueGradients.append(Float(configuration.valueCoef * meanWeight * error))
+    }
+    return result
+  }
+
+  /// All trajectories of the group; the terms are summed in their order.
+  public func evaluate(
+    _ trajectories: [TrajectorySignals]
+  ) -> (terms: ObjectiveTerms, statistics: RatioStatistics, trajectories: [TrajectoryObjective]) {
+    precondition(
+      trajectories.count == rewards.count, "\(trajectories.count) trajectories in a group of \(rewards.count)")
+    let results = trajectories.indices.map { evaluate(trajectory: $0, trajectories[$0]) }
+    var terms = ObjectiveTerms()
+    var statistics = RatioStatistics()
+    for result in results {
+      terms += result.terms
+      statistics += result.statistics
+    }
+    return (terms, statistics, results)
+  }
+}

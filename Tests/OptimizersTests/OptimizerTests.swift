@@ -1,0 +1,221 @@
+import Foundation
+import Optimizers
+import TestSupport
+import Testing
+
+@Suite("AdamW, clipping and the learning-rate schedule")
+struct OptimizerTests {
+  struct Golden: Decodable {
+    struct Run: Decodable {
+      struct Step: Decodable {
+        let gradient: [Double]
+        let gradient_norm: Double
+        let clipped: [Double]
+        let weights: [Double]
+      }
+      let learning_rate: Double
+      let weight_decay: Double
+      let max_grad_norm: Double
+      let start: [Double]
+      let steps: [Step]
+    }
+    struct Rate: Decodable {
+      let peak: Double
+      let warmup_steps: Int
+      let num_epochs: Int
+      let step: Int
+      let learning_rate: Double
+    }
+    let adamw: Run
+    let schedule: [Rate]
+  }
+
+  static func golden() throws -> Golden {
+    try JSONDecoder().decode(Golden.self, from: Fixtures.data("golden/optimizer.json"))
+  }
+
+  /// Runs the golden steps in `Scalar` and returns the largest distance of any weight from the golden one.
+  static func largestError<Scalar: BinaryFloatingPoint>(in type: Scalar.Type) throws -> Double {
+    let run = try golden().adamw
+    let optimizer = AdamW(weightDecay: run.weight_decay)
+    var weights = run.start.map { Scalar($0) }
+    var first = [Scalar](repeating: 0, count: weights.count)
+    var second = first
+    var largest = 0.0
+    for (index, step) in run.steps.enumerated() {
+      let gradient = step.gradient.map { Scalar($0) }
+      let scale = GradientNorm.clipScale(norm: step.gradient_norm, maximum: run.max_grad_norm)
+      optimizer.step(
+        weights: &weights, gradients: gradient, firstMoment: &first, secondMoment: &second, count: weights.count,
+        decayed: true, learningRate: run.learning_rate, step: index + 1, clipScale: Scalar(scale))
+      for (weight, wanted) in zip(weights, step.weights) { largest = max(largest, abs(Double(weight) - wanted)) }
+    }
+    return largest
+  }
+
+  @Test("five golden steps agree to 1e-9 in double and 1e-6 in float")
+  func goldenSteps() throws {
+    #expect(try Self.largestError(in: Double.self) < 1e-9)
+    #expect(try Self.largestError(in: Float.self) < 1e-6)
+  }
+
+  @Test("the golden norms and clipped gradients")
+  func goldenClipping() throws {
+    let run = try Self.golden().adamw
+    #expect(run.steps.count == 5)
+    for step in run.steps {
+      let squares = step.gradient.map { $0 * $0 }
+      let named = squares.enumerated().map { (name: "tensor.\($0.offset)", squaredSum: $0.element) }
+      let norm = GradientNorm.norm(squaredSums: named)
+      #expect(abs(norm - step.gradient_norm) < 1e-9)
+      let scale = GradientNorm.clipScale(norm: norm, maximum: run.max_grad_norm)
+      for (gradient, wanted) in zip(step.gradient, step.clipped) { #expect(abs(scale * gradient - wanted) < 1e-9) }
+    }
+  }
+
+  @Test("the golden learning rates")
+  func goldenSchedule() throws {
+    let rates = try Self.golden().schedule
+    #expect(rates.count == 14)
+    for rate in rates {
+      let schedule = LearningRateSchedule(
+        peak: rate.peak, warmupSteps: rate.warmup_steps, totalSteps: rate.num_epochs)
+      #expect(abs(schedule.learningRate(at: rate.step) - rate.learning_rate) < 1e-15)
+    }
+  }
+
+  @Test("a schedule without warm-up starts at its peak, and one beyond its plan stays at a tenth")
+  func scheduleEdges() {
+    #expect(LearningRateSchedule(peak: 1, warmupSteps: 0, totalSteps: 10).learningRate(at: 0) == 1)
+    #expect(LearningRateSchedule(peak: 1, warmupSteps: 10, totalSteps: 10).learningRate(at: 9) == 1)
+    #expect(LearningRateSchedule(peak: 1, warmupSteps: 10, totalSteps: 10).learningRate(at: 10) == 0.1)
+    #expect(LearningRateSchedule(peak: 1, warmupSteps: 5, totalSteps: 10).learningRate(at: 1_000_000) == 0.1)
+    let schedule = LearningRateSchedule(peak: 3e-4, warmupSteps: 7, totalSteps: 50)
+    let rates = (0..<50).map(schedule.learningRate(at:))
+    #expect(
+      zip(rates[..<6], rates[1..<7]).allSatisfy { $0 < $1 } && zip(rates[7...], rates[8...]).allSatisfy { $0 > $1 })
+  }
+
+  @Test("at every length the float step is the elementwise formula, and a split tensor gives the same bits")
+  func lengths() {
+    let optimizer = AdamW()
+    for count in [0, 1, 7, 8, 15, 17, 31, 33, 127, 129] {
+      let gradients = (0..<count).map { Float(sin(Double($0) * 1.3)) * 1e-2 }
+      let start = (0..<count).map { Float(cos(Double($0) * 0.7)) }
+      func run(cuts: [Int]) -> ([Float], [Float], [Float]) {
+        var (weights, first, second) = (start, [Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
+        for step in 1...3 {
+          weights.withUnsafeMutableBufferPointer { weights in
+            first.withUnsafeMutableBufferPointer { first in
+              second.withUnsafeMutableBufferPointer { second in
+                gradients.withUnsafeBufferPointer { gradients in
+                  for (begin, end) in zip([0] + cuts, cuts + [count]) where end > begin {
+                    optimizer.step(
+                      weights: weights.baseAddress! + begin, gradients: gradients.baseAddress! + begin,
+                      firstMoment: first.baseAddress! + begin, secondMoment: second.baseAddress! + begin,
+                      count: end - begin, decayed: true, learningRate: 1e-3, step: step, clipScale: 0.5)
+                  }
+                }
+              }
+            }
+          }
+        }
+        return (weights, first, second)
+      }
+      let whole = run(cuts: [])
+      let split = run(cuts: [count / 3, count / 2])
+      #expect(whole.0 == split.0 && whole.1 == split.1 && whole.2 == split.2)
+      for index in 0..<count {
+        var (w, m, v) = (Double(start[index]), 0.0, 0.0)
+        for step in 1...3 {
+          let g = Double(gradients[index]) / 2
+          w *= 1 - 1e-3 * 0.01
+          m = 0.9 * m + 0.1 * g
+          v = 0.999 * v + 0.001 * g * g
+          let mean = m / (1 - pow(0.9, Double(step)))
+          let square = v / (1 - pow(0.999, Double(step)))
+          w -= 1e-3 * mean / (square.squareRoot() + 1e-8)
+        }
+        #expect(abs(Double(whole.0[index]) - w) < 1e-6)
+      }
+    }
+  }
+
+  @Test("without decay and gradient a weight stays bit for bit, and a zero gradient never divides by zero")
+  func stillness() {
+    var weights: [Float] = [1.1, -0.0, 0x1p-140]
+    var (first, second) = ([Float](repeating: 0, count: 3), [Float](repeating: 0, count: 3))
+    AdamW().step(
+      weights: &weights, gradients: [0, 0, 0], firstMoment: &first, secondMoment: &second, count: 3, decayed: false,
+      learningRate: 0.1, step: 1, clipScale: 1)
+    #expect(weights.map(\.bitPattern) == [Float(1.1), -0.0, 0x1p-140].map(\.bitPattern))
+  }
+
+  @Test("decay applies to matrices only")
+  func decayedNames() {
+    let decayed = [
+      "overseer.up.weight", "overseer.down.weight", "diffusion.latent_in.weight", "diffusion.time.up.weight",
+      "diffusion.time.down.weight", "diffusion.blocks.0.mid.weight", "diffusion.out.weight",
+      "diffusion.latent_out.weight", "layers.0.attention.qkv.weight", "layers.5.attention.out.weight",
+      "mini_moes.31.experts.up.weight", "mini_moes.0.agents.down.weight",
+    ]
+    let kept = [
+      "embedding.weight", "value_head.weight", "value_head.bias", "final_norm.weight", "overseer.norm.weight",
+      "overseer.up.bias", "diffusion.context_norm.weight", "diffusion.blocks.2.norm.weight",
+      "diffusion.out_norm.weight", "layers.0.attention_norm.weight", "layers.0.moe_norm.weight",
+      "layers.0.router.weight", "layers.0.router.bias", "mini_moes.3.router.weight",
+      "mini_moes.3.micro_router.weight", "mini_moes.3.micro_router.bias", "mini_moes.3.agents.norm.weight",
+      "mini_moes.3.experts.up.bias", "weight",
+    ]
+    for name in decayed { #expect(AdamW.isDecayed(name: name), "\(name)") }
+    for name in kept { #expect(!AdamW.isDecayed(name: name), "\(name)") }
+  }
+
+  @Test("the squared sum is float64 at every length and offset")
+  func squaredSums() {
+    let values = (0..<300).map { Float(sin(Double($0))) * pow(10, Float($0 % 7 - 3)) }
+    for count in [0, 1, 7, 8, 9, 63, 64, 65, 129, 290] {
+      for offset in [0, 1, 5] {
+        let sum = values.withUnsafeBufferPointer {
+          GradientNorm.squaredSum($0.baseAddress! + offset, count: count)
+        }
+        let wanted = values[offset..<offset + count].reduce(0.0) { $0 + Double($1) * Double($1) }
+        #expect(abs(sum - wanted) <= 1e-14 * wanted)
+      }
+    }
+    #expect([Float.nan, 1].withUnsafeBufferPointer { GradientNorm.squaredSum($0.baseAddress!, count: 2) }.isNaN)
+    let large = [Float](repeating: .greatestFiniteMagnitude, count: 16)
+    #expect(large.withUnsafeBufferPointer { GradientNorm.squaredSum($0.baseAddress!, count: 16) }.isFinite)
+  }
+
+  @Test("the norm does not depend on the order in which partials arrive, and small norms are not scaled")
+  func normOrder() {
+    let partials = (0..<50).map { (name: "layers.\($0).weight", squaredSum: exp(Double($0 * 37 % 50) - 25)) }
+    let norm = GradientNorm.norm(squaredSums: partials)
+    #expect(GradientNorm.norm(squaredSums: partials.reversed()) == norm)
+    #expect(GradientNorm.norm(squaredSums: partials.sorted { $0.squaredSum < $1.squaredSum }) == norm)
+    #expect(GradientNorm.norm(squaredSums: []) == 0)
+    #expect(GradientNorm.clipScale(norm: 0, maximum: 1) == 1)
+    #expect(GradientNorm.clipScale(norm: 0.999998, maximum: 1) == 1)
+    #expect(GradientNorm.clipScale(norm: 4, maximum: 1) == 1 / (4 + 1e-6))
+  }
+
+  @Test("balance biases rise where load is below the mean, fall above it and rest on it")
+  func balance() {
+    func updated(_ loads: [Int64], rate: Float = 0.001) -> [Float] {
+      var biases = [Float](repeating: 0.5, count: loads.count)
+      biases.withUnsafeMutableBufferPointer { biases in
+        loads.withUnsafeBufferPointer { BalanceBias.update(biases: biases, loads: $0, rate: rate) }
+      }
+      return biases
+    }
+    let (up, down, same) = (Float(0.5) + 0.001, Float(0.5) - 0.001, Float(0.5))
+    #expect(updated([0, 10, 5]) == [up, down, same])
+    #expect(updated([0, 0, 0]) == [same, same, same])
+    #expect(updated([7, 7]) == [same, same])
+    // The mean is 1/3 above 2⁵³, which no double can tell from its neighbours.
+    let large: Int64 = 1 << 53
+    #expect(updated([large, large, large + 1]) == [up, up, down])
+    #expect(updated([0, 10], rate: 0) == [same, same])
+  }
+}
