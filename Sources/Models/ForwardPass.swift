@@ -71,6 +71,11 @@ public struct TrunkPass: @unchecked Sendable {
   public let hidden: Matrix
   let report: BalanceReport?
   let retention: Retention
+
+  /// L_aux of each sequence; zeros where the pass had no report.
+  public var auxiliaryLosses: [Double] {
+    report?.auxiliaryLosses ?? [Double](repeating: 0, count: prefix.batch.spans.count)
+  }
 }
 
 extension QuillanModel {

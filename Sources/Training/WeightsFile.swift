@@ -1,0 +1,49 @@
+import Exports
+import Foundation
+import Models
+import Parameters
+import Tensors
+
+/// Masters as a safetensors file: every parameter and balance bias under its own name, in fp32.
+public enum WeightsFile {
+  /// Reads all tensors of `model`; other tensors in the file are an error, so that nothing is silently lost.
+  /// - Throws: `SafetensorsError` naming the tensor that is missing, extra, or of another shape or type.
+  public static func load(_ file: SafetensorsFile, for model: QuillanModel) throws(SafetensorsError) -> ParameterStore {
+    let store = ParameterStore(model.table)
+    for id in model.table.ids {
+      let specification = model.table[id]
+      let entry = try file.entry(specification.name)
+      guard entry.shape == specification.shape else {
+        throw SafetensorsError(
+          code: .mismatch, path: file.path, tensor: specification.name,
+          problem: "has shape \(entry.shape), the model wants \(specification.shape)",
+          remedy: "use the configuration that these weights were trained with")
+      }
+      let values = try file.floats(specification.name)
+      store.pointer(id).update(from: values, count: values.count)
+      if let index = values.firstIndex(where: { !$0.isFinite }) {
+        throw SafetensorsError(
+          code: .inconsistentLayout, path: file.path, tensor: specification.name,
+          problem: "element \(index) is \(values[index])", remedy: "use weights from before the run diverged")
+      }
+    }
+    for name in file.tensors.keys.sorted() where model.table.id(name) == nil {
+      throw SafetensorsError(
+        code: .mismatch, path: file.path, tensor: name, problem: "is not a parameter of this model",
+        remedy: "use the configuration that these weights were trained with")
+    }
+    return store
+  }
+
+  /// Writes all tensors of `store`, atomically.
+  public static func save(_ store: ParameterStore, to path: String, metadata: [String: String] = [:])
+    throws
+  {
+    let tensors = store.table.ids.map { id in
+      SafetensorsTensor(name: store.table[id].name, dataType: .float32, shape: store.table[id].shape) { sink in
+        try sink(UnsafeRawBufferPointer(store.values(id)))
+      }
+    }
+    try SafetensorsWriter.write(path: path, tensors: tensors, metadata: metadata)
+  }
+}
