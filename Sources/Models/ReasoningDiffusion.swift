@@ -58,28 +58,26 @@ public struct ReasoningDiffusion: Sendable {
       let (normalized, _) = denoiser.context(xContext, weights, lane)
       let levels = lane.arena.allocate(Int32.self, rows)
       let logits = lane.arena.matrix(rows, bits)
-      let visited = schedule.visitedSteps
-      for (step, level) in visited.enumerated() {
-        let next = step + 1 < visited.count ? visited[step + 1] : 0
-        levels.update(repeating: Int32(level), count: rows)
+      for step in 0..<schedule.inferenceSteps {
+        let reverse = schedule.reverseStep(step)
+        levels.update(repeating: Int32(reverse.from), count: rows)
         lane.arena.scoped {
           _ = denoiser.forward(
             z.value, context: normalized, steps: levels, weights, into: logits, lane)
         }
-        let probabilities = Posterior(schedule, from: level, to: next)
         context.pool.split(rows, least: max(1, 4096 / bits)) { worker, range in
           let scratch = context.scratch[worker]
           scratch.scoped {
             let words = UnsafeMutableBufferPointer(start: scratch.allocate(UInt32.self, bits), count: bits)
             for row in range {
-              if next == 0 {
+              if reverse.isLast {
                 finish(logits.row(row), z.value + row * bytes)
               } else {
                 generator.fill(
                   words: words, stream: .latentStep, step: UInt32(step), sequence: identities[row].sequence,
                   position: identities[row].position)
                 Kernels.table.pointee.sigmoid(Int64(bits), logits.row(row), logits.row(row))
-                advance(logits.row(row), words, probabilities, z.value + row * bytes)
+                advance(logits.row(row), words, reverse, z.value + row * bytes)
               }
             }
           }
@@ -98,7 +96,7 @@ public struct ReasoningDiffusion: Sendable {
   }
 
   private func advance(
-    _ p: UnsafePointer<Float>, _ words: UnsafeMutableBufferPointer<UInt32>, _ posterior: Posterior,
+    _ p: UnsafePointer<Float>, _ words: UnsafeMutableBufferPointer<UInt32>, _ reverse: DiffusionSchedule.ReverseStep,
     _ z: UnsafeMutablePointer<UInt8>
   ) {
     for byte in 0..<bytes {
@@ -106,35 +104,11 @@ public struct ReasoningDiffusion: Sendable {
       var packed: UInt8 = 0
       for bit in 8 * byte..<min(bits, 8 * byte + 8) {
         let one = (old >> UInt8(bit & 7)) & 1 == 1
-        if Double(Philox.uniform(words[bit])) < posterior.probability(Double(p[bit]), bit: one) {
+        if Double(Philox.uniform(words[bit])) < reverse.probabilityOfOne(bit: one, cleanProbability: Double(p[bit])) {
           packed |= 1 << UInt8(bit & 7)
         }
       }
       z[byte] = packed
-    }
-  }
-
-  /// P(z' = 1 | z, p) of one step from noise level n to n' as two pairs of constants:
-  /// p · L1 Q_1/(L1 Q_1 + L0 (1 − Q_1)) + (1 − p) · L1 Q_0/(L1 Q_0 + L0 (1 − Q_0)).
-  struct Posterior {
-    private let ifOne: (clean1: Double, clean0: Double)
-    private let ifZero: (clean1: Double, clean0: Double)
-
-    init(_ schedule: DiffusionSchedule, from n: Int, to next: Int) {
-      let a = schedule.alphaBar[n] / schedule.alphaBar[next]
-      let b = schedule.alphaBar[next]
-      func pair(_ s: Double) -> (Double, Double) {
-        let (l1, l0) = ((1 + a * s) / 2, (1 - a * s) / 2)
-        let (q1, q0) = ((1 + b) / 2, (1 - b) / 2)
-        return (l1 * q1 / (l1 * q1 + l0 * (1 - q1)), l1 * q0 / (l1 * q0 + l0 * (1 - q0)))
-      }
-      ifOne = pair(1)
-      ifZero = pair(-1)
-    }
-
-    func probability(_ p: Double, bit: Bool) -> Double {
-      let pair = bit ? ifOne : ifZero
-      return p * pair.clean1 + (1 - p) * pair.clean0
     }
   }
 
@@ -166,8 +140,8 @@ public struct ReasoningDiffusion: Sendable {
     var words = [UInt32](repeating: 0, count: bits)
     let levels = (0..<positions).map { position in
       let word = generator.word(stream: .diffusionStep, sequence: sequence, position: UInt32(position))
-      let level = Int(word % UInt32(schedule.steps)) + 1
-      let flip = (1 - schedule.alphaBar[level]) / 2
+      let level = schedule.trainingLevel(word: word)
+      let flip = schedule.flipProbability(at: level)
       words.withUnsafeMutableBufferPointer {
         generator.fill(words: $0, stream: .diffusionNoise, sequence: sequence, position: UInt32(position))
       }
