@@ -40,12 +40,19 @@ public enum AllReduceBenchmark {
     precondition(bytes.isMultiple(of: 4), "\(bytes) bytes are no whole number of Float")
     // Zeros stay zeros, however often they are added.
     var buffer = TransferBuffer<Float>(count: bytes / 4)
-    let values = buffer.elements
-    let call = try time(communicator, values, repetitions: 3, throughWrapper: false) / 3
+    return try buffer.withUnsafeMutableElements { (values) throws(MPIError) in
+      try measure(communicator, values, seconds: seconds)
+    }
+  }
+
+  private static func measure(
+    _ communicator: Communicator, _ values: UnsafeMutableBufferPointer<Float>, seconds: Double
+  ) throws(MPIError) -> Row {
     // A sample lasts 1 ms or one call; all ranks follow rank 0's plan.
-    let plan = [max(1, Int(1e-3 / call)), max(5, Int(seconds / 2 / max(1e-3, call)))]
-    let agreed = try communicator.broadcast(plan, from: 0)
-    let (repetitions, pairs) = (agreed[0], agreed[1])
+    let call = try time(communicator, values, repetitions: 3, throughWrapper: false) / 3
+    let plan = try communicator.broadcast(
+      [max(1, Int(1e-3 / call)), max(5, Int(seconds / 2 / max(1e-3, call)))], from: 0)
+    let (repetitions, pairs) = (plan[0], plan[1])
     var wrapper: [Double] = []
     var plain: [Double] = []
     for pair in 0..<pairs {
@@ -54,12 +61,11 @@ public enum AllReduceBenchmark {
         if throughWrapper { wrapper.append(sample) } else { plain.append(sample) }
       }
     }
-    buffer.resize(to: 0)
     let medians = try communicator.broadcast(
       [median(wrapper), median(plain), median(zip(wrapper, plain).map { $0 / $1 })], from: 0)
     let calls = Double(repetitions)
     return Row(
-      bytes: bytes, wrapperSeconds: medians[0] / calls, cSeconds: medians[1] / calls, ratio: medians[2])
+      bytes: values.count * 4, wrapperSeconds: medians[0] / calls, cSeconds: medians[1] / calls, ratio: medians[2])
   }
 
   /// The seconds that `repetitions` calls take.

@@ -7,7 +7,8 @@ extension Communicator {
   ) throws(MPIError) {
     for piece in pieces(of: buffer.count) {
       let code = MPI_Allreduce(
-        cmpi_in_place(), buffer.address(piece.lowerBound), Int32(piece.count), Element.datatype, operation.handle, handle)
+        cmpi_in_place(), buffer.address(piece.lowerBound), Int32(piece.count), Element.datatype, operation.handle,
+        handle)
       try check(code, "MPI_Allreduce")
     }
   }

@@ -35,7 +35,9 @@ public enum Environment {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(MPI_MAX_LIBRARY_VERSION_STRING) + 1) { text in
       text.initialize(repeating: 0)
       var length: Int32 = 0
-      guard let start = text.baseAddress, MPI_Get_library_version(start, &length) == MPI_SUCCESS else { return "unknown" }
+      guard let start = text.baseAddress, MPI_Get_library_version(start, &length) == MPI_SUCCESS else {
+        return "unknown"
+      }
       return String(cString: start)
     }
   }
