@@ -12,8 +12,8 @@ extension Communicator {
         values.address(0), Int32(count), Element.datatype, result.address(0), Int32(count), Element.datatype, handle)
       try check(code, "MPI_Allgather")
     } else {
-      let sent = Blocks(counts: [Int](repeating: count, count: size), offsets: [Int](repeating: 0, count: size))
-      try exchange(values, sent, into: result, .same(count, size: size))
+      _ = result[(rank * count)...].update(fromContentsOf: values)
+      try broadcastBlocks(.same(count, size: size), in: result)
     }
   }
 
@@ -27,8 +27,7 @@ extension Communicator {
         cmpi_in_place(), 0, Element.datatype, buffer.address(0), Int32(count), Element.datatype, handle)
       try check(code, "MPI_Allgather")
     } else {
-      let (sent, received) = inPlaceBlocks(.same(count, size: size))
-      try exchange(UnsafeBufferPointer(buffer), sent, into: buffer, received)
+      try broadcastBlocks(.same(count, size: size), in: buffer)
     }
   }
 
@@ -59,8 +58,7 @@ extension Communicator {
           cmpi_in_place(), 0, Element.datatype, elements.address(0), Int32(count), Element.datatype, handle, $0)
       }
     } else {
-      let (sent, received) = inPlaceBlocks(.same(count, size: size))
-      try startExchange(&request, UnsafeBufferPointer(elements), sent, into: elements, received)
+      try startBroadcasts(&request, .same(count, size: size), in: elements)
     }
     return request
   }
@@ -71,14 +69,26 @@ extension Communicator {
     return count / size
   }
 
-  /// The exchange that completes a buffer in which this rank's block already lies where it belongs.
-  func inPlaceBlocks(_ blocks: Blocks) -> (sent: Blocks, received: Blocks) {
-    var sent = Blocks(
-      counts: [Int](repeating: blocks.counts[rank], count: size),
-      offsets: [Int](repeating: blocks.offsets[rank], count: size))
-    var received = blocks
-    sent.counts[rank] = 0
-    received.counts[rank] = 0
-    return (sent, received)
+  /// Completes a buffer in which every rank's block lies where it belongs, by one broadcast per rank, each of which
+  /// can be split.
+  func broadcastBlocks<Element: Transferable>(
+    _ blocks: Blocks, in buffer: UnsafeMutableBufferPointer<Element>
+  ) throws(MPIError) {
+    for owner in 0..<size {
+      let start = blocks.offsets[owner]
+      try broadcast(UnsafeMutableBufferPointer(rebasing: buffer[start..<start + blocks.counts[owner]]), from: owner)
+    }
+  }
+
+  /// The same, started as part of `request`.
+  func startBroadcasts<Element: Transferable, Payload: ~Copyable>(
+    _ request: inout Request<Payload>, _ blocks: Blocks, in buffer: UnsafeMutableBufferPointer<Element>
+  ) throws(MPIError) {
+    for owner in 0..<size {
+      for piece in pieces(of: blocks.counts[owner]) {
+        let address = buffer.address(blocks.offsets[owner] + piece.lowerBound)
+        try request.start { MPI_Ibcast(address, Int32(piece.count), Element.datatype, Int32(owner), handle, $0) }
+      }
+    }
   }
 }

@@ -15,8 +15,8 @@ extension Communicator {
         starts.map(Int32.init), Element.datatype, handle)
       try check(code, "MPI_Allgatherv")
     } else {
-      let sent = Blocks(counts: [Int](repeating: values.count, count: size), offsets: [Int](repeating: 0, count: size))
-      try exchange(values, sent, into: result, Blocks(counts: counts, offsets: starts))
+      _ = result[starts[rank]...].update(fromContentsOf: values)
+      try broadcastBlocks(Blocks(counts: counts, offsets: starts), in: result)
     }
   }
 
@@ -33,8 +33,7 @@ extension Communicator {
         Element.datatype, handle)
       try check(code, "MPI_Allgatherv")
     } else {
-      let (sent, received) = inPlaceBlocks(Blocks(counts: counts, offsets: starts))
-      try exchange(UnsafeBufferPointer(buffer), sent, into: buffer, received)
+      try broadcastBlocks(Blocks(counts: counts, offsets: starts), in: buffer)
     }
   }
 
@@ -67,8 +66,7 @@ extension Communicator {
           Element.datatype, handle, $0)
       }
     } else {
-      let (sent, received) = inPlaceBlocks(blocks)
-      try startExchange(&request, UnsafeBufferPointer(elements), sent, into: elements, received)
+      try startBroadcasts(&request, blocks, in: elements)
     }
     return request
   }

@@ -12,14 +12,6 @@ struct Blocks {
   static func same(_ count: Int, size: Int) -> Blocks {
     Blocks(counts: [Int](repeating: count, count: size), offsets: (0..<size).map { $0 * count })
   }
-
-  /// Only the block of rank `other`.
-  func only(_ other: Int) -> Blocks {
-    var result = Self.none(size: counts.count)
-    result.counts[other] = counts[other]
-    result.offsets[other] = offsets[other]
-    return result
-  }
 }
 
 /// Blocks as `MPI_Alltoallw` wants them, kept in memory that MPI may read until the exchange is over.
@@ -79,7 +71,8 @@ final class ExchangeSide {
 }
 
 extension Communicator {
-  /// Sends each rank its block of `values` and puts the blocks received into `result`. Collective.
+  /// Sends each rank its block of `values` and puts the blocks received into `result`, which must be other memory (Open
+  /// MPI takes equal addresses for an exchange in place). Collective.
   func exchange<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, _ sent: Blocks, into result: UnsafeMutableBufferPointer<Element>,
     _ received: Blocks

@@ -20,14 +20,14 @@ extension MPITests {
       let products = URL(fileURLWithPath: executable).deletingLastPathComponent()
       let moduleMap = repository.appendingPathComponent("Sources/CMPI/module.modulemap").path
       let includes = try run("pkg-config", ["--cflags-only-I", "ompi-c"]).output.split(whereSeparator: \.isWhitespace)
-      // Move checks run in the optimiser's mandatory passes, which -typecheck leaves out: emit, to nowhere.
+      // What consumes a value twice is found after type checking: emit, to nowhere.
       let result = try run(
         "swiftc",
         [
           "-swift-version", "6", "-parse-as-library", "-emit-sil", "-o", "/dev/null", source.path,
           "-I", products.appendingPathComponent("Modules").path, "-Xcc", "-fmodule-map-file=\(moduleMap)",
         ] + includes.flatMap { ["-Xcc", String($0)] })
-      let errors = result.output.split(separator: "\n").filter { $0.contains("error:") }.map(String.init)
+      let errors = result.output.split(separator: "\n").filter { $0.contains(": error:") }.map(String.init)
       #expect((result.status == 0) == errors.isEmpty, "\(result.output)")
       return errors
     }
