@@ -1,0 +1,94 @@
+internal import CMPI
+
+extension Communicator {
+  /// Puts every rank's `values` one after another, in rank order, into every rank's `result`. Collective; equal lengths.
+  public func allGather<Element: Transferable>(
+    _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>
+  ) throws(MPIError) {
+    let count = values.count
+    precondition(result.count == count * size, "\(result.count) elements for \(size) blocks of \(count)")
+    if result.count <= countLimit {
+      let code = MPI_Allgather(
+        values.address(0), Int32(count), Element.datatype, result.address(0), Int32(count), Element.datatype, handle)
+      try check(code, "MPI_Allgather")
+    } else {
+      _ = result[(rank * count)...].update(fromContentsOf: values)
+      try broadcastBlocks(.same(count, size: size), in: result)
+    }
+  }
+
+  /// Completes `buffer`, of which every rank r has filled the r-th of `size` equal blocks. Collective.
+  public func allGather<Element: Transferable>(
+    _ buffer: UnsafeMutableBufferPointer<Element>
+  ) throws(MPIError) {
+    let count = blockLength(of: buffer.count)
+    if buffer.count <= countLimit {
+      let code = MPI_Allgather(
+        cmpi_in_place(), 0, Element.datatype, buffer.address(0), Int32(count), Element.datatype, handle)
+      try check(code, "MPI_Allgather")
+    } else {
+      try broadcastBlocks(.same(count, size: size), in: buffer)
+    }
+  }
+
+  /// All ranks' `values` in rank order, on every rank. Collective; equal lengths.
+  public func allGather<Element: Transferable>(_ values: [Element]) throws(MPIError) -> [Element] {
+    var result = [Element](repeating: .zero, count: values.count * size)
+    try values.withUnsafe { (values) throws(MPIError) in
+      try result.withUnsafeMutable { (result) throws(MPIError) in try allGather(values, into: result) }
+    }
+    return result
+  }
+
+  /// Every rank's `value` in rank order, on every rank. Collective.
+  public func allGather<Element: Transferable>(_ value: Element) throws(MPIError) -> [Element] {
+    try allGather([value])
+  }
+
+  /// Starts an all-gather in `buffer`, of which every rank r has filled the r-th of `size` equal blocks. Collective.
+  public func iAllGather<Element: Transferable>(
+    _ buffer: consuming TransferBuffer<Element>
+  ) throws(MPIError) -> Request<TransferBuffer<Element>> {
+    let elements = buffer.elements
+    let count = blockLength(of: elements.count)
+    var request = Request(self, call: "MPI_Iallgather", payload: buffer)
+    if elements.count <= countLimit {
+      try request.start {
+        MPI_Iallgather(
+          cmpi_in_place(), 0, Element.datatype, elements.address(0), Int32(count), Element.datatype, handle, $0)
+      }
+    } else {
+      try startBroadcasts(&request, .same(count, size: size), in: elements)
+    }
+    return request
+  }
+
+  /// The length of one block of a buffer that holds one for each rank.
+  func blockLength(of count: Int) -> Int {
+    precondition(count.isMultiple(of: size), "\(count) elements are no \(size) equal blocks")
+    return count / size
+  }
+
+  /// Completes a buffer in which every rank's block lies where it belongs, by one broadcast per rank, each of which
+  /// can be split.
+  func broadcastBlocks<Element: Transferable>(
+    _ blocks: Blocks, in buffer: UnsafeMutableBufferPointer<Element>
+  ) throws(MPIError) {
+    for owner in 0..<size {
+      let start = blocks.offsets[owner]
+      try broadcast(UnsafeMutableBufferPointer(rebasing: buffer[start..<start + blocks.counts[owner]]), from: owner)
+    }
+  }
+
+  /// The same, started as part of `request`.
+  func startBroadcasts<Element: Transferable, Payload: ~Copyable>(
+    _ request: inout Request<Payload>, _ blocks: Blocks, in buffer: UnsafeMutableBufferPointer<Element>
+  ) throws(MPIError) {
+    for owner in 0..<size {
+      for piece in pieces(of: blocks.counts[owner]) {
+        let address = buffer.address(blocks.offsets[owner] + piece.lowerBound)
+        try request.start { MPI_Ibcast(address, Int32(piece.count), Element.datatype, Int32(owner), handle, $0) }
+      }
+    }
+  }
+}

@@ -1,0 +1,49 @@
+extension Communicator {
+  /// Sends `sendCounts[r]` elements to each rank r, which lie one after another in `values`, and puts the
+  /// `receiveCounts[r]` elements from each rank r one after another into `result`. Collective.
+  ///
+  /// What a rank sends to another must be what that one receives from it.
+  public func allToAllv<Element: Transferable>(
+    _ values: UnsafeBufferPointer<Element>, sendCounts: [Int], into result: UnsafeMutableBufferPointer<Element>,
+    receiveCounts: [Int]
+  ) throws(MPIError) {
+    let (sent, received) = blocks(values.count, sendCounts, result.count, receiveCounts)
+    try exchange(values, sent, into: result, received)
+  }
+
+  /// The arrays that every rank had for this one among its `blocks`, in rank order. Collective.
+  public func allToAllv<Element: Transferable>(_ blocks: [[Element]]) throws(MPIError) -> [[Element]] {
+    precondition(blocks.count == size, "\(blocks.count) blocks for \(size) ranks")
+    let sendCounts = blocks.map(\.count)
+    let receiveCounts = try allToAll(sendCounts)
+    var result = [Element](repeating: .zero, count: receiveCounts.reduce(0, +))
+    try Array(blocks.joined()).withUnsafe { (values) throws(MPIError) in
+      try result.withUnsafeMutable { (result) throws(MPIError) in
+        try allToAllv(values, sendCounts: sendCounts, into: result, receiveCounts: receiveCounts)
+      }
+    }
+    return cut(result, receiveCounts)
+  }
+
+  /// Starts an exchange of blocks of any lengths. Collective.
+  public func iAllToAllv<Element: Transferable>(
+    _ buffers: consuming TransferPair<Element>, sendCounts: [Int], receiveCounts: [Int]
+  ) throws(MPIError) -> Request<TransferPair<Element>> {
+    let values = UnsafeBufferPointer(buffers.sent.elements)
+    let result = buffers.received.elements
+    let (sent, received) = blocks(values.count, sendCounts, result.count, receiveCounts)
+    var request = Request(self, call: "MPI_Ialltoallw", payload: buffers)
+    try startExchange(&request, values, sent, into: result, received)
+    return request
+  }
+
+  private func blocks(
+    _ valueCount: Int, _ sendCounts: [Int], _ resultCount: Int, _ receiveCounts: [Int]
+  ) -> (sent: Blocks, received: Blocks) {
+    let sent = Blocks(counts: sendCounts, offsets: offsets(of: sendCounts))
+    let received = Blocks(counts: receiveCounts, offsets: offsets(of: receiveCounts))
+    precondition(valueCount == sendCounts.reduce(0, +), "\(valueCount) values for counts \(sendCounts)")
+    precondition(resultCount == receiveCounts.reduce(0, +), "\(resultCount) elements for counts \(receiveCounts)")
+    return (sent, received)
+  }
+}

@@ -1,0 +1,61 @@
+/// The parts, each of at most `limit` elements, in which a transfer of `count` elements travels.
+struct Pieces: Sequence, IteratorProtocol {
+  private var start = 0
+  private let count: Int
+  private let limit: Int
+  private var owesEmptyPiece: Bool
+
+  /// - Parameter announcesEmpty: whether a transfer of no elements is one empty part (a message that must arrive)
+  ///   or no part at all.
+  init(count: Int, limit: Int, announcesEmpty: Bool = false) {
+    self.count = count
+    self.limit = limit
+    owesEmptyPiece = announcesEmpty && count == 0
+  }
+
+  mutating func next() -> Range<Int>? {
+    if owesEmptyPiece {
+      owesEmptyPiece = false
+      return 0..<0
+    }
+    guard start < count else { return nil }
+    let end = Swift.min(start + limit, count)
+    defer { start = end }
+    return start..<end
+  }
+}
+
+extension Communicator {
+  func pieces(of count: Int) -> Pieces { Pieces(count: count, limit: countLimit) }
+
+  func messagePieces(of count: Int) -> Pieces { Pieces(count: count, limit: countLimit, announcesEmpty: true) }
+
+  func requireRank(_ other: Int, _ role: StaticString) {
+    precondition(0..<size ~= other, "\(role) \(other) is not in 0 ..< \(size)")
+  }
+
+  func requireTag(_ tag: Int) {
+    precondition(0...Self.largestTag ~= tag, "tag \(tag) is not in 0 ... \(Self.largestTag)")
+  }
+
+  /// Where the block of each rank begins, when blocks lie one after another.
+  func offsets(of counts: [Int]) -> [Int] {
+    precondition(counts.count == size, "\(counts.count) counts for \(size) ranks")
+    var next = 0
+    return counts.map { count in
+      precondition(count >= 0, "a count is \(count)")
+      defer { next += count }
+      return next
+    }
+  }
+}
+
+extension UnsafeMutableBufferPointer {
+  /// The address of element `index`; nil, which MPI accepts where nothing is transferred, in an empty buffer.
+  func address(_ index: Int) -> UnsafeMutablePointer<Element>? { baseAddress.map { $0 + index } }
+}
+
+extension UnsafeBufferPointer {
+  /// The address of element `index`; nil, which MPI accepts where nothing is transferred, in an empty buffer.
+  func address(_ index: Int) -> UnsafePointer<Element>? { baseAddress.map { $0 + index } }
+}

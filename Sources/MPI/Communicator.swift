@@ -1,0 +1,87 @@
+internal import CMPI
+
+/// A group of ranks that exchange data with each other only.
+///
+/// Collective calls (everything but send, receive and probe) must be made by all ranks of the communicator, in the
+/// same order. MPI runs with `MPI_THREAD_MULTIPLE`, so any thread may call; two threads of a rank must not be in
+/// collectives of the same communicator at once: give each thread its own by `duplicate()`.
+///
+/// Counts are in elements and may exceed 2³¹ − 1, the limit of MPI's own calls: larger transfers are split.
+public final class Communicator: @unchecked Sendable {
+  /// This process's place, 0 ..< size.
+  public let rank: Int
+  /// The number of ranks.
+  public let size: Int
+
+  /// The largest tag of a message: what every MPI guarantees.
+  public static let largestTag = 32_767
+
+  let handle: MPI_Comm?
+  /// The most elements that one MPI call may name; tests lower it to see transfers split.
+  package let countLimit: Int
+  /// The communicator that frees the handle, where that is another one.
+  private let owner: Communicator?
+  private let freesHandle: Bool
+
+  /// Takes a handle that MPI has just made, and makes its errors return instead of ending the process.
+  init(adopting handle: MPI_Comm?, freesHandle: Bool) throws(MPIError) {
+    try check(MPI_Comm_set_errhandler(handle, cmpi_errors_return()), "MPI_Comm_set_errhandler")
+    var rank: Int32 = 0
+    var size: Int32 = 0
+    try check(MPI_Comm_rank(handle, &rank), "MPI_Comm_rank")
+    try check(MPI_Comm_size(handle, &size), "MPI_Comm_size")
+    self.handle = handle
+    self.rank = Int(rank)
+    self.size = Int(size)
+    self.freesHandle = freesHandle
+    countLimit = Int(Int32.max)
+    owner = nil
+  }
+
+  private init(_ other: Communicator, countLimit: Int) {
+    precondition(1...Int(Int32.max) ~= countLimit, "count limit \(countLimit) is not in 1 ... \(Int32.max)")
+    handle = other.handle
+    rank = other.rank
+    size = other.size
+    self.countLimit = countLimit
+    owner = other
+    freesHandle = false
+  }
+
+  /// The same communicator, splitting transfers of more than `limit` elements.
+  package func splittingTransfers(above limit: Int) -> Communicator { Communicator(self, countLimit: limit) }
+
+  deinit {
+    guard freesHandle, Environment.isRunning else { return }
+    var handle = handle
+    MPI_Comm_free(&handle)
+  }
+}
+
+extension Communicator {
+  /// A communicator of the same ranks whose messages never meet those of this one. Collective.
+  public func duplicate() throws(MPIError) -> Communicator {
+    var copy: MPI_Comm?
+    try check(MPI_Comm_dup(handle, &copy), "MPI_Comm_dup")
+    return try Communicator(adopting: copy, freesHandle: true)
+  }
+
+  /// Splits the ranks into one communicator per `color`, ordered by `key`, then by rank. Collective.
+  ///
+  /// - Returns: the communicator of this rank's color; nil where `color` is nil.
+  public func split(color: Int?, key: Int) throws(MPIError) -> Communicator? {
+    precondition(color.map { 0...Int(Int32.max) ~= $0 } ?? true, "color \(color ?? 0) is not in 0 ... \(Int32.max)")
+    var part: MPI_Comm?
+    let code = MPI_Comm_split(handle, color.map(Int32.init) ?? cmpi_undefined(), Int32(key), &part)
+    try check(code, "MPI_Comm_split")
+    return part == cmpi_comm_null() ? nil : try Communicator(adopting: part, freesHandle: true)
+  }
+
+  /// The ranks that share this rank's machine and so its memory. Collective.
+  public func splitByMachine() throws(MPIError) -> Communicator {
+    var part: MPI_Comm?
+    let code = MPI_Comm_split_type(handle, cmpi_split_shared_memory(), Int32(rank), cmpi_info_null(), &part)
+    try check(code, "MPI_Comm_split_type")
+    return try Communicator(adopting: part, freesHandle: true)
+  }
+}

@@ -1,0 +1,51 @@
+internal import CMPI
+import Glibc
+
+extension Environment {
+  /// Starts MPI, runs `body` and leaves the process with the exit code that it returns.
+  ///
+  /// All ranks must return, and return the same code. Where `body` throws on any rank, that rank prints one line,
+  /// and all ranks end with exit code 1 (`abort`).
+  public static func run(_ body: (Communicator) throws -> Int32) -> Never {
+    do {
+      exit(try body(initialize()))
+    } catch {
+      abort(error)
+    }
+  }
+
+  /// Finishes MPI and leaves the process. All ranks must call it, with the same code.
+  public static func exit(_ code: Int32) -> Never {
+    fflush(nil)
+    do {
+      try finalize()
+    } catch {
+      report(error)
+      Glibc.exit(code == 0 ? 1 : code)
+    }
+    Glibc.exit(code)
+  }
+
+  /// Prints `error` in one line that names this rank, and ends all ranks with exit code 1.
+  ///
+  /// Any rank may call it at any time; the others need not. mpirun adds a paragraph of its own.
+  public static func abort(_ error: any Error) -> Never {
+    report(error)
+    fflush(nil)
+    guard let world, world.size > 1 else { Glibc.exit(1) }
+    MPI_Abort(world.handle, 1)
+    Glibc._exit(1)
+  }
+
+  private static func report(_ error: any Error) {
+    report("\(error)")
+  }
+
+  /// Writes one line to stderr, by one call so that the lines of several ranks do not mix.
+  static func report(_ message: String) {
+    let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+    let speaker = world.map { $0.size > 1 ? "quillan: rank \($0.rank): " : "quillan: " } ?? "quillan: "
+    let line = Array("\(speaker)\(text)\n".utf8)
+    _ = write(STDERR_FILENO, line, line.count)
+  }
+}
