@@ -58,7 +58,8 @@ let package = Package(
       dependencies: [
         "CKernels", "CZstd", "COneDNN", "COpenBLAS", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
         "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", logging, protobuf, yams,
-      ]),
+      ],
+      exclude: ["TensorBoard/tensorboard.proto"]),
     .executableTarget(
       name: "quillan",
       dependencies: [
