@@ -2,7 +2,9 @@ import Foundation
 
 /// Whole text files, checked to be UTF-8.
 enum TextFile {
-  /// The bytes of a file, which must exist, be readable and not be empty.
+  private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+
+  /// The bytes of a file without a byte order mark; it must exist, be readable and not be empty.
   static func bytes(at url: URL) throws(DataError) -> [UInt8] {
     let data: Data
     var isDirectory: ObjCBool = false
@@ -22,7 +24,8 @@ enum TextFile {
     if data.isEmpty {
       throw DataError(file: url.relativePath, problem: "the file is empty", remedy: "check that it was written whole")
     }
-    return Array(data)
+    let bytes = Array(data)
+    return bytes.starts(with: byteOrderMark) ? Array(bytes.dropFirst(byteOrderMark.count)) : bytes
   }
 
   /// The text of a file; a fault of its UTF-8 names the line.
