@@ -1,0 +1,56 @@
+import Foundation
+
+/// Files with one JSON object on each line. Blank lines are skipped.
+enum JSONLines {
+  struct Line {
+    /// From 1.
+    let number: Int
+    let members: [String: JSONValue]
+  }
+
+  /// The objects of a file.
+  ///
+  /// - Throws: a missing, empty or blank file; a line that is not UTF-8, not JSON, or not an object.
+  static func lines(at url: URL) throws(DataError) -> [Line] {
+    let bytes = try TextFile.bytes(at: url)
+    var lines: [Line] = []
+    var number = 0
+    for content in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+      number += 1
+      if content.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
+      if String(validating: content, as: UTF8.self) == nil { throw TextFile.invalidEncoding(url, line: number) }
+      let value: JSONValue
+      do {
+        value = try JSONValue.parse(content)
+      } catch {
+        throw DataError(
+          file: url.relativePath, line: number, problem: "not JSON: \(error)", remedy: "write one JSON object a line")
+      }
+      guard let members = value.objectValue else {
+        throw DataError(
+          file: url.relativePath, line: number, problem: "\(value.kind) where an object belongs",
+          remedy: "write one JSON object a line")
+      }
+      lines.append(Line(number: number, members: members))
+    }
+    if lines.isEmpty {
+      throw DataError(file: url.relativePath, problem: "only blank lines", remedy: "write one JSON object a line")
+    }
+    return lines
+  }
+
+  /// The string under a key; nil where the key is absent and may be.
+  static func text(_ key: String, of line: Line, isRequired: Bool, file: URL) throws(DataError) -> String? {
+    guard let value = line.members[key] else {
+      if !isRequired { return nil }
+      throw DataError(
+        file: file.relativePath, line: line.number, problem: "'\(key)' is missing", remedy: "add it as a string")
+    }
+    guard let text = value.textValue else {
+      throw DataError(
+        file: file.relativePath, line: line.number, problem: "'\(key)' is \(value.kind)", remedy: "write it as a string"
+      )
+    }
+    return text
+  }
+}

@@ -1,0 +1,54 @@
+/// A JSON value, kept as it was written: whole numbers that fit stay integers.
+public enum JSONValue: Equatable, Sendable {
+  case null
+  case bool(Bool)
+  case integer(Int64)
+  case number(Double)
+  case text(String)
+  case list([JSONValue])
+  case object([String: JSONValue])
+
+  /// What the value is, in words for an error line.
+  public var kind: String {
+    switch self {
+    case .null: "null"
+    case .bool: "a truth value"
+    case .integer, .number: "a number"
+    case .text: "a string"
+    case .list: "a list"
+    case .object: "an object"
+    }
+  }
+
+  /// The string, where the value is one.
+  public var textValue: String? { if case .text(let text) = self { text } else { nil } }
+
+  /// The list, where the value is one.
+  public var listValue: [JSONValue]? { if case .list(let list) = self { list } else { nil } }
+
+  /// The members, where the value is an object.
+  public var objectValue: [String: JSONValue]? { if case .object(let members) = self { members } else { nil } }
+
+  /// The whole number, where the value is one.
+  public var integerValue: Int64? { if case .integer(let integer) = self { integer } else { nil } }
+
+  /// The truth value, where the value is one.
+  public var boolValue: Bool? { if case .bool(let bool) = self { bool } else { nil } }
+
+  /// Parses one JSON text (RFC 8259) of UTF-8 bytes that the caller has checked to be UTF-8.
+  ///
+  /// Duplicate keys, unpaired surrogates, more than 256 nested levels and anything after the value are errors.
+  public static func parse(_ bytes: some Collection<UInt8>) throws(JSONSyntaxError) -> JSONValue {
+    var parser = JSONParser(bytes: Array(bytes))
+    return try parser.parseText()
+  }
+}
+
+/// Where and why a text is not JSON.
+public struct JSONSyntaxError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The byte of the fault, from 1.
+  public let column: Int
+  public let problem: String
+
+  public var description: String { "\(problem) at byte \(column)" }
+}

@@ -1,0 +1,26 @@
+import Foundation
+
+/// Prompts from JSON Lines: `{"prompt": "…", "answer": "…", …}`, other members kept.
+public enum PromptFile {
+  /// The prompts of a file in its order, with ids from 0.
+  ///
+  /// - Parameter requiresAnswer: whether a line without `answer` is an error; otherwise its answer is empty.
+  /// - Throws: `DataError` naming file and line.
+  public static func prompts(at url: URL, requiresAnswer: Bool = true) throws(DataError) -> [Prompt] {
+    var prompts: [Prompt] = []
+    for line in try JSONLines.lines(at: url) {
+      let text = try JSONLines.text("prompt", of: line, isRequired: true, file: url) ?? ""
+      let answer = try JSONLines.text("answer", of: line, isRequired: requiresAnswer, file: url) ?? ""
+      if text.isEmpty {
+        throw DataError(
+          file: url.relativePath, line: line.number, problem: "'prompt' is empty", remedy: "write what the model reads")
+      }
+      prompts.append(
+        Prompt(
+          id: Int64(prompts.count), text: text, answer: answer,
+          fields: line.members.filter { $0.key != "prompt" && $0.key != "answer" },
+          origin: "\(url.relativePath):\(line.number)"))
+    }
+    return prompts
+  }
+}

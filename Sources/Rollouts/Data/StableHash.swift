@@ -1,0 +1,17 @@
+import Tensors
+
+/// Decides by content, never by place, which part a problem belongs to, so that no repetition can cross over.
+enum StableHash {
+  /// FNV-1a of 64 bits: the same on every machine and in every run.
+  static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
+    bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+
+  /// Whether content belongs to the held-out part: Philox's uniform of its hash is below the share. The seed is fixed,
+  /// so that runs with other seeds, and the pre-training before them, hold out the same content.
+  static func isHeldOut(_ bytes: some Sequence<UInt8>, share: Double) -> Bool {
+    let sequence = hash(bytes) | 1 << 63
+    let word = Philox(seed: 0).words(stream: 7, sequence: sequence, position: 0, count: 1)[0]
+    return Double(Philox.uniform(word)) < share
+  }
+}

@@ -1,0 +1,58 @@
+import Foundation
+
+/// Documents for pre-training, divided into a part to train on and a held-out part.
+///
+/// - A `.jsonl` file holds one document a line, `{"text": "…"}`; a document is held out by a hash of its text, so
+///   repetitions stay in one part.
+/// - Any other file is one document of plain text. Its last part is held out, cut at the first line break behind the
+///   share, so that the held-out text is not surrounded by trained text.
+public struct TextCorpus: Sendable {
+  public let train: [String]
+  public let heldOut: [String]
+
+  /// Reads and divides a file.
+  ///
+  /// - Parameter heldOutShare: of bytes (plain text) or documents, from 0 to below 1; 0 holds nothing out.
+  /// - Throws: `DataError` naming file and line, also where a part would be empty.
+  public init(contentsOf url: URL, heldOutShare: Double = 0.1) throws(DataError) {
+    if !(0..<1).contains(heldOutShare) {
+      throw DataError(
+        file: url.relativePath, problem: "a held-out share of \(heldOutShare)",
+        remedy: "give a number from 0 to below 1")
+    }
+    if url.pathExtension.lowercased() == "jsonl" {
+      var documents: [String] = []
+      for line in try JSONLines.lines(at: url) {
+        documents.append(try JSONLines.text("text", of: line, isRequired: true, file: url) ?? "")
+      }
+      let isHeldOut = documents.map { StableHash.isHeldOut($0.utf8, share: heldOutShare) }
+      train = zip(documents, isHeldOut).filter { !$0.1 && !$0.0.isEmpty }.map(\.0)
+      heldOut = zip(documents, isHeldOut).filter { $0.1 && !$0.0.isEmpty }.map(\.0)
+    } else {
+      let text = try TextFile.text(at: url)
+      let cut = Self.cut(text, heldOutShare: heldOutShare)
+      train = [String(text[..<cut])].filter { !$0.isEmpty }
+      heldOut = [String(text[cut...])].filter { !$0.isEmpty }
+    }
+    if train.isEmpty || (heldOut.isEmpty && heldOutShare > 0) {
+      throw DataError(
+        file: url.relativePath,
+        problem: "the \(train.isEmpty ? "train" : "held-out") part is empty at share \(heldOutShare)",
+        remedy: "add text or change the share")
+    }
+  }
+
+  private static func cut(_ text: String, heldOutShare: Double) -> String.Index {
+    if heldOutShare == 0 { return text.endIndex }
+    let trained = Int((1 - heldOutShare) * Double(text.utf8.count))
+    let start = text.utf8.index(text.startIndex, offsetBy: trained)
+    if let lineBreak = text.utf8[start...].firstIndex(of: UInt8(ascii: "\n")) {
+      let next = text.utf8.index(after: lineBreak)
+      if next < text.endIndex { return next }
+    }
+    // No line break that leaves anything behind it: the scalar that holds the byte is cut in front.
+    var scalar = start
+    while scalar.samePosition(in: text.unicodeScalars) == nil { scalar = text.utf8.index(before: scalar) }
+    return scalar
+  }
+}

@@ -1,0 +1,103 @@
+import Foundation
+
+extension BytePairTokenizer {
+  /// A tokenizer of a `vocab.json` (token → id) and its `merges.txt`, as GPT-2 was published.
+  ///
+  /// - Parameter endToken: the vocabulary's name of the token that ends a text.
+  /// - Throws: a missing or malformed file, ids with holes, a byte without a token, a merge of unknown tokens.
+  public init(vocabulary: URL, merges: URL, endToken: String = "<|endoftext|>") throws(TokenizerError) {
+    let file = vocabulary.relativePath
+    let root = try Self.readJSON(vocabulary)
+    guard let members = root.objectValue else {
+      throw TokenizerError(file: file, line: nil, problem: "holds \(root.kind)", remedy: "give an object of token: id")
+    }
+    let mergesText = try Self.readText(merges)
+    self.init(
+      vocabulary: try BytePairVocabulary(
+        members: members, added: [:], endTokenText: endToken,
+        pairs: try MergePair.parse(mergesText, file: merges.relativePath), file: file))
+  }
+
+  /// A tokenizer of a Hugging Face `tokenizer.json` that holds a byte-level BPE with GPT-2's division into words.
+  ///
+  /// Its added tokens are never made from text. Post-processors are not applied: they only surround texts with special
+  /// tokens.
+  ///
+  /// - Throws: a missing or malformed file, or a model, normaliser or pre-tokenizer that would give other ids.
+  public init(tokenizer: URL, endToken: String = "<|endoftext|>") throws(TokenizerError) {
+    let file = tokenizer.relativePath
+    let root = try Self.readJSON(tokenizer)
+    self.init(vocabulary: try TokenizerFile(root: root, file: file).vocabulary(endTokenText: endToken))
+  }
+
+  private static func readJSON(_ url: URL) throws(TokenizerError) -> JSONValue {
+    let text = try readText(url)
+    do {
+      return try JSONValue.parse(text.utf8)
+    } catch {
+      throw TokenizerError(
+        file: url.relativePath, line: nil, problem: "not JSON: \(error)", remedy: "check that the file is whole")
+    }
+  }
+
+  private static func readText(_ url: URL) throws(TokenizerError) -> String {
+    do {
+      return try TextFile.text(at: url)
+    } catch {
+      throw TokenizerError(file: error.file, line: error.line, problem: error.problem, remedy: error.remedy)
+    }
+  }
+}
+
+extension BytePairVocabulary {
+  /// A vocabulary from visible token names and ids; `added` are the special tokens, which may or may not be in `members`.
+  init(
+    members: [String: JSONValue], added: [String: Int32], endTokenText: String, pairs: [MergePair], file: String
+  ) throws(TokenizerError) {
+    var names: [Int32: String] = [:]
+    for (name, value) in members {
+      guard let integer = value.integerValue, let id = Int32(exactly: integer), id >= 0 else {
+        throw TokenizerError(
+          file: file, line: nil, problem: "the id of token '\(name)' is \(value.kind), not a whole number from 0",
+          remedy: "use a vocabulary of token: id")
+      }
+      if let other = names.updateValue(name, forKey: id) {
+        throw TokenizerError(
+          file: file, line: nil, problem: "tokens '\(other)' and '\(name)' share the id \(id)",
+          remedy: "number them apart")
+      }
+    }
+    var special = Set(added.values)
+    guard let endToken = added[endTokenText] ?? members[endTokenText]?.integerValue.map({ Int32($0) }) else {
+      throw TokenizerError(
+        file: file, line: nil, problem: "there is no token '\(endTokenText)'",
+        remedy: "name the token that ends a text in the tokenizer's settings")
+    }
+    special.insert(endToken)
+    let size = names.count + special.filter { names[$0] == nil }.count
+    if let outside = special.filter({ $0 >= size }).min() {
+      throw TokenizerError(
+        file: file, line: nil, problem: "the special token \(outside) is above the \(size) tokens",
+        remedy: "use ids from 0 without holes")
+    }
+    var tokens: [[UInt8]] = []
+    for id in 0..<Int32(size) {
+      if special.contains(id) {
+        tokens.append([])
+        continue
+      }
+      guard let name = names[id] else {
+        throw TokenizerError(
+          file: file, line: nil, problem: "no token has the id \(id), of \(size)",
+          remedy: "use ids from 0 without holes")
+      }
+      guard let bytes = ByteSymbols.bytes(of: name), !bytes.isEmpty else {
+        throw TokenizerError(
+          file: file, line: nil, problem: "token \(id) '\(name)' is not written in byte symbols",
+          remedy: "use a byte-level BPE vocabulary, as GPT-2's")
+      }
+      tokens.append(bytes)
+    }
+    try self.init(tokens: tokens, endToken: endToken, special: special, pairs: pairs, file: file)
+  }
+}

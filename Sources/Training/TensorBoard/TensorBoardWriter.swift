@@ -1,0 +1,129 @@
+import Foundation
+import SwiftProtobuf
+
+/// A fault of an event file: what is wrong, where, and what to do, in one line.
+public struct TensorBoardError: Error, Equatable, Sendable, CustomStringConvertible {
+  public let file: String
+  public let problem: String
+  public let remedy: String
+
+  public var description: String { "\(file): \(problem); \(remedy)" }
+}
+
+/// Writes one TensorBoard event file, `events.out.tfevents.<seconds>.<host>.<process>.<number>`.
+///
+/// Records are TFRecords of `Event` messages. They are kept in memory until 64 KiB have gathered or `flush` is called;
+/// call `flush` before dropping the writer. One rank writes; the type is not for several threads.
+public final class TensorBoardWriter {
+  /// The event file.
+  public let file: URL
+  private let handle: FileHandle
+  private let clock: () -> Double
+  private var buffer: [UInt8] = []
+  private static let bufferLimit = 1 << 16
+
+  /// Starts a new event file in a directory, which is made where it does not exist.
+  ///
+  /// - Parameters:
+  ///   - resumedAt: the first step that a resumed run computes again; TensorBoard then drops what earlier files hold
+  ///     from this step on.
+  ///   - clock: seconds since 1970.
+  public init(
+    directory: URL, resumedAt step: Int64? = nil, clock: @escaping () -> Double = { Date().timeIntervalSince1970 }
+  ) throws(TensorBoardError) {
+    self.clock = clock
+    let process = ProcessInfo.processInfo
+    // The host's name stands between dots, and must not hold a path.
+    let host = process.hostName.replacingOccurrences(of: "/", with: "_")
+    let stem = "events.out.tfevents.\(String(format: "%010d", Int(clock()))).\(host).\(process.processIdentifier)"
+    do {
+      try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+      var number = 0
+      while FileManager.default.fileExists(atPath: directory.appendingPathComponent("\(stem).\(number)").path) {
+        number += 1
+      }
+      file = directory.appendingPathComponent("\(stem).\(number)")
+      try Data().write(to: file)
+      handle = try FileHandle(forWritingTo: file)
+    } catch {
+      throw TensorBoardError(
+        file: directory.relativePath, problem: "cannot hold an event file (\(error.localizedDescription))",
+        remedy: "check the path, its permissions and the free space")
+    }
+    var version = event(step: 0)
+    version.fileVersion = "brain.Event:2"
+    try append(version)
+    if let step {
+      var start = event(step: step)
+      start.sessionLog.status = .start
+      try append(start)
+    }
+    try flush()
+  }
+
+  /// Adds a number to the curve of a tag. The file holds it in single precision.
+  public func scalar(_ tag: String, value: Double, step: Int64) throws(TensorBoardError) {
+    var summary = TensorBoardSummary.Value()
+    summary.tag = tag
+    summary.simpleValue = Float(value)
+    try append(summary, step: step)
+  }
+
+  /// Adds the distribution of the finite values; nothing where there are none.
+  public func histogram(_ tag: String, values: [Double], step: Int64) throws(TensorBoardError) {
+    guard let histogram = HistogramBuckets.histogram(values) else { return }
+    var summary = TensorBoardSummary.Value()
+    summary.tag = tag
+    summary.histo = histogram
+    try append(summary, step: step)
+  }
+
+  /// Adds a text, which TensorBoard shows as Markdown.
+  public func text(_ tag: String, _ text: String, step: Int64) throws(TensorBoardError) {
+    var summary = TensorBoardSummary.Value()
+    summary.tag = tag
+    summary.metadata.pluginData.pluginName = "text"
+    summary.metadata.dataClass = .tensor
+    summary.tensor.dtype = .dtString
+    summary.tensor.tensorShape = TensorBoardTensorShapeProto()
+    summary.tensor.stringVal = [Data(text.utf8)]
+    try append(summary, step: step)
+  }
+
+  /// Hands everything to the system.
+  public func flush() throws(TensorBoardError) {
+    do {
+      try handle.write(contentsOf: buffer)
+    } catch {
+      throw fault("cannot be written (\(error.localizedDescription))", remedy: "check the free space")
+    }
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func event(step: Int64) -> TensorBoardEvent {
+    var event = TensorBoardEvent()
+    event.wallTime = clock()
+    event.step = step
+    return event
+  }
+
+  private func append(_ value: TensorBoardSummary.Value, step: Int64) throws(TensorBoardError) {
+    var event = event(step: step)
+    event.summary.value = [value]
+    try append(event)
+  }
+
+  private func append(_ event: TensorBoardEvent) throws(TensorBoardError) {
+    do {
+      let data: [UInt8] = try event.serializedBytes()
+      buffer += RecordFraming.record(data)
+    } catch {
+      throw fault("an event cannot be serialised (\(error))", remedy: "report the tag and its values")
+    }
+    if buffer.count >= Self.bufferLimit { try flush() }
+  }
+
+  private func fault(_ problem: String, remedy: String) -> TensorBoardError {
+    TensorBoardError(file: file.relativePath, problem: problem, remedy: remedy)
+  }
+}
