@@ -21,9 +21,11 @@ public struct Linear: Sendable {
   }
 
   /// Matrix `matrix` of the stack times `input`, into `out` [T, outputs].
-  public func forward(_ input: QuantizedInput, matrix: Int = 0, _ weights: PackedModel, into out: Matrix, _ lane: Lane) {
+  public func forward(_ input: QuantizedInput, matrix: Int = 0, _ weights: PackedModel, into out: Matrix, _ lane: Lane)
+  {
     input.multiply(
-      by: weights.weights(weight), matrix: matrix, bias: bias.map { UnsafePointer(weights.values($0)) + matrix * out.columns },
+      by: weights.weights(weight), matrix: matrix,
+      bias: bias.map { UnsafePointer(weights.values($0)) + matrix * out.columns },
       into: out, pool: lane.pool)
   }
 

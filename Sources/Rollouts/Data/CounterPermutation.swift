@@ -34,7 +34,7 @@ public struct CounterPermutation: Sendable {
     var left = value >> halfBits
     var right = value & mask
     for round in 0..<8 {
-      let words = generator.words(stream: 6, sequence: epoch, position: UInt32(right), count: 8)
+      let words = generator.words(stream: .shuffling, sequence: epoch, position: UInt32(right), count: 8)
       (left, right) = (right, left ^ (UInt64(words[round]) & mask))
     }
     return left << halfBits | right

@@ -11,7 +11,7 @@ enum StableHash {
   /// so that runs with other seeds, and the pre-training before them, hold out the same content.
   static func isHeldOut(_ bytes: some Sequence<UInt8>, share: Double) -> Bool {
     let sequence = hash(bytes) | 1 << 63
-    let word = Philox(seed: 0).words(stream: 7, sequence: sequence, position: 0, count: 1)[0]
+    let word = Philox(seed: 0).words(stream: .taskGeneration, sequence: sequence, position: 0, count: 1)[0]
     return Double(Philox.uniform(word)) < share
   }
 }

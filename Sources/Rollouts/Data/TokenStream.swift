@@ -38,7 +38,7 @@ public struct TokenStream: Sendable {
     let count = max(1, (predictions - offsets + 1) / stride)
     let (epoch, place) = (step * sequencesPerStep + sequence).quotientAndRemainder(dividingBy: count)
     // The permutation uses positions below 2³¹.
-    let word = Philox(seed: seed).words(stream: 6, sequence: UInt64(epoch), position: .max, count: 1)[0]
+    let word = Philox(seed: seed).words(stream: .shuffling, sequence: UInt64(epoch), position: .max, count: 1)[0]
     let offset = Int(word) % offsets
     let start = offset + stride * CounterPermutation(count: count, seed: seed, epoch: UInt64(epoch))[place]
     return tokens[start..<start + length]

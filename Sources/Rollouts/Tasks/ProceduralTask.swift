@@ -56,7 +56,8 @@ public struct ProceduralTask: PromptSource {
     let generator = Philox(seed: seed)
     let radices = family.radices
     for attempt in 0..<Self.maximumAttempts {
-      let words = generator.words(stream: 7, sequence: UInt64(index), position: attempt, count: 2 * radices.count)
+      let words = generator.words(
+        stream: .taskGeneration, sequence: UInt64(index), position: attempt, count: 2 * radices.count)
       let choices = radices.indices.map { choice in
         // ⌊word64 · radix / 2⁶⁴⌋: its bias is below radix / 2⁶⁴.
         (UInt64(words[2 * choice + 1]) << 32 | UInt64(words[2 * choice])).multipliedFullWidth(by: radices[choice]).high
