@@ -53,6 +53,9 @@ extension ConfigurationSection {
       .whole(
         "eval_every", \.pretrain.evalEvery, in: 0...largestConfigurationCount,
         "optimizer steps between evaluations; 0 is before and after only"),
+      .real(
+        "stop_at_exact_match", \.pretrain.stopAtExactMatch, .fraction,
+        "ends early at an evaluation with this greedy exact match; 0: never"),
       .real("aux_loss_coef", \.pretrain.auxLossCoef, .nonNegative, "weight of the routers' load-balance loss")
         .defaulting(to: "rl.aux_loss_coef") { $0.pretrain.auxLossCoef = $0.rl.objective.auxLossCoef },
       .real("diffusion_loss_coef", \.pretrain.diffusionLossCoef, .nonNegative, "weight of the denoiser's loss")

@@ -14,6 +14,8 @@ public struct PretrainConfiguration: Sendable, Equatable {
   public var sequenceLength = 512
   /// Optimizer steps between evaluations on the held-out part; 0 evaluates before and after only.
   public var evalEvery = 100
+  /// Ends pre-training early, at the first evaluation whose greedy exact match reaches this; 0: never.
+  public var stopAtExactMatch = 0.0
   /// Weight of the routers' load-balance loss.
   public var auxLossCoef = 0.01
   /// Weight of the denoiser's bit cross-entropy.

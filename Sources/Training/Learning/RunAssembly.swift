@@ -75,7 +75,11 @@ public struct RunAssembly {
         preconditionFailure("the task \(task.name.rawValue) is not built in")
       }
       switch builtIn {
-      case .addition, .subtraction, .multiplication: options.size = task.digits
+      case .addition, .subtraction, .multiplication:
+        options.size = task.digits
+        options.minimumSize = task.minimumDigits
+        options.isZeroPadded = task.zeroPadded
+        options.isAnswerReversed = task.answerReversed
       case .sorting, .reversal, .copy: options.size = task.length
       }
       return try ProceduralTask(

@@ -65,7 +65,8 @@ public struct TrainingRun {
         return try evaluateTask(prompts, rewards, learner)
       }
     ) { recorder, step in
-      try recorder?.record(step: step, try trainer.step())
+      let metrics = try trainer.step()
+      try recorder?.record(step: step, metrics)
     }
   }
 
@@ -84,6 +85,7 @@ public struct TrainingRun {
     var examples: [SamplesWriter.Sample] = []
     var done = 0
     var stopped = false
+    let goal = title == "train" ? 0 : configuration.pretrain.stopAtExactMatch
     let every = title == "train" ? configuration.evaluation.every : configuration.pretrain.evalEvery
     while done < total, !stopped {
       try step(recorder, done + 1)
@@ -92,6 +94,7 @@ public struct TrainingRun {
       if done == total || stopped || (every > 0 && done % every == 0) {
         (after, examples) = try evaluate()
         try recorder?.record(step: done, evaluation: after)
+        if goal > 0, (after["eval/exact_match"] ?? 0) >= goal { break }
       }
     }
     if let recorder {
