@@ -27,7 +27,7 @@ struct ConfigurationCommand: ParsableCommand {
       return
     }
     let configuration = try RunConfiguration.load(path: config, overrides: overrides.set)
-    for warning in configuration.warnings { StandardErrorLog.write("quillan: \(warning)\n") }
+    for warning in configuration.warnings { CommandLog.logger.warning("\(warning)") }
     try StandardOutput.write(configuration.yaml())
   }
 }
