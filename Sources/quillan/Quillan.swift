@@ -13,7 +13,7 @@ struct Quillan: ParsableCommand {
       after a checkpoint; mpirun gives 137 where a rank was killed.
       """,
     version: version,
-    subcommands: [PlanCommand.self, DebugCommand.self])
+    subcommands: [PlanCommand.self, BenchCommand.self, DebugCommand.self])
 
   /// The program's version, as `--version` prints it.
   static let version = "0.1.0"
