@@ -51,7 +51,7 @@ public enum AllReduceBenchmark {
     // A sample lasts 1 ms or one call; all ranks follow rank 0's plan.
     let call = try time(communicator, values, repetitions: 3, throughWrapper: false) / 3
     let plan = try communicator.broadcast(
-      [max(1, Int(1e-3 / call)), max(5, Int(seconds / 2 / max(1e-3, call)))], from: 0)
+      [max(1, Int(1e-3 / call)), max(15, Int(seconds / 2 / max(1e-3, call)))], from: 0)
     let (repetitions, pairs) = (plan[0], plan[1])
     var wrapper: [Double] = []
     var plain: [Double] = []

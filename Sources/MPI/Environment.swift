@@ -84,10 +84,11 @@ public enum Environment {
 
   /// Finishes MPI, if it runs. All ranks must call it; requests must have been waited for.
   public static func finalize() throws(MPIError) {
-    try state.withLock { (state) throws(MPIError) in
-      guard case .running = state else { return }
+    let mustFinish = state.withLock { state in
+      guard case .running = state else { return false }
       state = .finished
-      try check(MPI_Finalize(), "MPI_Finalize")
+      return true
     }
+    if mustFinish { try check(MPI_Finalize(), "MPI_Finalize") }
   }
 }

@@ -1,8 +1,11 @@
 internal import CMPI
+import Synchronization
 
 /// A transfer under way. It owns the memory that MPI reads or writes, and gives it back from `wait()`.
 ///
-/// Dropped before `wait()`, it waits all the same, since memory in flight cannot be freed, and says so on stderr.
+/// Dropped before `wait()`, it waits all the same, since memory in flight cannot be freed, and says so on stderr. It
+/// does not wait forever: the cause may be an error on its way out, and the other ranks may be stuck until that ends
+/// them. After 4 s it leaves the memory to MPI.
 /// Open MPI 4.1 makes progress only inside MPI calls: call `test()` between computations, or wait in another thread.
 public struct Request<Payload: ~Copyable>: ~Copyable {
   /// One MPI request; a transfer that was split consists of several.
@@ -12,17 +15,26 @@ public struct Request<Payload: ~Copyable>: ~Copyable {
     var expected: (count: Int, type: TransferType)?
   }
 
-  private let communicator: Communicator
+  /// Everything that must outlive the transfer.
+  private final class Cargo {
+    var payload: Payload?
+    /// What MPI may read besides the payload.
+    var arguments: [AnyObject] = []
+    let communicator: Communicator
+
+    init(_ communicator: Communicator, _ payload: consuming Payload) {
+      self.communicator = communicator
+      self.payload = consume payload
+    }
+  }
+
   private let call: StaticString
   private var parts: [Part] = []
-  /// What MPI may read until the transfer is over, besides the payload.
-  private var kept: [AnyObject] = []
-  private var payload: Payload?
+  private let cargo: Cargo
 
   init(_ communicator: Communicator, call: StaticString, payload: consuming Payload) {
-    self.communicator = communicator
     self.call = call
-    self.payload = consume payload
+    cargo = Cargo(communicator, payload)
   }
 
   /// Starts one part of the transfer. Where it throws, dropping the request waits for the parts before it.
@@ -33,7 +45,7 @@ public struct Request<Payload: ~Copyable>: ~Copyable {
     var handle: MPI_Request?
     try check(body(&handle), call)
     parts.append(Part(handle: handle, expected: expected))
-    kept.append(contentsOf: objects)
+    cargo.arguments.append(contentsOf: objects)
   }
 
   /// Whether the transfer is over, so that `wait()` returns at once. Lets MPI make progress.
@@ -55,7 +67,7 @@ public struct Request<Payload: ~Copyable>: ~Copyable {
   /// - Throws: where the transfer failed; its memory is then freed.
   public consuming func wait() throws(MPIError) -> Payload {
     try finishAll()
-    guard let payload = payload.take() else { preconditionFailure("a request (\(call)) was waited for twice") }
+    guard let payload = cargo.payload.take() else { preconditionFailure("a request (\(call)) was waited for twice") }
     return payload
   }
 
@@ -82,11 +94,35 @@ public struct Request<Payload: ~Copyable>: ~Copyable {
 
   deinit {
     guard !parts.isEmpty, Environment.isRunning else { return }
-    Environment.report("a request (\(call)) was dropped in flight; it was waited for: keep requests and call wait()")
-    for part in parts {
-      var handle = part.handle
-      MPI_Wait(&handle, cmpi_status_ignore())
+    if DroppedRequests.end(parts.map(\.handle)) {
+      Environment.report("a request (\(call)) was dropped in flight; it was waited for: keep requests and call wait()")
+    } else {
+      _ = Unmanaged.passRetained(cargo)
+      Environment.report("a request (\(call)) was dropped in flight and does not end: keep requests and call wait()")
     }
+  }
+}
+
+/// What becomes of requests that are dropped in flight.
+private enum DroppedRequests {
+  static let patience = 4.0
+  /// Whether one did not end, so that no time is spent on others.
+  private static let gaveUp = Atomic(false)
+
+  /// Whether all requests end in time.
+  static func end(_ handles: [MPI_Request?]) -> Bool {
+    let deadline = gaveUp.load(ordering: .relaxed) ? 0 : MPI_Wtime() + patience
+    for handle in handles {
+      var handle = handle
+      var done: Int32 = 0
+      while MPI_Test(&handle, &done, cmpi_status_ignore()) == MPI_SUCCESS, done == 0 {
+        if MPI_Wtime() > deadline {
+          gaveUp.store(true, ordering: .relaxed)
+          return false
+        }
+      }
+    }
+    return true
   }
 }
 

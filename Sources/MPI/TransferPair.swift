@@ -1,5 +1,8 @@
-/// The two buffers of an exchange, which travel together. Take both out again by
-/// `let pair = try request.wait(); let (sent, received) = (pair.sent, pair.received)` one by one, or use them in place.
+/// The two buffers of an exchange, which travel together and come back together:
+///
+///     let pair = try request.wait()
+///     let received = pair.received
+///     let sent = pair.sent
 @frozen
 public struct TransferPair<Element: Transferable>: ~Copyable, Sendable {
   public var sent: TransferBuffer<Element>

@@ -25,6 +25,17 @@ extension MPITests {
           try world.barrier()
           try world.barrier()
           return 0
+        case "throw-in-flight":
+          // Rank 2 throws with two requests in flight that cannot end, while the others wait for its message.
+          if world.rank == 2 {
+            let first = try world.iBarrier()
+            let second = try world.iAllReduce(TransferBuffer<Float>(count: 1000), .sum)
+            if world.size > 2 { throw Trouble(description: "the disk is full") }
+            try first.wait()
+            _ = try second.wait()
+          }
+          _ = try world.receive(Float.self, count: 1, from: 2, tag: 0)
+          return 0
         case "mismatch":
           // Rank 0 sends more than rank 1 has room for: the error escapes on rank 1 alone.
           if world.rank == 0 { try world.send([1, 2, 3] as [Float], to: 1, tag: 0) }
@@ -82,6 +93,15 @@ extension MPITests {
       let outcome = try start(ranks: 4, role: "throw-on-rank-2")
       #expect(outcome.status == 1)
       #expect(outcome.lines == ["quillan: rank 2: the disk is full free some space"])
+      #expect(outcome.seconds < 10)
+    }
+
+    @Test("An error that escapes with requests in flight that cannot end still ends all ranks", .enabled(if: isAlone))
+    func abortsWithRequestsInFlight() throws {
+      let outcome = try start(ranks: 4, role: "throw-in-flight")
+      #expect(outcome.status == 1)
+      #expect(outcome.lines.last == "quillan: rank 2: the disk is full")
+      #expect(outcome.lines.allSatisfy { $0.hasPrefix("quillan: rank 2: ") })
       #expect(outcome.seconds < 10)
     }
 

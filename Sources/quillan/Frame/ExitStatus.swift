@@ -24,6 +24,8 @@ extension ExitStatus {
     case let error as CommandError: self = error.status
     case let error as AgreedError: self = error.status
     case is ConfigurationError, is ConfigurationIssue: self = .usage
+    case let error as TrainingError: self = error.kind == .configuration ? .usage : .failed
+    case is TaskError: self = .usage
     case is GoldenCaseError: self = .badData
     case let error as SafetensorsError: self = error.isCorruptData ? .badData : .failed
     case let error as DataError: self = error.line != nil || Self.isFile(error.file) ? .badData : .failed

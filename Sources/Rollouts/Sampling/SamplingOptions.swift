@@ -1,0 +1,62 @@
+/// How tokens are drawn from the policy's distribution.
+public struct SamplingOptions: Sendable, Equatable {
+  /// Divides the logits, at rollout and in training alike.
+  public var temperature: Float = 1
+  /// Keeps the k most probable tokens; 0 keeps all.
+  public var topK = 0
+  /// Keeps the smallest set of most probable tokens whose probability reaches p; 1 keeps all.
+  public var topP = 1.0
+  /// Takes the most probable token (lowest index first) instead of drawing.
+  public var greedy = false
+  /// Generated tokens at most, the end token among them.
+  public var maxNewTokens = 128
+
+  public init() {}
+}
+
+/// Chooses a token from a row of logits.
+///
+/// u is a uniform number: the first index whose cumulative probability, in index order after temperature and filters,
+/// exceeds u is taken.
+struct TokenChooser {
+  let options: SamplingOptions
+
+  /// - Parameters:
+  ///   - logits: divided by the temperature already.
+  ///   - probabilities: exp(logit − log Σ exp) of each entry; overwritten where a filter removes it.
+  func choose(_ logits: UnsafePointer<Float>, _ probabilities: UnsafeMutableBufferPointer<Float>, uniform: Float) -> Int
+  {
+    if options.greedy {
+      var best = 0
+      for index in 1..<max(1, probabilities.count) where logits[index] > logits[best] { best = index }
+      return best
+    }
+    let total = filter(probabilities)
+    var cumulative = 0.0
+    var last = 0
+    for (index, probability) in probabilities.enumerated() where probability > 0 {
+      cumulative += Double(probability)
+      last = index
+      if cumulative > Double(uniform) * total { return index }
+    }
+    return last
+  }
+
+  /// Zeroes what top-k and top-p remove; returns the mass to scale u by (1 without filters).
+  private func filter(_ probabilities: UnsafeMutableBufferPointer<Float>) -> Double {
+    let limitsCount = options.topK > 0 && options.topK < probabilities.count
+    guard limitsCount || options.topP < 1 else { return 1 }
+    let order = probabilities.indices.sorted {
+      probabilities[$0] != probabilities[$1] ? probabilities[$0] > probabilities[$1] : $0 < $1
+    }
+    var mass = 0.0
+    var kept = 0
+    for index in order.prefix(limitsCount ? options.topK : order.count) {
+      mass += Double(probabilities[index])
+      kept += 1
+      if mass >= options.topP { break }
+    }
+    for index in order.dropFirst(kept) { probabilities[index] = 0 }
+    return mass
+  }
+}

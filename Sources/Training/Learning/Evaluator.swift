@@ -1,0 +1,135 @@
+import Layers
+import MPI
+import Models
+import Parallelism
+import Parameters
+import Rollouts
+import Tensors
+
+/// Measures weights on held-out data. All ranks must call the same methods; results are equal on every rank.
+public struct Evaluator {
+  public let configuration: RunConfiguration
+  public let model: QuillanModel
+  public let tokenizer: any Tokenizer
+  private let communicator: Communicator
+  private let context: Context
+  /// Global ids of evaluation sequences start here, so that they share no random number with training.
+  private static let firstID: UInt64 = 1 << 48
+
+  public init(
+    configuration: RunConfiguration, model: QuillanModel, tokenizer: any Tokenizer, communicator: Communicator,
+    context: Context
+  ) {
+    self.configuration = configuration
+    self.model = model
+    self.tokenizer = tokenizer
+    self.communicator = communicator
+    self.context = context
+  }
+
+  /// How a set of held-out prompts was answered.
+  public struct TaskResult: Sendable, Equatable {
+    public let task: String
+    /// `greedy` or `sampled`.
+    public let mode: String
+    public let prompts: Int
+    /// Completions per prompt.
+    public let samples: Int
+    /// Mean over completions of exact match, and of the weighted reward.
+    public let exactMatch: Double
+    public let reward: Double
+    public let meanLength: Double
+    /// Share of completions that reached the end token.
+    public let finished: Double
+    /// The first completions of rank 0.
+    public let examples: [SamplesWriter.Sample]
+  }
+
+  /// Answers `count` held-out prompts, greedily (`samples` 0) or with `samples` draws each.
+  public func task(
+    _ source: any PromptSource, _ rewards: WeightedRewards, count: Int, samples: Int, _ weights: PackedModel
+  ) throws -> TaskResult {
+    let all = try source.heldOut(count: count)
+    let share = Share(of: all.count, rank: communicator.rank, size: communicator.size)
+    let draws = max(1, samples)
+    var options = SamplingOptions()
+    options.greedy = samples == 0
+    options.temperature = Float(samples == 0 ? 1 : configuration.evaluation.temperature)
+    options.maxNewTokens = configuration.objective.maxTrajectoryLen
+    let sampler = Sampler(
+      model: model, options: options, endToken: tokenizer.endToken, seed: configuration.rl.seed)
+    let requests = try share.range.map { index in
+      Sampler.Request(
+        prompt: try PromptTokens.encode(all[index], tokenizer, configuration),
+        trajectories: (0..<draws).map { Self.firstID + UInt64(index * draws + $0) })
+    }
+    let exact = ExactMatchReward()
+    var records: [[Double]] = []
+    var examples: [SamplesWriter.Sample] = []
+    for (index, group) in zip(share.range, sampler.sample(requests, weights, context)) {
+      var record = [0.0, 0, 0, 0]
+      for trajectory in group {
+        let completion = tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken })
+        let length = trajectory.logProbabilities.count
+        let score = try rewards.score(
+          prompt: all[index], completion: completion, completionTokens: length, finished: trajectory.finished)
+        record[0] += exact.score(
+          prompt: all[index], completion: completion, completionTokens: length, finished: trajectory.finished)
+        record[1] += score.total
+        record[2] += Double(length)
+        record[3] += trajectory.finished ? 1 : 0
+        if examples.count < 8 {
+          examples.append(
+            SamplesWriter.Sample(
+              prompt: all[index].text, completion: completion, answer: all[index].answer, reward: score.total))
+        }
+      }
+      records.append(record)
+    }
+    let totals = try communicator.gatherRecords(records, width: 4).reduce([0.0, 0, 0, 0]) { zip($0, $1).map(+) }
+    let completions = Double(all.count * draws)
+    return TaskResult(
+      task: source.name, mode: samples == 0 ? "greedy" : "sampled", prompts: all.count, samples: draws,
+      exactMatch: totals[0] / completions, reward: totals[1] / completions, meanLength: totals[2] / completions,
+      finished: totals[3] / completions, examples: examples)
+  }
+
+  /// How well a held-out text is predicted.
+  public struct TextResult: Sendable, Equatable {
+    public let bitsPerByte: Double
+    /// Mean cross-entropy in nats per predicted token.
+    public let crossEntropy: Double
+    public let tokens: Int
+    public let bytes: Int
+  }
+
+  /// Bits per byte of `stream`, in consecutive windows of `length` tokens; latents are sampled by the same weights.
+  public func text(_ stream: TokenStream, length: Int, _ weights: PackedModel) throws -> TextResult {
+    let windows = stream.consecutiveWindows(length: length)
+    let share = Share(of: windows.count, rank: communicator.rank, size: communicator.size)
+    let loss = SequenceLoss(model: model, temperature: 1, retention: .nothing)
+    let batch = max(1, 2048 / length)
+    var records: [[Double]] = []
+    for first in stride(from: share.range.lowerBound, to: share.range.upperBound, by: batch) {
+      let indices = first..<min(first + batch, share.range.upperBound)
+      let sequences = indices.map { Array(windows[$0]) }
+      let latents = LatentSampling.latents(
+        sequences, ids: indices.map { Self.firstID + UInt64($0) }, seed: configuration.rl.seed, model, weights,
+        context)
+      let signals = loss.signals(
+        zip(sequences, latents).map {
+          SequenceLoss.Sequence(
+            tokens: $0, positions: Array(1..<$0.count), latents: $1, auxiliaryWeight: 0, diffusionWeight: 0)
+        }, weights, context)
+      for signal in signals {
+        records.append([
+          signal.logProbabilities.reduce(0.0) { $0 - Double($1) }, Double(signal.logProbabilities.count),
+        ])
+      }
+    }
+    let totals = try communicator.gatherRecords(records, width: 2).reduce([0.0, 0]) { zip($0, $1).map(+) }
+    return TextResult(
+      bitsPerByte: stream.bitsPerByte(negativeLogLikelihood: totals[0]),
+      crossEntropy: totals[0] / max(1, totals[1]), tokens: Int(totals[1]), bytes: stream.byteCount)
+  }
+}

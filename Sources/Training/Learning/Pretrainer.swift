@@ -1,0 +1,119 @@
+import Layers
+import MPI
+import Models
+import Optimizers
+import Parallelism
+import Rollouts
+import Tensors
+
+/// Next-token pre-training on text windows or task demonstrations, so that reinforcement has something to start from.
+///
+/// Loss: mean cross-entropy over the predicted tokens whose mask is 1, over the whole batch, plus the balance and
+/// diffusion losses; latents are sampled by the current weights, without gradient.
+public final class Pretrainer {
+  public let configuration: RunConfiguration
+  public let learner: Learner
+  public private(set) var stepCount = 0
+  private let source: any SequenceSource
+  private let schedule: LearningRateSchedule
+  private var skipped = 0
+  /// Sequences that are computed together; a unit of reproducible sums.
+  private static let unit = 8
+
+  public init(configuration: RunConfiguration, learner: Learner, source: any SequenceSource) {
+    self.configuration = configuration
+    self.learner = learner
+    self.source = source
+    let pretrain = configuration.pretrain
+    schedule = LearningRateSchedule(
+      peak: pretrain.learningRate, warmupSteps: pretrain.warmupSteps, totalSteps: pretrain.steps)
+  }
+
+  /// One update; returns its figures, equal on every rank. Collective.
+  public func step() throws -> [String: Double] {
+    var clock = PhaseClock()
+    let size = configuration.pretrain.batchSize
+    let units = (size + Self.unit - 1) / Self.unit
+    let share = Share(of: units, rank: learner.communicator.rank, size: learner.communicator.size)
+    let ranges = share.range.map { $0 * Self.unit..<min(size, ($0 + 1) * Self.unit) }
+    let examples = try ranges.map { range in
+      try range.map { try source.sequence(step: stepCount, index: $0, batchSize: size) }
+    }
+    let predicted = try learner.communicator.allReduce(
+      Int64(examples.joined().reduce(0) { $0 + $1.positions.count }), .sum)
+    learner.begin()
+    var records: [[Double]] = []
+    for (range, sequences) in zip(ranges, examples) {
+      records.append(accumulate(sequences, first: UInt64(stepCount * size + range.lowerBound), predicted, size))
+      if let tensor = learner.reducer.endUnit() { records[records.count - 1][4] = Double(tensor.index) }
+    }
+    let everyone = try learner.communicator.gatherRecords(records, width: 5)
+    let reduced = try learner.reduce()
+    let totals = everyone.reduce([0.0, 0, 0, 0]) { sum, record in (0..<4).map { sum[$0] + record[$0] } }
+    let rate = schedule.learningRate(at: stepCount)
+    let pretrain = configuration.pretrain
+    var metrics = [
+      "loss/cross_entropy": totals[0], "loss/aux": totals[1], "loss/diffusion": totals[2],
+      "loss": totals[0] + pretrain.auxLossCoef * totals[1] + pretrain.diffusionLossCoef * totals[2],
+      "grad_norm": reduced.norm, "learning_rate": rate,
+    ]
+    try apply(reduced, metrics["loss"] ?? 0, everyone, rate)
+    metrics.merge(learner.loadMetrics) { $1 }
+    clock.lap("step")
+    let slowest = try learner.communicator.allReduce(clock.total, .maximum)
+    metrics["step_time"] = slowest
+    metrics["tokens_per_second"] = totals[3] / max(1e-9, slowest)
+    stepCount += 1
+    return metrics
+  }
+
+  private func apply(_ reduced: Learner.Reduced, _ loss: Double, _ records: [[Double]], _ rate: Double) throws {
+    let badTensor = records.first { $0[4] >= 0 }.map { learner.model.table.specifications[Int($0[4])].name }
+    if loss.isFinite, reduced.norm.isFinite, badTensor == nil {
+      learner.update(
+        norm: reduced.norm, learningRate: rate, maximumNorm: configuration.rl.maxGradNorm,
+        balanceRate: configuration.rl.balanceRate)
+      return
+    }
+    skipped += 1
+    guard skipped <= configuration.debug.skipNonfinite else {
+      let tensor = (badTensor ?? reduced.nonfinite).map { "the gradient of \($0)" } ?? "the loss (\(loss))"
+      throw TrainingError(
+        .failure,
+        "step \(stepCount): \(tensor) is not finite; lower pretrain.learning_rate or rl.max_grad_norm, or pass "
+          + "--skip-nonfinite n to leave out up to n such updates")
+    }
+  }
+
+  /// Cross-entropy, L_aux and L_diff (with their divisors), tokens, and −1, of one unit.
+  private func accumulate(_ examples: [TrainingSequence], first: UInt64, _ predicted: Int64, _ size: Int) -> [Double] {
+    let model = learner.model
+    let ids = examples.indices.map { first + UInt64($0) }
+    let latents = LatentSampling.latents(
+      examples.map(\.tokens), ids: ids, seed: configuration.rl.seed, model, learner.weights, learner.context)
+    let pretrain = configuration.pretrain
+    let sequences = zip(examples, latents).map { example, latents in
+      SequenceLoss.Sequence(
+        tokens: example.tokens, positions: example.positions, latents: latents,
+        auxiliaryWeight: Float(pretrain.auxLossCoef / Double(size)),
+        diffusionWeight: Float(pretrain.diffusionLossCoef / Double(size)))
+    }
+    let weight = 1 / Double(max(1, predicted))
+    var crossEntropy = 0.0
+    let loss = SequenceLoss(
+      model: model, temperature: 1, retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything)
+    let losses = loss.accumulate(
+      sequences, diffusion: DiffusionNoise.input(Array(zip(ids, examples.map(\.tokens))), learner, configuration.rl.seed),
+      learner.weights, learner.gradients, loads: learner.loads, learner.context
+    ) { _, signals in
+      for value in signals.logProbabilities { crossEntropy -= weight * Double(value) }
+      let zeros = signals.logProbabilities.map { _ in Float(0) }
+      return SequenceLoss.SignalGradients(
+        logProbabilities: signals.logProbabilities.map { _ in Float(-weight) }, entropies: zeros, values: zeros)
+    }
+    return [
+      crossEntropy, losses.auxiliary.reduce(0, +) / Double(size), losses.diffusion.reduce(0, +) / Double(size),
+      Double(examples.reduce(0) { $0 + $1.tokens.count }), -1,
+    ]
+  }
+}

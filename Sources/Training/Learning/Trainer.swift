@@ -1,0 +1,278 @@
+import Layers
+import LowBit
+import MPI
+import Models
+import Objectives
+import Optimizers
+import Parallelism
+import Parameters
+import Rollouts
+import Tensors
+
+/// GRPO with DAPO's options, on any number of ranks. `step` is the whole method.
+///
+/// Groups, trajectories and prompts have global numbers; a rank samples and trains the groups of its contiguous share.
+/// All ranks must call the same methods in the same order.
+public final class Trainer {
+  public let configuration: RunConfiguration
+  public let learner: Learner
+  public let prompts: any PromptSource
+  public let tokenizer: any Tokenizer
+  public let rewards: WeightedRewards
+  /// Optimizer steps done, skipped updates included.
+  public private(set) var stepCount = 0
+  /// π_old; the learner's own packing where it is published after every update.
+  private let oldPolicy: PackedModel
+  private var updatesSincePublication = 0
+  private let reference: PackedModel?
+  private let schedule: LearningRateSchedule
+  private let sampler: Sampler
+  private let overlong: OverlongReward?
+  private var skipped = 0
+
+  private var model: QuillanModel { learner.model }
+  private var communicator: Communicator { learner.communicator }
+  private var context: Context { learner.context }
+
+  /// - Throws: `TrainingError` where ranks outnumber groups or a prompt cannot fit; `RewardError`.
+  public init(
+    configuration: RunConfiguration, learner: Learner, prompts: any PromptSource, tokenizer: any Tokenizer,
+    rewards: WeightedRewards
+  ) throws {
+    let rl = configuration.rl
+    guard rl.batchSize >= learner.communicator.size else {
+      throw TrainingError(
+        .configuration,
+        "rl.batch_size is \(rl.batchSize) groups for \(learner.communicator.size) ranks: start at most "
+          + "\(rl.batchSize) ranks, or raise rl.batch_size")
+    }
+    self.configuration = configuration
+    self.learner = learner
+    self.prompts = prompts
+    self.tokenizer = tokenizer
+    self.rewards = rewards
+    schedule = LearningRateSchedule(peak: rl.learningRate, warmupSteps: rl.warmupSteps, totalSteps: rl.numEpochs)
+    var options = SamplingOptions()
+    options.temperature = Float(configuration.objective.temperature)
+    options.topK = rl.topK
+    options.topP = rl.topP
+    options.maxNewTokens = configuration.objective.maxTrajectoryLen
+    sampler = Sampler(model: learner.model, options: options, endToken: tokenizer.endToken, seed: rl.seed)
+    overlong =
+      rl.overlongCache > 0
+      ? try OverlongReward(maximumLength: options.maxNewTokens, cache: rl.overlongCache) : nil
+    if rl.oldPolicyInterval > 1 {
+      oldPolicy = learner.model.makePackedModel()
+      oldPolicy.copy(from: learner.weights)
+    } else {
+      oldPolicy = learner.weights
+    }
+    if configuration.objective.klCoef != 0 {
+      let frozen = learner.model.makePackedModel()
+      frozen.copy(from: learner.weights)
+      reference = frozen
+    } else {
+      reference = nil
+    }
+  }
+
+  /// One optimizer step: rollout, rewards, advantages, forward, objective, backward, reduce, update, publish.
+  public func step() throws -> StepReport {
+    var clock = PhaseClock()
+    let rollouts = try sampleGroups(step: stepCount)
+    clock.lap("rollout")
+    var report = try trainStep(rollouts.groups)
+    clock.lap("train")
+    if stepCount % configuration.rl.oldPolicyInterval == 0 { updateOldPolicy() }
+    clock.lap("publish")
+    try rollouts.addMetrics(to: &report, clock: clock, communicator)
+    return report
+  }
+
+  /// Samples this rank's groups of step `step` from π_old and scores them. Local.
+  public func sampleGroups(step: Int) throws -> RolloutBatch {
+    let count = configuration.rl.batchSize
+    let size = configuration.rl.numTrajectories
+    let share = Share(of: count, rank: communicator.rank, size: communicator.size)
+    var asked: [Prompt] = []
+    var requests: [Sampler.Request] = []
+    for group in share.range {
+      let number = step * count + group
+      let prompt = try prompts.prompt(index: number, split: .train)
+      asked.append(prompt)
+      requests.append(
+        Sampler.Request(
+          prompt: try PromptTokens.encode(prompt, tokenizer, configuration),
+          trajectories: (0..<size).map { UInt64(number * size + $0) }))
+    }
+    let sampled = sampler.sample(requests, oldPolicy, context)
+    var batch = RolloutBatch(rewardNames: rewards.names)
+    for (index, trajectories) in sampled.enumerated() {
+      let number = UInt64(step * count + share.range.lowerBound + index)
+      try batch.add(TrajectoryGroup(id: number, trajectories: trajectories), asked[index], tokenizer) {
+        prompt, completion, trajectory in
+        let score = try rewards.score(
+          prompt: prompt, completion: completion, completionTokens: trajectory.logProbabilities.count,
+          finished: trajectory.finished)
+        let shaping =
+          overlong?.score(
+            prompt: prompt, completion: completion, completionTokens: trajectory.logProbabilities.count,
+            finished: trajectory.finished) ?? 0
+        return (score, shaping)
+      }
+    }
+    return batch
+  }
+
+  /// One update on this rank's `groups` (their rewards set); the batch is all ranks' groups together. Collective.
+  ///
+  /// - Throws: `TrainingError` on every rank where a loss or gradient is not finite, unless such updates are skipped.
+  public func trainStep(_ groups: [TrajectoryGroup]) throws -> StepReport {
+    let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
+    let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)
+    let counts = BatchCounts(groups: max(1, Int(totals[0])), generatedTokens: Int(totals[1]))
+    learner.begin()
+    var records: [GroupRecord] = []
+    for unit in try units(groups, counts) {
+      var record = unit.map { GroupRecord(group: $0.group, rewards: $0.objective.rewards) }
+      for part in split(unit) { try accumulate(part, unit, &record) }
+      if let tensor = learner.reducer.endUnit() { record[0].fail(tensor: tensor, unit[0].group) }
+      records += record
+    }
+    let everyone = try communicator.gatherRecords(records.map(\.numbers), width: GroupRecord.width)
+      .map(GroupRecord.init(numbers:))
+    let reduced = try learner.reduce()
+    var report = StepReport(
+      step: stepCount, records: everyone, objective: configuration.objective, norm: reduced.norm,
+      learningRate: schedule.learningRate(at: stepCount))
+    report.metrics.merge(learner.loadMetrics) { $1 }
+    if updatesSincePublication == 0 {
+      let difference = everyone.map(\.statistics.logRatioMaximum).max() ?? 0
+      report.metrics["rollout/logp_abs_diff_max"] = difference
+      if configuration.debug.assertExact, difference != 0 { throw inexact(difference, everyone) }
+    }
+    try applyUpdate(reduced, everyone, &report)
+    stepCount += 1
+    return report
+  }
+
+  /// Publishes the current weights as π_old.
+  public func updateOldPolicy() {
+    if oldPolicy !== learner.weights { oldPolicy.copy(from: learner.weights) }
+    updatesSincePublication = 0
+  }
+
+  private func applyUpdate(_ reduced: Learner.Reduced, _ records: [GroupRecord], _ report: inout StepReport) throws {
+    guard let problem = NonfiniteReport(reduced, records, model: model) else {
+      learner.update(
+        norm: reduced.norm, learningRate: report.learningRate, maximumNorm: configuration.rl.maxGradNorm,
+        balanceRate: configuration.rl.balanceRate)
+      updatesSincePublication += 1
+      return
+    }
+    skipped += 1
+    report.metrics["skipped_updates"] = Double(skipped)
+    guard skipped <= configuration.debug.skipNonfinite else {
+      throw TrainingError(
+        .failure,
+        "step \(stepCount): \(problem); lower rl.learning_rate or rl.max_grad_norm, or pass --skip-nonfinite n to "
+          + "leave out up to n such updates")
+    }
+    report.warning = "step \(stepCount): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
+  }
+
+  private func inexact(_ difference: Double, _ records: [GroupRecord]) -> TrainingError {
+    let group = records.first { $0.statistics.logRatioMaximum == difference }.map(\.group) ?? 0
+    return TrainingError(
+      .failure,
+      "step \(stepCount): rollout and training log-probabilities differ by \(difference) in group \(group) though the "
+        + "weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
+  }
+
+  // MARK: Units and micro-batches
+
+  /// A trajectory of the step with its group.
+  struct Piece {
+    let group: UInt64
+    /// The group's place in its unit.
+    let place: Int
+    let trajectory: Trajectory
+    let objective: GroupObjective
+    let index: Int
+  }
+
+  /// What must not be cut: with reproducible sums each group, otherwise everything this rank has.
+  private func units(_ groups: [TrajectoryGroup], _ counts: BatchCounts) throws -> [[Unit]] {
+    let all = try groups.map { group in
+      Unit(
+        group: group.id, trajectories: group.trajectories,
+        objective: try GroupObjective(
+          configuration: configuration.objective, rewards: group.rewards,
+          tokenCounts: group.trajectories.map { $0.logProbabilities.count }, batch: counts))
+    }
+    if learner.reducer.isReproducible { return all.map { [$0] } }
+    return all.isEmpty ? [] : [all]
+  }
+
+  struct Unit {
+    let group: UInt64
+    let trajectories: [Trajectory]
+    let objective: GroupObjective
+  }
+
+  /// Micro-batches of a unit: `accumulation_steps` equal parts of the trajectories, or, for reproducible sums, parts
+  /// that depend on the group alone.
+  private func split(_ unit: [Unit]) -> [[Piece]] {
+    let pieces = unit.enumerated().flatMap { place, unit in
+      unit.trajectories.enumerated().map { index, trajectory in
+        Piece(group: unit.group, place: place, trajectory: trajectory, objective: unit.objective, index: index)
+      }
+    }
+    if learner.reducer.isReproducible { return Self.cut(pieces, tokens: 4096) }
+    let parts = min(configuration.rl.accumulationSteps, pieces.count)
+    return (0..<parts).map { Array(pieces[WorkerPool.part($0, of: parts, count: pieces.count)]) }
+  }
+
+  private static func cut(_ pieces: [Piece], tokens limit: Int) -> [[Piece]] {
+    var parts: [[Piece]] = []
+    var tokens = limit
+    for piece in pieces {
+      if tokens + piece.trajectory.tokens.count > limit {
+        parts.append([])
+        tokens = 0
+      }
+      parts[parts.count - 1].append(piece)
+      tokens += piece.trajectory.tokens.count
+    }
+    return parts
+  }
+
+  /// Forward, objective and backward of one micro-batch.
+  private func accumulate(_ part: [Piece], _ unit: [Unit], _ records: inout [GroupRecord]) throws {
+    let loss = PolicyLoss(
+      model: model, configuration: configuration.objective,
+      retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything)
+    let references = referenceLogProbabilities(part)
+    let items = part.enumerated().map { index, piece in
+      PolicyLoss.Item(
+        piece.trajectory, objective: piece.objective, index: piece.index,
+        referenceLogProbabilities: references?[index])
+    }
+    let results = loss.accumulate(
+      items, diffusion: DiffusionNoise.input(part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed),
+      learner.weights, learner.gradients, loads: learner.loads, context)
+    for (piece, result) in zip(part, results) { records[piece.place].add(result, piece.trajectory) }
+  }
+
+  private func referenceLogProbabilities(_ part: [Piece]) -> [[Float]]? {
+    guard let reference else { return nil }
+    let sequences = part.map {
+      SequenceLoss.Sequence(
+        tokens: $0.trajectory.tokens, positions: $0.trajectory.generatedPositions, latents: $0.trajectory.latents,
+        auxiliaryWeight: 0, diffusionWeight: 0)
+    }
+    let loss = SequenceLoss(
+      model: model, temperature: Float(configuration.objective.temperature), retention: .nothing)
+    return loss.signals(sequences, reference, context).map(\.logProbabilities)
+  }
+}

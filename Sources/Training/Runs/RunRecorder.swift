@@ -1,0 +1,91 @@
+import Foundation
+import MPI
+
+/// Everything that a run leaves for people: metrics.jsonl, TensorBoard events, samples, the progress line, the plot.
+///
+/// Rank 0 holds one; other ranks hold none.
+public final class RunRecorder {
+  public let directory: RunDirectory
+  private let metrics: MetricsWriter
+  private let samples: SamplesWriter
+  private let events: TensorBoardWriter
+  private let progress: ProgressReporter
+  private let configuration: RunConfiguration
+  private let title: String
+  private let start = ContinuousClock.now
+  private var history: [String: [(x: Double, y: Double)]] = [:]
+
+  /// Creates the run directory with its resolved configuration.
+  public init(
+    _ configuration: RunConfiguration, name: String, title: String, total: Int
+  ) throws {
+    self.configuration = configuration
+    self.title = title
+    directory = try RunDirectory.create(
+      parent: configuration.logging.directory, name: name, configuration: configuration)
+    metrics = try MetricsWriter(path: directory.metrics)
+    samples = try SamplesWriter(path: directory.samples)
+    events = try TensorBoardWriter(directory: URL(fileURLWithPath: directory.path))
+    progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
+  }
+
+  public var elapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
+
+  /// Records a step (numbered from 1) by its metrics.
+  public func record(step: Int, _ values: [String: Double]) throws {
+    for (name, value) in values where value.isFinite { history[name, default: []].append((Double(step), value)) }
+    if step % configuration.logging.every == 0 {
+      try metrics.write(step: step, values.mapValues(JSONValue.number))
+      for (name, value) in values.sorted(by: { $0.key < $1.key }) where value.isFinite {
+        try events.scalar(name, value: value, step: Int64(step))
+      }
+    }
+    progress.report(
+      step: step, elapsed: elapsed,
+      ProgressReporter.Figures(
+        reward: values["reward"], loss: values["reward"] == nil ? values["loss"] : nil, entropy: values["entropy"],
+        divergence: values["kl"], tokensPerSecond: values["tokens_per_second"]))
+  }
+
+  /// Records completions of a step, and the spread of their rewards.
+  public func record(step: Int, samples values: [SamplesWriter.Sample]) throws {
+    guard step == 1 || step % configuration.logging.samplesEvery == 0, !values.isEmpty else { return }
+    for sample in values.prefix(8) { try samples.write(step: step, sample) }
+    try events.histogram("reward", values: values.map(\.reward), step: Int64(step))
+    let rows = values.prefix(8).map { "| \($0.prompt) | \($0.completion) | \($0.answer ?? "") | \($0.reward) |" }
+    try events.text(
+      "samples", (["| prompt | completion | answer | reward |", "|---|---|---|---|"] + rows).joined(separator: "\n"),
+      step: Int64(step))
+  }
+
+  /// Records an evaluation of the weights after `step` steps.
+  public func record(step: Int, evaluation values: [String: Double]) throws {
+    try metrics.write(step: step, values.mapValues(JSONValue.number))
+    for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+      history[name, default: []].append((Double(step), value))
+      try events.scalar(name, value: value, step: Int64(step))
+    }
+    progress.note(
+      "step \(step): " + values.sorted { $0.key < $1.key }.map { "\($0.key) \(FigureText.fixed($0.value, 4))" }
+        .joined(separator: ", "))
+  }
+
+  /// Writes a line above the progress line.
+  public func note(_ message: String) { progress.note(message) }
+
+  /// Ends the progress line, syncs the files and draws the plot of these metrics, one panel each.
+  public func finish(panels: [(title: String, label: String, metrics: [String])]) throws {
+    progress.finish()
+    try metrics.synchronize()
+    try samples.synchronize()
+    try events.flush()
+    let drawn = panels.compactMap { panel -> LineChart.Panel? in
+      let series = panel.metrics.compactMap { name in
+        history[name].map { LineChart.Series(name: name, points: $0) }
+      }
+      return series.isEmpty ? nil : LineChart.Panel(title: panel.title, label: panel.label, series: series)
+    }
+    guard !drawn.isEmpty else { return }
+    try LineChart(title: title, subtitle: directory.path, panels: drawn).write(to: directory.plot)
+  }
+}

@@ -1,0 +1,18 @@
+import Foundation
+import MPI
+import Synchronization
+
+/// Notices SIGUSR1 (which the launch scripts send for SIGTERM and SIGINT) and lets all ranks stop after the same step.
+public enum StopSignal {
+  private static let received = Atomic<Bool>(false)
+
+  /// Starts to listen; the signal no longer ends the process.
+  public static func install() {
+    signal(SIGUSR1) { _ in StopSignal.received.store(true, ordering: .relaxed) }
+  }
+
+  /// Whether any rank has been asked to stop. Collective.
+  public static func isRequested(_ communicator: Communicator) throws(MPIError) -> Bool {
+    try communicator.allReduce(Int32(received.load(ordering: .relaxed) ? 1 : 0), .maximum) != 0
+  }
+}
