@@ -58,6 +58,19 @@ struct PlanTests {
     }
   }
 
+  @Test(
+    "Sizes beyond any machine are planned, not met",
+    arguments: [
+      ["model.max_seq_len=16777216"], ["rl.batch_size=100000000", "model.expert_dim=131072"],
+      ["model.num_mini_moes=4096", "model.num_experts_per_mini=4096", "model.expert_dim=131072", "model.dim=131072"],
+    ])
+  func enormous(overrides: [String]) throws {
+    let sets = overrides.flatMap { ["--set", $0] }
+    let arguments = ["plan", "--ranks", "1", "--config", Self.recipe("quillan-511m")] + sets
+    let outcome = try Program.execute([Program.path] + arguments, seconds: 20)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+  }
+
   @Test("Overrides and more ranks change the plan")
   func overrides() throws {
     let one = try plan(Self.recipe("quickstart"))

@@ -19,45 +19,59 @@ public struct MemoryPlan: Sendable {
   public let microBatchTokens: Int
 
   /// All rows together.
-  public var total: Int { rows.reduce(0) { $0 + $1.bytes } }
+  public var total: Int { rows.reduce(0) { Self.sum($0, $1.bytes) } }
 
-  /// Plans a rank of `ranks` that train `configuration`, with prompts of `promptLength` tokens.
+  /// Plans a rank of `ranks` that train `configuration`, with prompts of `promptLength` tokens. Sizes beyond 63 bits are
+  /// given as the largest number.
   public init(_ configuration: RunConfiguration, _ parameters: ParameterPlan, ranks: Int, promptLength: Int) {
     precondition(ranks > 0 && promptLength > 0, "\(ranks) ranks, prompts of \(promptLength) tokens")
     let model = configuration.model
     let length = promptLength + configuration.objective.maxTrajectoryLen
     let groups = (configuration.rl.batchSize + ranks - 1) / ranks
-    sequences = groups * configuration.rl.numTrajectories
-    let perMicroBatch = (sequences + configuration.rl.accumulationSteps - 1) / configuration.rl.accumulationSteps
-    microBatchTokens = perMicroBatch * length
-    let store = 4 * parameters.storeCount
+    sequences = Self.product(groups, configuration.rl.numTrajectories)
+    let steps = configuration.rl.accumulationSteps
+    microBatchTokens = Self.product(sequences / steps + (sequences.isMultiple(of: steps) ? 0 : 1), length)
+    let store = Self.product(4, parameters.storeCount)
     let packed = parameters.total.packedBytes + 4 * parameters.balanceBiases
     var rows = [
       Row(name: "master weights, fp32", bytes: store, isEstimate: false),
       Row(name: "gradients, fp32", bytes: store, isEstimate: false),
-      Row(name: "AdamW moments, \(configuration.optimizer.state.rawValue)", bytes: 2 * store, isEstimate: false),
+      Row(
+        name: "AdamW moments, \(configuration.optimizer.state.rawValue)", bytes: Self.product(2, store),
+        isEstimate: false),
     ]
     if configuration.parallel.reproducible {
-      rows.append(Row(name: "gradient sums, 64-bit fixed point", bytes: 2 * store, isEstimate: false))
+      rows.append(Row(name: "gradient sums, 64-bit fixed point", bytes: Self.product(2, store), isEstimate: false))
     }
     rows.append(Row(name: "packed weights in training", bytes: packed, isEstimate: false))
     if configuration.rl.oldPolicyInterval > 1 {
       rows.append(Row(name: "packed weights of the old policy", bytes: packed, isEstimate: false))
     }
+    if configuration.objective.klCoef != 0 {
+      rows.append(Row(name: "packed weights of the frozen reference", bytes: packed, isEstimate: false))
+    }
     let positions = (length + 15) / 16 * 16
     rows.append(
       Row(
         name: "key-value cache of \(sequences) sequences",
-        bytes: 8 * model.numLayers * model.dim * positions * sequences,
-        isEstimate: true))
+        bytes: Self.product(8 * model.numLayers * model.dim, Self.product(positions, sequences)), isEstimate: true))
+    let perToken = Self.activationBytes(
+      model, configuration.formats, recomputed: configuration.rl.gradientCheckpointing)
     rows.append(
       Row(
-        name: "activations of \(microBatchTokens) tokens",
-        bytes: microBatchTokens
-          * Self.activationBytes(
-            model, configuration.formats, recomputed: configuration.rl.gradientCheckpointing),
+        name: "activations of \(microBatchTokens) tokens", bytes: Self.product(microBatchTokens, perToken),
         isEstimate: true))
     self.rows = rows
+  }
+
+  private static func product(_ a: Int, _ b: Int) -> Int {
+    let (result, overflow) = a.multipliedReportingOverflow(by: b)
+    return overflow ? .max : result
+  }
+
+  private static func sum(_ a: Int, _ b: Int) -> Int {
+    let (result, overflow) = a.addingReportingOverflow(b)
+    return overflow ? .max : result
   }
 
   /// Bytes that one token keeps between its forward and backward pass: what the layers save, in fp32 but for A8 codes.

@@ -40,8 +40,17 @@ public struct ParameterPlan: Sendable {
   /// Elements of one fp32 store (masters, gradients or a moment), padding and balance biases included.
   public let storeCount: Int
 
-  /// Counts the parameters of `model`.
-  public init(_ model: QuillanModel) {
+  /// Counts the parameters of a model.
+  ///
+  /// - Throws: `ConfigurationIssue` for sizes that do not fit together.
+  public init(_ configuration: ModelConfiguration, _ precision: PrecisionConfiguration) throws(ConfigurationIssue) {
+    // The longest sequence sizes no parameter, only the table of rotary angles.
+    var configuration = configuration
+    configuration.maxSeqLen = 2
+    self.init(try QuillanModel(configuration, precision))
+  }
+
+  private init(_ model: QuillanModel) {
     var rows: [Row] = []
     for specification in model.table.specifications where specification.role != .balanceBias {
       let row = Self.row(specification, int4Group: model.configuration.int4Group)

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import Models
 import Training
 
 /// `quillan plan`: what a configuration costs, without allocating it.
@@ -34,7 +33,7 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let configuration = try options.load()
     for warning in configuration.warnings { CommandLog.logger.warning("\(warning)") }
-    let parameters = ParameterPlan(try QuillanModel(configuration.model, configuration.precision))
+    let parameters = try ParameterPlan(configuration.model, configuration.precision)
     let memory = MemoryPlan(
       configuration, parameters, ranks: ranks, promptLength: promptLength ?? configuration.data.maxPromptLen)
     try StandardOutput.write(json ? Self.json(parameters, memory) : Self.text(parameters, memory))
