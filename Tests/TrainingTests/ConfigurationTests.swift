@@ -256,15 +256,15 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
     #expect(loadMessage(binary) == "\(binary): is not UTF-8 text; give a YAML configuration")
   }
 
-  @Test("use_bitnet and use_mixed_precision widen the formats in force, not the configured ones")
+  @Test("use_bitnet widens the formats in force, not the configured ones; use_mixed_precision widens none")
   func formats() throws {
     let configuration = try RunConfiguration.parse(
       yaml: "model: {use_bitnet: false}\nrl: {use_mixed_precision: false}", file: "x.yaml")
     #expect(configuration.precision.attention == .ternary)
     #expect(configuration.formats.attention == .fp32)
     #expect(configuration.formats.diffusion == .fp32)
-    #expect(configuration.formats.overseer == .fp32)
-    #expect(configuration.formats.head == .fp32)
+    #expect(configuration.formats.overseer == .fp16)
+    #expect(configuration.formats.head == .bf16)
     #expect(configuration.formats.experts == .int4)
     #expect(configuration.formats.agents == .int8)
   }

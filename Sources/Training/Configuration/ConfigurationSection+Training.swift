@@ -21,7 +21,7 @@ extension ConfigurationSection {
       .real("max_grad_norm", \.rl.maxGradNorm, .positive, "the global gradient norm is clipped to this"),
       .whole("num_epochs", \.rl.numEpochs, "optimizer steps of the run"),
       .whole("warmup_steps", \.rl.warmupSteps, in: 0...largestConfigurationCount, "optimizer steps of linear warm-up"),
-      .flag("use_mixed_precision", \.rl.useMixedPrecision, "false computes fp16 and bf16 components in fp32"),
+      .flag("use_mixed_precision", \.rl.useMixedPrecision, "gradient products read bf16 operands; false: fp32"),
       .whole("accumulation_steps", \.rl.accumulationSteps, "micro-batches that an optimizer step is split into"),
       .whole("old_policy_interval", \.rl.oldPolicyInterval, "optimizer steps between publications of the old policy"),
       .flag("gradient_checkpointing", \.rl.gradientCheckpointing, "recompute activations in the backward pass"),

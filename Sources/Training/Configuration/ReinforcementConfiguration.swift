@@ -16,7 +16,7 @@ public struct ReinforcementConfiguration: Sendable, Equatable {
   public var numEpochs = 1000
   /// Optimizer steps of linear warm-up.
   public var warmupSteps = 1000
-  /// Whether fp16 and bf16 components compute in those formats; false computes them in fp32.
+  /// Whether weight-gradient products read their operands rounded to bfloat16; false keeps them in fp32.
   public var useMixedPrecision = true
   /// Micro-batches that an optimizer step is split into.
   public var accumulationSteps = 1

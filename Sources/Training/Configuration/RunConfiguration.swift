@@ -1,4 +1,3 @@
-import LowBit
 import Models
 import Objectives
 
@@ -35,20 +34,8 @@ public struct RunConfiguration: Sendable, Equatable {
   /// The loss that `rl` describes.
   public var objective: ObjectiveConfiguration { rl.objective }
 
-  /// The formats in force: ternary becomes fp32 without `model.use_bitnet`, fp16 and bf16 become fp32 without
-  /// `rl.use_mixed_precision`.
-  public var formats: PrecisionConfiguration {
-    var result = precision.resolved()
-    guard !rl.useMixedPrecision else { return result }
-    func widened(_ format: NumberFormat) -> NumberFormat { format == .fp16 || format == .bf16 ? .fp32 : format }
-    result.overseer = widened(result.overseer)
-    result.attention = widened(result.attention)
-    result.diffusion = widened(result.diffusion)
-    result.experts = widened(result.experts)
-    result.agents = widened(result.agents)
-    result.head = widened(result.head)
-    return result
-  }
+  /// The formats in force: ternary becomes fp32 without `model.use_bitnet`.
+  public var formats: PrecisionConfiguration { precision.resolved() }
 
   /// Where prompts come from.
   public enum PromptSource: Sendable, Equatable {

@@ -1,0 +1,126 @@
+import CKernels
+import COpenBLAS
+import LowBit
+import Tensors
+
+/// What this machine's one thread does: products of every format against oneDNN and OpenBLAS, attention, quantisation.
+///
+/// Products are y = x̂ Ŵᵀ with prepared activations and packed weights on both sides, in the shapes that matter here: a
+/// training batch, a small batch, and one token.
+public enum KernelBenchmark {
+  /// One operation, measured alone or against a reference.
+  public struct Row: Sendable {
+    /// For example `int4 16×1024×512`.
+    public let operation: String
+    /// Median seconds of one call.
+    public let seconds: Double
+    /// Work of one call in `unit` (10⁹ of them a second is `rate`).
+    public let work: Double
+    /// `operations` (multiplications and additions) or `bytes` (read).
+    public let unit: String
+    /// What it is measured against; nil where alone.
+    public let reference: String?
+    public let referenceSeconds: Double?
+    /// Speed relative to the reference, above 1 where faster: the median over pairs of neighbouring samples.
+    public let speed: Double?
+
+    /// 10⁹ of `unit` a second.
+    public var rate: Double { work / seconds / 1e9 }
+    public var referenceRate: Double? { referenceSeconds.map { work / $0 / 1e9 } }
+  }
+
+  /// Tokens of the products, by 1024 outputs and 512 inputs.
+  public static let productRows = [512, 16, 1]
+  private static let outputs = 1024
+  private static let inputs = 512
+
+  /// Measures everything, about `seconds` each.
+  public static func measure(seconds: Double = 0.1) -> [Row] {
+    let timer = PairedTimer(seconds: seconds)
+    openblas_set_num_threads(1)
+    var rows: [Row] = []
+    for format in NumberFormat.allCases {
+      for count in productRows { rows += products(format, count, timer) }
+    }
+    return rows + [quantization(timer)] + [512, 1].map { attention(queries: $0, timer) }
+  }
+
+  private static func products(_ format: NumberFormat, _ count: Int, _ timer: PairedTimer) -> [Row] {
+    let pool = WorkerPool(threads: 1)
+    let arena = Arena()
+    let weights = PackedWeights(format: format, rows: outputs, columns: inputs)
+    let masters = numbers(outputs * inputs, in: arena)
+    weights.pack(masters, pool: pool)
+    let x = Matrix(numbers(count * inputs, in: arena), rows: count, columns: inputs)
+    let input = QuantizedInput(x, for: weights, in: arena, pool: pool)
+    let y = arena.matrix(count, outputs)
+    let own = { input.multiply(by: weights, bias: nil, into: y, pool: pool) }
+    func row(_ reference: String, _ outcome: PairedTimer.Outcome) -> Row {
+      Row(
+        operation: "\(format.rawValue) \(count)×\(outputs)×\(inputs)", seconds: outcome.first,
+        work: 2 * Double(count * outputs * inputs), unit: "operations", reference: reference,
+        referenceSeconds: outcome.second, speed: 1 / outcome.ratio)
+    }
+    var rows: [Row] = []
+    let types = OneDNNProduct.Types(for: format)
+    if let product = OneDNNProduct(types, rows: count, outputs: outputs, inputs: inputs) {
+      rows.append(row("oneDNN \(types.rawValue)", timer.compare(own, product.run)))
+    }
+    if format == .fp32 {
+      let other = arena.matrix(count, outputs)
+      let sgemm = {
+        cblas_sgemm(
+          CblasRowMajor, CblasNoTrans, CblasTrans, blasint(count), blasint(outputs), blasint(inputs), 1, x.pointer,
+          blasint(inputs), masters, blasint(inputs), 0, other.pointer, blasint(outputs))
+      }
+      rows.append(row("OpenBLAS sgemm", timer.compare(own, sgemm)))
+    }
+    return rows
+  }
+
+  /// Activations to 8 bits, 512 tokens of 512 features.
+  private static func quantization(_ timer: PairedTimer) -> Row {
+    let arena = Arena()
+    let pool = WorkerPool(threads: 1)
+    let weights = PackedWeights(format: .int8, rows: 16, columns: inputs)
+    let x = Matrix(numbers(512 * inputs, in: arena), rows: 512, columns: inputs)
+    let seconds = timer.measure {
+      arena.scoped { _ = QuantizedInput(x, for: weights, in: arena, pool: pool) }
+    }
+    return Row(
+      operation: "quantise 512×\(inputs) to 8 bits", seconds: seconds, work: Double(4 * x.count), unit: "bytes",
+      reference: nil, referenceSeconds: nil, speed: nil)
+  }
+
+  /// One head of 64 features: a whole sequence of 512 positions, or the last one against a cache.
+  private static func attention(queries: Int, _ timer: PairedTimer) -> Row {
+    let (length, features) = (512, 64)
+    let arena = Arena()
+    let q = numbers(queries * features, in: arena)
+    let keys = numbers(length * features, in: arena)
+    let values = numbers(length * features, in: arena)
+    let out = arena.matrix(queries, features)
+    let scores = arena.allocate(Float.self, 4 * length)
+    let seconds = timer.measure {
+      Kernels.table.pointee.attention(
+        Int64(queries), Int64(length - queries), Int64(features), 0.125, q, Int64(features), keys, values,
+        Int64(features), out.pointer, Int64(features), nil, nil, scores)
+    }
+    // Each query meets the keys up to its own position, in two products.
+    let pairs = (length - queries + 1...length).reduce(0, +)
+    return Row(
+      operation: "attention, \(queries) of \(length) positions, 64 features", seconds: seconds,
+      work: Double(4 * pairs * features), unit: "operations", reference: nil, referenceSeconds: nil, speed: nil)
+  }
+
+  /// Numbers between −1 and 1, the same every time.
+  private static func numbers(_ count: Int, in arena: Arena) -> UnsafeMutablePointer<Float> {
+    let result = arena.allocate(Float.self, count)
+    var state: UInt32 = 1
+    for index in 0..<count {
+      state = state &* 1_664_525 &+ 1_013_904_223
+      result[index] = Float(Int32(bitPattern: state)) / 2_147_483_648
+    }
+    return result
+  }
+}

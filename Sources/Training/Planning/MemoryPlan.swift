@@ -1,0 +1,105 @@
+import LowBit
+import Models
+
+/// The memory of one rank while it trains, in bytes.
+public struct MemoryPlan: Sendable {
+  /// One use of memory.
+  public struct Row: Sendable, Equatable {
+    public let name: String
+    public let bytes: Int
+    /// Whether the bytes follow from the sizes alone, or are estimated from what a pass keeps.
+    public let isEstimate: Bool
+  }
+
+  /// The uses, largest buffers first as training makes them.
+  public let rows: [Row]
+  /// Sequences of one rank that are sampled together.
+  public let sequences: Int
+  /// Tokens of one rank's largest micro-batch.
+  public let microBatchTokens: Int
+
+  /// All rows together.
+  public var total: Int { rows.reduce(0) { Self.sum($0, $1.bytes) } }
+
+  /// Plans a rank of `ranks` that train `configuration`, with prompts of `promptLength` tokens. Sizes beyond 63 bits are
+  /// given as the largest number.
+  public init(_ configuration: RunConfiguration, _ parameters: ParameterPlan, ranks: Int, promptLength: Int) {
+    precondition(ranks > 0 && promptLength > 0, "\(ranks) ranks, prompts of \(promptLength) tokens")
+    let model = configuration.model
+    let length = promptLength + configuration.objective.maxTrajectoryLen
+    let groups = (configuration.rl.batchSize + ranks - 1) / ranks
+    sequences = Self.product(groups, configuration.rl.numTrajectories)
+    let steps = configuration.rl.accumulationSteps
+    microBatchTokens = Self.product(sequences / steps + (sequences.isMultiple(of: steps) ? 0 : 1), length)
+    let store = Self.product(4, parameters.storeCount)
+    let packed = parameters.total.packedBytes + 4 * parameters.balanceBiases
+    var rows = [
+      Row(name: "master weights, fp32", bytes: store, isEstimate: false),
+      Row(name: "gradients, fp32", bytes: store, isEstimate: false),
+      Row(
+        name: "AdamW moments, \(configuration.optimizer.state.rawValue)", bytes: Self.product(2, store),
+        isEstimate: false),
+    ]
+    if configuration.parallel.reproducible {
+      rows.append(Row(name: "gradient sums, 64-bit fixed point", bytes: Self.product(2, store), isEstimate: false))
+    }
+    rows.append(Row(name: "packed weights in training", bytes: packed, isEstimate: false))
+    if configuration.rl.oldPolicyInterval > 1 {
+      rows.append(Row(name: "packed weights of the old policy", bytes: packed, isEstimate: false))
+    }
+    if configuration.objective.klCoef != 0 {
+      rows.append(Row(name: "packed weights of the frozen reference", bytes: packed, isEstimate: false))
+    }
+    let positions = (length + 15) / 16 * 16
+    rows.append(
+      Row(
+        name: "key-value cache of \(sequences) sequences",
+        bytes: Self.product(8 * model.numLayers * model.dim, Self.product(positions, sequences)), isEstimate: true))
+    let perToken = Self.activationBytes(
+      model, configuration.formats, recomputed: configuration.rl.gradientCheckpointing)
+    rows.append(
+      Row(
+        name: "activations of \(microBatchTokens) tokens", bytes: Self.product(microBatchTokens, perToken),
+        isEstimate: true))
+    self.rows = rows
+  }
+
+  private static func product(_ a: Int, _ b: Int) -> Int {
+    let (result, overflow) = a.multipliedReportingOverflow(by: b)
+    return overflow ? .max : result
+  }
+
+  private static func sum(_ a: Int, _ b: Int) -> Int {
+    let (result, overflow) = a.addingReportingOverflow(b)
+    return overflow ? .max : result
+  }
+
+  /// Bytes that one token keeps between its forward and backward pass: what the layers save, in fp32 but for A8 codes.
+  static func activationBytes(_ model: ModelConfiguration, _ formats: PrecisionConfiguration, recomputed: Bool) -> Int {
+    let d = model.dim
+    /// Kept inputs of a product: codes, rounded copies, or nothing besides the values themselves.
+    func input(_ format: NumberFormat, _ columns: Int) -> Int {
+      if format.isInteger { return columns + 4 }
+      return format == .bf16 ? 4 * columns : 0
+    }
+    let attention =
+      4 * (2 * d + 3 * d + d) + 8 * model.numHeads + input(formats.attention, d) + input(formats.attention, d)
+    let expert = 8 * model.expertDim + input(formats.experts, d) + input(formats.experts, model.expertDim)
+    let agent =
+      8 * model.microAgentDim + input(formats.agents, d) + input(formats.agents, model.microAgentDim)
+      + (formats.agents.isInteger ? 0 : 4 * d)
+    let routing = 4 * (model.numMiniMoes + model.miniMoeTopK * (model.numExpertsPerMini + model.numMicrosPerMini))
+    let council =
+      model.miniMoeTopK * (4 * 4 * d + model.expertTopK * expert + model.microTopK * agent) + 4 * 2 * d + routing
+    let layer = attention + council
+    let outside =
+      4 * 8 * d + 8 * model.overseerDim + input(formats.overseer, d) + input(formats.overseer, model.overseerDim)
+    let denoiser =
+      model.useBitDiffusion
+      ? model.diffusionBlocks * (4 * 2 * d + 16 * model.diffusionDim + 2 * input(formats.diffusion, model.diffusionDim))
+        + 4 * 6 * d : 0
+    return recomputed
+      ? 4 * d * (model.numLayers + 1) + layer + outside + denoiser
+      : model.numLayers * (layer + 4 * d) + outside + denoiser
+  }
+}

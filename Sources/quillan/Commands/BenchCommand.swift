@@ -1,0 +1,8 @@
+import ArgumentParser
+
+/// `quillan bench`.
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measure message passing and kernels on this machine.",
+    subcommands: [BenchKernelsCommand.self, BenchMPICommand.self])
+}

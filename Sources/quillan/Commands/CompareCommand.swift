@@ -1,0 +1,118 @@
+import ArgumentParser
+import Exports
+import Foundation
+import MPI
+import Models
+import Tensors
+import Training
+
+/// `quillan debug compare`: recomputes a golden case and prints every tensor's error.
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Recompute a golden case and print each tensor's error.",
+    discussion: """
+      Reads NAME.json, NAME.weights.safetensors and NAME.expected.safetensors. Exit code 0 where every tensor is \
+      within its tolerance, 1 where one is not. Under mpirun every rank computes and rank 0 prints.
+      """)
+
+  @Option(name: .customLong("case"), help: ArgumentHelp("The golden case.", valueName: "NAME.json"))
+  var path: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Write this program's results here, under the names of NAME.expected.safetensors.", valueName: "file"))
+  var output: String?
+
+  @Option(help: ArgumentHelp("Threads of a rank (parallel.threads).", valueName: "n"))
+  var threads: Int?
+
+  @OptionGroup var overrides: OverrideOptions
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, got \(threads)") }
+  }
+
+  func run() throws {
+    CommandRunner.onRanks { communicator in
+      let (golden, settings) = try communicator.agree {
+        let golden = try readCase()
+        return (golden, try parallelSettings(golden))
+      }
+      let threads = try communicator.threads(configured: self.threads ?? settings.threads)
+      let comparison = try communicator.agree { try compare(golden, threads: threads) }
+      try communicator.agree {
+        if communicator.rank == 0 { try publish(comparison) }
+      }
+      return comparison.passed ? .done : .failed
+    }
+  }
+
+  private func publish(_ comparison: GoldenComparison) throws {
+    if let output {
+      try SafetensorsWriter.write(path: output, tensors: Array(comparison.results.values))
+    }
+    try StandardOutput.write(Self.report(comparison))
+  }
+
+  /// The `parallel` section with the overrides, checked against the case, which fixes everything else.
+  private func parallelSettings(_ golden: GoldenCase) throws -> ParallelConfiguration {
+    for override in overrides.set where !override.hasPrefix("parallel.") {
+      throw ConfigurationError(
+        ConfigurationLocation(source: "--set \(override)"),
+        "the case fixes every other section; only keys of 'parallel' can be set here")
+    }
+    let model = golden.model
+    let council = "model: {num_mini_moes: \(model.numMiniMoes), mini_moe_top_k: \(model.miniMoeTopK)}"
+    let settings = try RunConfiguration.parse(yaml: council, file: path, overrides: overrides.set).parallel
+    if settings.expert != 1 {
+      throw ConfigurationError(
+        ConfigurationLocation(source: "--set parallel.expert=\(settings.expert)"),
+        "expert parallelism is not there yet; use parallel.expert=1")
+    }
+    return settings
+  }
+
+  private func compare(_ golden: GoldenCase, threads: Int) throws -> GoldenComparison {
+    do {
+      return try GoldenComparison(golden, Context(threads: threads))
+    } catch let issue as ConfigurationIssue {
+      throw CommandError(.badData, "\(path): \(issue); correct the case's model")
+    }
+  }
+
+  private func readCase() throws -> GoldenCase {
+    guard FileManager.default.isReadableFile(atPath: path) else {
+      throw CommandError(.failed, "\(path): cannot be read; give the path of a case's NAME.json")
+    }
+    return try GoldenCase(path: path)
+  }
+
+  /// The table, worst first within failures and within the rest, and a closing line.
+  static func report(_ comparison: GoldenComparison) -> String {
+    let rows = comparison.rows.sorted { left, right in
+      if left.passed != right.passed { return !left.passed }
+      return share(left) != share(right) ? share(left) > share(right) : left.name < right.name
+    }
+    var table = Table(
+      ["tensor", "measure", "error", "tolerance", "ok"], alignments: [.left, .left, .right, .right, .left])
+    for row in rows {
+      table.add([row.name, row.measure, figure(row.error), figure(row.tolerance), row.passed ? "yes" : "NO"])
+    }
+    let failures = rows.filter { !$0.passed }
+    let verdict =
+      failures.isEmpty
+      ? "all \(rows.count) within tolerance"
+      : "\(failures.count) of \(rows.count) outside tolerance, worst: \(failures[0].name)"
+    return "\(table.text)\n\(verdict)\n"
+  }
+
+  /// The error as a part of its tolerance.
+  private static func share(_ row: GoldenComparison.Row) -> Double {
+    row.tolerance > 0 ? row.error / row.tolerance : row.error
+  }
+
+  private static func figure(_ value: Double) -> String {
+    value == 0 || value.isInfinite ? (value == 0 ? "0" : "inf") : String(format: "%.1e", value)
+  }
+}

@@ -1,0 +1,139 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Plan", .serialized)
+struct PlanTests {
+  private struct Plan: Decodable {
+    struct Part: Decodable {
+      let name: String
+      let parameters: Int
+      let packed_bytes: Int
+      let information_bits: Double
+      let parts: [Part]?
+    }
+
+    let parameters: Int
+    let balance_biases: Int
+    let memory_bytes: Int
+    let components: [Part]
+  }
+
+  private static func recipe(_ name: String) -> String {
+    Fixtures.directory.deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("configs/\(name).yaml").path
+  }
+
+  private func plan(_ arguments: String...) throws -> Plan {
+    let outcome = try Program.execute([Program.path, "plan", "--json", "--config"] + arguments)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    return try JSONDecoder().decode(Plan.self, from: Data(outcome.output.utf8))
+  }
+
+  @Test("The 511M recipe has 511,500,289 parameters and 10,848 balance biases, reported without allocating them")
+  func total() throws {
+    // The masters alone would take 2 GB of address space.
+    let command = "ulimit -v 1500000; exec '\(try Program.path)' plan --config '\(Self.recipe("quillan-511m"))'"
+    let outcome = try Program.execute(["/bin/sh", "-c", command])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("parameters: 511,500,289\n"))
+    #expect(outcome.output.contains("not counted): 10,848\n"))
+    for name in ["embedding", "overseer", "diffusion", "layers", "mini_moes", "final_norm", "value_head"] {
+      #expect(outcome.output.contains("\n\(name) "), "\(name)")
+    }
+  }
+
+  @Test("Components add up to the total, and parts to their component; packed bytes hold the information")
+  func sums() throws {
+    let plan = try plan(Self.recipe("quillan-511m"))
+    #expect(plan.parameters == 511_500_289)
+    #expect(plan.balance_biases == 10_848)
+    #expect(plan.components.map(\.parameters).reduce(0, +) == plan.parameters)
+    for component in plan.components {
+      #expect(8 * Double(component.packed_bytes) >= component.information_bits, "\(component.name)")
+      if let parts = component.parts, !parts.isEmpty {
+        #expect(parts.map(\.parameters).reduce(0, +) == component.parameters, "\(component.name)")
+        #expect(parts.map(\.packed_bytes).reduce(0, +) == component.packed_bytes, "\(component.name)")
+      }
+    }
+  }
+
+  @Test(
+    "Sizes beyond any machine are planned, not met",
+    arguments: [
+      ["model.max_seq_len=16777216"], ["rl.batch_size=100000000", "model.expert_dim=131072"],
+      ["model.num_mini_moes=4096", "model.num_experts_per_mini=4096", "model.expert_dim=131072", "model.dim=131072"],
+    ])
+  func enormous(overrides: [String]) throws {
+    let sets = overrides.flatMap { ["--set", $0] }
+    let arguments = ["plan", "--ranks", "1", "--config", Self.recipe("quillan-511m")] + sets
+    let outcome = try Program.execute([Program.path] + arguments, seconds: 20)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+  }
+
+  @Test("Overrides and more ranks change the plan")
+  func overrides() throws {
+    let one = try plan(Self.recipe("quickstart"))
+    let two = try plan(Self.recipe("quickstart"), "--ranks", "2")
+    #expect(two.parameters == one.parameters)
+    #expect(two.memory_bytes < one.memory_bytes)
+    let wide = try plan(Self.recipe("quickstart"), "--set", "model.expert_dim=256")
+    #expect(wide.parameters != one.parameters)
+  }
+
+  @Test(
+    "Every recipe can be planned",
+    arguments: [
+      "quickstart", "quillan-511m", "quillan-low-memory", "no-bitnet", "no-diffusion", "diffusion-20-steps",
+    ])
+  func recipes(name: String) throws {
+    #expect(try plan(Self.recipe(name)).parameters > 100_000)
+  }
+
+  @Test(
+    "A configuration that cannot be used gives one line with the place and the remedy, and exit code 2",
+    arguments: [
+      ("model:\n  dim: 512\n  num_haeds: 8\n", ":3: ", "'model.num_heads'"),
+      ("model:\n  dim: wide\n", ":2: ", "model.dim"),
+      ("model:\n  num_heads: 7\n", ":2: ", "num_heads"),
+      ("model:\n  num_mini_moes: 4\n  mini_moe_top_k: 5\n", ":3: ", "mini_moe_top_k"),
+      ("modle:\n  dim: 512\n", ":1: ", "'model'"),
+      ("", ".yaml: ", "empty"),
+      ("rl:\n  top_k: 60000\n", ":2: ", "vocab_size"),
+      ("model: [1, 2\n", ".yaml", ""),
+    ])
+  func faults(yaml: String, place: String, part: String) throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write("case.yaml", Data(yaml.utf8))
+    let outcome = try Program.run("plan", "--config", path)
+    #expect(outcome.status == 2)
+    #expect(outcome.output.isEmpty)
+    #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+    #expect(outcome.errors.hasPrefix("quillan: \(path)"), "\(outcome.errors)")
+    #expect(outcome.errors.contains(place), "\(outcome.errors)")
+    if !part.isEmpty { #expect(outcome.errors.contains(part), "\(outcome.errors)") }
+  }
+
+  @Test("A missing configuration and a wrong override give one line and exit code 2")
+  func missing() throws {
+    let absent = try Program.run("plan", "--config", "/nonexistent/run.yaml")
+    #expect(absent.status == 2)
+    #expect(absent.errors.hasPrefix("quillan: /nonexistent/run.yaml: no such file;"), "\(absent.errors)")
+    let wrong = try Program.run("plan", "--config", Self.recipe("quickstart"), "--set", "rl.batch_sise=4")
+    #expect(wrong.status == 2)
+    #expect(wrong.errors.contains("--set rl.batch_sise=4: "), "\(wrong.errors)")
+    #expect(wrong.errors.contains("'rl.batch_size'"), "\(wrong.errors)")
+    #expect(wrong.errors.split(separator: "\n").count == 1)
+  }
+
+  @Test("The resolved configuration with overrides reads back as it is")
+  func resolved() throws {
+    let folder = try TemporaryFolder()
+    let first = try Program.run(
+      "debug", "configuration", "--config", Self.recipe("quickstart"), "--set", "rl.batch_size=12")
+    #expect(first.status == 0)
+    #expect(first.output.contains("  batch_size: 12\n"))
+    let path = try folder.write("resolved.yaml", Data(first.output.utf8))
+    #expect(try Program.run("debug", "configuration", "--config", path).output == first.output)
+  }
+}
