@@ -13,7 +13,9 @@ struct Quillan: ParsableCommand {
       after a checkpoint; mpirun gives 137 where a rank was killed.
       """,
     version: version,
-    subcommands: [PlanCommand.self, BenchCommand.self, DebugCommand.self])
+    subcommands: [
+      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, PlanCommand.self, BenchCommand.self, DebugCommand.self,
+    ])
 
   /// The program's version, as `--version` prints it.
   static let version = "0.1.0"

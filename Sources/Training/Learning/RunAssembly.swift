@@ -17,8 +17,11 @@ public struct RunAssembly {
   public let communicator: Communicator
   public let context: Context
 
+  /// Local.
+  ///
+  /// - Parameter threads: this rank's threads.
   /// - Throws: `ConfigurationError`, `ConfigurationIssue`, `TrainingError` or `TokenizerError`.
-  public init(_ configuration: RunConfiguration, file: String, communicator: Communicator) throws {
+  public init(_ configuration: RunConfiguration, file: String, threads: Int, communicator: Communicator) throws {
     guard configuration.parallel.expert == 1 else {
       throw TrainingError(
         .configuration,
@@ -38,11 +41,6 @@ public struct RunAssembly {
         .configuration,
         "\(file): model.vocab_size \(configuration.model.vocabSize) is smaller than the tokenizer's "
           + "\(tokenizer.vocabularySize) tokens; raise it to at least that")
-    }
-    var threads = configuration.parallel.threads
-    if threads == 0 {
-      let ranks = try communicator.splitByMachine().size
-      threads = max(1, ProcessInfo.processInfo.activeProcessorCount / ranks)
     }
     context = Context(threads: threads)
   }
@@ -120,9 +118,33 @@ public struct RunAssembly {
       })
   }
 
+  /// What a run reads from files before it starts.
+  public struct Materials {
+    public let masters: ParameterStore
+    /// Nil where `data.text` is pre-trained on or evaluated instead.
+    public let prompts: (any PromptSource)?
+    public let rewards: WeightedRewards?
+    public let text: (train: TokenStream, heldOut: TokenStream)?
+    /// What is pre-trained on.
+    public let sequences: (any SequenceSource)?
+  }
+
+  /// The kinds of run.
+  public enum Phase: String, Sendable { case pretrain, train, evaluate }
+
+  /// Reads weights, prompts, rewards and text. Local: every rank reads the same.
+  public func materials(for phase: Phase, weights path: String?) throws -> Materials {
+    let text = phase == .train ? nil : try text()
+    let needsPrompts = phase == .train || text == nil
+    return Materials(
+      masters: try masters(weights: path), prompts: needsPrompts ? try prompts() : nil,
+      rewards: needsPrompts ? try rewards() : nil, text: text,
+      sequences: phase == .pretrain ? try sequences(text) : nil)
+  }
+
   /// The sequences to pre-train on: `data.text` where given, otherwise demonstrations of the prompts.
-  public func sequences() throws -> any SequenceSource {
-    if let text = try text() {
+  private func sequences(_ text: (train: TokenStream, heldOut: TokenStream)?) throws -> any SequenceSource {
+    if let text {
       let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
       return TextSequences(stream: text.train, length: length, seed: configuration.rl.seed)
     }

@@ -42,7 +42,7 @@ public final class Trainer {
     let rl = configuration.rl
     guard rl.batchSize >= learner.communicator.size else {
       throw TrainingError(
-        .configuration,
+        .configuration, isAgreed: true,
         "rl.batch_size is \(rl.batchSize) groups for \(learner.communicator.size) ranks: start at most "
           + "\(rl.batchSize) ranks, or raise rl.batch_size")
     }
@@ -174,7 +174,7 @@ public final class Trainer {
     report.metrics["skipped_updates"] = Double(skipped)
     guard skipped <= configuration.debug.skipNonfinite else {
       throw TrainingError(
-        .failure,
+        .failure, isAgreed: true,
         "step \(stepCount): \(problem); lower rl.learning_rate or rl.max_grad_norm, or pass --skip-nonfinite n to "
           + "leave out up to n such updates")
     }
@@ -184,7 +184,7 @@ public final class Trainer {
   private func inexact(_ difference: Double, _ records: [GroupRecord]) -> TrainingError {
     let group = records.first { $0.statistics.logRatioMaximum == difference }.map(\.group) ?? 0
     return TrainingError(
-      .failure,
+      .failure, isAgreed: true,
       "step \(stepCount): rollout and training log-probabilities differ by \(difference) in group \(group) though the "
         + "weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
   }

@@ -9,10 +9,13 @@ public struct TrainingError: Error, Equatable, CustomStringConvertible {
   }
 
   public let kind: Kind
+  /// Whether every rank throws the same error at the same place, so that all can leave in good order.
+  public let isAgreed: Bool
   public let description: String
 
-  public init(_ kind: Kind, _ description: String) {
+  public init(_ kind: Kind, isAgreed: Bool = false, _ description: String) {
     self.kind = kind
+    self.isAgreed = isAgreed
     self.description = description
   }
 }

@@ -30,11 +30,12 @@ public struct TrainingRun {
     self.name = name
   }
 
-  /// Reinforcement: `rl.num_epochs` steps of GRPO from `weights` (or initial ones). Collective.
-  public func train(weights path: String?) throws -> Outcome {
-    let prompts = try assembly.prompts()
-    let rewards = try assembly.rewards()
-    let learner = assembly.learner(try assembly.masters(weights: path))
+  /// Reinforcement: `rl.num_epochs` steps of GRPO. Collective.
+  public func train(_ materials: RunAssembly.Materials) throws -> Outcome {
+    guard let prompts = materials.prompts, let rewards = materials.rewards else {
+      preconditionFailure("reinforcement without prompts")
+    }
+    let learner = assembly.learner(materials.masters)
     let trainer = try Trainer(
       configuration: configuration, learner: learner, prompts: prompts, tokenizer: assembly.tokenizer,
       rewards: rewards)
@@ -50,18 +51,15 @@ public struct TrainingRun {
   }
 
   /// Pre-training: `pretrain.steps` steps on text or demonstrations. Collective.
-  public func pretrain(weights path: String?) throws -> Outcome {
-    let source = try assembly.sequences()
-    let text = try assembly.text()
-    let learner = assembly.learner(try assembly.masters(weights: path))
-    let trainer = Pretrainer(configuration: configuration, learner: learner, source: source)
-    let prompts = text == nil ? try assembly.prompts() : nil
-    let rewards = text == nil ? try assembly.rewards() : nil
+  public func pretrain(_ materials: RunAssembly.Materials) throws -> Outcome {
+    guard let sequences = materials.sequences else { preconditionFailure("pre-training without sequences") }
+    let learner = assembly.learner(materials.masters)
+    let trainer = Pretrainer(configuration: configuration, learner: learner, source: sequences)
     return try run(
       learner, total: configuration.pretrain.steps, title: "pretrain",
       evaluate: {
-        if let text { return try evaluateText(text.heldOut, learner) }
-        guard let prompts, let rewards else { return ([:], []) }
+        if let text = materials.text { return try evaluateText(text.heldOut, learner) }
+        guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
         return try evaluateTask(prompts, rewards, learner)
       }
     ) { recorder, step in

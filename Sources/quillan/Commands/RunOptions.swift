@@ -1,0 +1,98 @@
+import ArgumentParser
+import MPI
+import Training
+
+/// What `pretrain` and `train` have in common.
+struct RunOptions: ParsableArguments {
+  @OptionGroup var configuration: ConfigurationOptions
+
+  @Option(help: ArgumentHelp("Start from these weights (safetensors) instead of checkpoint.weights.", valueName: "file"))
+  var weights: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Name of the run's directory under logging.directory (default: the configuration's name and the command).",
+      valueName: "name"))
+  var name: String?
+
+  @Option(help: ArgumentHelp("Leave out up to n updates whose loss or gradient is not finite.", valueName: "n"))
+  var skipNonfinite: Int?
+
+  func validate() throws {
+    if let skipNonfinite, skipNonfinite < 0 {
+      throw ValidationError("--skip-nonfinite must be 0 or more, got \(skipNonfinite)")
+    }
+  }
+
+  /// Loads everything on every rank, runs `body`, and prints its outcome on rank 0.
+  func execute(
+    _ phase: RunAssembly.Phase, _ body: @escaping (TrainingRun, RunAssembly.Materials) throws -> TrainingRun.Outcome
+  ) {
+    CommandRunner.onRanks { communicator in
+      let loaded = try communicator.agree {
+        var result = try configuration.load()
+        if let skipNonfinite { result.debug.skipNonfinite = skipNonfinite }
+        return result
+      }
+      let threads = try communicator.threads(configured: loaded.parallel.threads)
+      let (assembly, materials) = try communicator.agree {
+        let assembly = try RunAssembly(
+          loaded, file: configuration.config, threads: threads, communicator: communicator)
+        return (assembly, try assembly.materials(for: phase, weights: weights))
+      }
+      if communicator.rank == 0 {
+        for warning in loaded.warnings { CommandLog.logger.warning("\(warning)") }
+        CommandLog.logger.info(
+          "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(communicator.size) ranks of \(threads) threads"
+        )
+      }
+      let run = TrainingRun(assembly, name: name ?? "\(stem)-\(phase.rawValue)")
+      do {
+        let outcome = try body(run, materials)
+        try communicator.agree {
+          if communicator.rank == 0 { try StandardOutput.write(OutcomeText.text(phase, outcome)) }
+        }
+        return outcome.stopped ? .stopped : .done
+      } catch let error as TrainingError where error.isAgreed {
+        throw AgreedError(status: ExitStatus(error), spoken: communicator.rank == 0 ? error : nil)
+      }
+    }
+  }
+
+  /// The configuration's file name without its ending.
+  private var stem: String {
+    let file = configuration.config.split(separator: "/").last.map(String.init) ?? "run"
+    return file.hasSuffix(".yaml") ? String(file.dropLast(5)) : file
+  }
+}
+
+/// The closing words of a run.
+enum OutcomeText {
+  static func text(_ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome) -> String {
+    var lines: [String] = []
+    if !outcome.examples.isEmpty {
+      var table = Table(["prompt", "completion", "answer", "reward"], alignments: [.left, .left, .left, .right])
+      for example in outcome.examples.prefix(6) {
+        table.add([
+          example.prompt, example.completion, example.answer ?? "", FigureText.fixed(example.reward, 3),
+        ])
+      }
+      lines += ["sample completions", table.text]
+    }
+    var table = Table(["held out", "before", "after"])
+    for name in outcome.after.keys.sorted() {
+      table.add([
+        String(name.dropFirst("eval/".count)), outcome.before[name].map { FigureText.fixed($0, 4) } ?? "",
+        FigureText.fixed(outcome.after[name] ?? .nan, 4),
+      ])
+    }
+    lines.append(table.text)
+    let verb = outcome.stopped ? "stopped by a signal after" : "finished"
+    lines.append(
+      "\(phase.rawValue) \(verb) \(outcome.steps) steps in \(FigureText.duration(outcome.seconds))")
+    if let directory = outcome.directory {
+      lines += ["weights  \(directory.weights)", "metrics  \(directory.metrics)", "plot     \(directory.plot)"]
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

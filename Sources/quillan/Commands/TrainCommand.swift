@@ -1,0 +1,17 @@
+import ArgumentParser
+
+/// `quillan train`.
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Train by reinforcement: GRPO with DAPO's options.",
+    discussion: """
+      Every rank samples its groups from π_old, scores them, and all ranks reduce their gradients. Start it under \
+      mpirun for several ranks. Writes a run directory like pretrain, with samples.jsonl. SIGUSR1 stops after the \
+      current step, writes the weights and exits 75.
+      """)
+
+  @OptionGroup var options: RunOptions
+
+  func run() throws { options.execute(.train) { try $0.train($1) } }
+}
