@@ -70,7 +70,7 @@ final class TinyModel {
   /// Holds the gradients of all parameters whose name passes `wanted`, and of `inputs`, against difference quotients.
   func disagreements(
     seed: UInt64, inputs: [(name: String, values: Matrix, gradient: Matrix)], check: FiniteDifference,
-    wanted: (String) -> Bool, loss: () -> Double
+    wanted: (String) -> Bool, loss: () -> Double?
   ) -> [String] {
     var numbers = RandomNumbers(seed: seed)
     var found: [String] = []
