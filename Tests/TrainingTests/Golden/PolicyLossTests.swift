@@ -25,7 +25,7 @@ struct PolicyLossTests {
     }
     var batch = PolicyBatch(tiny, lengths: [[(2, 3), (2, 1)], [(1, 4), (1, 2)]], seed: seed + 1)
     // Ratios inside both bounds and beyond either: each advantage sign meets each.
-    try batch.setRatios([0.5, 1.05, 1.7, 0.9])
+    try batch.setRatios([1.7, 0.5, 1.05, 0.9])
     let items = try batch.items()
     let input = batch.diffusionInput(items)
     let reference = batch.accumulate(items, diffusion: input, into: tiny.gradients)
