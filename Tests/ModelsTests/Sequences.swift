@@ -3,6 +3,7 @@ import LowBit
 import Models
 import Tensors
 import TestSupport
+import Testing
 
 /// Token sequences with random latents, and the numbers that a pass gives for them.
 struct Sequences {
@@ -25,12 +26,14 @@ struct Sequences {
   }
 
   /// Everything that a token's prediction consists of, for the rows of one batch in order.
-  struct Outcome {
+  struct Outcome: CustomTestStringConvertible {
     var hidden: [Float] = []
     var logits: [Float] = []
     var logProbabilities: [Float] = []
     var entropies: [Float] = []
     var values: [Float] = []
+
+    var testDescription: String { "\(values.count) rows, values \(values.prefix(3))…" }
 
     func sameBits(as other: Outcome) -> Bool {
       TestSupport.sameBits(hidden, other.hidden) && TestSupport.sameBits(logits, other.logits)
