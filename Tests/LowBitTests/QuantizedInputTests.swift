@@ -86,7 +86,12 @@ struct QuantizedInputTests {
 
   @Test("a token's bits depend neither on the other tokens nor on the threads", arguments: NumberFormat.allCases)
   func independence(_ format: NumberFormat) {
-    for product in products(format) + [Product(format, tokens: 70, rows: 200, columns: 300, group: 100, seed: 9)] {
+    // Large enough to be divided among threads: many tokens by tokens, few by panels of outputs.
+    let divided = [
+      Product(format, tokens: 70, rows: 200, columns: 300, group: 100, seed: 9),
+      Product(format, tokens: 5, rows: 500, columns: 300, group: 100, seed: 10),
+    ]
+    for product in products(format) + divided {
       let (tokens, rows) = (product.tokens, product.weights.rows)
       let whole = product.result(0..<tokens)
       for threads in 2...3 { #expect(sameBits(product.result(0..<tokens, threads: threads), whole)) }

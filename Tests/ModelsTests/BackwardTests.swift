@@ -10,9 +10,13 @@ import Testing
 struct BackwardTests {
   /// Every gradient, L_diff and L_aux of three sequences under a random gradient of h.
   private func gradients(
-    _ format: NumberFormat, retention: Retention, threads: Int = 1, mixed: Bool = false, diffusion: Bool = true
+    _ format: NumberFormat, retention: Retention, threads: Int = 1, mixed: Bool = false, diffusion: Bool = true,
+    dim: Int = 20
   ) throws -> (parameters: [Float], losses: [Double], loads: [Int64]) {
-    let tiny = try TinyModel(format, seed: 141, threads: threads) { $0.useBitDiffusion = diffusion }
+    let tiny = try TinyModel(format, seed: 141, threads: threads) { sizes in
+      sizes.useBitDiffusion = diffusion
+      sizes.dim = dim
+    }
     let lengths = [7, 1, 18]
     let sequences = Sequences(tiny, lengths: lengths, seed: 142)
     var numbers = RandomNumbers(seed: 143)
@@ -28,9 +32,10 @@ struct BackwardTests {
         tiny.context)
     }
     let input = ReasoningDiffusion.LossInput(
-      targets: numbers.bytes(26 * 3), noisy: numbers.bytes(26 * 3), levels: (0..<26).map { Int32($0 % 10 + 1) },
+      targets: numbers.bytes(26 * tiny.model.latentBytes), noisy: numbers.bytes(26 * tiny.model.latentBytes),
+      levels: (0..<26).map { Int32($0 % 10 + 1) },
       coefficients: [0.7, 0.1, 0.4])
-    let dHidden = tiny.matrix(numbers.normals(26 * 20, scale: 0.1), columns: 20)
+    let dHidden = tiny.matrix(numbers.normals(26 * dim, scale: 0.1), columns: dim)
     let losses = tiny.model.backward(
       pass, dHidden: dHidden, diffusionLoss: diffusion ? input : nil, tiny.weights,
       Gradients(tiny.gradients, mixedPrecision: mixed), tiny.context)
@@ -56,9 +61,9 @@ struct BackwardTests {
 
   @Test("gradients, losses and loads do not depend on the threads", arguments: NumberFormat.allCases)
   func threads(_ format: NumberFormat) throws {
-    let one = try gradients(format, retention: .everything)
+    let one = try gradients(format, retention: .everything, dim: 140)
     for threads in 2...3 {
-      let other = try gradients(format, retention: .layerInputs, threads: threads)
+      let other = try gradients(format, retention: .layerInputs, threads: threads, dim: 140)
       #expect(sameBits(other.parameters, one.parameters) && other.losses == one.losses && other.loads == one.loads)
     }
   }
