@@ -1,0 +1,85 @@
+import Layers
+import LowBit
+import Models
+import Parameters
+import Tensors
+import TestSupport
+import Testing
+
+@Suite("The denoiser and its time embedding")
+struct DenoiserTests {
+  @Test("the gradients of every parameter and of the context agree with difference quotients")
+  func gradients() throws {
+    let tiny = try TinyModel(seed: 81)
+    let denoiser = try #require(tiny.model.diffusion).denoiser
+    let lane = tiny.context.main
+    var numbers = RandomNumbers(seed: 82)
+    let rows = 6
+    let xContext = tiny.matrix(numbers.normals(rows * 20), columns: 20)
+    let projection = numbers.normals(rows * 20)
+    let z = tiny.context.arena.allocate(UInt8.self, rows * 3)
+    for (index, byte) in numbers.bytes(rows * 3).enumerated() { z[index] = byte }
+    // Level 3 twice, level 0 never: rows of the time table that are shared and unused.
+    let levels = tiny.context.arena.allocate(Int32.self, rows)
+    for (row, level) in [1, 3, 10, 3, 7, 2].enumerated() { levels[row] = Int32(level) }
+    func forward(_ logits: Matrix) -> (Denoiser.Saved, RMSNorm.Saved) {
+      let (context, contextSaved) = denoiser.context(xContext, tiny.weights, lane)
+      return (
+        denoiser.forward(z, context: context, steps: levels, tiny.weights, into: logits, lane), contextSaved
+      )
+    }
+    let (saved, contextSaved) = forward(tiny.context.arena.matrix(rows, 20))
+    let dContext = tiny.context.arena.zeros(rows, 20)
+    denoiser.backward(
+      tiny.matrix(projection, columns: 20), saved, contextSaved: contextSaved, tiny.weights,
+      Gradients(tiny.gradients, mixedPrecision: false), into: dContext, lane)
+    let found = tiny.disagreements(
+      seed: 83, inputs: [("x_ctx", xContext, dContext)],
+      check: FiniteDifference(coordinates: 30, tolerance: 5e-3, floor: 1e-3),
+      wanted: { $0.hasPrefix("diffusion.") && !$0.contains("latent_out") }
+    ) {
+      tiny.context.arena.scoped {
+        let logits = tiny.context.arena.matrix(rows, 20)
+        _ = forward(logits)
+        return inner(projection, logits)
+      }
+    }
+    #expect(found.isEmpty, "\(found.prefix(8))")
+  }
+
+  @Test("a row's logits depend on its own bits, context and level only", arguments: NumberFormat.allCases)
+  func independence(_ format: NumberFormat) throws {
+    let tiny = try TinyModel(format, seed: 84)
+    let denoiser = try #require(tiny.model.diffusion).denoiser
+    let lane = tiny.context.main
+    var numbers = RandomNumbers(seed: 85)
+    let rows = 9
+    let xContext = tiny.matrix(numbers.normals(rows * 20), columns: 20)
+    let z = numbers.bytes(rows * 3)
+    let levels: [Int32] = [10, 1, 4, 4, 9, 0, 2, 10, 6]
+    func logits(_ range: Range<Int>) -> [Float] {
+      let (context, _) = denoiser.context(xContext.rows(range), tiny.weights, lane)
+      let out = tiny.context.arena.matrix(range.count, 20)
+      z.withUnsafeBufferPointer { z in
+        levels.withUnsafeBufferPointer { levels in
+          guard let bits = z.baseAddress, let steps = levels.baseAddress else { return }
+          _ = denoiser.forward(
+            bits + range.lowerBound * 3, context: context, steps: steps + range.lowerBound, tiny.weights, into: out,
+            lane)
+        }
+      }
+      return out.array
+    }
+    let whole = logits(0..<rows)
+    for row in 0..<rows { #expect(sameBits(logits(row..<row + 1), Array(whole[row * 20..<(row + 1) * 20]))) }
+    #expect(sameBits(logits(2..<7), Array(whole[40..<140])))
+  }
+
+  @Test("packed bits become signs, lowest bit first")
+  func bits() {
+    let arena = Arena()
+    let values = signs([0b0000_0101, 0b1111_1110, 0b1000_0000, 0b0000_0001], rows: 2, bits: 10, in: arena)
+    let expected: [Float] = [1, -1, 1, -1, -1, -1, -1, -1, -1, 1, -1, -1, -1, -1, -1, -1, -1, 1, 1, -1]
+    #expect(values.array == expected)
+  }
+}

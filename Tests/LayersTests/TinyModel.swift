@@ -1,0 +1,100 @@
+import Layers
+import LowBit
+import Models
+import Parameters
+import Tensors
+import TestSupport
+
+/// A whole model of awkward sizes: no width is a multiple of sixteen, the vocabulary ends in a ragged chunk.
+final class TinyModel {
+  let model: QuillanModel
+  let masters: ParameterStore
+  let weights: PackedModel
+  let gradients: ParameterStore
+  let context: Context
+
+  init(
+    _ format: NumberFormat = .fp32, seed: UInt64, threads: Int = 1,
+    change: (inout ModelConfiguration) -> Void = { _ in }
+  ) throws {
+    var sizes = ModelConfiguration(dim: 20)
+    sizes.vocabSize = 1030
+    sizes.numLayers = 2
+    sizes.numHeads = 2
+    sizes.numMiniMoes = 3
+    sizes.numExpertsPerMini = 3
+    sizes.expertDim = 30
+    sizes.numMicrosPerMini = 5
+    sizes.microTopK = 2
+    sizes.microAgentDim = 7
+    sizes.overseerDim = 30
+    sizes.diffusionDim = 30
+    sizes.diffusionBlocks = 2
+    sizes.maxSeqLen = 64
+    sizes.int4Group = 10
+    sizes.overseerScale = 0.5
+    sizes.latentScale = 0.5
+    sizes.microScale = 0.5
+    change(&sizes)
+    var precision = PrecisionConfiguration()
+    precision.overseer = format
+    precision.attention = format
+    precision.diffusion = format
+    precision.experts = format
+    precision.agents = format
+    precision.head = format
+    model = try QuillanModel(sizes, precision)
+    context = Context(threads: threads)
+    masters = ParameterStore(model.table)
+    gradients = ParameterStore(model.table)
+    weights = model.makePackedModel()
+    var numbers = RandomNumbers(seed: seed)
+    for id in model.table.ids {
+      let isNorm = model.table[id].initial == .ones
+      for index in masters.values(id).indices {
+        masters.values(id)[index] = isNorm ? 1 + numbers.normal(0.2) : numbers.normal(0.25)
+      }
+    }
+    pack()
+  }
+
+  func pack() { model.pack(masters, into: weights, context) }
+
+  /// A matrix in the arena with the given numbers.
+  func matrix(_ values: [Float], columns: Int) -> Matrix {
+    let out = context.arena.matrix(values.count / columns, columns)
+    for (index, value) in values.enumerated() { out.pointer[index] = value }
+    return out
+  }
+
+  /// Holds the gradients of all parameters whose name passes `wanted`, and of `inputs`, against difference quotients.
+  func disagreements(
+    seed: UInt64, inputs: [(name: String, values: Matrix, gradient: Matrix)], check: FiniteDifference,
+    wanted: (String) -> Bool, loss: () -> Double?
+  ) -> [String] {
+    var numbers = RandomNumbers(seed: seed)
+    var found: [String] = []
+    for id in model.table.ids where wanted(model.table[id].name) && model.table[id].role != .balanceBias {
+      found += check.disagreements(
+        model.table[id].name, masters.values(id), gradient: Array(gradients.values(id)), numbers: &numbers
+      ) {
+        pack()
+        return loss()
+      }
+      pack()
+    }
+    for input in inputs {
+      found += check.disagreements(
+        input.name, UnsafeMutableBufferPointer(start: input.values.pointer, count: input.values.count),
+        gradient: input.gradient.array, numbers: &numbers, loss: loss)
+    }
+    return found
+  }
+}
+
+/// ⟨a, b⟩ in double.
+func inner(_ a: [Float], _ b: Matrix) -> Double {
+  var sum = 0.0
+  for (index, value) in a.enumerated() { sum += Double(value) * Double(b.pointer[index]) }
+  return sum
+}

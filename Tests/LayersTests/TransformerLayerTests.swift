@@ -1,0 +1,162 @@
+import Layers
+import LowBit
+import Models
+import Parameters
+import Tensors
+import TestSupport
+import Testing
+
+/// One layer with attention, council, mini-MoEs and routers, and with the balance loss in the objective.
+@Suite("A layer's attention, routing and mini-MoEs")
+struct TransformerLayerTests {
+  /// The loss ⟨projection, y⟩ + Σ coefficient · L_aux over sequences of the given lengths.
+  final class Bench {
+    let tiny: TinyModel
+    let lengths: [Int]
+    let spans: [Span]
+    let x: Matrix
+    let c: Matrix
+    let projection: [Float]
+    let coefficients: [Float]
+
+    init(_ tiny: TinyModel, lengths: [Int], seed: UInt64) {
+      self.tiny = tiny
+      self.lengths = lengths
+      var first = 0
+      spans = lengths.map { length in
+        defer { first += length }
+        return Span(first: first, count: length)
+      }
+      var numbers = RandomNumbers(seed: seed)
+      let dim = tiny.model.configuration.dim
+      let rows = lengths.reduce(0, +)
+      x = tiny.matrix(numbers.normals(rows * dim), columns: dim)
+      c = tiny.matrix(numbers.normals(rows * dim, scale: 0.5), columns: dim)
+      projection = numbers.normals(rows * dim)
+      coefficients = lengths.indices.map { 3 + Float($0) }
+    }
+
+    func report(_ loads: RoutingLoads? = nil) -> BalanceReport {
+      let terms = BalanceTerms(
+        lengths: lengths, coefficients: coefficients, layers: tiny.model.configuration.numLayers)
+      let sequences = lengths.enumerated().flatMap { [Int32](repeating: Int32($0), count: $1) }
+      return BalanceReport(
+        terms: terms, sequenceOfToken: sequences, members: tiny.model.council.members.count,
+        loads: loads ?? tiny.model.makeLoads())
+    }
+
+    func forward(_ y: Matrix, _ report: BalanceReport) -> TransformerLayer.Saved {
+      tiny.model.layers[0].forward(
+        x, coordination: c, council: tiny.model.council, spans: spans, caches: nil, tiny.weights, report: report,
+        into: y, tiny.context)
+    }
+
+    /// The loss, or nil where a router chooses otherwise than `loads` says.
+    func loss(_ loads: [Int64]) -> Double? {
+      tiny.context.arena.scoped {
+        let y = tiny.context.arena.matrix(x.rows, x.columns)
+        let counted = tiny.model.makeLoads()
+        let report = report(counted)
+        _ = forward(y, report)
+        guard counted.counts.array == loads else { return nil }
+        return zip(report.auxiliaryLosses, coefficients).reduce(inner(projection, y)) { $0 + $1.0 * Double($1.1) }
+      }
+    }
+
+    /// Fills the gradients; returns those of x and of the coordination, and what was chosen how often.
+    func gradients() -> (dx: Matrix, dc: Matrix, loads: [Int64]) {
+      let y = tiny.context.arena.matrix(x.rows, x.columns)
+      let loads = tiny.model.makeLoads()
+      let saved = forward(y, report(loads))
+      let dx = tiny.matrix(projection, columns: x.columns)
+      let dc = tiny.context.arena.zeros(x.rows, x.columns)
+      tiny.model.layers[0].backward(
+        dx, dCoordination: dc, saved, council: tiny.model.council, spans: spans, tiny.weights,
+        Gradients(tiny.gradients, mixedPrecision: false), tiny.context)
+      return (dx, dc, loads.counts.array)
+    }
+
+    func disagreements(seed: UInt64) -> [String] {
+      let (dx, dc, loads) = gradients()
+      return tiny.disagreements(
+        seed: seed, inputs: [("x", x, dx), ("c", c, dc)],
+        check: FiniteDifference(step: 0.002, coordinates: 12, tolerance: 5e-3, floor: 4e-3),
+        wanted: { $0.hasPrefix("layers.0.") || $0.hasPrefix("mini_moes.") }
+      ) { loss(loads) }
+    }
+  }
+
+  @Test("the gradients of every parameter and input agree with difference quotients, balance loss included")
+  func gradients() throws {
+    let bench = Bench(try TinyModel(seed: 261), lengths: [1, 4, 2], seed: 62)
+    let found = bench.disagreements(seed: 63)
+    #expect(found.isEmpty, "\(found.prefix(8))")
+  }
+
+  @Test("so they do when biases fix the choice, and mini-MoEs, experts and agents stay empty")
+  func fixedChoice() throws {
+    let tiny = try TinyModel(seed: 64) { sizes in
+      sizes.numMiniMoes = 3
+      sizes.miniMoeTopK = 2
+      sizes.microTopK = 3
+    }
+    for id in tiny.model.table.ids where tiny.model.table[id].role == .balanceBias {
+      for index in tiny.masters.values(id).indices { tiny.masters.values(id)[index] = Float(index) * 2 }
+    }
+    tiny.pack()
+    let bench = Bench(tiny, lengths: [4, 1], seed: 65)
+    let found = bench.disagreements(seed: 66)
+    #expect(found.isEmpty, "\(found.prefix(8))")
+    for id in tiny.model.table.ids where tiny.model.table[id].name.hasPrefix("mini_moes.0.") {
+      #expect(tiny.gradients.values(id).allSatisfy { $0 == 0 }, "\(tiny.model.table[id].name)")
+    }
+    let used = tiny.gradients.values(tiny.model.table.require("mini_moes.1.experts.up.weight"))
+    #expect(used[0..<600].allSatisfy { $0 == 0 } && used[600...].contains { $0 != 0 })
+  }
+
+  @Test("so they do when every choice is taken: top-k equal to the count at all three levels")
+  func everyChoice() throws {
+    let tiny = try TinyModel(seed: 67) { sizes in
+      sizes.miniMoeTopK = 3
+      sizes.expertTopK = 3
+      sizes.microTopK = 5
+    }
+    let bench = Bench(tiny, lengths: [3, 2], seed: 68)
+    let found = bench.disagreements(seed: 69)
+    #expect(found.isEmpty, "\(found.prefix(8))")
+    // Every choice has the same share, so L_aux is its minimum, 1 per sequence over the layers of the model.
+    let report = bench.report()
+    _ = bench.forward(tiny.context.arena.matrix(5, 20), report)
+    for loss in report.auxiliaryLosses { #expect(abs(loss - 0.5) < 1e-6) }
+  }
+
+  @Test("L_aux and the loads are those of the definition, computed from the choices")
+  func balance() throws {
+    let tiny = try TinyModel(seed: 70)
+    let bench = Bench(tiny, lengths: [6, 9], seed: 71)
+    let loads = tiny.model.makeLoads()
+    let report = bench.report(loads)
+    let saved = bench.forward(tiny.context.arena.matrix(15, 20), report)
+    let chosen = (0..<30).map { Int(saved.chosen[$0]) }
+    let counts = (0..<3).map { choice in chosen.filter { $0 == choice }.count }
+    #expect((0..<3).map { Int(loads.layer(0)[$0]) } == counts)
+    #expect((0..<3).allSatisfy { loads.layer(1)[$0] == 0 })
+    for member in 0..<3 {
+      // Each token that a mini-MoE received took two experts and two micro agents.
+      #expect((0..<3).reduce(0) { $0 + Int(loads.experts(member)[$1]) } == 2 * counts[member])
+      #expect((0..<5).reduce(0) { $0 + Int(loads.micros(member)[$1]) } == 2 * counts[member])
+    }
+    // A sequence's loss does not depend on the other sequences.
+    for (index, span) in bench.spans.enumerated() {
+      let alone = BalanceReport(
+        terms: BalanceTerms(lengths: [span.count], coefficients: [1], layers: 2),
+        sequenceOfToken: [Int32](repeating: 0, count: span.count), members: 3, loads: tiny.model.makeLoads())
+      _ = tiny.model.layers[0].forward(
+        bench.x.rows(span.first..<span.first + span.count),
+        coordination: bench.c.rows(span.first..<span.first + span.count), council: tiny.model.council,
+        spans: [Span(first: 0, count: span.count)], caches: nil, tiny.weights, report: alone,
+        into: tiny.context.arena.matrix(span.count, 20), tiny.context)
+      #expect(alone.auxiliaryLosses[0] == report.auxiliaryLosses[index])
+    }
+  }
+}

@@ -1,0 +1,129 @@
+import Foundation
+import Layers
+import Models
+import Objectives
+import Parameters
+import Rollouts
+import Tensors
+import TestSupport
+import Training
+
+/// Groups of random trajectories for a tiny model, with everything that the policy loss needs.
+struct PolicyBatch {
+  let tiny: TinyModel
+  var configuration = ObjectiveConfiguration()
+  var groups: [TrajectoryGroup] = []
+  var retention = Retention.everything
+
+  /// - Parameter lengths: prompt length and generated tokens of each trajectory of each group.
+  init(_ tiny: TinyModel, lengths: [[(prompt: Int, generated: Int)]], seed: UInt64) {
+    self.tiny = tiny
+    configuration.advantage = .standardized
+    configuration.entropyCoef = 0.3
+    configuration.auxLossCoef = 0.5
+    configuration.diffusionLossCoef = 0.7
+    configuration.valueCoef = 0.5
+    configuration.klCoef = 0.2
+    configuration.temperature = 0.7
+    var numbers = RandomNumbers(seed: seed)
+    var next: UInt64 = 0
+    for (group, members) in lengths.enumerated() {
+      let promptID = next
+      let trajectories = members.map { member -> Trajectory in
+        defer { next += 1 }
+        let count = member.prompt + member.generated
+        return Trajectory(
+          id: next, promptID: promptID, promptLength: member.prompt,
+          tokens: numbers.tokens(count, vocabulary: tiny.model.configuration.vocabSize),
+          mask: (0..<count).map { $0 >= member.prompt },
+          latents: tiny.model.diffusion == nil ? [] : numbers.bytes(count * tiny.model.latentBytes),
+          logProbabilities: numbers.normals(member.generated, scale: 0.3).map { $0 - 4 }, finished: true)
+      }
+      groups.append(
+        TrajectoryGroup(
+          id: UInt64(group), trajectories: trajectories, rewards: trajectories.map { _ in numbers.uniform() }))
+    }
+  }
+
+  /// All trajectories with their objectives, where the step has the groups `counted`.
+  func items(_ chosen: [Int]? = nil, groupsOfStep: Int? = nil) throws -> [PolicyLoss.Item] {
+    let chosen = chosen ?? Array(groups.indices)
+    let tokens = chosen.reduce(0) { $0 + groups[$1].trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
+    var items: [PolicyLoss.Item] = []
+    for group in chosen.map({ groups[$0] }) {
+      let objective = try GroupObjective(
+        configuration: configuration, rewards: group.rewards,
+        tokenCounts: group.trajectories.map { $0.logProbabilities.count },
+        batch: BatchCounts(groups: groupsOfStep ?? chosen.count, generatedTokens: tokens))
+      for (index, trajectory) in group.trajectories.enumerated() {
+        items.append(
+          PolicyLoss.Item(
+            trajectory, objective: objective, index: index,
+            referenceLogProbabilities: trajectory.logProbabilities.map { $0 + 0.1 }))
+      }
+    }
+    return items
+  }
+
+  /// Targets and noise from the weights at the time of the call.
+  func diffusionInput(_ items: [PolicyLoss.Item]) -> ReasoningDiffusion.LossInput? {
+    guard let diffusion = tiny.model.diffusion else { return nil }
+    var input = ReasoningDiffusion.LossInput()
+    for item in items {
+      let targets = diffusion.targetBits(item.trajectory.tokens, embedding: tiny.masters.pointer(tiny.model.embedding))
+      let noise = diffusion.noise(targets, sequence: item.trajectory.id, seed: 3)
+      input.targets += targets
+      input.levels += noise.levels
+      input.noisy += noise.noisy
+    }
+    return input
+  }
+
+  struct Outcome {
+    var results: [PolicyLoss.Result] = []
+    var loads: [Int64] = []
+    var terms: ObjectiveTerms {
+      results.reduce(into: ObjectiveTerms()) { $0 += $1.terms }
+    }
+    var statistics: RatioStatistics {
+      results.reduce(into: RatioStatistics()) { $0 += $1.statistics }
+    }
+  }
+
+  /// The loss of `items` in micro-batches of `size`; gradients are added to `gradients`.
+  func accumulate(
+    _ items: [PolicyLoss.Item], size: Int? = nil, diffusion: ReasoningDiffusion.LossInput? = nil,
+    into gradients: ParameterStore
+  ) -> Outcome {
+    let loss = PolicyLoss(model: tiny.model, configuration: configuration, retention: retention)
+    let loads = tiny.model.makeLoads()
+    var outcome = Outcome()
+    let size = size ?? items.count
+    for first in stride(from: 0, to: items.count, by: size) {
+      let part = Array(items[first..<min(items.count, first + size)])
+      outcome.results += loss.accumulate(
+        part, diffusion: diffusion ?? diffusionInput(part), tiny.weights,
+        Gradients(gradients, mixedPrecision: false), loads: loads, tiny.context)
+    }
+    outcome.loads = loads.counts.array
+    return outcome
+  }
+
+  /// Old log-probabilities such that each generated token's ratio is one of `ratios` in turn.
+  mutating func setRatios(_ ratios: [Double]) throws {
+    let current = accumulate(try items(), into: ParameterStore(tiny.model.table)).results
+    var row = 0
+    for group in groups.indices {
+      groups[group].trajectories = groups[group].trajectories.map { trajectory in
+        defer { row += 1 }
+        let old = current[row].logProbabilities.enumerated().map { index, value in
+          value - Float(log(ratios[index % ratios.count]))
+        }
+        return Trajectory(
+          id: trajectory.id, promptID: trajectory.promptID, promptLength: trajectory.promptLength,
+          tokens: trajectory.tokens, mask: trajectory.mask, latents: trajectory.latents, logProbabilities: old,
+          finished: true)
+      }
+    }
+  }
+}
