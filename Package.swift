@@ -68,7 +68,9 @@ let package = Package(
       ]),
 
     // Tests mirror the sources.
-    .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport"),
+    .target(
+      name: "TestSupport", dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models"],
+      path: "Tests/TestSupport"),
     .testTarget(name: "MPITests", dependencies: ["MPI"]),
     .testTarget(name: "TensorsTests", dependencies: ["CKernels", "COpenBLAS", "Tensors", "TestSupport"]),
     .testTarget(name: "LowBitTests", dependencies: ["CKernels", "Tensors", "LowBit", "TestSupport"]),

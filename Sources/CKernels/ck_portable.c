@@ -8,7 +8,7 @@ CK_INLINE v16f half16(const uint16_t *p) {
 }
 
 static void a8_panel(int format, int64_t steps, const int8_t *codes, const uint8_t *w, v16i *dot) {
-  int32_t sum[16] = {0};
+  uint32_t sum[16] = {0};
   for (int64_t s = 0; s < steps; ++s, codes += 16) {
     for (int j = 0; j < 4; ++j) {
       for (int lane = 0; lane < 16; ++lane) {
@@ -17,7 +17,7 @@ static void a8_panel(int format, int64_t steps, const int8_t *codes, const uint8
           if (format == CK_TERNARY) code = (w[lane * 4 + b] >> (2 * j)) & 3;
           else if (format == CK_INT4) code = (w[64 * (j / 2) + lane * 4 + b] >> (4 * (j % 2))) & 15;
           else code = w[64 * j + lane * 4 + b];
-          sum[lane] += code * codes[4 * j + b];
+          sum[lane] += (uint32_t)(code * codes[4 * j + b]);
         }
       }
     }

@@ -3,17 +3,16 @@ import LowBit
 import Models
 import Parameters
 import Tensors
-import TestSupport
 
 /// A whole model of awkward sizes: no width is a multiple of sixteen, the vocabulary ends in a ragged chunk.
-final class TinyModel {
-  let model: QuillanModel
-  let masters: ParameterStore
-  let weights: PackedModel
-  let gradients: ParameterStore
-  let context: Context
+public final class TinyModel {
+  public let model: QuillanModel
+  public let masters: ParameterStore
+  public let weights: PackedModel
+  public let gradients: ParameterStore
+  public let context: Context
 
-  init(
+  public init(
     _ format: NumberFormat = .fp32, seed: UInt64, threads: Int = 1,
     change: (inout ModelConfiguration) -> Void = { _ in }
   ) throws {
@@ -58,17 +57,17 @@ final class TinyModel {
     pack()
   }
 
-  func pack() { model.pack(masters, into: weights, context) }
+  public func pack() { model.pack(masters, into: weights, context) }
 
   /// A matrix in the arena with the given numbers.
-  func matrix(_ values: [Float], columns: Int) -> Matrix {
+  public func matrix(_ values: [Float], columns: Int) -> Matrix {
     let out = context.arena.matrix(values.count / columns, columns)
     for (index, value) in values.enumerated() { out.pointer[index] = value }
     return out
   }
 
   /// Holds the gradients of all parameters whose name passes `wanted`, and of `inputs`, against difference quotients.
-  func disagreements(
+  public func disagreements(
     seed: UInt64, inputs: [(name: String, values: Matrix, gradient: Matrix)], check: FiniteDifference,
     wanted: (String) -> Bool, loss: () -> Double?
   ) -> [String] {
@@ -93,7 +92,7 @@ final class TinyModel {
 }
 
 /// ⟨a, b⟩ in double.
-func inner(_ a: [Float], _ b: Matrix) -> Double {
+public func inner(_ a: [Float], _ b: Matrix) -> Double {
   var sum = 0.0
   for (index, value) in a.enumerated() { sum += Double(value) * Double(b.pointer[index]) }
   return sum

@@ -1,1 +1,0 @@
-../../LayersTests/TinyModel.swift
