@@ -68,7 +68,7 @@ let package = Package(
       ]),
 
     // What the library needs from a program of one's own.
-    .executableTarget(name: "ExampleTrainStep", dependencies: ["MPI", "Models", "Training"]),
+    .executableTarget(name: "ExampleTrainStep", dependencies: ["MPI", "Models", "Rollouts", "Training"]),
 
     // Tests mirror the sources.
     .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport"),

@@ -134,7 +134,7 @@ import Training
       configuration: configuration, learner: assembly.learner(assembly.masters()), prompts: assembly.prompts(),
       tokenizer: assembly.tokenizer, rewards: assembly.rewards())
     let report = try trainer.step()
-    #expect(report.metrics.values.allSatisfy(\.isFinite), "\(report.metrics)")
+    #expect(report.metrics.values.allSatisfy { $0.isFinite }, "\(report.metrics)")
     #expect(report.metrics["rollout/logp_abs_diff_max"] == 0)
     #expect((report.metrics["loss/diffusion"] ?? 0 > 0) == configuration.model.useBitDiffusion)
     #expect(report.metrics["grad_norm"] ?? 0 > 0)
@@ -144,7 +144,7 @@ import Training
     let pretrainer = Pretrainer(
       configuration: configuration, learner: assembly.learner(try assembly.masters()), source: demonstrations)
     let metrics = try pretrainer.step()
-    #expect(metrics.values.allSatisfy(\.isFinite), "\(metrics)")
+    #expect(metrics.values.allSatisfy { $0.isFinite }, "\(metrics)")
     #expect(metrics["loss/cross_entropy"] ?? 0 > 0)
     #expect(metrics["grad_norm"] ?? 0 > 0)
   }
