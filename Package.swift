@@ -67,6 +67,9 @@ let package = Package(
         "Objectives", "Optimizers", "Exports", "Training", argumentParser, logging,
       ]),
 
+    // What the library needs from a program of one's own.
+    .executableTarget(name: "ExampleTrainStep", dependencies: ["MPI", "Models", "Rollouts", "Training"]),
+
     // Tests mirror the sources.
     .target(
       name: "TestSupport", dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models"],

@@ -44,6 +44,27 @@ public struct GoldenCase: Sendable {
     rewards = file.rewards
     promptLength = file.prompt_length
     losses = file.losses
+    try checkSizes(path)
+  }
+
+  /// Refuses sizes that no recorded case has, before anything of those sizes is allocated.
+  private func checkSizes(_ path: String) throws {
+    let longest = 65536
+    guard !rewards.isEmpty else {
+      throw GoldenCaseError(path: path, problem: "has no rewards; list one for each trajectory")
+    }
+    guard model.maxSeqLen <= longest else {
+      throw GoldenCaseError(path: path, problem: "has model.max_seq_len \(model.maxSeqLen); at most \(longest) is read")
+    }
+    let plan: ParameterPlan
+    do { plan = try ParameterPlan(model, precision) } catch {
+      throw GoldenCaseError(path: path, problem: "has sizes that do not fit together: \(error)")
+    }
+    let numbers = plan.total.parameters + plan.balanceBiases
+    guard numbers <= 1 << 26 else {
+      throw GoldenCaseError(
+        path: path, problem: "describes a model of \(numbers) numbers; a case has at most \(1 << 26)")
+    }
   }
 
   private struct File: Decodable {
@@ -56,7 +77,7 @@ public struct GoldenCase: Sendable {
     let losses: [String: Double]
 
     func configuration(_ path: String) throws -> ModelConfiguration {
-      var result = ModelConfiguration(dim: try Int(required("dim", path)))
+      var result = ModelConfiguration(dim: try GoldenCase.whole(required("dim", path), "model.dim", path))
       for (key, value) in model {
         guard try result.set(key, value, path) else {
           throw GoldenCaseError(path: path, problem: "has the unknown key model.\(key)")
@@ -110,7 +131,8 @@ public struct GoldenCase: Sendable {
         case ("aux_loss_coef", .number(let x)): result.auxLossCoef = x
         case ("diffusion_loss_coef", .number(let x)): result.diffusionLossCoef = x
         case ("value_coef", .number(let x)): result.valueCoef = x
-        case ("max_trajectory_len", .number(let x)): result.maxTrajectoryLen = Int(x)
+        case ("max_trajectory_len", .number(let x)):
+          result.maxTrajectoryLen = try GoldenCase.whole(x, "objective.max_trajectory_len", path)
         case ("temperature", .number(let x)): result.temperature = x
         default: throw GoldenCaseError(path: path, problem: "has the unknown key objective.\(key)")
         }
@@ -125,6 +147,14 @@ public struct GoldenCase: Sendable {
       }
       return mode
     }
+  }
+
+  /// A number of the file as a size.
+  fileprivate static func whole(_ value: Double, _ key: String, _ path: String) throws -> Int {
+    guard let result = Int(exactly: value), 1...(1 << 24) ~= result else {
+      throw GoldenCaseError(path: path, problem: "has \(key) \(value); give a whole number from 1 to \(1 << 24)")
+    }
+    return result
   }
 
   fileprivate enum Number: Decodable {
@@ -181,8 +211,8 @@ extension ModelConfiguration {
     ]
     switch value {
     case .number(let x):
-      if let path = integers[key], x == x.rounded(), abs(x) < 1e15 {
-        self[keyPath: path] = Int(x)
+      if let size = integers[key] {
+        self[keyPath: size] = try GoldenCase.whole(x, "model.\(key)", path)
       } else if let path = singles[key] {
         self[keyPath: path] = Float(x)
       } else if key == "rope_base" {

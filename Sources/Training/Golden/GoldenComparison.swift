@@ -61,10 +61,47 @@ public struct GoldenComparison {
     guard tokens.allSatisfy({ $0 >= 0 && Int($0) < model.configuration.vocabSize }) else {
       throw GoldenCaseError(path: golden.expected.path, problem: "has \(name).tokens outside the vocabulary")
     }
+    guard (1...model.configuration.maxSeqLen).contains(tokens.count) else {
+      throw GoldenCaseError(
+        path: golden.expected.path,
+        problem: "has \(tokens.count) \(name).tokens; model.max_seq_len is \(model.configuration.maxSeqLen)")
+    }
+    guard (1..<max(2, tokens.count)).contains(golden.promptLength) else {
+      throw GoldenCaseError(
+        path: golden.expected.path,
+        problem: "has \(tokens.count) \(name).tokens, which a prompt_length of \(golden.promptLength) does not divide")
+    }
+    guard mask[0] == false, mask.contains(true) else {
+      throw GoldenCaseError(
+        path: golden.expected.path, problem: "has a \(name).mask that marks the first token, or none")
+    }
+    let latents = model.diffusion == nil ? [] : try bits("\(name).latents", tokens.count, model)
     return Trajectory(
       id: UInt64(index), promptID: 0, promptLength: golden.promptLength, tokens: tokens, mask: mask,
-      latents: model.diffusion == nil ? [] : try golden.expected.bytes("\(name).latents"),
+      latents: latents,
       logProbabilities: mask.indices.filter { mask[$0] }.map { old[$0] }, finished: true)
+  }
+
+  /// A recorded tensor of packed bits: `model.latentBytes` for each of `count` positions.
+  private func bits(_ name: String, _ count: Int, _ model: QuillanModel) throws -> [UInt8] {
+    let bytes = try golden.expected.bytes(name)
+    guard bytes.count == count * model.latentBytes else {
+      throw GoldenCaseError(
+        path: golden.expected.path,
+        problem: "has \(bytes.count) bytes of \(name); \(count) positions have \(count * model.latentBytes)")
+    }
+    return bytes
+  }
+
+  /// The recorded noise levels of a trajectory, 1 … diffusion_steps.
+  private func levels(_ name: String, _ count: Int, _ model: QuillanModel) throws -> [Int32] {
+    let levels = try golden.expected.integers(name)
+    let highest = Int32(model.configuration.diffusionSteps)
+    guard levels.count == count, levels.allSatisfy({ $0 >= 1 && $0 <= highest }) else {
+      throw GoldenCaseError(
+        path: golden.expected.path, problem: "has a \(name) that is not \(count) levels from 1 to \(highest)")
+    }
+    return levels
   }
 
   /// Activations, logits, log-probabilities and values of each trajectory alone.
@@ -140,8 +177,8 @@ public struct GoldenComparison {
         add(name + ".tau", [trajectory.tokens.count], integers: noise.levels)
         add(name + ".noisy", shape, bytes: noise.noisy)
         input.targets += targets
-        input.levels += try golden.expected.integers("\(name).tau")
-        input.noisy += try golden.expected.bytes("\(name).noisy")
+        input.levels += try levels("\(name).tau", trajectory.tokens.count, model)
+        input.noisy += try bits("\(name).noisy", trajectory.tokens.count, model)
       }
     }
     let gradients = ParameterStore(model.table)

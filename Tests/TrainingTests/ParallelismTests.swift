@@ -1,0 +1,154 @@
+import MPI
+import Parallelism
+import Rollouts
+import Testing
+import Training
+
+/// What the number of ranks may not change. Every test computes the same run twice, on all ranks together and on each
+/// rank alone, so one process run shows it: `swift test` on one rank; `mpirun -n 4 <test bundle> --testing-library
+/// swift-testing --no-parallel --filter ParallelismTests` on four.
+@Suite(.serialized) struct ParallelismTests {
+  /// What a run computed, in the order of the groups.
+  struct Trace: Equatable {
+    var groups: [[Int64]] = []
+    var metrics: [[String: UInt64]] = []
+    var weights = Fingerprint()
+
+    init(_ run: TinyRun, _ communicator: Communicator, steps: Int, without names: Set<String> = []) throws {
+      let trainer = try run.trainer(communicator)
+      for step in 0..<steps {
+        let batch = try trainer.sampleGroups(step: step)
+        let own = batch.groups.map { group in
+          var fingerprint = Fingerprint()
+          fingerprint.add(group)
+          return fingerprint.value
+        }
+        groups.append(try communicator.allGatherv(own).flatMap { $0 })
+        metrics.append(try trainer.step().metrics.bits(without: names))
+      }
+      weights = Fingerprint.of(trainer.learner.masters)
+    }
+  }
+
+  @Test("The first step's prompts, rollouts, rewards and losses are those of one rank")
+  func firstStep() throws {
+    for accumulation in [1, 3] {
+      let run = try TinyRun {
+        $0.rl.accumulationSteps = accumulation
+        $0.debug.assertExact = true
+      }
+      // The order of floating-point sums depends on the ranks, so the norm of the gradient does.
+      let together = try Trace(run, Ranks.together(), steps: 1, without: ["grad_norm"])
+      let alone = try Trace(run, Ranks.alone(), steps: 1, without: ["grad_norm"])
+      #expect(together.groups == alone.groups)
+      #expect(together.groups[0].count == 5)
+      #expect(Set(together.groups[0]).count == 5)
+      #expect(together.metrics == alone.metrics)
+    }
+  }
+
+  @Test("Reproducible: rollouts, losses and weights of 20 steps are those of one rank", arguments: [1, 3])
+  func reproducible(interval: Int) throws {
+    var run = try TinyRun {
+      $0.parallel.reproducible = true
+      $0.rl.oldPolicyInterval = interval
+      $0.rl.objective.klCoef = interval == 1 ? 0 : 0.05
+      $0.debug.assertExact = true
+    }
+    let together = try Trace(run, Ranks.together(), steps: 20)
+    run.threads = 2
+    let alone = try Trace(run, Ranks.alone(), steps: 20)
+    for step in 0..<20 {
+      #expect(together.groups[step] == alone.groups[step], "step \(step)")
+      #expect(together.metrics[step] == alone.metrics[step], "step \(step)")
+    }
+    #expect(together.weights == alone.weights)
+    #expect(Set(together.groups.flatMap { $0 }).count == 100)
+  }
+
+  @Test("Reproducible pre-training: losses and weights of 5 steps are those of one rank")
+  func pretraining() throws {
+    func trace(_ run: TinyRun, _ communicator: Communicator) throws -> ([[String: UInt64]], Fingerprint) {
+      let trainer = try run.pretrainer(communicator)
+      let metrics = try (0..<5).map { _ in try trainer.step().bits() }
+      return (metrics, Fingerprint.of(trainer.learner.masters))
+    }
+    var run = try TinyRun { $0.parallel.reproducible = true }
+    let together = try trace(run, Ranks.together())
+    run.threads = 2
+    let alone = try trace(run, Ranks.alone())
+    #expect(together.0 == alone.0)
+    #expect(together.1 == alone.1)
+  }
+
+  @Test("Every rank ends a step with the same weights, reproducible or not")
+  func equalWeights() throws {
+    for reproducible in [false, true] {
+      let ranks = try Ranks.together()
+      let trainer = try TinyRun { $0.parallel.reproducible = reproducible }.trainer(ranks)
+      for _ in 0..<3 { _ = try trainer.step() }
+      let all = try ranks.allGather(Fingerprint.of(trainer.learner.masters).value)
+      #expect(Set(all).count == 1)
+    }
+  }
+
+  @Test("Held-out figures are those of one rank")
+  func evaluation() throws {
+    let run = try TinyRun()
+    func results(_ communicator: Communicator) throws -> [Evaluator.TaskResult] {
+      let assembly = try run.assembly(communicator)
+      let weights = assembly.model.makePackedModel()
+      assembly.model.pack(try assembly.masters(), into: weights, assembly.context)
+      let evaluator = Evaluator(
+        configuration: run.configuration, model: assembly.model, tokenizer: assembly.tokenizer,
+        communicator: communicator, context: assembly.context)
+      let rewards = try WeightedRewards([WeightedRewards.Term(ArbitraryReward())])
+      return try [0, 3].map {
+        try evaluator.task(assembly.prompts(), rewards, count: 11, samples: $0, weights)
+      }
+    }
+    for (together, alone) in zip(try results(Ranks.together()), try results(Ranks.alone())) {
+      #expect(together.reward.bitPattern == alone.reward.bitPattern)
+      #expect(together.meanLength.bitPattern == alone.meanLength.bitPattern)
+      #expect(together.exactMatch == alone.exactMatch)
+      #expect(together.finished == alone.finished)
+    }
+  }
+
+  @Test("A loss that is not finite on one rank stops all ranks with the same words")
+  func nonfinite() throws {
+    for reproducible in [false, true] {
+      let ranks = try Ranks.together()
+      let trainer = try TinyRun { $0.parallel.reproducible = reproducible }.trainer(ranks)
+      var groups = try trainer.sampleGroups(step: 0).groups
+      if ranks.rank == ranks.size - 1 {
+        let last = groups[groups.count - 1].trajectories.count - 1
+        groups[groups.count - 1].trajectories[last] = groups[groups.count - 1].trajectories[last].damaged
+      }
+      let before = Fingerprint.of(trainer.learner.masters)
+      let error = #expect(throws: TrainingError.self) { try trainer.trainStep(groups) }
+      #expect(error?.isAgreed == true)
+      #expect(error?.description.hasPrefix("step 0: the loss of trajectory 19 is not finite; the gradient of ") == true)
+      #expect(before == Fingerprint.of(trainer.learner.masters))
+    }
+  }
+
+  @Test("More ranks than groups is an error of the configuration")
+  func tooManyRanks() throws {
+    let ranks = try Ranks.together()
+    guard ranks.size > 1 else { return }
+    let run = try TinyRun { $0.rl.batchSize = ranks.size - 1 }
+    let error = #expect(throws: TrainingError.self) { try run.trainer(ranks) }
+    #expect(error?.kind == .configuration)
+    #expect(error?.isAgreed == true)
+  }
+}
+
+extension Trajectory {
+  /// The same with a log-probability that is no number.
+  var damaged: Trajectory {
+    Trajectory(
+      id: id, promptID: promptID, promptLength: promptLength, tokens: tokens, mask: mask, latents: latents,
+      logProbabilities: logProbabilities.map { _ in .nan }, finished: finished)
+  }
+}
