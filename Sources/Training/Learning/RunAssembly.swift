@@ -90,12 +90,13 @@ public struct RunAssembly {
   }
 
   /// The held-out and training parts of `data.text`, where the configuration names one.
-  public func text() throws -> (train: TokenStream, heldOut: TokenStream)? {
+  /// Nothing is held out at a `data.held_out` of 0.
+  public func text() throws -> (train: TokenStream, heldOut: TokenStream?)? {
     guard let path = configuration.data.text else { return nil }
     let corpus = try TextCorpus(contentsOf: URL(fileURLWithPath: path), heldOutShare: configuration.data.heldOut)
     return (
       TokenStream(documents: corpus.train, tokenizer: tokenizer),
-      TokenStream(documents: corpus.heldOut, tokenizer: tokenizer)
+      corpus.heldOut.isEmpty ? nil : TokenStream(documents: corpus.heldOut, tokenizer: tokenizer)
     )
   }
 
@@ -108,7 +109,10 @@ public struct RunAssembly {
         case .exactMatch: term = ExactMatchReward()
         case .partialCredit: term = PartialCreditReward()
         case .numericMatch: term = NumericMatchReward()
-        case .format: term = try FormatReward(pattern: reward.pattern ?? "")
+        case .format:
+          do { term = try FormatReward(pattern: reward.pattern ?? "") } catch {
+            throw TrainingError(.configuration, "\(file): data.rewards: \(error)")
+          }
         case .length:
           let full = reward.length ?? 0
           term = try LengthReward(
@@ -124,7 +128,7 @@ public struct RunAssembly {
     /// Nil where `data.text` is pre-trained on or evaluated instead.
     public let prompts: (any PromptSource)?
     public let rewards: WeightedRewards?
-    public let text: (train: TokenStream, heldOut: TokenStream)?
+    public let text: (train: TokenStream, heldOut: TokenStream?)?
     /// What is pre-trained on.
     public let sequences: (any SequenceSource)?
   }
@@ -136,14 +140,21 @@ public struct RunAssembly {
   public func materials(for phase: Phase, weights path: String?) throws -> Materials {
     let text = phase == .train ? nil : try text()
     let needsPrompts = phase == .train || text == nil
+    let prompts = needsPrompts ? try prompts() : nil
+    if phase == .evaluate, text.map({ $0.heldOut == nil }) ?? (prompts?.heldOutCount == 0) {
+      throw TrainingError(
+        .configuration,
+        "\(file): data.held_out \(configuration.data.heldOut) leaves nothing to evaluate on; set the share that the "
+          + "weights were trained without")
+    }
     return Materials(
-      masters: try masters(weights: path), prompts: needsPrompts ? try prompts() : nil,
+      masters: try masters(weights: path), prompts: prompts,
       rewards: needsPrompts ? try rewards() : nil, text: text,
       sequences: phase == .pretrain ? try sequences(text) : nil)
   }
 
   /// The sequences to pre-train on: `data.text` where given, otherwise demonstrations of the prompts.
-  private func sequences(_ text: (train: TokenStream, heldOut: TokenStream)?) throws -> any SequenceSource {
+  private func sequences(_ text: (train: TokenStream, heldOut: TokenStream?)?) throws -> any SequenceSource {
     if let text {
       let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
       return TextSequences(stream: text.train, length: length, seed: configuration.rl.seed)

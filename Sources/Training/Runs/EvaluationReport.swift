@@ -18,9 +18,9 @@ public struct EvaluationReport: Sendable {
     let evaluator = Evaluator(
       configuration: assembly.configuration, model: assembly.model, tokenizer: assembly.tokenizer,
       communicator: assembly.communicator, context: assembly.context)
-    if let text = materials.text {
+    if let heldOut = materials.text?.heldOut {
       let length = min(assembly.configuration.pretrain.sequenceLength, assembly.model.configuration.maxSeqLen)
-      corpus = try evaluator.text(text.heldOut, length: length, weights)
+      corpus = try evaluator.text(heldOut, length: length, weights)
     } else if let prompts = materials.prompts, let rewards = materials.rewards {
       let available = min(count, prompts.heldOutCount ?? count)
       for draws in samples > 0 ? [0, samples] : [0] {

@@ -60,13 +60,15 @@ public final class RunRecorder {
 
   /// Records an evaluation of the weights after `step` steps.
   public func record(step: Int, evaluation values: [String: Double]) throws {
+    guard !values.isEmpty else { return }
     try metrics.write(step: step, values.mapValues(JSONValue.number))
     for (name, value) in values.sorted(by: { $0.key < $1.key }) {
       history[name, default: []].append((Double(step), value))
       try events.scalar(name, value: value, step: Int64(step))
     }
     progress.note(
-      "step \(step): " + values.sorted { $0.key < $1.key }.map { "\($0.key) \(FigureText.fixed($0.value, 4))" }
+      "step \(step): "
+        + values.sorted { $0.key < $1.key }.map { "\($0.key) \(FigureText.fixed($0.value, 4))" }
         .joined(separator: ", "))
   }
 

@@ -9,6 +9,11 @@ public enum StopSignal {
   /// Starts to listen; the signal no longer ends the process.
   public static func install() {
     signal(SIGUSR1) { _ in StopSignal.received.store(true, ordering: .relaxed) }
+    // Whoever started this process may have blocked the signal, and a blocked one is inherited.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGUSR1)
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
   }
 
   /// Whether any rank has been asked to stop. Collective.

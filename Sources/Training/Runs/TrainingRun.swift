@@ -58,7 +58,7 @@ public struct TrainingRun {
     return try run(
       learner, total: configuration.pretrain.steps, title: "pretrain",
       evaluate: {
-        if let text = materials.text { return try evaluateText(text.heldOut, learner) }
+        if let text = materials.text { return try text.heldOut.map { try evaluateText($0, learner) } ?? ([:], []) }
         guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
         return try evaluateTask(prompts, rewards, learner)
       }
