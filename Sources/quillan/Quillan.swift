@@ -10,11 +10,12 @@ struct Quillan: ParsableCommand {
       Results go to stdout, messages to stderr. Commands that use several ranks run under mpirun.
 
       Exit codes: 0 done, 1 error, 2 usage or configuration, 3 corrupt or incompatible data, 75 stopped by a signal \
-      after a checkpoint; mpirun gives 137 where a rank was killed.
+      with the weights written; mpirun gives 137 where a rank was killed.
       """,
     version: version,
     subcommands: [
-      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, PlanCommand.self, BenchCommand.self, DebugCommand.self,
+      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, PlanCommand.self, BenchCommand.self,
+      DebugCommand.self,
     ])
 
   /// The program's version, as `--version` prints it.

@@ -103,7 +103,8 @@ public final class Pretrainer {
     let loss = SequenceLoss(
       model: model, temperature: 1, retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything)
     let losses = loss.accumulate(
-      sequences, diffusion: DiffusionNoise.input(Array(zip(ids, examples.map(\.tokens))), learner, configuration.rl.seed),
+      sequences,
+      diffusion: DiffusionNoise.input(Array(zip(ids, examples.map(\.tokens))), learner, configuration.rl.seed),
       learner.weights, learner.gradients, loads: learner.loads, learner.context
     ) { _, signals in
       for value in signals.logProbabilities { crossEntropy -= weight * Double(value) }

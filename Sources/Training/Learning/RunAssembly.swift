@@ -22,6 +22,7 @@ public struct RunAssembly {
   /// - Parameter threads: this rank's threads.
   /// - Throws: `ConfigurationError`, `ConfigurationIssue`, `TrainingError` or `TokenizerError`.
   public init(_ configuration: RunConfiguration, file: String, threads: Int, communicator: Communicator) throws {
+    try configuration.validate(file: file)
     guard configuration.parallel.expert == 1 else {
       throw TrainingError(
         .configuration,

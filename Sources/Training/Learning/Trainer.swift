@@ -178,7 +178,8 @@ public final class Trainer {
         "step \(stepCount): \(problem); lower rl.learning_rate or rl.max_grad_norm, or pass --skip-nonfinite n to "
           + "leave out up to n such updates")
     }
-    report.warning = "step \(stepCount): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
+    report.warning =
+      "step \(stepCount): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
   }
 
   private func inexact(_ difference: Double, _ records: [GroupRecord]) -> TrainingError {
@@ -259,7 +260,9 @@ public final class Trainer {
         referenceLogProbabilities: references?[index])
     }
     let results = loss.accumulate(
-      items, diffusion: DiffusionNoise.input(part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed),
+      items,
+      diffusion: DiffusionNoise.input(
+        part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed),
       learner.weights, learner.gradients, loads: learner.loads, context)
     for (piece, result) in zip(part, results) { records[piece.place].add(result, piece.trajectory) }
   }

@@ -20,7 +20,8 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Held-out prompts (default: evaluation.count).", valueName: "n"))
   var count: Int?
 
-  @Option(help: ArgumentHelp("Sampled completions per prompt (default: evaluation.samples; 0: greedy only).", valueName: "n"))
+  @Option(
+    help: ArgumentHelp("Sampled completions per prompt (default: evaluation.samples; 0: greedy only).", valueName: "n"))
   var samples: Int?
 
   @Flag(help: "Print one JSON object instead of a table.")

@@ -6,7 +6,8 @@ import Training
 struct RunOptions: ParsableArguments {
   @OptionGroup var configuration: ConfigurationOptions
 
-  @Option(help: ArgumentHelp("Start from these weights (safetensors) instead of checkpoint.weights.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Start from these weights (safetensors) instead of checkpoint.weights.", valueName: "file"))
   var weights: String?
 
   @Option(

@@ -2,6 +2,7 @@ import ArgumentParser
 import CMPI
 import Foundation
 import MPI
+import Tensors
 
 /// How the process begins and ends: parses the command line, runs the command, and turns every error into one line
 /// on stderr and an exit code.
@@ -10,6 +11,7 @@ enum CommandRunner {
   static func main(_ arguments: [String]) -> Never {
     StandardErrorLog.install()
     do {
+      try checkInstructionSet()
       var command = try Quillan.parseAsRoot(arguments)
       try command.run()
       Foundation.exit(ExitStatus.done.rawValue)
@@ -18,6 +20,16 @@ enum CommandRunner {
     } catch {
       end(error)
     }
+  }
+
+  /// Refuses a `QUILLAN_ISA` that this machine does not have, rather than run on other kernels than were asked for.
+  private static func checkInstructionSet() throws {
+    guard let wanted = ProcessInfo.processInfo.environment["QUILLAN_ISA"], !Kernels.available.contains(wanted) else {
+      return
+    }
+    throw CommandError(
+      .usage,
+      "QUILLAN_ISA is '\(wanted)', this machine has \(Kernels.available.joined(separator: ", ")); unset it or name one")
   }
 
   /// Runs `body` on all ranks, under MPI, and ends the process with the status that it returns.

@@ -13,7 +13,7 @@ enum ExitStatus: Int32, Error {
   case usage = 2
   /// Data that is corrupt or does not fit.
   case badData = 3
-  /// A signal stopped the run after a checkpoint; start it again with --resume (EX_TEMPFAIL).
+  /// A signal stopped the run after a step; the weights so far are written (EX_TEMPFAIL).
   case stopped = 75
 }
 
