@@ -53,7 +53,11 @@ enum Program {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: command[0])
     process.arguments = Array(command.dropFirst())
-    process.environment = ProcessInfo.processInfo.environment.merging([
+    // Another suite may have started MPI in this process; what it left in the environment would confuse mpirun.
+    let inherited = ProcessInfo.processInfo.environment.filter { name, _ in
+      !["OMPI_", "PMIX_", "ORTE_", "PMI_"].contains(where: name.hasPrefix)
+    }
+    process.environment = inherited.merging([
       "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
       "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "OMPI_MCA_mpi_yield_when_idle": "1",
     ]) { $1 }
