@@ -16,7 +16,7 @@ enum ExampleTrainStep {
       let assembly = try RunAssembly(
         configuration, file: "ExampleTrainStep", threads: 1, communicator: communicator)
       let trainer = try Trainer(
-        configuration: configuration, learner: assembly.learner(assembly.masters()), prompts: assembly.prompts(),
+        configuration: configuration, learner: try assembly.learner(assembly.masters()), prompts: assembly.prompts(),
         tokenizer: assembly.tokenizer, rewards: WeightedRewards([.init(LowercaseShare())]))
       for _ in 0..<configuration.rl.numEpochs {
         // Each rank samples its share of the groups from π_old; the update is on all ranks' groups together.

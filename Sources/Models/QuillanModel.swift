@@ -93,17 +93,18 @@ public struct QuillanModel: Sendable {
     valueBias = table.require("value_head.bias")
   }
 
-  /// Masters at their initial values.
-  public func initialParameters(seed: UInt64, pool: WorkerPool) -> ParameterStore {
-    let store = ParameterStore(table)
+  /// Masters at their initial values: of the tensors `held`, or of all.
+  public func initialParameters(seed: UInt64, holding held: [ParameterID]? = nil, pool: WorkerPool) -> ParameterStore {
+    let store = ParameterStore(table, holding: held ?? table.ids)
     store.initialize(seed: seed, pool: pool)
     return store
   }
 
-  /// An empty packed form of this model.
-  public func makePackedModel() -> PackedModel {
+  /// An empty packed form of this model: of the tensors `held`, or of all.
+  public func makePackedModel(holding held: [ParameterID]? = nil) -> PackedModel {
     PackedModel(
-      table, int4Group: configuration.int4Group, derivedCount: diffusion?.denoiser.time.count ?? 0)
+      table, holding: held, int4Group: configuration.int4Group,
+      derivedCount: diffusion?.denoiser.time.count ?? 0)
   }
 
   /// Packs `masters` and computes what is derived from them.

@@ -7,16 +7,22 @@ import Tensors
 ///
 /// A unit is a piece of the batch that no layout cuts (a GRPO group). With `reproducible`, each unit's gradient is
 /// added as 64-bit fixed point with quantum 2⁻⁵⁰, so the sum does not depend on which rank computed which unit; it
-/// costs 8 bytes per parameter. Otherwise gradients are fp32 sums, in a fixed order for a fixed layout.
+/// costs 8 bytes per owned parameter. Otherwise gradients are fp32 sums, in a fixed order for a fixed layout.
+///
+/// Replicated parameters are summed over the world, mini-MoEs over the ranks that hold the same ones.
 public final class GradientReducer {
+  /// Gradients of what this rank holds: of the unit while it is computed, of the batch after `reduce`.
   public let gradients: ParameterStore
   private let sums: AlignedBuffer<Int64>?
-  private let communicator: Communicator
+  private let topology: Topology
+  /// Where in the stores the mini-MoEs lie: one range, since names order the store.
+  private let council: Range<Int>
 
-  public init(_ table: ParameterTable, reproducible: Bool, communicator: Communicator) {
-    gradients = ParameterStore(table)
-    sums = reproducible ? AlignedBuffer(count: table.storeCount) : nil
-    self.communicator = communicator
+  public init(_ table: ParameterTable, topology: Topology, reproducible: Bool) {
+    self.topology = topology
+    gradients = ParameterStore(table, holding: topology.ownership.held(in: table))
+    sums = reproducible ? AlignedBuffer(count: gradients.buffer.count) : nil
+    council = gradients.councilRange
   }
 
   public var isReproducible: Bool { sums != nil }
@@ -32,22 +38,47 @@ public final class GradientReducer {
   /// - Returns: the tensor whose gradient cannot be added (not finite, or beyond ±2⁶¹ quanta), or nil.
   public func endUnit() -> ParameterID? {
     guard let sums else { return nil }
-    for id in gradients.table.ids {
-      let offset = gradients.table.offsets[id.index]
-      let count = gradients.table[id].count
-      if ck_fixed_add(Int64(count), gradients.pointer(id), sums.pointer + offset) >= 0 { return id }
+    for id in gradients.held {
+      let count = Int64(gradients.table[id].count)
+      if ck_fixed_add(count, gradients.pointer(id), sums.pointer + gradients.offset(id)) >= 0 { return id }
     }
     gradients.clear()
     return nil
   }
 
-  /// Sums over all ranks; afterwards `gradients` holds the totals on every rank. Collective.
+  /// Sums over the ranks; afterwards `gradients` holds the totals of what this rank holds. Collective.
   public func reduce() throws(MPIError) {
     if let sums {
-      if communicator.size > 1 { try communicator.allReduce(sums.bufferPointer, .sum) }
+      try reduce(sums)
       ck_fixed_read(Int64(sums.count), sums.pointer, gradients.buffer.pointer)
-    } else if communicator.size > 1 {
-      try communicator.allReduce(gradients.buffer.bufferPointer, .sum)
+    } else {
+      try reduce(gradients.buffer)
     }
+  }
+
+  private func reduce<Element: Transferable>(_ buffer: AlignedBuffer<Element>) throws(MPIError) {
+    let (world, data) = (topology.world, topology.dataGroup)
+    if world.size == data.size {
+      if world.size > 1 { try world.allReduce(buffer.bufferPointer, .sum) }
+      return
+    }
+    try world.allReduce(buffer[0..<council.lowerBound], .sum)
+    if data.size > 1 { try data.allReduce(buffer[council], .sum) }
+    try world.allReduce(buffer[council.upperBound..<buffer.count], .sum)
+  }
+}
+
+extension AlignedBuffer {
+  fileprivate subscript(range: Range<Int>) -> UnsafeMutableBufferPointer<Element> {
+    UnsafeMutableBufferPointer(rebasing: bufferPointer[range])
+  }
+}
+
+extension ParameterStore {
+  /// The part of `buffer` that belongs to mini-MoEs; their common prefix keeps them together.
+  public var councilRange: Range<Int> {
+    let council = parts.filter { table[$0.id].miniMoE != nil }
+    guard let first = council.first, let last = council.last else { return 0..<0 }
+    return offset(first.id)..<offset(last.id) + (last.elements.count + 15) & ~15
   }
 }

@@ -4,29 +4,33 @@ import Tensors
 /// The whole model as products read it: linear weights in their packed formats, everything else in fp32.
 ///
 /// It is what the sampler and the training forward pass share (the policy replica is one): the same packing of the
-/// same masters gives the same bits.
+/// same masters gives the same bits. It may hold some of the tensors only, as a rank's training weights do.
 public final class PackedModel: @unchecked Sendable {
   public let table: ParameterTable
+  /// The tensors held, in the order of the table.
+  public let held: [ParameterID]
   private let packed: [PackedWeights?]
-  private let denseOffsets: [Int]
+  private let denseOffsets: [Int?]
   private let dense: AlignedBuffer<Float>
   /// Values computed from weights once per packing (the denoiser's time table), filled by the model.
   public let derived: AlignedBuffer<Float>
 
-  public init(_ table: ParameterTable, int4Group: Int, derivedCount: Int) {
+  /// - Parameter held: the tensors to hold, ascending; nil: all.
+  public init(_ table: ParameterTable, holding held: [ParameterID]? = nil, int4Group: Int, derivedCount: Int) {
     self.table = table
-    var offsets: [Int] = []
+    let held = held ?? table.ids
+    self.held = held
+    var offsets = [Int?](repeating: nil, count: table.count)
     var next = 0
-    var packed: [PackedWeights?] = []
-    for specification in table.specifications {
-      offsets.append(next)
+    var packed = [PackedWeights?](repeating: nil, count: table.count)
+    for id in held {
+      let specification = table[id]
       if case .linear(let format) = specification.role {
-        packed.append(
-          PackedWeights(
-            format: format, count: specification.matrices, rows: specification.outputs, columns: specification.inputs,
-            int4Group: int4Group))
+        packed[id.index] = PackedWeights(
+          format: format, count: specification.matrices, rows: specification.outputs, columns: specification.inputs,
+          int4Group: int4Group)
       } else {
-        packed.append(nil)
+        offsets[id.index] = next
         next += (specification.count + 15) & ~15
       }
     }
@@ -38,19 +42,24 @@ public final class PackedModel: @unchecked Sendable {
 
   /// The packed form of a linear weight.
   public func weights(_ id: ParameterID) -> PackedWeights {
-    guard let weights = packed[id.index] else { preconditionFailure("\(table[id].name) is not a linear weight") }
+    guard let weights = packed[id.index] else {
+      preconditionFailure("\(table[id].name) is not a linear weight that this rank holds")
+    }
     return weights
   }
 
   /// The fp32 values of a parameter that is not a linear weight.
   public func values(_ id: ParameterID) -> UnsafeMutablePointer<Float> {
-    precondition(packed[id.index] == nil, "\(table[id].name) is packed")
-    return dense.pointer + denseOffsets[id.index]
+    guard let offset = denseOffsets[id.index] else {
+      preconditionFailure("\(table[id].name) is packed, or not held by this rank")
+    }
+    return dense.pointer + offset
   }
 
-  /// Packs the masters; derived values are the model's to refresh.
+  /// Packs the masters of the held tensors; derived values are the model's to refresh.
   public func pack(_ masters: ParameterStore, pool: WorkerPool) {
-    for id in table.ids {
+    for id in held {
+      precondition(masters.holds(id), "packing \(table[id].name), whose masters are elsewhere")
       if let weights = packed[id.index] {
         weights.pack(masters.pointer(id), pool: pool)
       } else {
@@ -59,13 +68,16 @@ public final class PackedModel: @unchecked Sendable {
     }
   }
 
-  /// Becomes a copy of another packing of the same table.
+  /// Takes over what another packing of the same table holds, which must be held here, too; the rest stays.
   public func copy(from other: PackedModel) {
     precondition(table == other.table, "copy between packings of different models")
-    for (target, source) in zip(packed, other.packed) {
-      if let target, let source { target.copy(from: source) }
+    for id in other.held {
+      if let source = other.packed[id.index] {
+        weights(id).copy(from: source)
+      } else {
+        values(id).update(from: other.values(id), count: table[id].count)
+      }
     }
-    dense.pointer.update(from: other.dense.pointer, count: dense.count)
     derived.pointer.update(from: other.derived.pointer, count: derived.count)
   }
 

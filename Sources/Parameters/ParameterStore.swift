@@ -2,31 +2,87 @@ import LowBit
 import Tensors
 
 /// One fp32 value per parameter element: masters, gradients or moments, contiguous in the order of the table.
+///
+/// A store holds the tensors that its rank owns, or parts of them; ids and names are global on every rank.
 public final class ParameterStore: @unchecked Sendable {
   public let table: ParameterTable
   public let buffer: AlignedBuffer<Float>
+  /// What is held, in the order of the table.
+  public let parts: [ParameterPart]
+  /// The tensors of which anything is held, in the order of the table.
+  public let held: [ParameterID]
+  private let places: [Place?]
 
-  public init(_ table: ParameterTable) {
+  private struct Place {
+    let offset: Int
+    let elements: Range<Int>
+  }
+
+  /// All tensors of the table.
+  public convenience init(_ table: ParameterTable) { self.init(table, holding: table.ids) }
+
+  /// The tensors `ids`, ascending, whole.
+  public convenience init(_ table: ParameterTable, holding ids: [ParameterID]) {
+    self.init(table, parts: ids.map { ParameterPart($0, 0..<table[$0].count) })
+  }
+
+  /// Parts of tensors: ascending by tensor, at most one of each.
+  public init(_ table: ParameterTable, parts: [ParameterPart]) {
+    var places = [Place?](repeating: nil, count: table.count)
+    var next = 0
+    var last = -1
+    for part in parts {
+      precondition(part.id.index > last, "parts of a store must ascend, each tensor once")
+      precondition(
+        part.elements.lowerBound >= 0 && part.elements.upperBound <= table[part.id].count,
+        "elements \(part.elements) of \(table[part.id].name), which has \(table[part.id].count)")
+      last = part.id.index
+      places[last] = Place(offset: next, elements: part.elements)
+      next += (part.elements.count + 15) & ~15
+    }
     self.table = table
-    buffer = AlignedBuffer(count: table.storeCount)
+    self.parts = parts
+    held = parts.map { $0.id }
+    self.places = places
+    buffer = AlignedBuffer(count: next)
   }
 
-  public func pointer(_ id: ParameterID) -> UnsafeMutablePointer<Float> { buffer.pointer + table.offsets[id.index] }
+  /// Whether the whole tensor is held.
+  public func holds(_ id: ParameterID) -> Bool { places[id.index]?.elements == 0..<table[id].count }
 
+  /// The elements of a tensor that are held; empty where none is.
+  public func elements(_ id: ParameterID) -> Range<Int> { places[id.index]?.elements ?? 0..<0 }
+
+  /// Where the held elements of a tensor begin in `buffer`.
+  public func offset(_ id: ParameterID) -> Int { place(id).offset }
+
+  /// The first held element of a tensor, which must be held in part or whole.
+  public func pointer(_ id: ParameterID) -> UnsafeMutablePointer<Float> { buffer.pointer + place(id).offset }
+
+  /// The held elements of a tensor.
   public func values(_ id: ParameterID) -> UnsafeMutableBufferPointer<Float> {
-    UnsafeMutableBufferPointer(start: pointer(id), count: table[id].count)
+    let place = place(id)
+    return UnsafeMutableBufferPointer(start: buffer.pointer + place.offset, count: place.elements.count)
   }
 
-  /// The numbers of a named tensor; for tests and tools.
-  public func array(_ name: String) -> [Float]? { table.id(name).map { Array(values($0)) } }
+  private func place(_ id: ParameterID) -> Place {
+    guard let place = places[id.index] else { preconditionFailure("\(table[id].name) is not held by this rank") }
+    return place
+  }
+
+  /// The numbers of a named tensor that is held; for tests and tools.
+  public func array(_ name: String) -> [Float]? {
+    table.id(name).flatMap { places[$0.index] == nil ? nil : Array(values($0)) }
+  }
 
   public func clear() { buffer.clear() }
 
   /// Initial weights: element i of the tensor with sorted index s takes words 2i and 2i+1 of stream 0, sequence s,
-  /// position 0, through Box–Muller in double.
+  /// position 0, through Box–Muller in double. Tensors must be held whole.
   public func initialize(seed: UInt64, pool: WorkerPool) {
     let generator = Philox(seed: seed)
-    for id in table.ids {
+    for id in held {
+      precondition(holds(id), "initial values of a part of \(table[id].name)")
       let values = self.values(id)
       switch table[id].initial {
       case .zeros: values.update(repeating: 0)

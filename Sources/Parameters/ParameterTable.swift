@@ -46,29 +46,23 @@ public struct ParameterSpecification: Sendable, Equatable {
   public var inputs: Int { shape[shape.count - 1] }
 }
 
-/// All parameters of a model, sorted by name (byte order), with their offsets in one contiguous fp32 store.
-///
-/// Offsets are multiples of sixteen elements, so that every tensor starts on a 64-byte boundary.
+/// All parameters of a model, sorted by name (byte order): the same on every rank, whatever it holds.
 public struct ParameterTable: Sendable, Equatable {
   public let specifications: [ParameterSpecification]
-  public let offsets: [Int]
-  /// Elements of a store, padding included.
+  /// Elements of a store of all tensors, each padded to a multiple of sixteen (64 bytes).
   public let storeCount: Int
   private let indices: [String: Int]
 
   public init(_ specifications: [ParameterSpecification]) {
     let sorted = specifications.sorted { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }
-    var offsets: [Int] = []
     var next = 0
     var indices: [String: Int] = [:]
     for (index, specification) in sorted.enumerated() {
       precondition(indices[specification.name] == nil, "two parameters named \(specification.name)")
       indices[specification.name] = index
-      offsets.append(next)
       next += (specification.count + 15) & ~15
     }
     self.specifications = sorted
-    self.offsets = offsets
     self.indices = indices
     storeCount = next
   }

@@ -6,10 +6,12 @@ import Tensors
 
 /// Masters as a safetensors file: every parameter and balance bias under its own name, in fp32.
 public enum WeightsFile {
-  /// Reads all tensors of `model`; other tensors in the file are an error, so that nothing is silently lost.
+  /// Reads the tensors `held` of `model`, or all; all must be there, and other tensors in the file are an error, so that nothing is silently lost.
   /// - Throws: `SafetensorsError` naming the tensor that is missing, extra, or of another shape or type.
-  public static func load(_ file: SafetensorsFile, for model: QuillanModel) throws(SafetensorsError) -> ParameterStore {
-    let store = ParameterStore(model.table)
+  public static func load(
+    _ file: SafetensorsFile, for model: QuillanModel, holding held: [ParameterID]? = nil
+  ) throws(SafetensorsError) -> ParameterStore {
+    let store = ParameterStore(model.table, holding: held ?? model.table.ids)
     for id in model.table.ids {
       let specification = model.table[id]
       let entry = try file.entry(specification.name)
@@ -19,6 +21,7 @@ public enum WeightsFile {
           problem: "has shape \(entry.shape), the model wants \(specification.shape)",
           remedy: "use the configuration that these weights were trained with")
       }
+      guard store.holds(id) else { continue }
       let values = try file.floats(specification.name)
       store.pointer(id).update(from: values, count: values.count)
       if let index = values.firstIndex(where: { !$0.isFinite }) {

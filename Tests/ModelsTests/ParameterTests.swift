@@ -37,7 +37,7 @@ struct ParameterTests {
     #expect(!shapes.keys.contains { $0.contains("latent_in.bias") || $0.contains("attention.qkv.bias") })
     let names = tiny.model.table.specifications.map(\.name)
     #expect(names == names.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
-    #expect(tiny.model.table.offsets.allSatisfy { $0 % 16 == 0 })
+    #expect(tiny.model.table.ids.allSatisfy { tiny.masters.offset($0) % 16 == 0 })
   }
 
   @Test("without bit diffusion there is no tensor of it")

@@ -92,6 +92,23 @@ import Training
     }
   }
 
+  @Test("Optimizer state split over the ranks gives the same weights", arguments: [false, true])
+  func sharded(reproducible: Bool) throws {
+    let ranks = try Ranks.together()
+    func weights(sharded: Bool) throws -> (Fingerprint, Int) {
+      let trainer = try TinyRun {
+        $0.parallel.reproducible = reproducible
+        $0.optimizer.shard = sharded
+      }.trainer(ranks)
+      for _ in 0..<4 { _ = try trainer.step() }
+      return (Fingerprint.of(trainer.learner.masters), trainer.learner.firstMoments.buffer.count)
+    }
+    let (whole, all) = try weights(sharded: false)
+    let (split, own) = try weights(sharded: true)
+    #expect(whole == split)
+    #expect(own <= all / ranks.size + 4096)
+  }
+
   @Test("Held-out figures are those of one rank")
   func evaluation() throws {
     let run = try TinyRun()

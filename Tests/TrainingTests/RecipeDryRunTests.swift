@@ -131,7 +131,7 @@ import Training
     let assembly = try RunAssembly(
       configuration, file: name, threads: 1, communicator: Environment.initialize())
     let trainer = try Trainer(
-      configuration: configuration, learner: assembly.learner(assembly.masters()), prompts: assembly.prompts(),
+      configuration: configuration, learner: try assembly.learner(assembly.masters()), prompts: assembly.prompts(),
       tokenizer: assembly.tokenizer, rewards: assembly.rewards())
     let report = try trainer.step()
     #expect(report.metrics.values.allSatisfy { $0.isFinite }, "\(report.metrics)")
@@ -142,7 +142,7 @@ import Training
     let demonstrations = DemonstrationSequences(
       prompts: try assembly.prompts(), tokenizer: assembly.tokenizer, configuration: configuration)
     let pretrainer = Pretrainer(
-      configuration: configuration, learner: assembly.learner(try assembly.masters()), source: demonstrations)
+      configuration: configuration, learner: try assembly.learner(try assembly.masters()), source: demonstrations)
     let metrics = try pretrainer.step()
     #expect(metrics.values.allSatisfy { $0.isFinite }, "\(metrics)")
     #expect(metrics["loss/cross_entropy"] ?? 0 > 0)

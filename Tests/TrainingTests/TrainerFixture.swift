@@ -70,7 +70,7 @@ struct TinyRun {
     let masters = try assembly.masters()
     prepare(masters)
     return try Trainer(
-      configuration: configuration, learner: assembly.learner(masters), prompts: assembly.prompts(),
+      configuration: configuration, learner: try assembly.learner(masters), prompts: assembly.prompts(),
       tokenizer: assembly.tokenizer, rewards: rewards ?? assembly.rewards())
   }
 
@@ -79,7 +79,7 @@ struct TinyRun {
     let masters = try assembly.masters()
     prepare(masters)
     return Pretrainer(
-      configuration: configuration, learner: assembly.learner(masters),
+      configuration: configuration, learner: try assembly.learner(masters),
       source: DemonstrationSequences(
         prompts: try assembly.prompts(), tokenizer: assembly.tokenizer, configuration: configuration))
   }

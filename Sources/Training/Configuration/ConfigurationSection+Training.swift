@@ -66,6 +66,7 @@ extension ConfigurationSection {
     name: "optimizer", documentation: "AdamW.",
     fields: [
       .choice("state", \.optimizer.state, "storage of the moments"),
+      .flag("shard", \.optimizer.shard, "ranks that hold the same parameters split the moments among them"),
       .real("beta1", \.optimizer.beta1, .properFraction, "decay of the first moment"),
       .real("beta2", \.optimizer.beta2, .properFraction, "decay of the second moment"),
       .real("epsilon", \.optimizer.epsilon, .positive, "added to the root of the second moment"),

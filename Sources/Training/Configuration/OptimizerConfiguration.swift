@@ -8,6 +8,8 @@ public struct OptimizerConfiguration: Sendable, Equatable {
 
   /// Storage of the moments.
   public var state = State.fp32
+  /// Whether ranks that hold the same parameters split their moments and updates among them.
+  public var shard = false
   /// Decay of the first moment.
   public var beta1 = 0.9
   /// Decay of the second moment.

@@ -9,7 +9,8 @@ import Tensors
 
 /// A model being trained on this rank: masters, their packing, gradients, optimizer state and routing loads.
 ///
-/// Every rank holds the same masters. A step is `begin`, any number of units that add gradients, `reduce`, `update`.
+/// A rank holds the replicated parameters and the mini-MoEs that it owns (`topology.ownership`). A step is `begin`, any
+/// number of units that add gradients, `reduce`, `update`.
 public final class Learner {
   public let model: QuillanModel
   public let masters: ParameterStore
@@ -18,29 +19,40 @@ public final class Learner {
   public let reducer: GradientReducer
   public let loads: RoutingLoads
   public let context: Context
-  public let communicator: Communicator
+  public let topology: Topology
   /// Updates done so far.
   public private(set) var updates = 0
-  private let firstMoments: ParameterStore
-  private let secondMoments: ParameterStore
+  /// AdamW's moments of the parts that this rank updates: all it holds or, with `optimizer.shard`, its share of it.
+  public let firstMoments: ParameterStore
+  public let secondMoments: ParameterStore
   private let optimizer: AdamW
+  private let sharded: Bool
   private let mixedPrecision: Bool
 
+  /// All ranks.
+  public var communicator: Communicator { topology.world }
+
+  /// - Parameters:
+  ///   - masters: what this rank holds.
+  ///   - sharded: whether optimizer state is split over the ranks that hold the same parameters.
   public init(
-    model: QuillanModel, masters: ParameterStore, optimizer: AdamW, mixedPrecision: Bool, reproducible: Bool,
-    communicator: Communicator, context: Context
+    model: QuillanModel, masters: ParameterStore, optimizer: AdamW, sharded: Bool, mixedPrecision: Bool,
+    reproducible: Bool, topology: Topology, context: Context
   ) {
+    precondition(masters.held == topology.ownership.held(in: model.table), "masters of another rank's parameters")
     self.model = model
     self.masters = masters
     self.optimizer = optimizer
+    self.sharded = sharded
     self.mixedPrecision = mixedPrecision
-    self.communicator = communicator
+    self.topology = topology
     self.context = context
-    weights = model.makePackedModel()
-    reducer = GradientReducer(model.table, reproducible: reproducible, communicator: communicator)
+    weights = model.makePackedModel(holding: masters.held)
+    reducer = GradientReducer(model.table, topology: topology, reproducible: reproducible)
     loads = model.makeLoads()
-    firstMoments = ParameterStore(model.table)
-    secondMoments = ParameterStore(model.table)
+    let parts = topology.optimizerParts(model.table, sharded: sharded)
+    firstMoments = ParameterStore(model.table, parts: parts)
+    secondMoments = ParameterStore(model.table, parts: parts)
     model.pack(masters, into: weights, context)
   }
 
@@ -60,39 +72,43 @@ public final class Learner {
     public let nonfinite: String?
   }
 
-  /// Sums gradients and loads over all ranks and takes the norm. Collective.
+  /// Sums gradients and loads over the ranks and takes the norm. Collective.
   public func reduce() throws(MPIError) -> Reduced {
     try reducer.reduce()
     if communicator.size > 1 { try communicator.allReduce(loads.counts.bufferPointer, .sum) }
-    let sums = trained.map { id in
-      (
-        name: model.table[id].name,
-        squaredSum: Kernels.table.pointee.sum_squares(Int64(model.table[id].count), reducer.gradients.pointer(id))
-      )
+    // One partial per tensor, from one rank of the expert group: zeros of the others change no bit of the sum.
+    let ownership = topology.ownership
+    var partials = [Double](repeating: 0, count: model.table.count)
+    for id in reducer.gradients.held where ownership.rank == 0 || ownership.owner(of: model.table[id]) != nil {
+      partials[id.index] = Kernels.table.pointee.sum_squares(
+        Int64(model.table[id].count), reducer.gradients.pointer(id))
     }
+    if ownership.size > 1 { partials = try topology.expertGroup.allReduce(partials, .sum) }
+    let sums = model.table.ids.filter { model.table[$0].role != .balanceBias }
+      .map { (name: model.table[$0].name, squaredSum: partials[$0.index]) }
     return Reduced(
       norm: GradientNorm.norm(squaredSums: sums), nonfinite: sums.first { !$0.squaredSum.isFinite }?.name)
   }
 
-  private var trained: [ParameterID] { model.table.ids.filter { model.table[$0].role != .balanceBias } }
-
-  /// Clips, steps AdamW, moves the balance biases by the loads, and packs the new masters.
-  public func update(norm: Double, learningRate: Double, maximumNorm: Double, balanceRate: Double) {
+  /// Clips, steps AdamW on this rank's parts, moves the balance biases by the loads, and packs the new masters.
+  /// Collective.
+  public func update(norm: Double, learningRate: Double, maximumNorm: Double, balanceRate: Double) throws(MPIError) {
     updates += 1
     let scale = Float(GradientNorm.clipScale(norm: norm, maximum: maximumNorm))
-    for id in trained {
-      let specification = model.table[id]
+    for part in firstMoments.parts {
+      let first = part.elements.lowerBound
       let pointers = Pointers(
-        weights: masters.pointer(id), gradients: reducer.gradients.pointer(id), first: firstMoments.pointer(id),
-        second: secondMoments.pointer(id))
-      let decayed = AdamW.isDecayed(name: specification.name)
-      context.pool.split(specification.count, grain: 16, least: 1 << 16) { _, range in
+        weights: masters.pointer(part.id) + first, gradients: reducer.gradients.pointer(part.id) + first,
+        first: firstMoments.pointer(part.id), second: secondMoments.pointer(part.id))
+      let decayed = AdamW.isDecayed(name: model.table[part.id].name)
+      context.pool.split(part.elements.count, grain: 16, least: 1 << 16) { _, range in
         optimizer.step(
           weights: pointers.weights + range.lowerBound, gradients: pointers.gradients + range.lowerBound,
           firstMoment: pointers.first + range.lowerBound, secondMoment: pointers.second + range.lowerBound,
           count: range.count, decayed: decayed, learningRate: learningRate, step: updates, clipScale: scale)
       }
     }
+    if sharded { try topology.gatherUpdated(masters) }
     if balanceRate != 0 { moveBalanceBiases(Float(balanceRate)) }
     model.pack(masters, into: weights, context)
   }
@@ -111,7 +127,8 @@ public final class Learner {
         rate: rate)
     }
     for layer in model.layers { move(layer.router, loads.layer(layer.index)) }
-    for (index, member) in model.council.members.enumerated() {
+    for index in topology.ownership.owned {
+      let member = model.council.members[index]
       move(member.router, loads.experts(index))
       move(member.microRouter, loads.micros(index))
     }

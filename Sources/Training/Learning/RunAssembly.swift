@@ -3,6 +3,7 @@ import Foundation
 import MPI
 import Models
 import Optimizers
+import Parallelism
 import Parameters
 import Rollouts
 import Tensors
@@ -16,6 +17,8 @@ public struct RunAssembly {
   public let tokenizer: any Tokenizer
   public let communicator: Communicator
   public let context: Context
+  /// What this rank holds of the parameters.
+  public let ownership: Ownership
 
   /// Local.
   ///
@@ -32,6 +35,9 @@ public struct RunAssembly {
     self.configuration = configuration
     self.file = file
     self.communicator = communicator
+    let miniMoEs = configuration.model.numMiniMoes
+    ownership = Ownership(
+      miniMoEs: miniMoEs, size: configuration.parallel.expert, rank: communicator.rank % configuration.parallel.expert)
     model = try QuillanModel(configuration.model, configuration.precision)
     switch configuration.data.tokenizer {
     case .byte: tokenizer = ByteTokenizer()
@@ -46,23 +52,28 @@ public struct RunAssembly {
     context = Context(threads: threads)
   }
 
-  /// Masters from `checkpoint.weights` or `path`, or initial ones. Every rank reads the same file.
-  public func masters(weights path: String? = nil) throws -> ParameterStore {
+  /// Masters from `checkpoint.weights` or `path`, or initial ones: what this rank holds, or all. Every rank reads the
+  /// same file.
+  public func masters(weights path: String? = nil, whole: Bool = false) throws -> ParameterStore {
+    let held = whole ? model.table.ids : ownership.held(in: model.table)
     guard let path = path ?? configuration.checkpoint.weights else {
-      return model.initialParameters(seed: configuration.rl.seed, pool: context.pool)
+      return model.initialParameters(seed: configuration.rl.seed, holding: held, pool: context.pool)
     }
-    return try WeightsFile.load(SafetensorsFile(path: path), for: model)
+    return try WeightsFile.load(SafetensorsFile(path: path), for: model, holding: held)
   }
 
-  /// A learner with the optimizer of the configuration.
-  public func learner(_ masters: ParameterStore) -> Learner {
+  /// A learner with the optimizer of the configuration, over masters of what this rank holds. Collective.
+  public func learner(_ masters: ParameterStore) throws(MPIError) -> Learner {
     Learner(
       model: model, masters: masters,
       optimizer: AdamW(
         beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
         epsilon: configuration.optimizer.epsilon, weightDecay: configuration.rl.weightDecay),
-      mixedPrecision: configuration.rl.useMixedPrecision, reproducible: configuration.parallel.reproducible,
-      communicator: communicator, context: context)
+      sharded: configuration.optimizer.shard, mixedPrecision: configuration.rl.useMixedPrecision,
+      reproducible: configuration.parallel.reproducible,
+      topology: try Topology(
+        world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes),
+      context: context)
   }
 
   /// The prompts that the configuration names.
@@ -149,7 +160,7 @@ public struct RunAssembly {
           + "weights were trained without")
     }
     return Materials(
-      masters: try masters(weights: path), prompts: prompts,
+      masters: try masters(weights: path, whole: phase == .evaluate), prompts: prompts,
       rewards: needsPrompts ? try rewards() : nil, text: text,
       sequences: phase == .pretrain ? try sequences(text) : nil)
   }

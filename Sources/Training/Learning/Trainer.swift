@@ -164,7 +164,7 @@ public final class Trainer {
 
   private func applyUpdate(_ reduced: Learner.Reduced, _ records: [GroupRecord], _ report: inout StepReport) throws {
     guard let problem = NonfiniteReport(reduced, records, model: model) else {
-      learner.update(
+      try learner.update(
         norm: reduced.norm, learningRate: report.learningRate, maximumNorm: configuration.rl.maxGradNorm,
         balanceRate: configuration.rl.balanceRate)
       updatesSincePublication += 1

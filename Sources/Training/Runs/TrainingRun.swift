@@ -35,7 +35,7 @@ public struct TrainingRun {
     guard let prompts = materials.prompts, let rewards = materials.rewards else {
       preconditionFailure("reinforcement without prompts")
     }
-    let learner = assembly.learner(materials.masters)
+    let learner = try assembly.learner(materials.masters)
     let trainer = try Trainer(
       configuration: configuration, learner: learner, prompts: prompts, tokenizer: assembly.tokenizer,
       rewards: rewards)
@@ -53,7 +53,7 @@ public struct TrainingRun {
   /// Pre-training: `pretrain.steps` steps on text or demonstrations. Collective.
   public func pretrain(_ materials: RunAssembly.Materials) throws -> Outcome {
     guard let sequences = materials.sequences else { preconditionFailure("pre-training without sequences") }
-    let learner = assembly.learner(materials.masters)
+    let learner = try assembly.learner(materials.masters)
     let trainer = Pretrainer(configuration: configuration, learner: learner, source: sequences)
     return try run(
       learner, total: configuration.pretrain.steps, title: "pretrain",

@@ -1,0 +1,64 @@
+import MPI
+import Parameters
+
+/// The ranks of a run: world = data-parallel × expert-parallel.
+///
+/// An expert group is P = `parallel.expert` consecutive ranks (one node where mpirun places ranks node by node), which
+/// hold the council once between them. Ranks with the same place in their groups hold the same mini-MoEs: they are a
+/// data-parallel group.
+public struct Topology: Sendable {
+  /// All ranks.
+  public let world: Communicator
+  /// This rank's expert group; `expertGroup.rank` is the expert rank.
+  public let expertGroup: Communicator
+  /// The ranks that hold the same mini-MoEs as this one.
+  public let dataGroup: Communicator
+  public let ownership: Ownership
+
+  /// Divides `world`. Collective.
+  ///
+  /// - Parameter expert: P, one of `Ownership.validSizes`.
+  public init(world: Communicator, expert: Int, miniMoEs: Int) throws(MPIError) {
+    precondition(
+      Ownership.validSizes(ranks: world.size, miniMoEs: miniMoEs).contains(expert),
+      "\(world.size) ranks and \(miniMoEs) mini-MoEs in expert groups of \(expert)")
+    self.world = world
+    guard let group = try world.split(color: world.rank / expert, key: world.rank),
+      let data = try world.split(color: world.rank % expert, key: world.rank)
+    else { preconditionFailure("MPI_Comm_split returned no communicator for a color") }
+    expertGroup = group
+    dataGroup = data
+    ownership = Ownership(miniMoEs: miniMoEs, size: expert, rank: group.rank)
+  }
+
+  /// Whether this rank writes what it holds of a parameter to files: one rank of all does for each.
+  public func writes(_ specification: ParameterSpecification) -> Bool {
+    guard ownership.holds(specification) else { return false }
+    return specification.miniMoE == nil ? world.rank == 0 : dataGroup.rank == 0
+  }
+
+  /// The parts of the parameters `trained` whose optimizer state this rank keeps: all that it holds or, when `sharded`,
+  /// its share of what it has in common with others (the replicated tensors with the world, its mini-MoEs with its
+  /// data-parallel group).
+  public func optimizerParts(_ table: ParameterTable, sharded: Bool) -> [ParameterPart] {
+    let held = ownership.held(in: table).filter { table[$0].role != .balanceBias }
+      .map { ParameterPart($0, 0..<table[$0].count) }
+    guard sharded else { return held }
+    let replicated = held.filter { table[$0.id].miniMoE == nil }
+    let council = held.filter { table[$0.id].miniMoE != nil }
+    let own =
+      ParameterPart.share(replicated, index: world.rank, of: world.size)
+      + ParameterPart.share(council, index: dataGroup.rank, of: dataGroup.size)
+    return own.sorted { $0.id.index < $1.id.index }
+  }
+
+  /// One line for the log.
+  public var description: String {
+    let council =
+      ownership.size == 1
+      ? "every rank holds all \(ownership.miniMoEs) mini-MoEs"
+      : "\(ownership.miniMoEs / ownership.size) of \(ownership.miniMoEs) mini-MoEs on each rank of a group"
+    return
+      "\(world.size) ranks = \(dataGroup.size) data-parallel × \(ownership.size) expert-parallel: \(council)"
+  }
+}

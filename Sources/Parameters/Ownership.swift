@@ -1,0 +1,53 @@
+/// Which rank of an expert group holds which parameters: mini-MoE m belongs to expert rank ⌊m·P/M⌋ of M mini-MoEs and
+/// P = `parallel.expert` ranks; everything else is on every rank.
+///
+/// Masters, gradients and optimizer state follow it. It is arithmetic alone: any rank can ask about any other.
+public struct Ownership: Sendable, Equatable {
+  /// Mini-MoEs of the model, M.
+  public let miniMoEs: Int
+  /// Ranks of an expert group, P, a divisor of M.
+  public let size: Int
+  /// The rank in its expert group that this value speaks for, 0 ..< P.
+  public let rank: Int
+
+  public init(miniMoEs: Int, size: Int, rank: Int) {
+    precondition(
+      size > 0 && miniMoEs.isMultiple(of: size) && 0..<size ~= rank,
+      "expert rank \(rank) of \(size), which must divide \(miniMoEs) mini-MoEs")
+    self.miniMoEs = miniMoEs
+    self.size = size
+    self.rank = rank
+  }
+
+  /// The sizes of an expert group that `ranks` ranks can be divided into.
+  public static func validSizes(ranks: Int, miniMoEs: Int) -> [Int] {
+    (1...max(1, ranks)).filter { ranks.isMultiple(of: $0) && miniMoEs.isMultiple(of: $0) }
+  }
+
+  /// The global numbers of this rank's mini-MoEs.
+  public var owned: Range<Int> { miniMoEs / size * rank..<miniMoEs / size * (rank + 1) }
+
+  /// The expert rank that mini-MoE `index` belongs to.
+  public func owner(ofMiniMoE index: Int) -> Int { index * size / miniMoEs }
+
+  /// The expert rank that a parameter belongs to; nil where every rank holds it.
+  public func owner(of specification: ParameterSpecification) -> Int? {
+    specification.miniMoE.map(owner(ofMiniMoE:))
+  }
+
+  /// Whether this rank holds a parameter.
+  public func holds(_ specification: ParameterSpecification) -> Bool {
+    owner(of: specification).map { $0 == rank } ?? true
+  }
+
+  /// This rank's parameters, in the order of the table.
+  public func held(in table: ParameterTable) -> [ParameterID] { table.ids.filter { holds(table[$0]) } }
+}
+
+extension ParameterSpecification {
+  /// The mini-MoE that the parameter belongs to, by its name `mini_moes.<m>.…`; nil outside the council.
+  public var miniMoE: Int? {
+    guard name.hasPrefix("mini_moes.") else { return nil }
+    return name.dropFirst("mini_moes.".count).split(separator: ".").first.flatMap { Int($0) }
+  }
+}
