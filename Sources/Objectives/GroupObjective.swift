@@ -33,7 +33,7 @@ public struct GroupObjective: Sendable {
     self.configuration = configuration
     self.rewards = rewards
     self.tokenCounts = tokenCounts
-    advantages = try configuration.advantage.advantages(of: rewards)
+    advantages = try configuration.advantages(of: rewards)
     tokenWeights = configuration.aggregation.weights(
       tokenCounts: tokenCounts, batch: batch, maxTrajectoryLen: configuration.maxTrajectoryLen)
     let tokens = tokenCounts.reduce(0, +)
@@ -57,13 +57,12 @@ public struct GroupObjective: Sendable {
     result.valueGradients.reserveCapacity(signals.count)
     result.entropyGradient = Float(-configuration.entropyCoef * meanWeight)
 
+    let sequenceLogRatio = configuration.ratio == .sequence ? signals.meanLogRatio : nil
     for position in 0..<signals.count {
       let logProbability = Double(signals.logProbabilities[position])
-      let token = TokenObjective(
-        logProbability: logProbability, oldLogProbability: Double(signals.oldLogProbabilities[position]),
-        advantage: advantages[index],
-        clipEpsilonLow: configuration.clipEpsilonLow, clipEpsilonHigh: configuration.clipEpsilonHigh)
-      result.statistics.add(token)
+      let logRatio = logProbability - Double(signals.oldLogProbabilities[position])
+      let token = self.token(logProbability, logRatio: sequenceLogRatio ?? logRatio, advantage: advantages[index])
+      result.statistics.add(token, logRatio: logRatio)
       result.terms.policy -= weight * token.objective
       var gradient = -weight * token.derivative
 
@@ -80,6 +79,19 @@ public struct GroupObjective: Sendable {
       result.valueGradients.append(Float(configuration.valueCoef * meanWeight * error))
     }
     return result
+  }
+
+  private func token(_ logProbability: Double, logRatio: Double, advantage: Double) -> TokenObjective {
+    switch configuration.surrogate {
+    case .clipped:
+      TokenObjective(
+        logRatio: logRatio, advantage: advantage, clipEpsilonLow: configuration.clipEpsilonLow,
+        clipEpsilonHigh: configuration.clipEpsilonHigh, dualClip: configuration.dualClip)
+    case .cispo:
+      TokenObjective.cispo(
+        logProbability: logProbability, logRatio: logRatio, advantage: advantage,
+        clipEpsilonLow: configuration.clipEpsilonLow, clipEpsilonHigh: configuration.clipEpsilonHigh)
+    }
   }
 
   /// All trajectories of the group; the terms are summed in their order.

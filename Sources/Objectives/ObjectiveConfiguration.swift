@@ -6,6 +6,35 @@ public enum AdvantageMode: String, Sendable, CaseIterable {
   case standardized
   /// Â = R − mean (Dr. GRPO).
   case groupMean = "group_mean"
+  /// Â = R − the mean of the others' rewards = G/(G − 1) · (R − mean) (RLOO: Ahmadian et al., arXiv:2402.14740).
+  case leaveOneOut = "leave_one_out"
+}
+
+/// The standard deviation that `clip01` and `standardized` divide by.
+public enum DeviationEstimator: String, Sendable, CaseIterable {
+  /// Divides the squares by G: this design, and numpy's default.
+  case population
+  /// Divides the squares by G − 1: what TRL and verl compute (torch's default).
+  case sample
+}
+
+/// Of what the importance ratio is taken.
+public enum RatioMode: String, Sendable, CaseIterable {
+  /// r_t = π_θ(token)/π_old(token), one per token (PPO, GRPO, DAPO).
+  case token
+  /// s = (π_θ(τ)/π_old(τ))^(1/|τ|), one per trajectory (GSPO: Zheng et al., arXiv:2507.18071, equation 7); its bounds
+  /// are narrow: the paper clips at 3e-4 below and 4e-4 above 1.
+  case sequence
+}
+
+/// What is maximised at a token.
+public enum SurrogateMode: String, Sendable, CaseIterable {
+  /// min(r Â, clip(r) Â) (PPO).
+  case clipped
+  /// sg(clip(r)) Â log π_θ: the ratio is bounded, no gradient is stopped (CISPO: MiniMax-M1, arXiv:2506.13585,
+  /// equation 4). The paper leaves the lower side open (clipEpsilonLow 1); TRL's bound on the ratio itself is
+  /// 1 + clipEpsilonHigh here.
+  case cispo
 }
 
 /// How token terms are averaged into the objective J.
@@ -35,12 +64,23 @@ public enum KLEstimator: String, Sendable, CaseIterable {
 public struct ObjectiveConfiguration: Sendable, Equatable {
   /// How advantages follow from rewards.
   public var advantage: AdvantageMode = .clip01
+  /// The standard deviation that advantages are divided by.
+  public var advantageStd: DeviationEstimator = .population
+  /// Added to that standard deviation (TRL: 1e-4, verl: 1e-6).
+  public var advantageEpsilon = 1e-8
   /// How token terms are averaged.
   public var aggregation: AggregationMode = .groupTokenMean
+  /// Of what the importance ratio is taken.
+  public var ratio: RatioMode = .token
+  /// What is maximised at a token.
+  public var surrogate: SurrogateMode = .clipped
   /// The importance ratio is clipped below at 1 − clipEpsilonLow.
   public var clipEpsilonLow = 0.2
   /// The importance ratio is clipped above at 1 + clipEpsilonHigh.
   public var clipEpsilonHigh = 0.2
+  /// Where Â < 0, the objective is at least dualClip · Â, so that a huge ratio cannot blow up the loss (Ye et al.,
+  /// arXiv:1912.09729, who take 3); 0 is none.
+  public var dualClip = 0.0
   /// Weight of the mean full-vocabulary entropy H (subtracted from the loss).
   public var entropyCoef = 0.01
   /// Weight of the routers' load-balance loss.

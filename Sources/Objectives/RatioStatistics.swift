@@ -1,3 +1,5 @@
+import Foundation
+
 /// How far the policy moved from π_old at generated tokens, as counts and sums that add up over trajectories and ranks.
 public struct RatioStatistics: Sendable, Equatable {
   public var tokens = 0
@@ -14,15 +16,16 @@ public struct RatioStatistics: Sendable, Equatable {
 
   public init() {}
 
-  public mutating func add(_ token: TokenObjective) {
+  /// - Parameter logRatio: the token's own log π_θ − log π_old, where its objective has the sequence's.
+  public mutating func add(_ token: TokenObjective, logRatio: Double) {
     tokens += 1
     clippedLow += token.clipping == .low ? 1 : 0
     clippedHigh += token.clipping == .high ? 1 : 0
     ratioSum += token.ratio
     ratioMaximum = max(ratioMaximum, token.ratio)
-    k1Sum -= token.logRatio
-    k3Sum += token.ratio - 1 - token.logRatio
-    logRatioMaximum = max(logRatioMaximum, abs(token.logRatio))
+    k1Sum -= logRatio
+    k3Sum += (logRatio == token.logRatio ? token.ratio : exp(logRatio)) - 1 - logRatio
+    logRatioMaximum = max(logRatioMaximum, abs(logRatio))
   }
 
   public static func += (sum: inout Self, other: Self) {

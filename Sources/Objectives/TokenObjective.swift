@@ -9,18 +9,18 @@ import Foundation
 /// `ratio`, `objective` and `derivative`.
 ///
 /// Source: Schulman et al., "Proximal policy optimization" (2017), equation 7; separate bounds from Yu et al.,
-/// "DAPO" (2025), equation 8.
+/// "DAPO" (2025), equation 8. GSPO gives it the sequence's ratio; `cispo` is another surrogate.
 public struct TokenObjective: Sendable, Equatable {
-  /// Which bound, if any, replaced the ratio and so stopped the gradient.
+  /// Which bound, if any, replaced the ratio and so stopped the gradient (in CISPO: bounded its weight).
   public enum Clipping: Sendable, Equatable {
     case none
     /// Â < 0 and the ratio is below 1 − clipEpsilonLow already.
     case low
-    /// Â > 0 and the ratio is above 1 + clipEpsilonHigh already.
+    /// Â > 0 and the ratio is above 1 + clipEpsilonHigh already, or Â < 0 and it is above the dual clip.
     case high
   }
 
-  /// log π_θ − log π_old.
+  /// log π_θ − log π_old, of the token or of its sequence (their mean).
   public let logRatio: Double
   /// r.
   public let ratio: Double
@@ -30,11 +30,24 @@ public struct TokenObjective: Sendable, Equatable {
   /// d(objective)/d(log π_θ): r Â, or 0 where clipped.
   public let derivative: Double
 
+  /// The clipped surrogate of one token's own ratio.
   public init(
     logProbability: Double, oldLogProbability: Double, advantage: Double,
     clipEpsilonLow: Double, clipEpsilonHigh: Double
   ) {
-    logRatio = logProbability - oldLogProbability
+    self.init(
+      logRatio: logProbability - oldLogProbability, advantage: advantage, clipEpsilonLow: clipEpsilonLow,
+      clipEpsilonHigh: clipEpsilonHigh)
+  }
+
+  /// The clipped surrogate of a log ratio: a token's own, or its sequence's mean (GSPO), whose gradient reaches each of
+  /// the |τ| tokens with 1/|τ| and comes from |τ| of them, so that a token's derivative is the same formula.
+  ///
+  /// - Parameter dualClip: where Â < 0, the objective is at least dualClip · Â (Ye et al., 2020, equation 5); 0: none.
+  public init(
+    logRatio: Double, advantage: Double, clipEpsilonLow: Double, clipEpsilonHigh: Double, dualClip: Double = 0
+  ) {
+    self.logRatio = logRatio
     ratio = exp(logRatio)
     if advantage > 0, ratio > 1 + clipEpsilonHigh {
       clipping = .high
@@ -44,10 +57,39 @@ public struct TokenObjective: Sendable, Equatable {
       clipping = .low
       objective = (1 - clipEpsilonLow) * advantage
       derivative = 0
+    } else if dualClip > 0, advantage < 0, ratio > dualClip {
+      clipping = .high
+      objective = dualClip * advantage
+      derivative = 0
     } else {
       clipping = .none
       objective = ratio * advantage
       derivative = ratio * advantage
     }
+  }
+
+  /// CISPO: sg(clip(r, 1 − clipEpsilonLow, 1 + clipEpsilonHigh)) Â log π_θ; a bounded ratio still has a gradient.
+  public static func cispo(
+    logProbability: Double, logRatio: Double, advantage: Double, clipEpsilonLow: Double, clipEpsilonHigh: Double
+  ) -> TokenObjective {
+    let ratio = exp(logRatio)
+    let clipping: Clipping = ratio > 1 + clipEpsilonHigh ? .high : ratio < 1 - clipEpsilonLow ? .low : .none
+    let weight =
+      switch clipping {
+      case .none: ratio
+      case .low: 1 - clipEpsilonLow
+      case .high: 1 + clipEpsilonHigh
+      }
+    return TokenObjective(
+      logRatio: logRatio, ratio: ratio, clipping: clipping, objective: weight * advantage * logProbability,
+      derivative: weight * advantage)
+  }
+
+  private init(logRatio: Double, ratio: Double, clipping: Clipping, objective: Double, derivative: Double) {
+    self.logRatio = logRatio
+    self.ratio = ratio
+    self.clipping = clipping
+    self.objective = objective
+    self.derivative = derivative
   }
 }

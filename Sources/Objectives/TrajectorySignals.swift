@@ -27,4 +27,11 @@ public struct TrajectorySignals: Sendable {
   }
 
   public var count: Int { logProbabilities.count }
+
+  /// The mean over the tokens of log π_θ − log π_old, in float64: the log of GSPO's sequence ratio; 0 without tokens.
+  var meanLogRatio: Double {
+    var sum = 0.0
+    for (new, old) in zip(logProbabilities, oldLogProbabilities) { sum += Double(new) - Double(old) }
+    return sum / Double(max(1, count))
+  }
 }

@@ -37,6 +37,13 @@ public struct Trajectory: Sendable, Equatable {
   /// Positions of the generated tokens, in order.
   public var generatedPositions: [Int] { mask.indices.filter { mask[$0] } }
   public var generatedTokens: [Int32] { generatedPositions.map { tokens[$0] } }
+
+  /// The same with no token to optimise: it counts in its group's statistics only.
+  public var withoutLoss: Trajectory {
+    Trajectory(
+      id: id, promptID: promptID, promptLength: promptLength, tokens: tokens, mask: mask.map { _ in false },
+      latents: latents, logProbabilities: [], finished: finished)
+  }
 }
 
 /// The trajectories of one prompt, with their rewards.
@@ -51,4 +58,7 @@ public struct TrajectoryGroup: Sendable {
     self.trajectories = trajectories
     self.rewards = rewards
   }
+
+  /// Prompt and completion tokens.
+  public var tokens: Int { trajectories.reduce(0) { $0 + $1.tokens.count } }
 }

@@ -12,10 +12,10 @@ struct AdvantageTests {
       let expected: [AdvantageMode: [Double]] = [
         .clip01: golden.clip01, .standardized: golden.standardized, .groupMean: golden.group_mean,
       ]
-      for mode in AdvantageMode.allCases {
+      for (mode, wanted) in expected {
         let advantages = try mode.advantages(of: golden.rewards)
         #expect(advantages.count == golden.rewards.count)
-        for (advantage, wanted) in zip(advantages, expected[mode]!) {
+        for (advantage, wanted) in zip(advantages, wanted) {
           #expect(abs(advantage - wanted) <= 1e-6 * max(1, abs(wanted)), "\(mode) of \(golden.rewards)")
         }
       }
@@ -68,5 +68,27 @@ struct AdvantageTests {
     let error = #expect(throws: ObjectiveError.self) { try mode.advantages(of: [.nan, .nan]) }
     #expect(error.map { "\($0)".contains("trajectory 0") && "\($0)".contains("nan") } == true)
     #expect(throws: ObjectiveError.rewardsOverflow(largest: 1e300)) { try mode.advantages(of: [1e300, -1e300]) }
+  }
+
+  @Test("leave-one-out compares each reward with the mean of the others")
+  func leaveOneOut() throws {
+    #expect(try AdvantageMode.leaveOneOut.advantages(of: [1, 0, 0, 0]) == [1, -1.0 / 3, -1.0 / 3, -1.0 / 3])
+    let rewards = [0.3, -2, 5, 0.25, 0.25]
+    for (index, advantage) in try AdvantageMode.leaveOneOut.advantages(of: rewards).enumerated() {
+      var others = rewards
+      let own = others.remove(at: index)
+      #expect(abs(advantage - (own - others.reduce(0, +) / 4)) < 1e-12)
+    }
+  }
+
+  @Test("the sample deviation divides by G − 1, with TRL's and verl's epsilon as by hand")
+  func sampleDeviation() throws {
+    // torch.std of [1, 0, 0, 0] is 0.5.
+    let trl = try AdvantageMode.standardized.advantages(of: [1, 0, 0, 0], deviation: .sample, epsilon: 1e-4)
+    for (advantage, wanted) in zip(trl, [0.75, -0.25, -0.25, -0.25]) {
+      #expect(abs(advantage - wanted / (0.5 + 1e-4)) < 1e-12)
+    }
+    #expect(try AdvantageMode.clip01.advantages(of: [1, 1], deviation: .sample) == [0, 0])
+    #expect(try AdvantageMode.clip01.advantages(of: [1], deviation: .sample) == [0])
   }
 }

@@ -66,6 +66,31 @@ import Training
     #expect(Set(together.groups.flatMap { $0 }).count == 100)
   }
 
+  @Test("Reproducible with dynamic sampling, two mini-batches and two epochs: the run is that of one rank")
+  func dynamicSampling() throws {
+    var run = try TinyRun {
+      $0.parallel.reproducible = true
+      $0.rl.dynamicSampling = true
+      $0.rl.maxResampleTimes = 2
+      $0.rl.miniBatches = 2
+      $0.rl.ppoEpochs = 2
+      $0.rl.numTrajectories = 2
+      $0.debug.assertExact = true
+    }
+    run.rewards = try WeightedRewards([WeightedRewards.Term(DivisibleSum(divisor: 3))])
+    func trace(_ communicator: Communicator) throws -> ([PromptLedger?], [[String: UInt64]], Fingerprint) {
+      let trainer = try run.trainer(communicator)
+      let reports = try (0..<12).map { _ in try trainer.step() }
+      return (reports.map(\.prompts), reports.map { $0.metrics.bits() }, Fingerprint.of(trainer.learner.masters))
+    }
+    let together = try trace(Ranks.together())
+    let alone = try trace(Ranks.alone())
+    #expect(together.0 == alone.0)
+    #expect(together.0.contains { $0?.dropped["uniform"] != nil })
+    for (step, (one, two)) in zip(together.1, alone.1).enumerated() { #expect(one == two, "step \(step)") }
+    #expect(together.2 == alone.2)
+  }
+
   @Test("Reproducible pre-training: losses and weights of 5 steps are those of one rank")
   func pretraining() throws {
     func trace(_ run: TinyRun, _ communicator: Communicator) throws -> ([[String: UInt64]], Fingerprint) {
@@ -167,5 +192,15 @@ extension Trajectory {
     Trajectory(
       id: id, promptID: promptID, promptLength: promptLength, tokens: tokens, mask: mask, latents: latents,
       logProbabilities: logProbabilities.map { _ in .nan }, finished: finished)
+  }
+}
+
+/// 1 for completions whose bytes add up to a multiple of the divisor.
+private struct DivisibleSum: Reward {
+  let name = "divisible_sum"
+  let divisor: Int
+
+  func score(prompt: Prompt, completion: String, completionTokens: Int, finished: Bool) -> Double {
+    completion.utf8.reduce(0) { $0 + Int($1) }.isMultiple(of: divisor) ? 1 : 0
   }
 }

@@ -37,6 +37,13 @@ import Training
       Field("balance_rate") { $0.rl.balanceRate = 0 },
       Field("advantage") { $0.rl.objective.advantage = .clip01 },
       Field("aggregation") { $0.rl.objective.aggregation = .sequenceMean },
+      Field("advantage_std") { $0.rl.objective.advantageStd = .sample },
+      Field("advantage_epsilon") { $0.rl.objective.advantageEpsilon = 0.1 },
+      Field("ratio") { $0.rl.objective.ratio = .sequence },
+      Field("ppo_epochs") { $0.rl.ppoEpochs = 2 },
+      Field("mini_batches") { $0.rl.miniBatches = 4 },
+      Field("overlong_filter") { $0.rl.overlongFilter = true },
+      Field("entropy_target") { $0.rl.entropyTarget = 100 },
       Field("temperature") { $0.rl.objective.temperature = 0.7 },
       Field("top_k") { $0.rl.topK = 5 },
       Field("top_p") { $0.rl.topP = 0.5 },
@@ -59,6 +66,19 @@ import Training
     }
     .trained(steps: 4).trainer.learner.masters
     #expect(Fingerprint.of(base) != Fingerprint.of(changed))
+  }
+
+  @Test("surrogate matters where ratios are clipped: CISPO stops no gradient")
+  func surrogate() throws {
+    func weights(_ surrogate: SurrogateMode) throws -> Fingerprint {
+      let run = try TinyRun {
+        Self.base(&$0)
+        $0.rl.clipEpsilon = 0
+        $0.rl.objective.surrogate = surrogate
+      }
+      return Fingerprint.of(try run.trained(steps: 4).trainer.learner.masters)
+    }
+    #expect(try weights(.clipped) != weights(.cispo))
   }
 
   /// Names of the tensors whose bits differ after one step.

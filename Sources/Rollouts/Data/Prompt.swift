@@ -18,6 +18,9 @@ public struct Prompt: Equatable, Sendable {
     self.fields = fields
     self.origin = origin
   }
+
+  /// A hash of text and answer, the same on every machine: what the prompt ledger adds up.
+  public var digest: UInt64 { StableHash.hash(Array(text.utf8) + [0] + Array(answer.utf8)) }
 }
 
 /// The two parts of a set of problems, which never share one.

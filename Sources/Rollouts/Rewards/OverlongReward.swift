@@ -2,7 +2,7 @@
 ///
 ///     score = 0 for y ≤ L − c;  ((L − c) − y) / c for L − c < y ≤ L;  −1 beyond.
 ///
-/// Source: Yu et al., DAPO (2025), equation 13.
+/// Source: Yu et al., DAPO (2025), equation 13, with its plateau, as in TRL; verl's line falls on below −1.
 public struct OverlongReward: Reward {
   public let name = "overlong"
   /// L, in tokens.
@@ -22,6 +22,11 @@ public struct OverlongReward: Reward {
   }
 
   public func score(prompt: Prompt, completion: String, completionTokens: Int, finished: Bool) -> Double {
-    min(0, max(-1, Double(maximumLength - cache - completionTokens) / Double(cache)))
+    penalty(tokens: completionTokens)
+  }
+
+  /// The score of a completion of that many tokens.
+  public func penalty(tokens: Int) -> Double {
+    min(0, max(-1, Double(maximumLength - cache - tokens) / Double(cache)))
   }
 }

@@ -5,13 +5,74 @@ public protocol Reward: Sendable {
 
   /// The score of one completion, a function of the arguments alone.
   ///
-  /// A score that is not finite means that the reward is undefined for the prompt; `WeightedRewards` stops there.
+  /// A score that is not finite means that the reward is undefined for the prompt; scoring stops there.
   ///
   /// - Parameters:
   ///   - completion: the generated text without the end token.
   ///   - completionTokens: the generated tokens, the end token included.
   ///   - finished: whether the completion ended with the end token, rather than at the longest length.
   func score(prompt: Prompt, completion: String, completionTokens: Int, finished: Bool) -> Double
+
+  /// The outcomes of completions that are scored together, in their order. A reward that can fail to score (a program
+  /// of the user's) says `unscored` instead of inventing a number.
+  ///
+  /// - Throws: `RewardError` where scoring cannot go on, or a score is not finite.
+  func outcomes(_ items: [RewardItem]) throws(RewardError) -> [RewardOutcome]
+}
+
+extension Reward {
+  public func outcomes(_ items: [RewardItem]) throws(RewardError) -> [RewardOutcome] {
+    var outcomes: [RewardOutcome] = []
+    for item in items {
+      let value = score(
+        prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
+        finished: item.finished)
+      guard value.isFinite else { throw RewardError.notFinite(value, reward: name, item) }
+      outcomes.append(.scored(value, metrics: [:]))
+    }
+    return outcomes
+  }
+}
+
+/// A completion to score.
+public struct RewardItem: Sendable {
+  /// The global trajectory number.
+  public let id: UInt64
+  public let prompt: Prompt
+  /// The generated text without the end token.
+  public let completion: String
+  /// The generated tokens, the end token included.
+  public let completionTokens: Int
+  /// Whether the completion ended with the end token.
+  public let finished: Bool
+
+  public init(id: UInt64, prompt: Prompt, completion: String, completionTokens: Int, finished: Bool) {
+    self.id = id
+    self.prompt = prompt
+    self.completion = completion
+    self.completionTokens = completionTokens
+    self.finished = finished
+  }
+}
+
+/// What became of a completion.
+public enum RewardOutcome: Equatable, Sendable {
+  /// A finite score, and figures of the reward's own.
+  case scored(Double, metrics: [String: Double])
+  /// No score: the trajectory is left out of its group.
+  case unscored(UnscoredReason)
+}
+
+/// Why a completion has no score.
+public enum UnscoredReason: String, CaseIterable, Sendable {
+  /// The scorer gave no answer in time.
+  case timeout
+  /// The scorer ended while it had the completion.
+  case crash
+  /// The scorer answered that it has no score.
+  case none
+  /// The scorer's answer cannot be read.
+  case invalid
 }
 
 /// A fault of a reward: its settings, or a score that is not a number.
@@ -27,4 +88,19 @@ public struct RewardError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   public var description: String { "reward \(reward): \(problem); \(remedy)" }
+
+  /// A score that is no number, with prompt and completion.
+  static func notFinite(_ score: Double, reward: String, _ item: RewardItem) -> RewardError {
+    RewardError(
+      reward: reward,
+      problem: "a score of \(score) for prompt \(item.prompt.id) (\(item.prompt.origin)) \(quoted(item.prompt.text))"
+        + " with answer \(quoted(item.prompt.answer)) and completion \(quoted(item.completion))",
+      remedy: "correct the prompt's answer or the reward")
+  }
+
+  /// The text on one line, and not more than an error line bears.
+  private static func quoted(_ text: String) -> String {
+    let shown = String(text.prefix(120)).debugDescription
+    return text.count > 120 ? shown + "…" : shown
+  }
 }

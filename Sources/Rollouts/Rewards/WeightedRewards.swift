@@ -15,6 +15,8 @@ public struct WeightedRewards: Sendable {
     public let total: Double
     /// Each reward's score without its weight, in the order of the terms.
     public let parts: [Double]
+    /// Figures that rewards give beside their scores, as `reward/figure`.
+    public let metrics: [String: Double]
   }
 
   public let terms: [Term]
@@ -41,31 +43,46 @@ public struct WeightedRewards: Sendable {
 
   /// The scores of one completion.
   ///
-  /// - Throws: `RewardError` where a score is not finite, naming reward, prompt and completion.
+  /// - Throws: `RewardError` where a score is not finite, naming reward, prompt and completion, or there is none.
   public func score(
     prompt: Prompt, completion: String, completionTokens: Int, finished: Bool
   ) throws(RewardError) -> Score {
-    var total = 0.0
-    var parts: [Double] = []
-    for term in terms {
-      let part = term.reward.score(
-        prompt: prompt, completion: completion, completionTokens: completionTokens, finished: finished)
-      if !part.isFinite {
-        throw RewardError(
-          reward: term.reward.name,
-          problem: "a score of \(part) for prompt \(prompt.id) (\(prompt.origin)) \(Self.quoted(prompt.text))"
-            + " with answer \(Self.quoted(prompt.answer)) and completion \(Self.quoted(completion))",
-          remedy: "correct the prompt's answer or the reward")
-      }
-      parts.append(part)
-      total += term.weight * part
+    let item = RewardItem(
+      id: 0, prompt: prompt, completion: completion, completionTokens: completionTokens, finished: finished)
+    switch try outcomes([item])[0] {
+    case .scored(let score): return score
+    case .unscored(let reward, let reason):
+      throw RewardError(reward: reward, problem: "no score (\(reason.rawValue))", remedy: "see the scorer's messages")
     }
-    return Score(total: total, parts: parts)
   }
 
-  /// The text on one line, and not more than an error line bears.
-  private static func quoted(_ text: String) -> String {
-    let shown = String(text.prefix(120)).debugDescription
-    return text.count > 120 ? shown + "…" : shown
+  /// What the terms together say about a completion.
+  public enum Outcome: Equatable, Sendable {
+    case scored(Score)
+    /// The first term without a score, and why; the others do not count.
+    case unscored(reward: String, UnscoredReason)
+  }
+
+  /// The scores of completions, in their order; each term sees all of them at once.
+  ///
+  /// - Throws: `RewardError` where a score is not finite, naming reward, prompt and completion, or a scorer fails.
+  public func outcomes(_ items: [RewardItem]) throws(RewardError) -> [Outcome] {
+    var columns: [[RewardOutcome]] = []
+    for term in terms { columns.append(try term.reward.outcomes(items)) }
+    return items.indices.map { index in
+      var total = 0.0
+      var parts: [Double] = []
+      var metrics: [String: Double] = [:]
+      for (term, column) in zip(terms, columns) {
+        switch column[index] {
+        case .unscored(let reason): return .unscored(reward: term.reward.name, reason)
+        case .scored(let part, let own):
+          parts.append(part)
+          total += term.weight * part
+          for (name, value) in own { metrics["\(term.reward.name)/\(name)"] = value }
+        }
+      }
+      return .scored(Score(total: total, parts: parts, metrics: metrics))
+    }
   }
 }

@@ -27,14 +27,38 @@ extension ConfigurationSection {
       .flag("gradient_checkpointing", \.rl.gradientCheckpointing, "recompute activations in the backward pass"),
       .real("balance_rate", \.rl.balanceRate, .nonNegative, "step of the balance biases; 0 turns balancing off"),
       .choice("advantage", \.rl.objective.advantage, "how advantages follow from a group's rewards"),
+      .choice("advantage_std", \.rl.objective.advantageStd, "what advantages divide by; sample is TRL's and verl's"),
+      .real(
+        "advantage_epsilon", \.rl.objective.advantageEpsilon, .nonNegative,
+        "added to that deviation (TRL: 1e-4, verl: 1e-6)"),
       .choice("aggregation", \.rl.objective.aggregation, "how token terms are averaged"),
+      .choice(
+        "ratio", \.rl.objective.ratio, "importance ratio of each token, or of the sequence (GSPO; clips 3e-4 and 4e-4)"),
+      .choice(
+        "surrogate", \.rl.objective.surrogate,
+        "clipped is PPO's; cispo bounds the ratio's weight and stops no gradient (MiniMax-M1)"),
+      .real(
+        "dual_clip", \.rl.objective.dualClip, .nonNegative,
+        "bounds the ratio where the advantage is negative (Ye et al. and verl: 3.0); 0 is none"),
+      .flag(
+        "dynamic_sampling", \.rl.dynamicSampling, "draw further prompts for groups whose raw rewards are equal (DAPO)"),
+      .whole(
+        "max_resample_times", \.rl.maxResampleTimes, in: 0...largestConfigurationCount,
+        "how often dynamic sampling draws again before it trains on what it has"),
+      .whole("ppo_epochs", \.rl.ppoEpochs, "passes over the groups of one rollout"),
+      .whole("mini_batches", \.rl.miniBatches, "optimizer steps of a pass; a rollout has batch_size groups for each"),
+      .real("entropy_target", \.rl.entropyTarget, .nonNegative, "nats that entropy_coef is moved towards; 0 keeps it"),
+      .real("entropy_delta", \.rl.entropyDelta, .nonNegative, "how far a step moves entropy_coef"),
+      .real("entropy_coef_max", \.rl.entropyCoefMax, .nonNegative, "how far entropy_coef is moved, at most"),
       .real("temperature", \.rl.objective.temperature, .positive, "divides the logits, at rollout and in training"),
       .whole(
         "top_k", \.rl.topK, in: 0...largestConfigurationCount, "samples among this many likeliest tokens; 0 is all"),
       .real("top_p", \.rl.topP, .positiveFraction, "samples among the likeliest tokens of this probability; 1 is all"),
       .whole(
         "overlong_cache", \.rl.overlongCache, in: 0...largestConfigurationCount,
-        "tokens before the length limit in which the overlong penalty grows; 0 is none"),
+        "tokens before the length limit in which the penalty grows to its plateau −1 (DAPO, TRL); 0 is none"),
+      .flag(
+        "overlong_filter", \.rl.overlongFilter, "leave trajectories that met the length limit out of the loss (DAPO)"),
       .real("weight_decay", \.rl.weightDecay, .nonNegative, "decoupled weight decay"),
       .seed("seed", \.rl.seed, "seed of every random number of the run"),
     ])

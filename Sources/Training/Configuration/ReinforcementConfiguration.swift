@@ -32,6 +32,22 @@ public struct ReinforcementConfiguration: Sendable, Equatable {
   public var topP = 1.0
   /// Tokens before the length limit in which DAPO's overlong penalty grows; 0 means no penalty.
   public var overlongCache = 0
+  /// Whether trajectories that met the length limit are left out of the loss (they still count in their group).
+  public var overlongFilter = false
+  /// Whether groups with equal raw rewards are replaced by further prompts (DAPO's dynamic sampling).
+  public var dynamicSampling = false
+  /// How often dynamic sampling draws again, at most.
+  public var maxResampleTimes = 3
+  /// Passes over the groups of one rollout.
+  public var ppoEpochs = 1
+  /// Optimizer steps of one pass; a rollout has this many times `batchSize` groups.
+  public var miniBatches = 1
+  /// The entropy that the entropy coefficient is moved towards, nats; 0 keeps the coefficient.
+  public var entropyTarget = 0.0
+  /// How far a step moves the coefficient.
+  public var entropyDelta = 0.001
+  /// The coefficient's upper limit; the lower one is 0.
+  public var entropyCoefMax = 0.1
   /// Decoupled weight decay of AdamW.
   public var weightDecay = 0.01
   /// Seed of every random number of the run.

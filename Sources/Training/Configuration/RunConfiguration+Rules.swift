@@ -52,6 +52,14 @@ extension RunConfiguration {
       return ConfigurationIssue(
         key: "rl.batch_size", rule: "times rl.num_trajectories is more trajectories than can be counted")
     }
+    if rl.batchSize.multipliedReportingOverflow(by: rl.miniBatches).overflow {
+      return ConfigurationIssue(key: "rl.mini_batches", rule: "times rl.batch_size is more groups than can be counted")
+    }
+    if rl.objective.dualClip > 0, rl.objective.dualClip <= 1 + rl.objective.clipEpsilonHigh {
+      return ConfigurationIssue(
+        key: "rl.dual_clip",
+        rule: "must be 0 or above 1 + rl.clip_epsilon_high (3.0 is usual), got \(rl.objective.dualClip)")
+    }
     if rl.accumulationSteps > trajectories {
       return ConfigurationIssue(
         key: "rl.accumulation_steps",
@@ -111,6 +119,11 @@ extension RunConfiguration {
       result.append(
         "rl.top_k \(rl.topK) and rl.top_p \(rl.topP) filter the sampler but not the importance ratio, which they bias; "
           + "set top_k to 0 and top_p to 1 for exact ratios")
+    }
+    if rl.objective.ratio == .sequence, rl.objective.clipEpsilonHigh > 0.01 {
+      result.append(
+        "rl.clip_epsilon_high \(rl.objective.clipEpsilonHigh) hardly ever clips the ratio of a sequence; GSPO's values are "
+          + "rl.clip_epsilon_low 3e-4 and rl.clip_epsilon_high 4e-4")
     }
     if rl.numTrajectories == 1 {
       result.append(

@@ -11,6 +11,8 @@ public struct StepReport: Sendable {
   public internal(set) var metrics: [String: Double]
   /// A line for the log, where the update was skipped.
   public internal(set) var warning: String?
+  /// Which prompts were drawn for the step, where it drew any.
+  public internal(set) var prompts: PromptLedger?
   /// Sample completions of this rank.
   public internal(set) var samples: [SamplesWriter.Sample] = []
 
@@ -59,53 +61,4 @@ struct PhaseClock {
   }
 
   var total: Double { (ContinuousClock.now - start) / .seconds(1) }
-}
-
-/// This rank's groups of a step with their prompts, completions and scores.
-public struct RolloutBatch: Sendable {
-  public private(set) var groups: [TrajectoryGroup] = []
-  public private(set) var samples: [SamplesWriter.Sample] = []
-  let rewardNames: [String]
-  /// Per group: the sum of each reward, its trajectories and their tokens.
-  private var sums: [[Double]] = []
-
-  init(rewardNames: [String]) { self.rewardNames = rewardNames }
-
-  mutating func add(
-    _ group: TrajectoryGroup, _ prompt: Prompt, _ tokenizer: any Tokenizer,
-    score: (Prompt, String, Trajectory) throws -> (WeightedRewards.Score, Double)
-  ) throws {
-    var group = group
-    var sum = [Double](repeating: 0, count: rewardNames.count + 2)
-    for trajectory in group.trajectories {
-      let completion = tokenizer.decode(
-        trajectory.generatedTokens.filter { $0 != tokenizer.endToken })
-      let (score, shaping) = try score(prompt, completion, trajectory)
-      group.rewards.append(score.total + shaping)
-      for (index, part) in score.parts.enumerated() { sum[index] += part }
-      sum[rewardNames.count] += 1
-      sum[rewardNames.count + 1] += Double(trajectory.tokens.count)
-      samples.append(
-        SamplesWriter.Sample(
-          prompt: prompt.text, completion: completion, answer: prompt.answer, reward: score.total + shaping,
-          rewards: Dictionary(zip(rewardNames, score.parts)) { first, _ in first }))
-    }
-    groups.append(group)
-    sums.append(sum)
-  }
-
-  /// Adds the means of each reward, times and throughput; collective.
-  func addMetrics(to report: inout StepReport, clock: PhaseClock, _ communicator: Communicator) throws(MPIError) {
-    let width = rewardNames.count + 2
-    let totals = try communicator.gatherRecords(sums, width: width)
-      .reduce([Double](repeating: 0, count: width)) { zip($0, $1).map(+) }
-    for (index, name) in rewardNames.enumerated() {
-      report.metrics["rewards/\(name)"] = totals[index] / max(1, totals[rewardNames.count])
-    }
-    let slowest = try communicator.allReduce(clock.total, .maximum)
-    report.metrics["step_time"] = slowest
-    report.metrics["tokens_per_second"] = totals[rewardNames.count + 1] / max(1e-9, slowest)
-    for (phase, seconds) in clock.seconds { report.metrics["time/\(phase)"] = seconds }
-    report.samples = samples
-  }
 }

@@ -21,18 +21,23 @@ public final class Trainer {
   public let rewards: WeightedRewards
   /// Optimizer steps done, skipped updates included.
   public private(set) var stepCount = 0
+  /// Where groups come from.
+  let source: any RolloutSource
+  /// The number of the next group to draw.
+  var nextGroup = 0
+  /// This rank's share of the updates that the last rollout still feeds.
+  var waiting: [[TrajectoryGroup]] = []
   /// π_old; the learner's own packing where it is published after every update.
-  private let oldPolicy: PackedModel
+  let oldPolicy: PackedModel
   private var updatesSincePublication = 0
   private let reference: PackedModel?
   private let schedule: LearningRateSchedule
-  private let sampler: Sampler
-  private let overlong: OverlongReward?
+  private var objective: ObjectiveConfiguration
   private var skipped = 0
 
   private var model: QuillanModel { learner.model }
-  private var communicator: Communicator { learner.communicator }
-  private var context: Context { learner.context }
+  var communicator: Communicator { learner.communicator }
+  var context: Context { learner.context }
 
   /// - Throws: `TrainingError` where ranks outnumber groups or a prompt cannot fit; `RewardError`.
   public init(
@@ -52,15 +57,9 @@ public final class Trainer {
     self.tokenizer = tokenizer
     self.rewards = rewards
     schedule = LearningRateSchedule(peak: rl.learningRate, warmupSteps: rl.warmupSteps, totalSteps: rl.numEpochs)
-    var options = SamplingOptions()
-    options.temperature = Float(configuration.objective.temperature)
-    options.topK = rl.topK
-    options.topP = rl.topP
-    options.maxNewTokens = configuration.objective.maxTrajectoryLen
-    sampler = Sampler(model: learner.model, options: options, endToken: tokenizer.endToken, seed: rl.seed)
-    overlong =
-      rl.overlongCache > 0
-      ? try OverlongReward(maximumLength: options.maxNewTokens, cache: rl.overlongCache) : nil
+    source = try PromptRollouts(
+      configuration: configuration, model: learner.model, prompts: prompts, tokenizer: tokenizer, rewards: rewards)
+    objective = configuration.objective
     if rl.oldPolicyInterval > 1 {
       oldPolicy = learner.model.makePackedModel()
       oldPolicy.copy(from: learner.weights)
@@ -77,52 +76,30 @@ public final class Trainer {
   }
 
   /// One optimizer step: rollout, rewards, advantages, forward, objective, backward, reduce, update, publish.
+  ///
+  /// A rollout feeds `rl.ppo_epochs` · `rl.mini_batches` steps; those after its first draw nothing.
   public func step() throws -> StepReport {
     var clock = PhaseClock()
-    let rollouts = try sampleGroups(step: stepCount)
+    let rollouts = waiting.isEmpty ? try collectRollouts() : nil
     clock.lap("rollout")
-    var report = try trainStep(rollouts.groups)
+    let groups = waiting.removeFirst()
+    var report = try trainStep(groups)
     clock.lap("train")
-    if stepCount % configuration.rl.oldPolicyInterval == 0 { updateOldPolicy() }
+    if isBetweenRollouts, isPublicationDue { updateOldPolicy() }
     clock.lap("publish")
-    try rollouts.addMetrics(to: &report, clock: clock, communicator)
+    try rollouts?.describe(&report, communicator)
+    try report.add(clock, tokens: groups.reduce(0) { $0 + $1.tokens }, communicator)
     return report
   }
 
-  /// Samples this rank's groups of step `step` from π_old and scores them. Local.
+  /// Samples this rank's groups of step `step` from π_old and scores them, without dynamic sampling. Local.
   public func sampleGroups(step: Int) throws -> RolloutBatch {
-    let count = configuration.rl.batchSize
-    let size = configuration.rl.numTrajectories
-    let share = Share(of: count, rank: communicator.rank, size: communicator.size)
-    var asked: [Prompt] = []
-    var requests: [Sampler.Request] = []
-    for group in share.range {
-      let number = step * count + group
-      let prompt = try prompts.prompt(index: number, split: .train)
-      asked.append(prompt)
-      requests.append(
-        Sampler.Request(
-          prompt: try PromptTokens.encode(prompt, tokenizer, configuration),
-          trajectories: (0..<size).map { UInt64(number * size + $0) }))
-    }
-    let sampled = sampler.sample(requests, oldPolicy, context)
-    var batch = RolloutBatch(rewardNames: rewards.names)
-    for (index, trajectories) in sampled.enumerated() {
-      let number = UInt64(step * count + share.range.lowerBound + index)
-      try batch.add(TrajectoryGroup(id: number, trajectories: trajectories), asked[index], tokenizer) {
-        prompt, completion, trajectory in
-        let score = try rewards.score(
-          prompt: prompt, completion: completion, completionTokens: trajectory.logProbabilities.count,
-          finished: trajectory.finished)
-        let shaping =
-          overlong?.score(
-            prompt: prompt, completion: completion, completionTokens: trajectory.logProbabilities.count,
-            finished: trajectory.finished) ?? 0
-        return (score, shaping)
-      }
-    }
-    return batch
+    let count = configuration.rl.batchSize * configuration.rl.miniBatches
+    return try source.groups(ownNumbers(step * count..<(step + 1) * count), policy: oldPolicy, context)
   }
+
+  /// Whether the next step begins with a rollout: only `state` and the weights matter then.
+  public var isBetweenRollouts: Bool { waiting.isEmpty }
 
   /// One update on this rank's `groups` (their rewards set); the batch is all ranks' groups together. Collective.
   ///
@@ -130,7 +107,8 @@ public final class Trainer {
   public func trainStep(_ groups: [TrajectoryGroup]) throws -> StepReport {
     let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
     let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)
-    let counts = BatchCounts(groups: max(1, Int(totals[0])), generatedTokens: Int(totals[1]))
+    guard totals[0] > 0 else { return emptyStep() }
+    let counts = BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
     learner.begin()
     var records: [GroupRecord] = []
     for unit in try units(groups, counts) {
@@ -140,10 +118,10 @@ public final class Trainer {
       records += record
     }
     let everyone = try communicator.gatherRecords(records.map(\.numbers), width: GroupRecord.width)
-      .map(GroupRecord.init(numbers:))
+      .map(GroupRecord.init(numbers:)).sorted { $0.group < $1.group }
     let reduced = try learner.reduce()
     var report = StepReport(
-      step: stepCount, records: everyone, objective: configuration.objective, norm: reduced.norm,
+      step: stepCount, records: everyone, objective: objective, norm: reduced.norm,
       learningRate: schedule.learningRate(at: stepCount))
     report.metrics.merge(learner.loadMetrics) { $1 }
     if updatesSincePublication == 0 {
@@ -152,8 +130,50 @@ public final class Trainer {
       if configuration.debug.assertExact, difference != 0 { throw inexact(difference, everyone) }
     }
     try applyUpdate(reduced, everyone, &report)
+    adaptEntropy(&report)
     stepCount += 1
     return report
+  }
+
+  /// A step whose groups all had nothing to teach: no update, not even by momentum and decay.
+  private func emptyStep() -> StepReport {
+    var report = StepReport(
+      step: stepCount, records: [], objective: objective, norm: 0,
+      learningRate: schedule.learningRate(at: stepCount))
+    report.warning = "step \(stepCount): no group can be trained on; the step changes nothing"
+    stepCount += 1
+    return report
+  }
+
+  /// Moves the entropy coefficient towards what keeps the entropy at its target: an integral controller, as in
+  /// Skywork-OR1 (He et al., arXiv:2505.22312, section 4.2) without its gate.
+  private func adaptEntropy(_ report: inout StepReport) {
+    let rl = configuration.rl
+    guard rl.entropyTarget > 0, let entropy = report.metrics["entropy"], entropy.isFinite else { return }
+    report.metrics["entropy_coef"] = objective.entropyCoef
+    let step = entropy < rl.entropyTarget ? rl.entropyDelta : -rl.entropyDelta
+    objective.entropyCoef = min(max(0, objective.entropyCoef + step), rl.entropyCoefMax)
+  }
+
+  /// What a resumed run needs beside weights, optimizer state and π_old; set it only between rollouts.
+  public var state: TrainerState {
+    get {
+      var state = TrainerState()
+      state.steps = stepCount
+      state.nextGroup = nextGroup
+      state.skippedUpdates = skipped
+      state.updatesSincePublication = updatesSincePublication
+      state.entropyCoef = objective.entropyCoef
+      return state
+    }
+    set {
+      precondition(isBetweenRollouts, "the state of a trainer is set while updates of a rollout wait")
+      stepCount = newValue.steps
+      nextGroup = newValue.nextGroup
+      skipped = newValue.skippedUpdates
+      updatesSincePublication = newValue.updatesSincePublication
+      objective.entropyCoef = newValue.entropyCoef
+    }
   }
 
   /// Publishes the current weights as π_old.
@@ -208,7 +228,7 @@ public final class Trainer {
       Unit(
         group: group.id, trajectories: group.trajectories,
         objective: try GroupObjective(
-          configuration: configuration.objective, rewards: group.rewards,
+          configuration: objective, rewards: group.rewards,
           tokenCounts: group.trajectories.map { $0.logProbabilities.count }, batch: counts))
     }
     if learner.reducer.isReproducible { return all.map { [$0] } }
@@ -251,7 +271,7 @@ public final class Trainer {
   /// Forward, objective and backward of one micro-batch.
   private func accumulate(_ part: [Piece], _ unit: [Unit], _ records: inout [GroupRecord]) throws {
     let loss = PolicyLoss(
-      model: model, configuration: configuration.objective,
+      model: model, configuration: objective,
       retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything)
     let references = referenceLogProbabilities(part)
     let items = part.enumerated().map { index, piece in

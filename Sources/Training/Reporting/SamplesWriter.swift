@@ -13,14 +13,34 @@ public final class SamplesWriter {
     public var reward: Double
     /// Each reward alone, before its weight, by name.
     public var rewards: [String: Double]
+    /// The generated tokens one by one, of the samples that are shown so.
+    public var tokens: [Token]
 
     /// A sample.
-    public init(prompt: String, completion: String, answer: String?, reward: Double, rewards: [String: Double] = [:]) {
+    public init(
+      prompt: String, completion: String, answer: String?, reward: Double, rewards: [String: Double] = [:],
+      tokens: [Token] = []
+    ) {
+      self.tokens = tokens
       self.prompt = prompt
       self.completion = completion
       self.answer = answer
       self.reward = reward
       self.rewards = rewards
+    }
+  }
+
+  /// A generated token.
+  public struct Token: Sendable, Equatable {
+    /// Its text; the end token has none.
+    public var text: String
+    /// log π_old of it, nats.
+    public var logProbability: Double
+
+    /// A token.
+    public init(text: String, logProbability: Double) {
+      self.text = text
+      self.logProbability = logProbability
     }
   }
 
@@ -37,11 +57,16 @@ public final class SamplesWriter {
   ///
   /// - Throws: `ReportError` where the disk is full or gone.
   public func write(step: Int, _ sample: Sample) throws(ReportError) {
-    try file.append([
+    var line: [String: JSONValue] = [
       "step": .integer(step), "prompt": .text(sample.prompt), "completion": .text(sample.completion),
       "answer": sample.answer.map(JSONValue.text) ?? .null, "reward": .number(sample.reward),
       "rewards": .object(sample.rewards.mapValues(JSONValue.number)),
-    ])
+    ]
+    if !sample.tokens.isEmpty {
+      line["tokens"] = .list(sample.tokens.map { .text($0.text) })
+      line["logprobs"] = .list(sample.tokens.map { .number($0.logProbability) })
+    }
+    try file.append(line)
   }
 
   /// Makes the lines so far durable.

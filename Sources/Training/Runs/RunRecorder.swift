@@ -31,11 +31,13 @@ public final class RunRecorder {
 
   public var elapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
 
-  /// Records a step (numbered from 1) by its metrics.
-  public func record(step: Int, _ values: [String: Double]) throws {
+  /// Records a step (numbered from 1) by its metrics and the prompts that it drew.
+  public func record(step: Int, _ values: [String: Double], prompts: PromptLedger? = nil) throws {
     for (name, value) in values where value.isFinite { history[name, default: []].append((Double(step), value)) }
     if step % configuration.logging.every == 0 {
-      try metrics.write(step: step, values.mapValues(JSONValue.number))
+      var line = values.mapValues(JSONValue.number)
+      if let prompts { line["prompts"] = prompts.json }
+      try metrics.write(step: step, line)
       for (name, value) in values.sorted(by: { $0.key < $1.key }) where value.isFinite {
         try events.scalar(name, value: value, step: Int64(step))
       }
@@ -51,7 +53,7 @@ public final class RunRecorder {
   public func record(step: Int, samples values: [SamplesWriter.Sample]) throws {
     guard step == 1 || step % configuration.logging.samplesEvery == 0, !values.isEmpty else { return }
     for sample in values.prefix(8) { try samples.write(step: step, sample) }
-    try events.histogram("reward", values: values.map(\.reward), step: Int64(step))
+    try events.histogram("reward", values: values.map(\.reward).filter(\.isFinite), step: Int64(step))
     let rows = values.prefix(8).map { "| \($0.prompt) | \($0.completion) | \($0.answer ?? "") | \($0.reward) |" }
     try events.text(
       "samples", (["| prompt | completion | answer | reward |", "|---|---|---|---|"] + rows).joined(separator: "\n"),

@@ -44,7 +44,7 @@ public struct TrainingRun {
       evaluate: { try evaluateTask(prompts, rewards, learner) }
     ) { recorder, step in
       let report = try trainer.step()
-      try recorder?.record(step: step, report.metrics)
+      try recorder?.record(step: step, report.metrics, prompts: report.prompts)
       try recorder?.record(step: step, samples: report.samples)
       if let warning = report.warning { recorder?.note(warning) }
     }

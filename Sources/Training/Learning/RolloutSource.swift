@@ -1,0 +1,14 @@
+import Parameters
+import Rollouts
+import Tensors
+
+/// Where a trainer's groups come from: sampled for prompts, or recorded earlier.
+protocol RolloutSource: Sendable {
+  /// The rewards' names, for metrics.
+  var rewardNames: [String] { get }
+
+  /// Groups by their global numbers, a function of number and policy alone. Local.
+  ///
+  /// - Parameter policy: π_old.
+  func groups(_ numbers: [Int], policy: PackedModel, _ context: Context) throws -> RolloutBatch
+}

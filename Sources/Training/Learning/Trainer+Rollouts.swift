@@ -1,0 +1,51 @@
+import Parallelism
+import Rollouts
+import Tensors
+
+extension Trainer {
+  /// Draws groups until `rl.batch_size` · `rl.mini_batches` of them can be trained on. Collective.
+  ///
+  /// Groups without anything to learn from are dropped, with `rl.dynamic_sampling` at most `rl.max_resample_times` times
+  /// replaced by the next prompts, and what there is then is trained on. Every rank knows every group's fate, so the
+  /// prompts drawn do not depend on the number of ranks.
+  func collectRollouts() throws -> RolloutSummary {
+    let rl = configuration.rl
+    let wanted = rl.batchSize * rl.miniBatches
+    var batch = RolloutBatch()
+    var summary = RolloutSummary(first: nextGroup, names: source.rewardNames)
+    for _ in 0...(rl.dynamicSampling ? rl.maxResampleTimes : 0) where summary.kept.count < wanted {
+      let numbers = nextGroup..<nextGroup + wanted - summary.kept.count
+      let drawn = try source.groups(ownNumbers(numbers), policy: oldPolicy, context)
+      nextGroup = numbers.upperBound
+      batch.append(drawn)
+      try summary.add(drawn.records, communicator)
+    }
+    summary.samples = batch.samples
+    summary.figures = batch.figures
+    for _ in 0..<rl.ppoEpochs {
+      for part in 0..<rl.miniBatches {
+        let members = Set(summary.kept[WorkerPool.part(part, of: rl.miniBatches, count: summary.kept.count)])
+        waiting.append(batch.groups.filter { members.contains($0.id) })
+      }
+    }
+    return summary
+  }
+
+  /// This rank's share of the groups: a contiguous part of each mini-batch.
+  func ownNumbers(_ numbers: Range<Int>) -> [Int] {
+    let parts = configuration.rl.miniBatches
+    return (0..<parts).flatMap { part in
+      let batch = WorkerPool.part(part, of: parts, count: numbers.count)
+      return Share(of: batch.count, rank: communicator.rank, size: communicator.size).range.map {
+        numbers.lowerBound + batch.lowerBound + $0
+      }
+    }
+  }
+
+  /// Whether the updates since the last rollout passed a multiple of `rl.old_policy_interval`.
+  var isPublicationDue: Bool {
+    let rl = configuration.rl
+    let before = stepCount - rl.ppoEpochs * rl.miniBatches
+    return stepCount / rl.oldPolicyInterval != max(0, before) / rl.oldPolicyInterval
+  }
+}
