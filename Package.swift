@@ -52,7 +52,7 @@ let package = Package(
       name: "Rollouts",
       dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models"],
       resources: [.copy("Resources")]),
-    .target(name: "Exports", dependencies: ["Tensors", "LowBit", "Parameters"]),
+    .target(name: "Exports", dependencies: ["CKernels", "CZstd", "Tensors", "LowBit", "Parameters"]),
     .target(
       name: "Training",
       dependencies: [
@@ -86,7 +86,9 @@ let package = Package(
     .testTarget(
       name: "RolloutsTests",
       dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models", "Rollouts", "TestSupport"]),
-    .testTarget(name: "ExportsTests", dependencies: ["Tensors", "Exports", "TestSupport"]),
+    .testTarget(
+      name: "ExportsTests",
+      dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Models", "Exports", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

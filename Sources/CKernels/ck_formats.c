@@ -95,6 +95,14 @@ static float row_scale(const ck_packed *p, const float *w) {
   return largest / (p->format == CK_INT4 ? 7.0f : 127.0f);
 }
 
+// Stores an unsigned code of input k (0…15) of a step whose bytes are still zero.
+static void put_code(int32_t format, uint8_t *step, int64_t lane, int64_t k, uint8_t code) {
+  int64_t b = lane * 4 + k % 4;
+  if (format == CK_TERNARY) step[b] |= (uint8_t)(code << (2 * (k / 4)));
+  else if (format == CK_INT4) step[64 * (k / 8) + b] |= (uint8_t)(k % 8 < 4 ? code : code << 4);
+  else step[64 * (k / 4) + b] = code;
+}
+
 static void pack_codes(const ck_packed *p, int64_t panel, uint8_t *data, float *scales, const float *w) {
   const float limit = p->format == CK_TERNARY ? 1 : p->format == CK_INT4 ? 7 : 127;
   const int32_t zero = p->format == CK_TERNARY ? 1 : p->format == CK_INT4 ? 8 : 128;
@@ -110,12 +118,7 @@ static void pack_codes(const ck_packed *p, int64_t panel, uint8_t *data, float *
       for (int64_t i = 0; i < p->group_padded; ++i) {
         float q = x && i < p->group ? rintf(x[i] / scale) : 0;
         q = q > limit ? limit : q < -limit ? -limit : q == q ? q : 0;
-        uint8_t code = (uint8_t)((int32_t)q + zero);
-        uint8_t *step = data + (g * steps + i / 16) * step_bytes;
-        int64_t k = i % 16, b = lane * 4 + k % 4;
-        if (p->format == CK_TERNARY) step[b] |= (uint8_t)(code << (2 * (k / 4)));
-        else if (p->format == CK_INT4) step[64 * (k / 8) + b] |= (uint8_t)(k % 8 < 4 ? code : code << 4);
-        else step[64 * (k / 4) + b] = code;
+        put_code(p->format, data + (g * steps + i / 16) * step_bytes, lane, i % 16, (uint8_t)((int32_t)q + zero));
       }
     }
   }
@@ -175,6 +178,46 @@ void ck_unpack(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t ro
             out[g * p->group + i] =
                 scales[g * 16] *
                 (float)unpack_code(p->format, data + (g * steps + i / 16) * step_bytes, lane, i % 16);
+      }
+    }
+  }
+}
+
+void ck_read_codes(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t rows, int8_t *codes, float *scales) {
+  int64_t panel_bytes = p->matrix_bytes / ((p->rows + 15) / 16);
+  int64_t step_bytes = p->format == CK_TERNARY ? 64 : p->format == CK_INT4 ? 128 : 256;
+  int64_t steps = p->group_padded / 16;
+  for (int64_t r = 0; r < rows; ++r) {
+    int64_t row = first_row + r, panel = row / 16, lane = row % 16;
+    const uint8_t *data = p->data + matrix * p->matrix_bytes + panel * panel_bytes;
+    const float *from = p->scales + matrix * p->matrix_scales + panel * p->groups * 16 + lane;
+    for (int64_t g = 0; g < p->groups; ++g) {
+      scales[r * p->groups + g] = from[g * 16];
+      for (int64_t i = 0; i < p->group; ++i)
+        codes[r * p->columns + g * p->group + i] =
+            (int8_t)unpack_code(p->format, data + (g * steps + i / 16) * step_bytes, lane, i % 16);
+    }
+  }
+}
+
+void ck_write_codes(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const int8_t *codes,
+                    const float *scales) {
+  const int32_t zero = p->format == CK_TERNARY ? 1 : p->format == CK_INT4 ? 8 : 128;
+  int64_t panel_bytes = p->matrix_bytes / ((p->rows + 15) / 16);
+  int64_t step_bytes = p->format == CK_TERNARY ? 64 : p->format == CK_INT4 ? 128 : 256;
+  int64_t steps = p->group_padded / 16;
+  for (int64_t panel = first_panel; panel < first_panel + panels; ++panel) {
+    uint8_t *data = p->data + matrix * p->matrix_bytes + panel * panel_bytes;
+    float *to = p->scales + matrix * p->matrix_scales + panel * p->groups * 16;
+    memset(data, 0, (size_t)panel_bytes);
+    for (int64_t lane = 0; lane < 16; ++lane) {
+      int64_t row = panel * 16 + lane;
+      for (int64_t g = 0; g < p->groups; ++g) {
+        to[g * 16 + lane] = row < p->rows ? scales[row * p->groups + g] : 0;
+        for (int64_t i = 0; i < p->group_padded; ++i) {
+          int32_t code = row < p->rows && i < p->group ? codes[row * p->columns + g * p->group + i] : 0;
+          put_code(p->format, data + (g * steps + i / 16) * step_bytes, lane, i % 16, (uint8_t)(code + zero));
+        }
       }
     }
   }

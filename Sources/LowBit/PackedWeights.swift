@@ -30,6 +30,36 @@ public final class PackedWeights: @unchecked Sendable {
     self.columns = columns
   }
 
+  /// The same over memory that holds such a stack already, for example a mapped file.
+  ///
+  /// - Precondition: `data` and `scales` have the sizes of `storage(format:count:rows:columns:int4Group:)`.
+  public init(
+    format: NumberFormat, count: Int, rows: Int, columns: Int, int4Group: Int, data: AlignedBuffer<UInt8>,
+    scales: AlignedBuffer<Float>
+  ) {
+    var packed = Self.describe(format, rows, columns, int4Group)
+    precondition(
+      data.count == Int(packed.matrix_bytes) * count && scales.count == Int(packed.matrix_scales) * count,
+      "\(data.count) bytes and \(scales.count) scales for \(count) matrices [\(rows), \(columns)] in \(format)")
+    packed.data = data.pointer
+    packed.scales = scales.pointer
+    descriptor = packed
+    self.data = data
+    self.scales = scales
+    self.format = format
+    self.count = count
+    self.rows = rows
+    self.columns = columns
+  }
+
+  /// The sizes of a stack's two blocks of memory: bytes of codes, and number of scales.
+  public static func storage(format: NumberFormat, count: Int, rows: Int, columns: Int, int4Group: Int)
+    -> (bytes: Int, scales: Int)
+  {
+    let packed = describe(format, rows, columns, int4Group)
+    return (count * Int(packed.matrix_bytes), count * Int(packed.matrix_scales))
+  }
+
   private static func describe(_ format: NumberFormat, _ rows: Int, _ columns: Int, _ group: Int) -> ck_packed {
     precondition(
       format != .int4 || columns <= group || columns % group == 0,
@@ -41,8 +71,8 @@ public final class PackedWeights: @unchecked Sendable {
 
   /// Bytes of codes and scales for such a stack, padding included.
   public static func bytes(format: NumberFormat, count: Int, rows: Int, columns: Int, int4Group: Int) -> Int {
-    let packed = describe(format, rows, columns, int4Group)
-    return count * (Int(packed.matrix_bytes) + 4 * Int(packed.matrix_scales))
+    let size = storage(format: format, count: count, rows: rows, columns: columns, int4Group: int4Group)
+    return size.bytes + 4 * size.scales
   }
 
   /// Panels of sixteen rows in one matrix.

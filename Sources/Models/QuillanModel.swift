@@ -102,15 +102,21 @@ public struct QuillanModel: Sendable {
 
   /// An empty packed form of this model: of the tensors `held`, or of all.
   public func makePackedModel(holding held: [ParameterID]? = nil) -> PackedModel {
-    PackedModel(
-      table, holding: held, int4Group: configuration.int4Group,
-      derivedCount: diffusion?.denoiser.time.count ?? 0)
+    PackedModel(table, holding: held, int4Group: configuration.int4Group, derivedCount: derivedCount)
+  }
+
+  /// Values that are computed from weights once per packing (the denoiser's time table).
+  public var derivedCount: Int { diffusion?.denoiser.time.count ?? 0 }
+
+  /// Computes them; call after packed weights came from elsewhere than `pack`.
+  public func refresh(_ weights: PackedModel, _ context: Context) {
+    diffusion?.denoiser.time.refresh(weights, context.main)
   }
 
   /// Packs `masters` and computes what is derived from them.
   public func pack(_ masters: ParameterStore, into weights: PackedModel, _ context: Context) {
     weights.pack(masters, pool: context.pool)
-    diffusion?.denoiser.time.refresh(weights, context.main)
+    refresh(weights, context)
   }
 
   /// Empty routing counters of this model's shape.

@@ -16,28 +16,57 @@ public final class PackedModel: @unchecked Sendable {
   public let derived: AlignedBuffer<Float>
 
   /// - Parameter held: the tensors to hold, ascending; nil: all.
-  public init(_ table: ParameterTable, holding held: [ParameterID]? = nil, int4Group: Int, derivedCount: Int) {
-    self.table = table
+  public convenience init(
+    _ table: ParameterTable, holding held: [ParameterID]? = nil, int4Group: Int, derivedCount: Int
+  ) {
     let held = held ?? table.ids
-    self.held = held
-    var offsets = [Int?](repeating: nil, count: table.count)
-    var next = 0
     var packed = [PackedWeights?](repeating: nil, count: table.count)
     for id in held {
-      let specification = table[id]
-      if case .linear(let format) = specification.role {
-        packed[id.index] = PackedWeights(
-          format: format, count: specification.matrices, rows: specification.outputs, columns: specification.inputs,
-          int4Group: int4Group)
-      } else {
-        offsets[id.index] = next
-        next += (specification.count + 15) & ~15
-      }
+      guard case .linear(let format) = table[id].role else { continue }
+      packed[id.index] = PackedWeights(
+        format: format, count: table[id].matrices, rows: table[id].outputs, columns: table[id].inputs,
+        int4Group: int4Group)
     }
+    self.init(
+      table, holding: held, packed: packed, dense: AlignedBuffer(count: Self.denseLayout(table, holding: held).count),
+      derivedCount: derivedCount)
+  }
+
+  /// A packed form over memory that holds one already, for example a mapped file.
+  ///
+  /// - Parameters:
+  ///   - packed: the linear weights in the order of the table, nil for other parameters.
+  ///   - dense: the others as `denseLayout` places them.
+  public init(
+    _ table: ParameterTable, holding held: [ParameterID]? = nil, packed: [PackedWeights?], dense: AlignedBuffer<Float>,
+    derivedCount: Int
+  ) {
+    let held = held ?? table.ids
+    let layout = Self.denseLayout(table, holding: held)
+    precondition(
+      packed.count == table.count && dense.count == layout.count,
+      "\(packed.count) weights and \(dense.count) values for \(table.count) parameters, \(layout.count) values")
+    self.table = table
+    self.held = held
     self.packed = packed
-    denseOffsets = offsets
-    dense = AlignedBuffer(count: next)
+    self.dense = dense
+    denseOffsets = layout.offsets
     derived = AlignedBuffer(count: derivedCount)
+  }
+
+  /// Where each held parameter that is not a linear weight starts in the block of fp32 values (element, a multiple of
+  /// sixteen), by its place in the table, and the block's size.
+  public static func denseLayout(
+    _ table: ParameterTable, holding held: [ParameterID]? = nil
+  ) -> (offsets: [Int?], count: Int) {
+    var offsets = [Int?](repeating: nil, count: table.count)
+    var next = 0
+    for id in held ?? table.ids {
+      if case .linear = table[id].role { continue }
+      offsets[id.index] = next
+      next += (table[id].count + 15) & ~15
+    }
+    return (offsets, next)
   }
 
   /// The packed form of a linear weight.

@@ -1,12 +1,24 @@
 import Foundation
 
-/// An owned, zero-filled block of memory on a 64-byte boundary.
+/// A block of memory on a 64-byte boundary: owned and zero-filled, or a view of another object's.
 ///
 /// The memory lives as long as the object; `pointer` must not outlive it. Several threads may read it at once, and
 /// write disjoint parts.
 public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
   public let pointer: UnsafeMutablePointer<Element>
   public let count: Int
+  /// What keeps memory alive that is not this buffer's own.
+  private let owner: AnyObject?
+
+  /// A view of `count` elements that belong to `owner`, for example a mapped file.
+  ///
+  /// - Precondition: `pointer` is on a 64-byte boundary.
+  public init(_ pointer: UnsafeMutablePointer<Element>, count: Int, owner: AnyObject) {
+    precondition(Int(bitPattern: pointer) % 64 == 0, "a view of memory that is not on a 64-byte boundary")
+    self.pointer = pointer
+    self.count = count
+    self.owner = owner
+  }
 
   /// Allocates `count` zeroed elements. Running out of memory ends the process, as everywhere in Swift.
   public init(count: Int) {
@@ -16,9 +28,10 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
     memset(raw, 0, bytes)
     pointer = raw.bindMemory(to: Element.self, capacity: max(1, bytes / MemoryLayout<Element>.stride))
     self.count = count
+    owner = nil
   }
 
-  deinit { UnsafeMutableRawPointer(pointer).deallocate() }
+  deinit { if owner == nil { UnsafeMutableRawPointer(pointer).deallocate() } }
 
   public var bufferPointer: UnsafeMutableBufferPointer<Element> { .init(start: pointer, count: count) }
   public var array: [Element] { Array(bufferPointer) }

@@ -118,6 +118,11 @@ void ck_packed_describe(ck_packed *p, int32_t format, int32_t rows, int32_t colu
 void ck_pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w);
 // The weight values in use, rows first…first+rows-1, as [rows, columns].
 void ck_unpack(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t rows, float *w);
+// The signed codes [rows, columns] and scales [rows, groups] of an integer format: what files hold, whatever the
+// layout above. ck_write_codes takes those of a whole matrix and fills its panels from first_panel on.
+void ck_read_codes(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t rows, int8_t *codes, float *scales);
+void ck_write_codes(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const int8_t *codes,
+                    const float *scales);
 
 // Integer accumulators of gradients: sum[i] += round(x[i] · 2^50). Returns the index of the first element
 // that is not finite or would leave ±2^61, or -1.

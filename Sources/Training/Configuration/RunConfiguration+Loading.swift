@@ -45,7 +45,7 @@ extension RunConfiguration {
     return try ConfigurationReader.read(root, file: file)
   }
 
-  private static func apply(_ override: String, to root: inout ConfigurationNode) throws(ConfigurationError) {
+  static func apply(_ override: String, to root: inout ConfigurationNode) throws(ConfigurationError) {
     let location = ConfigurationLocation(source: "--set \(ConfigurationText.shortened(override))")
     let parts = override.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     let path = parts[0].split(separator: ".", omittingEmptySubsequences: false).map(String.init)

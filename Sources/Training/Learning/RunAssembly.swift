@@ -39,10 +39,7 @@ public struct RunAssembly {
     ownership = Ownership(
       miniMoEs: miniMoEs, size: configuration.parallel.expert, rank: communicator.rank % configuration.parallel.expert)
     model = try QuillanModel(configuration.model, configuration.precision)
-    switch configuration.data.tokenizer {
-    case .byte: tokenizer = ByteTokenizer()
-    case .gpt2: tokenizer = try BytePairTokenizer.gpt2()
-    }
+    tokenizer = try configuration.data.tokenizer.make()
     guard tokenizer.vocabularySize <= configuration.model.vocabSize else {
       throw TrainingError(
         .configuration,

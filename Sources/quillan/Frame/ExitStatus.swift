@@ -27,6 +27,7 @@ extension ExitStatus {
     case let error as TrainingError: self = error.kind == .configuration ? .usage : .failed
     case is TaskError: self = .usage
     case is GoldenCaseError: self = .badData
+    case let error as PackedFileError: self = error.isCorruptData ? .badData : .failed
     case let error as SafetensorsError: self = error.isCorruptData ? .badData : .failed
     case let error as DataError: self = error.line != nil || Self.isFile(error.file) ? .badData : .failed
     case let error as TokenizerError: self = error.line != nil || Self.isFile(error.file) ? .badData : .failed

@@ -1,0 +1,34 @@
+import ArgumentParser
+import Foundation
+import Tensors
+import Training
+
+/// The options of every command that reads weights to deploy.
+struct SourceOptions: ParsableArguments {
+  @Argument(
+    help: ArgumentHelp(
+      "A run's directory, safetensors weights with config.yaml or config.json beside them, an export, or a packed model.",
+      valueName: "model"))
+  var model: String
+
+  @Option(help: ArgumentHelp("Configuration of the weights, instead of the one beside them.", valueName: "file"))
+  var config: String?
+
+  @OptionGroup var overrides: OverrideOptions
+
+  @Option(help: ArgumentHelp("Threads (default: all cores).", valueName: "n"))
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, !(1...4096).contains(threads) {
+      throw ValidationError("--threads must be from 1 to 4096, got \(threads)")
+    }
+  }
+
+  func context() -> Context { Context(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount) }
+
+  /// Opens the weights.
+  func open(_ context: Context, overrides: [String]? = nil) throws -> ModelSource {
+    try ModelSource(model, configuration: config, overrides: overrides ?? self.overrides.set, context: context)
+  }
+}

@@ -1,0 +1,188 @@
+import CKernels
+import Exports
+import Foundation
+import LowBit
+import Models
+import Parameters
+import Tensors
+import TestSupport
+import Testing
+
+@Suite("Packed model")
+struct PackedFileTests {
+  static let cases = NumberFormat.allCases.flatMap { format in
+    PackedFile.Layout.allCases.map { (format, $0) }
+  }
+
+  private let configuration: ConfigurationTree = [
+    "model": ["dim": .integer(20), "norm_eps": .number(1e-6), "use_bit_diffusion": .boolean(true)],
+    "data": ["tokenizer": .text("byte")],
+  ]
+
+  private func write(
+    _ tiny: TinyModel, _ layout: PackedFile.Layout, to path: String, threads: Int = 1
+  ) throws {
+    try PackedFileWriter.write(
+      tiny.weights, configuration: configuration, metadata: ["a": "b"], layout: layout, to: path,
+      pool: WorkerPool(threads: threads))
+  }
+
+  private func load(_ path: String, like tiny: TinyModel, threads: Int = 1) throws -> PackedModel {
+    let model = try PackedFile(path: path).load(
+      tiny.model.table, int4Group: tiny.model.configuration.int4Group, derivedCount: tiny.model.derivedCount,
+      pool: WorkerPool(threads: threads))
+    tiny.model.refresh(model, tiny.context)
+    return model
+  }
+
+  private func hasSameBits(_ a: PackedModel, _ b: PackedModel) -> Bool {
+    a.table.ids.allSatisfy { id in
+      guard case .linear = a.table[id].role else {
+        let count = a.table[id].count
+        return sameBits(
+          Array(UnsafeBufferPointer(start: a.values(id), count: count)),
+          Array(UnsafeBufferPointer(start: b.values(id), count: count)))
+      }
+      let (left, right) = (a.weights(id), b.weights(id))
+      return left.data.array == right.data.array && sameBits(left.scales.array, right.scales.array)
+    } && sameBits(a.derived.array, b.derived.array)
+  }
+
+  @Test("what is loaded has the bits of what was packed, in every format and layout", arguments: cases)
+  func roundTrip(format: NumberFormat, layout: PackedFile.Layout) throws {
+    let directory = try TemporaryDirectory()
+    let tiny = try TinyModel(format, seed: 3)
+    try write(tiny, layout, to: directory.path("model"))
+    let loaded = try load(directory.path("model"), like: tiny, threads: 2)
+    #expect(hasSameBits(loaded, tiny.weights))
+    let file = try PackedFile(path: directory.path("model"))
+    #expect(file.configuration == configuration && file.metadata == ["a": "b"] && file.layout == layout)
+  }
+
+  @Test("a file's bytes do not depend on threads or on the layout that the weights came from", arguments: [.int4, .ternary] as [NumberFormat])
+  func sameBytes(format: NumberFormat) throws {
+    let directory = try TemporaryDirectory()
+    let tiny = try TinyModel(format, seed: 4)
+    try write(tiny, .compressed, to: directory.path("one"))
+    try write(tiny, .compressed, to: directory.path("two"), threads: 3)
+    try write(tiny, .mapped, to: directory.path("mapped"))
+    try PackedFileWriter.write(
+      load(directory.path("mapped"), like: tiny), configuration: configuration, metadata: ["a": "b"],
+      layout: .compressed, to: directory.path("three"), pool: WorkerPool(threads: 1))
+    let bytes = try ["one", "two", "three"].map { try Data(contentsOf: URL(fileURLWithPath: directory.path($0))) }
+    #expect(bytes[0] == bytes[1] && bytes[0] == bytes[2])
+  }
+
+  @Test("a flipped bit anywhere is found", arguments: PackedFile.Layout.allCases)
+  func everyFlip(layout: PackedFile.Layout) throws {
+    let directory = try TemporaryDirectory()
+    let tiny = try TinyModel(.int4, seed: 5)
+    try write(tiny, layout, to: directory.path("whole"))
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    var numbers = RandomNumbers(seed: 6)
+    let places = Array(0..<80) + Array(bytes.count - 80..<bytes.count)
+      + (0..<240).map { _ in numbers.integer(below: bytes.count) }
+    for place in places {
+      var damaged = bytes
+      damaged[place] ^= 1 << UInt8(numbers.integer(below: 8))
+      try damaged.write(to: URL(fileURLWithPath: directory.path("damaged")))
+      let error = #expect(throws: PackedFileError.self, "byte \(place)") {
+        try load(directory.path("damaged"), like: tiny)
+      }
+      let line = try #require(error?.description)
+      #expect(!line.contains("\n") && line.utf8.count < 1500 && error?.isCorruptData == true)
+    }
+  }
+
+  @Test("a file cut at any length is refused", arguments: PackedFile.Layout.allCases)
+  func everyTruncation(layout: PackedFile.Layout) throws {
+    let directory = try TemporaryDirectory()
+    let tiny = try TinyModel(.ternary, seed: 7)
+    try write(tiny, layout, to: directory.path("whole"))
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    var numbers = RandomNumbers(seed: 8)
+    for length in Array(0...100) + (0..<100).map({ _ in numbers.integer(below: bytes.count) }) + [bytes.count - 1] {
+      try bytes.prefix(length).write(to: URL(fileURLWithPath: directory.path("cut")))
+      #expect(throws: PackedFileError.self) { try load(directory.path("cut"), like: tiny) }
+    }
+  }
+
+  /// `bytes` with its index changed and the index's hash made to fit.
+  private func changingIndex(_ bytes: Data, _ change: (String) -> String) -> Data {
+    let end = bytes.count - 32
+    func word(_ index: Int) -> Int { bytes[end + 8 * index..<end + 8 * index + 8].reversed().reduce(0) { $0 << 8 | Int($1) } }
+    let text = Array(change(String(decoding: bytes[word(0)..<word(0) + word(1)], as: UTF8.self)).utf8)
+    var result = bytes.prefix(word(0)) + text
+    for value in [UInt64(word(0)), UInt64(text.count), ck_xxh64(text, Int64(text.count), 0)] {
+      withUnsafeBytes(of: value.littleEndian) { result.append(contentsOf: $0) }
+    }
+    return result + Data("QPACKEND".utf8)
+  }
+
+  @Test("an index that lies is refused though its hash fits")
+  func hostileIndex() throws {
+    let directory = try TemporaryDirectory()
+    let tiny = try TinyModel(.int4, seed: 9)
+    try write(tiny, .mapped, to: directory.path("whole"))
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    let changes: [(PackedFileError.Code, (String) -> String)] = [
+      (.corrupt, { $0.replacingOccurrences(of: "\"offset\":64,", with: "\"offset\":128,") }),
+      (.corrupt, { $0.replacingOccurrences(of: "\"offset\":64,", with: "\"offset\":-64,") }),
+      (.corrupt, { $0.replacingOccurrences(of: "\"offset\":64,", with: "\"offset\":9223372036854775807,") }),
+      (.corrupt, { $0.replacingOccurrences(of: "\"offset\":64,", with: "\"offset\":1e99,") }),
+      (.corrupt, { _ in "{}" }),
+      (.corrupt, { _ in String(repeating: "[", count: 100_000) }),
+      (.corrupt, { $0.replacingOccurrences(of: "\"tensors\":[", with: "\"tensors\":[{\"name\":\"x\"},") }),
+      (.mismatch, { $0.replacingOccurrences(of: "\"name\":\"final_norm.weight\"", with: "\"name\":\"other\"") }),
+      (.mismatch, { $0.replacingOccurrences(of: "\"group\":10", with: "\"group\":20") }),
+      (.mismatch, { $0.replacingOccurrences(of: "\"shape\":[1030,20]", with: "\"shape\":[20,1030]") }),
+      (.mismatch, { $0.replacingOccurrences(of: "\"kind\":\"kernel_scales\"", with: "\"kind\":\"scales\"") }),
+      (
+        .otherLayout,
+        {
+          let here = PackedWeights.layoutFingerprint(.int4)
+          return $0.replacingOccurrences(of: String(here, radix: 16), with: String(here ^ 1, radix: 16))
+        }
+      ),
+    ]
+    for (number, (code, change)) in changes.enumerated() {
+      let damaged = changingIndex(bytes, change)
+      #expect(damaged != bytes, "change \(number) changes nothing")
+      try damaged.write(to: URL(fileURLWithPath: directory.path("hostile")))
+      let error = #expect(throws: PackedFileError.self, "change \(number)") {
+        try load(directory.path("hostile"), like: tiny)
+      }
+      #expect(error?.code == code, "change \(number): \(String(describing: error))")
+    }
+  }
+
+  @Test("foreign and newer files say so")
+  func foreign() throws {
+    let directory = try TemporaryDirectory()
+    let tiny = try TinyModel(.int8, seed: 10)
+    try write(tiny, .compressed, to: directory.path("whole"))
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    bytes[8] = 2
+    try bytes.write(to: URL(fileURLWithPath: directory.path("newer")))
+    #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("newer")) }
+    let newer = #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("newer")) }
+    #expect(newer?.code == .newer && newer?.problem.contains("version 2") == true)
+    try Data("{\"a\": 1}, a text of some length that is no model".utf8).write(to: URL(fileURLWithPath: directory.path("text")))
+    let foreign = #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("text")) }
+    #expect(foreign?.code == .foreign && !PackedFile.isPacked(directory.path("text")))
+    let absent = #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("absent")) }
+    #expect(absent?.code == .inaccessible && absent?.isCorruptData == false)
+  }
+
+  @Test("weights of a mapped file may be packed anew without touching the file")
+  func privatePages() throws {
+    let directory = try TemporaryDirectory()
+    let tiny = try TinyModel(.ternary, seed: 11)
+    try write(tiny, .mapped, to: directory.path("model"))
+    let before = try Data(contentsOf: URL(fileURLWithPath: directory.path("model")))
+    let loaded = try load(directory.path("model"), like: tiny)
+    tiny.model.pack(try TinyModel(.ternary, seed: 12).masters, into: loaded, tiny.context)
+    #expect(!hasSameBits(loaded, tiny.weights))
+    #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path("model"))) == before)
+  }
+}
