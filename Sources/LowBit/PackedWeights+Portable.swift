@@ -146,8 +146,10 @@ extension PackedWeights {
     let target = UnsafeMutableRawPointer(bytes)
     for index in 0..<columns {
       switch format {
-      case .fp16: target.storeBytes(of: ck_f16_from_f32(values[index]).littleEndian, toByteOffset: 2 * index, as: UInt16.self)
-      case .bf16: target.storeBytes(of: ck_bf16_from_f32(values[index]).littleEndian, toByteOffset: 2 * index, as: UInt16.self)
+      case .fp16:
+        target.storeBytes(of: ck_f16_from_f32(values[index]).littleEndian, toByteOffset: 2 * index, as: UInt16.self)
+      case .bf16:
+        target.storeBytes(of: ck_bf16_from_f32(values[index]).littleEndian, toByteOffset: 2 * index, as: UInt16.self)
       default: target.storeBytes(of: values[index].bitPattern.littleEndian, toByteOffset: 4 * index, as: UInt32.self)
       }
     }
@@ -162,9 +164,11 @@ extension PackedWeights {
     for index in 0..<columns {
       switch format {
       case .fp16:
-        values[index] = ck_f32_from_f16(UInt16(littleEndian: source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
+        values[index] = ck_f32_from_f16(
+          UInt16(littleEndian: source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
       case .bf16:
-        values[index] = ck_f32_from_bf16(UInt16(littleEndian: source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
+        values[index] = ck_f32_from_bf16(
+          UInt16(littleEndian: source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
       default:
         values[index] = Float(
           bitPattern: UInt32(littleEndian: source.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)))

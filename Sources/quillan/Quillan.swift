@@ -14,7 +14,8 @@ struct Quillan: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, QuantizeCommand.self, PlanCommand.self, BenchCommand.self,
+      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, QuantizeCommand.self, PlanCommand.self,
+      BenchCommand.self,
       DebugCommand.self,
     ])
 

@@ -59,7 +59,9 @@ struct PackedFileTests {
     #expect(file.configuration == configuration && file.metadata == ["a": "b"] && file.layout == layout)
   }
 
-  @Test("a file's bytes do not depend on threads or on the layout that the weights came from", arguments: [.int4, .ternary] as [NumberFormat])
+  @Test(
+    "a file's bytes do not depend on threads or on the layout that the weights came from",
+    arguments: [.int4, .ternary] as [NumberFormat])
   func sameBytes(format: NumberFormat) throws {
     let directory = try TemporaryDirectory()
     let tiny = try TinyModel(format, seed: 4)
@@ -80,7 +82,8 @@ struct PackedFileTests {
     try write(tiny, layout, to: directory.path("whole"))
     let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
     var numbers = RandomNumbers(seed: 6)
-    let places = Array(0..<80) + Array(bytes.count - 80..<bytes.count)
+    let places =
+      Array(0..<80) + Array(bytes.count - 80..<bytes.count)
       + (0..<240).map { _ in numbers.integer(below: bytes.count) }
     for place in places {
       var damaged = bytes
@@ -110,7 +113,9 @@ struct PackedFileTests {
   /// `bytes` with its index changed and the index's hash made to fit.
   private func changingIndex(_ bytes: Data, _ change: (String) -> String) -> Data {
     let end = bytes.count - 32
-    func word(_ index: Int) -> Int { bytes[end + 8 * index..<end + 8 * index + 8].reversed().reduce(0) { $0 << 8 | Int($1) } }
+    func word(_ index: Int) -> Int {
+      bytes[end + 8 * index..<end + 8 * index + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
+    }
     let text = Array(change(String(decoding: bytes[word(0)..<word(0) + word(1)], as: UTF8.self)).utf8)
     var result = bytes.prefix(word(0)) + text
     for value in [UInt64(word(0)), UInt64(text.count), ck_xxh64(text, Int64(text.count), 0)] {
@@ -167,7 +172,8 @@ struct PackedFileTests {
     #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("newer")) }
     let newer = #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("newer")) }
     #expect(newer?.code == .newer && newer?.problem.contains("version 2") == true)
-    try Data("{\"a\": 1}, a text of some length that is no model".utf8).write(to: URL(fileURLWithPath: directory.path("text")))
+    try Data("{\"a\": 1}, a text of some length that is no model".utf8).write(
+      to: URL(fileURLWithPath: directory.path("text")))
     let foreign = #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("text")) }
     #expect(foreign?.code == .foreign && !PackedFile.isPacked(directory.path("text")))
     let absent = #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("absent")) }
