@@ -16,7 +16,7 @@ let package = Package(
       name: "QuillanTraining",
       targets: [
         "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
-        "Rollouts", "Objectives", "Optimizers", "Exports", "Training",
+        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training",
       ]),
     .executable(name: "quillan", targets: ["quillan"]),
   ],
@@ -53,22 +53,26 @@ let package = Package(
       dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models"],
       resources: [.copy("Resources")]),
     .target(name: "Exports", dependencies: ["CKernels", "CZstd", "Tensors", "LowBit", "Parameters"]),
+    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Exports"]),
     .target(
       name: "Training",
       dependencies: [
         "CKernels", "CZstd", "COneDNN", "COpenBLAS", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
-        "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", logging, protobuf, yams,
+        "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", logging, protobuf, yams,
       ],
       exclude: ["TensorBoard/tensorboard.proto"]),
     .executableTarget(
       name: "quillan",
       dependencies: [
         "CKernels", "CMPI", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts",
-        "Objectives", "Optimizers", "Exports", "Training", argumentParser, logging,
+        "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", argumentParser, logging,
       ]),
 
     // What the library needs from a program of one's own.
     .executableTarget(name: "ExampleTrainStep", dependencies: ["MPI", "Models", "Rollouts", "Training"]),
+
+    // What a fuzzer drives (launch/faults fuzz).
+    .executableTarget(name: "FuzzCheckpoints", dependencies: ["Checkpoints", "Exports"]),
 
     // Tests mirror the sources.
     .target(
@@ -90,10 +94,12 @@ let package = Package(
       name: "ExportsTests",
       dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Models", "Exports", "TestSupport"]),
     .testTarget(
+      name: "CheckpointsTests", dependencies: ["CKernels", "CZstd", "Exports", "Checkpoints", "TestSupport"]),
+    .testTarget(
       name: "TrainingTests",
       dependencies: [
         "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts", "Objectives",
-        "Optimizers", "Exports", "Training", "TestSupport", protobuf,
+        "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
       ]),
     .testTarget(name: "CommandTests", dependencies: ["quillan", "TestSupport"]),
   ],

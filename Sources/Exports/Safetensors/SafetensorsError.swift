@@ -63,7 +63,7 @@ public struct SafetensorsError: Error, Equatable, Sendable, CustomStringConverti
   }
 
   /// `text` with control characters escaped and at most `limit` characters (the rest left out).
-  static func printable(_ text: String, limit: Int = 120) -> String {
+  package static func printable(_ text: String, limit: Int = 120) -> String {
     var shown = ""
     var count = 0
     for scalar in text.unicodeScalars {

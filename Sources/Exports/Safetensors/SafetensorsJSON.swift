@@ -1,26 +1,27 @@
-/// A strict reader of the JSON that a safetensors header may hold: objects, strings, arrays and unsigned integers.
+/// A strict reader of the JSON that a safetensors header or a checkpoint's manifest may hold: objects, strings, arrays and
+/// unsigned integers.
 ///
 /// It works on untrusted bytes: it never recurses, never reads past the end, builds nothing larger than the text
 /// itself, and stops at the first byte that the format does not allow. What callers do not ask for (nested values,
 /// fractions, signs, exponents, `null`) is an error, so depth cannot hurt.
-struct SafetensorsJSON {
+package struct SafetensorsJSON {
   /// The first byte that is not allowed, and why.
-  struct Fault: Error {
-    let position: Int
-    let problem: String
+  package struct Fault: Error {
+    package let position: Int
+    package let problem: String
   }
 
   private let bytes: UnsafeRawBufferPointer
   /// The next byte to read.
-  private(set) var position = 0
+  package private(set) var position = 0
 
-  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  package init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-  func fault(_ problem: String, at position: Int? = nil) -> Fault {
+  package func fault(_ problem: String, at position: Int? = nil) -> Fault {
     Fault(position: position ?? self.position, problem: problem)
   }
 
-  mutating func skipSpace() {
+  package mutating func skipSpace() {
     while position < bytes.count {
       switch bytes[position] {
       case 0x20, 0x09, 0x0A, 0x0D: position += 1
@@ -30,19 +31,19 @@ struct SafetensorsJSON {
   }
 
   /// The next byte after white space, not consumed.
-  mutating func peek() throws(Fault) -> UInt8 {
+  package mutating func peek() throws(Fault) -> UInt8 {
     skipSpace()
-    guard position < bytes.count else { throw fault("the header ends in the middle of a value") }
+    guard position < bytes.count else { throw fault("the text ends in the middle of a value") }
     return bytes[position]
   }
 
-  mutating func expect(_ character: Unicode.Scalar) throws(Fault) {
+  package mutating func expect(_ character: Unicode.Scalar) throws(Fault) {
     guard try peek() == UInt8(ascii: character) else { throw fault("'\(character)' expected") }
     position += 1
   }
 
   /// Consumes the separator of a list that is open: true where another element follows, false where `end` closed it.
-  mutating func another(before end: Unicode.Scalar, isFirst: Bool) throws(Fault) -> Bool {
+  package mutating func another(before end: Unicode.Scalar, isFirst: Bool) throws(Fault) -> Bool {
     let next = try peek()
     if next == UInt8(ascii: end) {
       position += 1
@@ -55,7 +56,7 @@ struct SafetensorsJSON {
   }
 
   /// An unsigned integer below 2⁶³, without sign, fraction, exponent or leading zero.
-  mutating func integer() throws(Fault) -> Int {
+  package mutating func integer() throws(Fault) -> Int {
     let start = try peek()
     guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(start) else {
       throw fault("an unsigned integer expected")
@@ -77,7 +78,7 @@ struct SafetensorsJSON {
   }
 
   /// A list of unsigned integers of at most `limit` elements.
-  mutating func integers(limit: Int) throws(Fault) -> [Int] {
+  package mutating func integers(limit: Int) throws(Fault) -> [Int] {
     try expect("[")
     var values: [Int] = []
     while try another(before: "]", isFirst: values.isEmpty) {
@@ -88,7 +89,7 @@ struct SafetensorsJSON {
   }
 
   /// A string, unescaped; its bytes must be UTF-8 and its surrogates paired.
-  mutating func string() throws(Fault) -> String {
+  package mutating func string() throws(Fault) -> String {
     guard try peek() == UInt8(ascii: "\"") else { throw fault("a string expected") }
     let first = position
     position += 1

@@ -1,0 +1,123 @@
+import Foundation
+
+/// A call of the operating system that failed.
+public struct FileFault: Error, Equatable, Sendable {
+  /// What was tried, such as "write".
+  public let operation: String
+  public let path: String
+  /// The system's error number.
+  public let number: Int32
+
+  public init(_ operation: String, path: String, number: Int32) {
+    self.operation = operation
+    self.path = path
+    self.number = number
+  }
+
+  var problem: String { "cannot \(operation) (\(String(cString: strerror(number))))" }
+}
+
+/// The few operations on files that saving and loading are made of, so that tests can let every one of them fail.
+///
+/// What saving relies on: a file's bytes survive a power cut once `synchronize` has returned, a name once its
+/// directory has been synchronized, and `rename` is atomic.
+public protocol FileLayer: Sendable {
+  /// Creates a file that must not exist yet.
+  func createFile(_ path: String) throws(FileFault) -> any WritableFile
+  /// Opens a regular file.
+  func openFile(_ path: String) throws(FileFault) -> any ReadableFile
+  /// Creates a directory whose parent exists.
+  func createDirectory(_ path: String) throws(FileFault)
+  func rename(_ source: String, to target: String) throws(FileFault)
+  func removeFile(_ path: String) throws(FileFault)
+  /// Removes an empty directory.
+  func removeDirectory(_ path: String) throws(FileFault)
+  func synchronizeDirectory(_ path: String) throws(FileFault)
+  /// The names in a directory, sorted.
+  func names(in directory: String) throws(FileFault) -> [String]
+}
+
+/// A file being written, front to back.
+public protocol WritableFile: AnyObject, Sendable {
+  /// Appends at least one of the bytes and returns how many.
+  func write(_ bytes: UnsafeRawBufferPointer) throws(FileFault) -> Int
+  /// Makes the bytes so far durable.
+  func synchronize() throws(FileFault)
+  /// Ends writing; nothing may be called afterwards.
+  func close() throws(FileFault)
+}
+
+/// A file being read at any place, by any thread.
+public protocol ReadableFile: AnyObject, Sendable {
+  var byteCount: Int { get }
+  /// Reads at most `target.count` bytes from `offset` on and returns how many; 0 at the end.
+  func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileFault) -> Int
+}
+
+extension WritableFile {
+  /// Appends all bytes, whatever the system takes at a time.
+  func writeAll(_ bytes: UnsafeRawBufferPointer) throws(FileFault) {
+    var done = 0
+    while done < bytes.count {
+      done += try write(UnsafeRawBufferPointer(rebasing: bytes[done..<min(bytes.count, done + 1 << 30)]))
+    }
+  }
+}
+
+extension WritableFile {
+  /// Appends the bytes of an array.
+  func writeAll(_ bytes: [UInt8]) throws(FileFault) {
+    let result: Result<Void, FileFault> = bytes.withUnsafeBytes { bytes in
+      do throws(FileFault) { return .success(try writeAll(bytes)) } catch { return .failure(error) }
+    }
+    try result.get()
+  }
+}
+
+extension ReadableFile {
+  /// The bytes of a range; nil where the file ends before.
+  func bytes(_ range: Range<Int>) throws(FileFault) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    let result: Result<Bool, FileFault> = bytes.withUnsafeMutableBytes { target in
+      do throws(FileFault) { return .success(try readAll(into: target, at: range.lowerBound)) } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get() ? bytes : nil
+  }
+
+  /// Fills `target` from `offset` on; false where the file ends before.
+  func readAll(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileFault) -> Bool {
+    var done = 0
+    while done < target.count {
+      let end = min(target.count, done + 1 << 30)
+      let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: target[done..<end]), at: offset + done)
+      if count == 0 { return false }
+      done += count
+    }
+    return true
+  }
+}
+
+extension FileLayer {
+  /// Writes a whole small file, durable once this returns; its name is durable once its directory is synchronized.
+  func writeFile(_ path: String, _ bytes: [UInt8]) throws(FileFault) {
+    let file = try createFile(path)
+    try file.writeAll(bytes)
+    try file.synchronize()
+    try file.close()
+  }
+
+  /// A whole small file; nil where it has more than `limit` bytes or became shorter meanwhile.
+  func readFile(_ path: String, limit: Int) throws(FileFault) -> [UInt8]? {
+    let file = try openFile(path)
+    guard file.byteCount <= limit else { return nil }
+    return try file.bytes(0..<file.byteCount)
+  }
+
+  /// Removes a directory and the files in it.
+  func removeTree(_ path: String) throws(FileFault) {
+    for name in try names(in: path) { try removeFile("\(path)/\(name)") }
+    try removeDirectory(path)
+  }
+}

@@ -1,0 +1,68 @@
+import Foundation
+
+/// Threads of this module's own: work that waits (for a disk, for its turn) must not occupy those that training shares.
+enum Workers {
+  /// Calls `body(worker)` on `count` threads, the caller's among them; returns when all are done.
+  static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    let group = DispatchGroup()
+    for worker in 1..<max(1, count) {
+      group.enter()
+      let thread = Thread {
+        body(worker)
+        group.leave()
+      }
+      thread.stackSize = 1 << 20
+      thread.start()
+    }
+    body(0)
+    group.wait()
+  }
+}
+
+/// Numbers 0, 1, 2, … handed out to workers, whose results are taken in that order; the first failure ends all.
+final class OrderedTurns: @unchecked Sendable {
+  private let condition = NSCondition()
+  private let count: Int
+  private var taken = 0
+  private var finished = 0
+  private var failure: (any Error)?
+
+  init(count: Int) { self.count = count }
+
+  /// The next number, or nil where there is none left or work has failed.
+  func next() -> Int? {
+    condition.lock()
+    defer { condition.unlock() }
+    guard failure == nil, taken < count else { return nil }
+    taken += 1
+    return taken - 1
+  }
+
+  /// Runs `body` once all lower numbers are done; nothing where work has failed.
+  func inTurn(_ number: Int, _ body: () throws -> Void) {
+    condition.lock()
+    while finished != number, failure == nil { condition.wait() }
+    let failed = failure != nil
+    condition.unlock()
+    guard !failed else { return }
+    do {
+      try body()
+      condition.lock()
+      finished += 1
+      condition.broadcast()
+      condition.unlock()
+    } catch { fail(error) }
+  }
+
+  func fail(_ error: any Error) {
+    condition.lock()
+    if failure == nil { failure = error }
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  /// Throws what the first failed work threw.
+  func check() throws {
+    if let failure { throw failure }
+  }
+}

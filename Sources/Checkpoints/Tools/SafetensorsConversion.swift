@@ -1,0 +1,213 @@
+import CKernels
+import Exports
+import Foundation
+
+/// Weights as safetensors, out of a checkpoint and into one: masters and balance biases in F32 under their own names, in one
+/// file or in several with an index as the Python libraries write it.
+public enum SafetensorsConversion {
+  /// Writes the masters to `path`: one file, or with `largestFile` a directory of files of about that many bytes at most
+  /// (a larger tensor has a file to itself) and `model.safetensors.index.json`. Memory: one block of elements and the
+  /// largest stored slice.
+  ///
+  /// - Throws: `CheckpointError`, `SafetensorsError`; there is then nothing at `path`.
+  public static func export(
+    _ reader: CheckpointReader, to path: String, largestFile: Int? = nil, files: any FileLayer = SystemFiles(),
+    progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
+  ) throws {
+    let masters = reader.manifest.tensors.filter { $0.key.kind == .master }
+    let meter = ProgressMeter(total: masters.reduce(0) { $0 + $1.byteCount }, progress)
+    let metadata = [
+      "format": "quillan-weights", "version": "1", "steps": "\(reader.manifest.step)", "phase": reader.manifest.phase,
+    ]
+    guard let largestFile else {
+      return try write(masters, of: reader, to: path, metadata, meter)
+    }
+    var groups: [[Manifest.Tensor]] = []
+    var size = 0
+    for tensor in masters {
+      if groups.isEmpty || size + tensor.byteCount > largestFile {
+        groups.append([])
+        size = 0
+      }
+      groups[groups.count - 1].append(tensor)
+      size += tensor.byteCount
+    }
+    let draft = path + ".partial"
+    func writing(_ body: () throws(FileFault) -> Void) throws(CheckpointError) {
+      do throws(FileFault) { try body() } catch { throw CheckpointError(writing: error) }
+    }
+    guard !FileManager.default.fileExists(atPath: path) else {
+      throw CheckpointError(
+        .invalidRequest, path: path, problem: "there is something at this path already",
+        remedy: "name a directory that does not exist")
+    }
+    do { try files.removeTree(draft) } catch {}
+    try writing { () throws(FileFault) in try files.createDirectory(draft) }
+    do {
+      var places: [String] = []
+      for (index, group) in groups.enumerated() {
+        let name = "model-\(padded(index + 1))-of-\(padded(groups.count)).safetensors"
+        try write(group, of: reader, to: "\(draft)/\(name)", metadata, meter)
+        places += group.map { "    \(quoted($0.key.name)): \(quoted(name))" }
+      }
+      let total = masters.reduce(0) { $0 + $1.byteCount }
+      let index =
+        "{\n  \"metadata\": {\"total_size\": \(total)},\n  \"weight_map\": {\n\(places.joined(separator: ",\n"))\n  }\n}\n"
+      try writing { () throws(FileFault) in
+        try files.writeFile("\(draft)/\(indexName)", Array(index.utf8))
+        try files.synchronizeDirectory(draft)
+        try files.rename(draft, to: path)
+      }
+    } catch {
+      do { try files.removeTree(draft) } catch {}
+      throw error
+    }
+  }
+
+  static let indexName = "model.safetensors.index.json"
+
+  private static func padded(_ number: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+  }
+
+  private static func write(
+    _ tensors: [Manifest.Tensor], of reader: CheckpointReader, to path: String, _ metadata: [String: String],
+    _ meter: ProgressMeter
+  ) throws {
+    let workspace = CheckpointReader.Workspace()
+    try SafetensorsWriter.write(
+      path: path,
+      tensors: tensors.map { tensor in
+        SafetensorsTensor(name: tensor.key.name, dataType: tensor.type, shape: tensor.shape) { sink in
+          try reader.elements(of: tensor, workspace) { _, bytes in
+            try sink(bytes)
+            meter.add(bytes.count)
+          }
+        }
+      }, metadata: metadata)
+  }
+
+  /// A tensor that the model wants, and the tensors of the source whose elements, one after another, are its own.
+  public struct Wanted: Sendable {
+    public var name: String
+    public var shape: [Int]
+    public var sources: [String]
+
+    public init(name: String, shape: [Int], sources: [String]) {
+      self.name = name
+      self.shape = shape
+      self.sources = sources
+    }
+  }
+
+  /// Writes the weights-only checkpoint `target` from `source`: a safetensors file, or a directory with an index. F16 and
+  /// BF16 are widened exactly. Memory: the largest tensor twice.
+  ///
+  /// - Parameters:
+  ///   - wanted: every tensor of the model; the source must have all and may have others.
+  ///   - manifest: what the checkpoint says of itself, without files and tensors.
+  /// - Throws: `CheckpointError`, `SafetensorsError`; there is then nothing at `target`.
+  public static func load(
+    _ source: String, _ wanted: [Wanted], as manifest: Manifest, to target: String,
+    files: any FileLayer = SystemFiles(), progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
+  ) throws {
+    let set = try SafetensorsSet(source)
+    let tensors = wanted.sorted { TensorKey($0.name, .master) < TensorKey($1.name, .master) }
+    let meter = ProgressMeter(total: tensors.count, progress)
+    let miniMoEs = (tensors.compactMap { TensorKey($0.name, .master).miniMoE }.max() ?? -1) + 1
+    try CheckpointDraft.write(to: target, files: files) { draft in
+      var result = manifest
+      let byFile = Dictionary(grouping: tensors) {
+        Placement.file(TensorKey($0.name, .master), part: 0, expertFiles: manifest.expertFiles, miniMoEs: miniMoEs)
+      }
+      let encoder = FrameEncoder()
+      for name in byFile.keys.sorted() {
+        let output = try ShardOutput(name, in: draft, files)
+        for tensor in byFile[name] ?? [] {
+          let key = TensorKey(tensor.name, .master)
+          let block = try set.floats(tensor)
+          let encoded = encoder.encode(
+            UnsafeRawBufferPointer(start: block.pointer, count: block.byteCount), .float32)
+          let slice = Manifest.Slice(
+            range: 0..<block.byteCount / 4, part: 0, file: result.files.count, offset: output.byteCount,
+            bytes: encoded.bytes.count, encoding: encoded.encoding, hash: encoded.hash)
+          try output.append(encoded.bytes, tensor: key)
+          result.tensors.append(Manifest.Tensor(key: key, type: .float32, shape: tensor.shape, slices: [slice]))
+          meter.add(1)
+        }
+        result.files.append(try output.finish())
+      }
+      result.tensors.sort { $0.key < $1.key }
+      return result
+    }
+  }
+}
+
+/// One safetensors file, or several with an index.
+private final class SafetensorsSet {
+  private let files: [SafetensorsFile]
+  private let path: String
+
+  init(_ path: String) throws {
+    self.path = path
+    guard CheckpointReader.exists(path) else {
+      files = [try SafetensorsFile(path: path)]
+      return
+    }
+    // The index only says which files there are; where a tensor is, the files themselves say.
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    let parts = names.filter { $0.hasSuffix(".safetensors") }.sorted()
+    guard !parts.isEmpty else {
+      throw CheckpointError(
+        .inaccessible, path: path, problem: "there is no safetensors file in this directory",
+        remedy: "name a safetensors file, or a directory of them")
+    }
+    files = try parts.map { try SafetensorsFile(path: "\(path)/\($0)") }
+  }
+
+  /// The elements of the sources of a tensor, one after another, as fp32.
+  func floats(_ wanted: SafetensorsConversion.Wanted) throws -> MemoryBlock {
+    let count = wanted.shape.reduce(1, *)
+    let block = MemoryBlock(byteCount: count * 4)
+    var done = 0
+    for source in wanted.sources {
+      let holders = files.filter { $0.tensors[source] != nil }
+      guard let file = holders.first, holders.count == 1, let entry = file.tensors[source] else {
+        throw CheckpointError(
+          holders.isEmpty ? .missingTensor : .inconsistentLayout, path: path, tensor: source,
+          problem: holders.isEmpty ? "no file has it" : "\(holders.count) files have it",
+          remedy: "name the source's tensors in a map (--map)")
+      }
+      let end = done + entry.elementCount
+      guard end <= count, wanted.sources.count > 1 || entry.shape == wanted.shape else {
+        throw CheckpointError(
+          .mismatch, path: file.path, tensor: source,
+          problem: "has shape \(entry.shape), '\(wanted.name)' wants \(wanted.shape)",
+          remedy: "use the configuration that fits these weights")
+      }
+      let target = block.pointer + done * 4
+      if entry.dataType == .float32 {
+        try file.read(source, into: UnsafeMutableRawBufferPointer(start: target, count: entry.byteRange.count))
+      } else {
+        let values = try file.floats(source)
+        values.withUnsafeBytes {
+          target.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(target), byteCount: $0.count)
+        }
+      }
+      done = end
+    }
+    guard done == count else {
+      throw CheckpointError(
+        .mismatch, path: path, tensor: wanted.name, problem: "its sources have \(done) elements, it wants \(count)",
+        remedy: "correct the map")
+    }
+    return block
+  }
+}
+
+/// `text` as a JSON string.
+private func quoted(_ text: String) -> String {
+  let escaped = text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
+  return "\"\(escaped)\""
+}

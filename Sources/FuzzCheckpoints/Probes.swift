@@ -1,0 +1,72 @@
+import Checkpoints
+import Exports
+import Foundation
+
+/// A frame whose type, encoding and size the first bytes of the input claim.
+enum FrameProbe {
+  static func decode(_ input: UnsafeRawBufferPointer) {
+    guard input.count >= 5 else { return }
+    let types = SafetensorsDataType.allCases
+    let type = types[Int(input[0]) % types.count]
+    let encoding = FrameEncoding.allCases[Int(input[1]) % FrameEncoding.allCases.count]
+    let count = Int(input[2]) | Int(input[3]) << 8 | Int(input[4] & 3) << 16
+    let stored = UnsafeRawBufferPointer(rebasing: input[5...])
+    guard count > 0, Frame.isPlausible(encoding, bytes: stored.count, elements: count, type: type) else { return }
+    var total = 0
+    try? FrameDecoder().decode(stored, encoding, type, count: count) { first, bytes in
+      precondition(first * type.byteCount == total, "blocks are not in order")
+      total += bytes.count
+      precondition(total <= count * type.byteCount, "more elements than were asked for")
+      return true
+    }
+  }
+}
+
+/// A checkpoint of one manifest and one shard that lie in the input one after the other.
+enum CheckpointProbe {
+  static func read(_ input: UnsafeRawBufferPointer) {
+    guard input.count >= 2 else { return }
+    let cut = min(input.count - 2, Int(input[0]) << 8 | Int(input[1]))
+    let body = Array(input[2..<2 + cut])
+    let files = InputFiles(
+      manifest: Manifest.signed(body), shard: Shard.header + Array(input[(2 + cut)...]))
+    guard let reader = try? CheckpointReader("c", files: files) else { return }
+    _ = try? CheckpointVerification(reader, threads: 1)
+    _ = try? CheckpointDifference(reader, reader, threads: 1)
+    for tensor in reader.manifest.tensors where tensor.byteCount < 1 << 20 && tensor.type == .float32 {
+      _ = try? reader.array(tensor.key, .float32, of: Float.self)
+    }
+  }
+}
+
+/// Reads from the input; writes nothing. Every shard has the same bytes.
+private struct InputFiles: FileLayer {
+  let manifest: [UInt8]
+  let shard: [UInt8]
+
+  func openFile(_ path: String) throws(FileFault) -> any ReadableFile {
+    InputFile(path.hasSuffix(".json") ? manifest : shard)
+  }
+
+  private func refuse(_ path: String) -> FileFault { FileFault("write", path: path, number: EROFS) }
+  func createFile(_ path: String) throws(FileFault) -> any WritableFile { throw refuse(path) }
+  func createDirectory(_ path: String) throws(FileFault) { throw refuse(path) }
+  func rename(_ source: String, to target: String) throws(FileFault) { throw refuse(source) }
+  func removeFile(_ path: String) throws(FileFault) { throw refuse(path) }
+  func removeDirectory(_ path: String) throws(FileFault) { throw refuse(path) }
+  func synchronizeDirectory(_ path: String) throws(FileFault) { throw refuse(path) }
+  func names(in directory: String) throws(FileFault) -> [String] { [] }
+}
+
+private final class InputFile: ReadableFile {
+  private let bytes: [UInt8]
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+  var byteCount: Int { bytes.count }
+
+  func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileFault) -> Int {
+    guard offset >= 0, offset < bytes.count else { return 0 }
+    let count = min(target.count, bytes.count - offset)
+    target.copyBytes(from: bytes[offset..<offset + count])
+    return count
+  }
+}
