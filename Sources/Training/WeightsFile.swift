@@ -1,3 +1,4 @@
+import Checkpoints
 import Exports
 import Foundation
 import Models
@@ -35,6 +36,17 @@ public enum WeightsFile {
         code: .mismatch, path: file.path, tensor: name, problem: "is not a parameter of this model",
         remedy: "use the configuration that these weights were trained with")
     }
+    return store
+  }
+
+  /// Reads the masters of the tensors `held` from a checkpoint, whatever else it holds. Local.
+  ///
+  /// - Throws: `CheckpointError` naming the tensor that is missing, damaged or of another shape.
+  public static func load(
+    _ reader: CheckpointReader, for model: QuillanModel, holding held: [ParameterID], threads: Int
+  ) throws -> ParameterStore {
+    let store = ParameterStore(model.table, holding: held)
+    try reader.read(store.pieces(.master), threads: threads)
     return store
   }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Training
 
 /// The program: commands in one file each, under one frame of exit codes and messages (`CommandRunner`).
 @main
@@ -10,17 +11,18 @@ struct Quillan: ParsableCommand {
       Results go to stdout, messages to stderr. Commands that use several ranks run under mpirun.
 
       Exit codes: 0 done, 1 error, 2 usage or configuration, 3 corrupt or incompatible data, 75 stopped by a signal \
-      with the weights written; mpirun gives 137 where a rank was killed.
+      after a checkpoint; mpirun gives 137 where a rank was killed.
       """,
     version: version,
     subcommands: [
-      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, QuantizeCommand.self, PlanCommand.self,
+      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, CheckpointCommand.self, QuantizeCommand.self,
+      PlanCommand.self,
       BenchCommand.self,
       DebugCommand.self,
     ])
 
   /// The program's version, as `--version` prints it.
-  static let version = "0.1.0"
+  static let version = ProgramVersion.text
 
   /// Replaces the argument parser's entry, whose exit codes and messages are others.
   static func main() {

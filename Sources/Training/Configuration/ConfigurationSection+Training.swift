@@ -132,9 +132,24 @@ extension ConfigurationSection {
     ])
 
   static let checkpoint = ConfigurationSection(
-    name: "checkpoint", documentation: "What a run starts from.",
+    name: "checkpoint", documentation: "What a run starts from and what it saves on the way.",
     fields: [
-      .optionalText("weights", \.checkpoint.weights, "safetensors file to start from; null is initial weights")
+      .optionalText(
+        "weights", \.checkpoint.weights, "safetensors file or checkpoint to start from; null is initial weights"),
+      .whole(
+        "every", \.checkpoint.every, in: 0...largestConfigurationCount,
+        "optimizer steps between checkpoints; 0 saves only where a signal stops the run"),
+      .whole("keep", \.checkpoint.keep, "checkpoints kept, milestones not counted"),
+      .whole(
+        "milestones", \.checkpoint.milestones, in: 0...largestConfigurationCount,
+        "checkpoints of multiples of this step are kept for ever; 0 is none"),
+      .flag(
+        "copy", \.checkpoint.copy,
+        "copy the state and save it while training goes on; false: the optimizer waits until it has been read"),
+      .choice(
+        "stop", \.checkpoint.stop,
+        "where a stopped run saves: after the step, or also between rollout and update (phase)"),
+      .choice("on_error", \.checkpoint.onError, "what happens where a checkpoint cannot be written"),
     ])
 
   static let logging = ConfigurationSection(

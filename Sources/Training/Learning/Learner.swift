@@ -25,6 +25,8 @@ public final class Learner {
   /// AdamW's moments of the parts that this rank updates: all it holds or, with `optimizer.shard`, its share of it.
   public let firstMoments: ParameterStore
   public let secondMoments: ParameterStore
+  /// Called before masters and moments change, so that whoever reads them in the background can finish.
+  public var beforeUpdate: () -> Void = {}
   private let optimizer: AdamW
   private let sharded: Bool
   private let mixedPrecision: Bool
@@ -53,6 +55,15 @@ public final class Learner {
     let parts = topology.optimizerParts(model.table, sharded: sharded)
     firstMoments = ParameterStore(model.table, parts: parts)
     secondMoments = ParameterStore(model.table, parts: parts)
+    model.pack(masters, into: weights, context)
+  }
+
+  /// Whether optimizer state is split over the ranks that hold the same parameters.
+  public var isSharded: Bool { sharded }
+
+  /// Goes on after `updates` updates, whose masters and moments have been put in place.
+  public func resume(updates: Int) {
+    self.updates = updates
     model.pack(masters, into: weights, context)
   }
 
@@ -93,6 +104,7 @@ public final class Learner {
   /// Clips, steps AdamW on this rank's parts, moves the balance biases by the loads, and packs the new masters.
   /// Collective.
   public func update(norm: Double, learningRate: Double, maximumNorm: Double, balanceRate: Double) throws(MPIError) {
+    beforeUpdate()
     updates += 1
     let scale = Float(GradientNorm.clipScale(norm: norm, maximum: maximumNorm))
     for part in firstMoments.parts {

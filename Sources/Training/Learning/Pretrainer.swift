@@ -16,7 +16,7 @@ public final class Pretrainer {
   public private(set) var stepCount = 0
   private let source: any SequenceSource
   private let schedule: LearningRateSchedule
-  private var skipped = 0
+  private(set) var skipped = 0
   /// Sequences that are computed together; a unit of reproducible sums.
   private static let unit = 8
 
@@ -27,6 +27,12 @@ public final class Pretrainer {
     let pretrain = configuration.pretrain
     schedule = LearningRateSchedule(
       peak: pretrain.learningRate, warmupSteps: pretrain.warmupSteps, totalSteps: pretrain.steps)
+  }
+
+  /// Goes on after `steps` updates, `skipped` of them left out.
+  func resume(steps: Int, skipped: Int) {
+    stepCount = steps
+    self.skipped = skipped
   }
 
   /// One update; returns its figures, equal on every rank. Collective.

@@ -11,7 +11,7 @@ public struct RolloutBatch: Sendable {
   private(set) var figures: [Figure] = []
 
   /// A figure of one trajectory.
-  struct Figure {
+  struct Figure: Codable {
     let group: UInt64
     let name: String
     let value: Double

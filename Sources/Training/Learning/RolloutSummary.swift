@@ -3,11 +3,11 @@ import Rollouts
 
 /// What all ranks know about a step's rollouts.
 struct RolloutSummary {
-  private let first: Int
+  let first: Int
   private let names: [String]
-  private var records: [RolloutRecord] = []
+  var records: [RolloutRecord] = []
   /// How often groups were drawn.
-  private var rounds = 0
+  var rounds = 0
   /// This rank's samples and figures.
   var samples: [SamplesWriter.Sample] = []
   var figures: [RolloutBatch.Figure] = []

@@ -1,3 +1,4 @@
+import Checkpoints
 import Exports
 import Foundation
 import MPI
@@ -55,6 +56,9 @@ public struct RunAssembly {
     let held = whole ? model.table.ids : ownership.held(in: model.table)
     guard let path = path ?? configuration.checkpoint.weights else {
       return model.initialParameters(seed: configuration.rl.seed, holding: held, pool: context.pool)
+    }
+    if CheckpointReader.exists(path) {
+      return try WeightsFile.load(CheckpointReader(path), for: model, holding: held, threads: context.pool.threads)
     }
     return try WeightsFile.load(SafetensorsFile(path: path), for: model, holding: held)
   }

@@ -27,10 +27,12 @@ public final class Trainer {
   var nextGroup = 0
   /// This rank's share of the updates that the last rollout still feeds.
   var waiting: [[TrajectoryGroup]] = []
+  /// What the last rollout was like, until the first of its updates reports it.
+  var collected: RolloutSummary?
   /// π_old; the learner's own packing where it is published after every update.
   let oldPolicy: PackedModel
   private var updatesSincePublication = 0
-  private let reference: PackedModel?
+  let reference: PackedModel?
   private let schedule: LearningRateSchedule
   private var objective: ObjectiveConfiguration
   private var skipped = 0
@@ -79,15 +81,25 @@ public final class Trainer {
   ///
   /// A rollout feeds `rl.ppo_epochs` · `rl.mini_batches` steps; those after its first draw nothing.
   public func step() throws -> StepReport {
+    guard let report = try step(leaving: { false }) else { preconditionFailure("a step that nobody left") }
+    return report
+  }
+
+  /// The same, left between rollout and update where `leaving` says so; the rollouts then wait for the next call.
+  ///
+  /// - Returns: nil where the step was left.
+  public func step(leaving: () throws -> Bool) throws -> StepReport? {
     var clock = PhaseClock()
-    let rollouts = waiting.isEmpty ? try collectRollouts() : nil
+    if waiting.isEmpty { collected = try collectRollouts() }
     clock.lap("rollout")
+    if try leaving() { return nil }
     let groups = waiting.removeFirst()
     var report = try trainStep(groups)
     clock.lap("train")
     if isBetweenRollouts, isPublicationDue { updateOldPolicy() }
     clock.lap("publish")
-    try rollouts?.describe(&report, communicator)
+    try collected?.describe(&report, communicator)
+    collected = nil
     try report.add(clock, tokens: groups.reduce(0) { $0 + $1.tokens }, communicator)
     return report
   }
@@ -175,6 +187,9 @@ public final class Trainer {
       objective.entropyCoef = newValue.entropyCoef
     }
   }
+
+  /// Says how old π_old is, in updates.
+  func countUpdatesSincePublication(_ count: Int) { updatesSincePublication = count }
 
   /// Publishes the current weights as π_old.
   public func updateOldPolicy() {

@@ -1,4 +1,5 @@
 import Foundation
+import Rollouts
 
 /// A file of one JSON object a line, whose first line names its format; each line reaches the system whole.
 ///
@@ -22,6 +23,26 @@ final class JSONLinesFile {
   }
 
   deinit { close(descriptor) }
+
+  /// Cuts off the lines whose `step` is above `step`, and everything after the first of them.
+  ///
+  /// - Returns: the lines kept.
+  static func keep(_ path: String, through step: Int) throws(ReportError) -> [[String: Rollouts.JSONValue]] {
+    guard let bytes = FileManager.default.contents(atPath: path) else { return [] }
+    var kept: [[String: Rollouts.JSONValue]] = []
+    var end = 0
+    for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
+      guard let members = (try? Rollouts.JSONValue.parse(line))?.objectValue else { break }
+      if let number = members["step"]?.integerValue, number > Int64(step) { break }
+      kept.append(members)
+      end += line.count + 1
+    }
+    guard end < bytes.count else { return kept }
+    guard truncate(path, off_t(end)) == 0 else {
+      throw .system("cut off lines after step \(step)", path: path, code: errno)
+    }
+    return kept
+  }
 
   func append(_ object: [String: JSONValue]) throws(ReportError) {
     try AtomicFile.writeAll(Array((JSONValue.object(object).serialized + "\n").utf8), to: descriptor, path: path)

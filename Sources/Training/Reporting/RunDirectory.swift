@@ -19,6 +19,9 @@ public struct RunDirectory: Sendable, Equatable {
   /// The weights at the end of the run.
   public var weights: String { "\(path)/weights.safetensors" }
 
+  /// Checkpoints, one directory each.
+  public var checkpoints: String { "\(path)/checkpoints" }
+
   /// Creates a new directory under `parent` for a run and writes its `config.yaml`.
   ///
   /// - Throws: `ReportError` where the name is no plain directory name, or nothing can be created there.

@@ -2,7 +2,7 @@
 /// `{"format":"quillan-samples","version":1}`.
 public final class SamplesWriter {
   /// One completion and how it was judged.
-  public struct Sample: Sendable, Equatable {
+  public struct Sample: Sendable, Equatable, Codable {
     /// The prompt's text.
     public var prompt: String
     /// What the policy wrote.
@@ -31,7 +31,7 @@ public final class SamplesWriter {
   }
 
   /// A generated token.
-  public struct Token: Sendable, Equatable {
+  public struct Token: Sendable, Equatable, Codable {
     /// Its text; the end token has none.
     public var text: String
     /// log π_old of it, nats.

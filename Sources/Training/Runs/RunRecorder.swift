@@ -1,5 +1,6 @@
 import Foundation
 import MPI
+import Rollouts
 
 /// Everything that a run leaves for people: metrics.jsonl, TensorBoard events, samples, the progress line, the plot.
 ///
@@ -15,18 +16,61 @@ public final class RunRecorder {
   private let start = ContinuousClock.now
   private var history: [String: [(x: Double, y: Double)]] = [:]
 
-  /// Creates the run directory with its resolved configuration.
+  /// The evaluation before the first step, by name.
+  public private(set) var first: [String: Double] = [:]
+  /// The last step before those that this recorder sees.
+  private let resumed: Int
+
+  /// Creates the run directory with its resolved configuration, or goes on with an earlier one.
+  ///
+  /// - Parameters:
+  ///   - directory: the directory to go on with: its records of steps beyond `step` are cut off.
+  ///   - step: the steps that were done before.
   public init(
-    _ configuration: RunConfiguration, name: String, title: String, total: Int
+    _ configuration: RunConfiguration, name: String, title: String, total: Int,
+    resuming directory: RunDirectory? = nil, after step: Int? = nil
   ) throws {
     self.configuration = configuration
     self.title = title
-    directory = try RunDirectory.create(
-      parent: configuration.logging.directory, name: name, configuration: configuration)
+    resumed = step ?? 0
+    if let directory {
+      self.directory = directory
+      try AtomicFile.write(configuration.yaml(), to: directory.configuration)
+      _ = try JSONLinesFile.keep(directory.samples, through: resumed)
+    } else {
+      self.directory = try RunDirectory.create(
+        parent: configuration.logging.directory, name: name, configuration: configuration)
+    }
+    let directory = self.directory
+    let lines = try JSONLinesFile.keep(directory.metrics, through: resumed)
     metrics = try MetricsWriter(path: directory.metrics)
     samples = try SamplesWriter(path: directory.samples)
-    events = try TensorBoardWriter(directory: URL(fileURLWithPath: directory.path))
+    events = try TensorBoardWriter(
+      directory: URL(fileURLWithPath: directory.path), resumedAt: step.map { Int64($0 + 1) })
     progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
+    for line in lines { remember(line) }
+  }
+
+  /// Takes a line of metrics of an earlier part of the run into the plot.
+  private func remember(_ line: [String: Rollouts.JSONValue]) {
+    guard let step = line["step"]?.integerValue else { return }
+    for (name, value) in line where name != "step" {
+      let number: Double
+      switch value {
+      case .number(let real): number = real
+      case .integer(let whole): number = Double(whole)
+      default: continue
+      }
+      history[name, default: []].append((Double(step), number))
+      if step == 0 { first[name] = number }
+    }
+  }
+
+  /// Makes the records so far durable.
+  public func synchronize() throws {
+    try metrics.synchronize()
+    try samples.synchronize()
+    try events.flush()
   }
 
   public var elapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
@@ -43,7 +87,7 @@ public final class RunRecorder {
       }
     }
     progress.report(
-      step: step, elapsed: elapsed,
+      step: step, first: resumed + 1, elapsed: elapsed,
       ProgressReporter.Figures(
         reward: values["reward"], loss: values["reward"] == nil ? values["loss"] : nil, entropy: values["entropy"],
         divergence: values["kl"], tokensPerSecond: values["tokens_per_second"]))
@@ -80,9 +124,7 @@ public final class RunRecorder {
   /// Ends the progress line, syncs the files and draws the plot of these metrics, one panel each.
   public func finish(panels: [(title: String, label: String, metrics: [String])]) throws {
     progress.finish()
-    try metrics.synchronize()
-    try samples.synchronize()
-    try events.flush()
+    try synchronize()
     let drawn = panels.compactMap { panel -> LineChart.Panel? in
       let series = panel.metrics.compactMap { name in
         history[name].map { LineChart.Series(name: name, points: $0) }

@@ -1,16 +1,17 @@
+import Checkpoints
 import Foundation
 import MPI
 import Parameters
 import Rollouts
 
-/// A whole run of pre-training or reinforcement: steps, records, evaluations, and the weights at the end.
+/// A whole run of pre-training or reinforcement: steps, records, evaluations, checkpoints, and the weights at the end.
 public struct TrainingRun {
   /// What a finished run reports.
   public struct Outcome: Sendable {
     /// The run directory; nil on ranks other than 0.
     public let directory: RunDirectory?
     public let steps: Int
-    /// Whether a signal ended it early.
+    /// Whether a signal ended it early, with a checkpoint.
     public let stopped: Bool
     public let seconds: Double
     /// Evaluations before the first and after the last step, by name.
@@ -18,16 +19,21 @@ public struct TrainingRun {
     public let after: [String: Double]
     /// Answers after the last step.
     public let examples: [SamplesWriter.Sample]
+    /// The last checkpoint.
+    public let checkpoint: String?
   }
 
-  private let assembly: RunAssembly
-  private let name: String
-  private var communicator: Communicator { assembly.communicator }
-  private var configuration: RunConfiguration { assembly.configuration }
+  let assembly: RunAssembly
+  let name: String
+  let resume: ResumeChoice?
+  var communicator: Communicator { assembly.communicator }
+  var configuration: RunConfiguration { assembly.configuration }
 
-  public init(_ assembly: RunAssembly, name: String) {
+  /// - Parameter resume: what to go on from; nil: a new run.
+  public init(_ assembly: RunAssembly, name: String, resume: ResumeChoice? = nil) {
     self.assembly = assembly
     self.name = name
+    self.resume = resume
   }
 
   /// Reinforcement: `rl.num_epochs` steps of GRPO. Collective.
@@ -39,14 +45,16 @@ public struct TrainingRun {
     let trainer = try Trainer(
       configuration: configuration, learner: learner, prompts: prompts, tokenizer: assembly.tokenizer,
       rewards: rewards)
+    let leaving = { configuration.checkpoint.stop == .phase ? try StopSignal.isRequested(communicator) : false }
     return try run(
-      learner, total: configuration.rl.numEpochs, title: "train",
+      trainer, total: configuration.rl.numEpochs, title: "train",
       evaluate: { try evaluateTask(prompts, rewards, learner) }
     ) { recorder, step in
-      let report = try trainer.step()
+      guard let report = try trainer.step(leaving: leaving) else { return false }
       try recorder?.record(step: step, report.metrics, prompts: report.prompts)
       try recorder?.record(step: step, samples: report.samples)
       if let warning = report.warning { recorder?.note(warning) }
+      return true
     }
   }
 
@@ -56,7 +64,7 @@ public struct TrainingRun {
     let learner = try assembly.learner(materials.masters)
     let trainer = Pretrainer(configuration: configuration, learner: learner, source: sequences)
     return try run(
-      learner, total: configuration.pretrain.steps, title: "pretrain",
+      trainer, total: configuration.pretrain.steps, title: "pretrain",
       evaluate: {
         if let text = materials.text { return try text.heldOut.map { try evaluateText($0, learner) } ?? ([:], []) }
         guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
@@ -65,45 +73,91 @@ public struct TrainingRun {
     ) { recorder, step in
       let metrics = try trainer.step()
       try recorder?.record(step: step, metrics)
+      return true
     }
   }
 
+  /// - Parameter step: makes the step of that number; false where it was left before its update.
   private func run(
-    _ learner: Learner, total: Int, title: String,
+    _ run: any Resumable, total: Int, title: String,
     evaluate: () throws -> ([String: Double], [SamplesWriter.Sample]),
-    step: (RunRecorder?, Int) throws -> Void
+    step: (RunRecorder?, Int) throws -> Bool
   ) throws -> Outcome {
     StopSignal.install()
-    let recorder =
-      communicator.rank == 0 ? try RunRecorder(configuration, name: name, title: title, total: total) : nil
     let start = ContinuousClock.now
-    let before = try evaluate().0
-    try recorder?.record(step: 0, evaluation: before)
+    let point = try resumption(title).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
+    let recorder = try recorder(point, title: title, total: total)
+    let saves = try RunCheckpoints(self, run, phase: title, directory: recorder?.directory, recorder: recorder)
+    defer { run.learner.beforeUpdate = {} }
+    var done = point?.step ?? 0
+    var before = recorder?.first ?? [:]
+    if point == nil {
+      before = try evaluate().0
+      try recorder?.record(step: 0, evaluation: before)
+    }
     var after = before
     var examples: [SamplesWriter.Sample] = []
-    var done = 0
     var stopped = false
+    var isFinished = point?.isFinished ?? false
     let goal = title == "train" ? 0 : configuration.pretrain.stopAtExactMatch
     let every = title == "train" ? configuration.evaluation.every : configuration.pretrain.evalEvery
-    while done < total, !stopped {
-      try step(recorder, done + 1)
+    if isFinished || done >= total { (after, examples) = try evaluate() }
+    while done < total, !stopped, !isFinished {
+      guard try step(recorder, done + 1) else {
+        stopped = true
+        break
+      }
       done += 1
       stopped = try StopSignal.isRequested(communicator)
-      if done == total || stopped || (every > 0 && done % every == 0) {
+      if done == total || (every > 0 && done % every == 0) {
         (after, examples) = try evaluate()
         try recorder?.record(step: done, evaluation: after)
-        if goal > 0, (after["eval/exact_match"] ?? 0) >= goal { break }
+        isFinished = goal > 0 && (after["eval/exact_match"] ?? 0) >= goal
       }
+      try saves.step(isLast: stopped || isFinished || done == total, isFinished: isFinished)
     }
+    stopped = stopped && !isFinished && done < total
+    let checkpoint = try saves.finish(mustSave: stopped)
     if let recorder {
-      try WeightsFile.save(
-        learner.masters, to: recorder.directory.weights,
-        metadata: ["format": "quillan-weights", "version": "1", "steps": "\(done)", "phase": title])
+      if !stopped {
+        try WeightsFile.save(
+          run.learner.masters, to: recorder.directory.weights,
+          metadata: ["format": "quillan-weights", "version": "1", "steps": "\(done)", "phase": title])
+      }
       try recorder.finish(panels: Self.panels)
     }
     return Outcome(
-      directory: recorder?.directory, steps: done, stopped: stopped && done < total,
-      seconds: (ContinuousClock.now - start) / .seconds(1), before: before, after: after, examples: examples)
+      directory: recorder?.directory, steps: done, stopped: stopped,
+      seconds: (ContinuousClock.now - start) / .seconds(1), before: before, after: after, examples: examples,
+      checkpoint: checkpoint)
+  }
+
+  private func resumption(_ phase: String) -> RunResumption? {
+    resume == nil
+      ? nil
+      : RunResumption(
+        configuration: configuration, phase: phase, communicator: communicator,
+        threads: assembly.context.pool.threads)
+  }
+
+  /// Rank 0's records: of a new directory, or of the one that is gone on with.
+  private func recorder(_ point: RunResumption.Point?, title: String, total: Int) throws -> RunRecorder? {
+    guard communicator.rank == 0 else { return nil }
+    let recorder = try RunRecorder(
+      configuration, name: name, title: title, total: total, resuming: point?.directory, after: point?.step)
+    for damaged in point?.skipped ?? [] { recorder.note("skipped a damaged checkpoint: \(damaged.problem)") }
+    if let point {
+      recorder.note("resumed from \(point.checkpoint), step \(point.step)")
+      for change in point.changes { recorder.note("other than in the checkpoint: \(change)") }
+      if let directory = point.directory {
+        let names = try CheckpointStore(path: directory.checkpoints).setAside(
+          after: point.step, leaving: point.skipped.map(\.path))
+        for name in names { recorder.note("\(name) is of a later step; kept as abandoned-\(name)") }
+      }
+    } else if resume != nil {
+      recorder.note("no checkpoint to resume from: a new run")
+    }
+    return recorder
   }
 
   private static let panels: [(title: String, label: String, metrics: [String])] = [
@@ -113,30 +167,4 @@ public struct TrainingRun {
     ("Loss", "loss", ["loss", "loss/cross_entropy", "loss/diffusion"]),
     ("Entropy and KL to π_old", "nats", ["entropy", "kl"]),
   ]
-
-  private var evaluator: Evaluator {
-    Evaluator(
-      configuration: configuration, model: assembly.model, tokenizer: assembly.tokenizer,
-      communicator: communicator, context: assembly.context)
-  }
-
-  private func evaluateTask(_ prompts: any PromptSource, _ rewards: WeightedRewards, _ learner: Learner) throws
-    -> ([String: Double], [SamplesWriter.Sample])
-  {
-    let count = min(configuration.evaluation.count, prompts.heldOutCount ?? configuration.evaluation.count)
-    guard count > 0 else { return ([:], []) }
-    let result = try evaluator.task(prompts, rewards, count: count, samples: 0, learner.weights)
-    return (
-      ["eval/exact_match": result.exactMatch, "eval/reward": result.reward, "eval/mean_length": result.meanLength],
-      result.examples
-    )
-  }
-
-  private func evaluateText(_ stream: TokenStream, _ learner: Learner) throws
-    -> ([String: Double], [SamplesWriter.Sample])
-  {
-    let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
-    let result = try evaluator.text(stream, length: length, learner.weights)
-    return (["eval/bits_per_byte": result.bitsPerByte, "eval/cross_entropy": result.crossEntropy], [])
-  }
 }

@@ -14,7 +14,8 @@ struct EvaluateCommand: ParsableCommand {
 
   @OptionGroup var configuration: ConfigurationOptions
 
-  @Option(help: ArgumentHelp("Weights (safetensors) instead of checkpoint.weights.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Weights (safetensors, or a checkpoint) instead of checkpoint.weights.", valueName: "file"))
   var weights: String?
 
   @Option(help: ArgumentHelp("Held-out prompts (default: evaluation.count).", valueName: "n"))

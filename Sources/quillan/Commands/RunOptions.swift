@@ -7,7 +7,8 @@ struct RunOptions: ParsableArguments {
   @OptionGroup var configuration: ConfigurationOptions
 
   @Option(
-    help: ArgumentHelp("Start from these weights (safetensors) instead of checkpoint.weights.", valueName: "file"))
+    help: ArgumentHelp(
+      "Start from these weights (safetensors, or a checkpoint) instead of checkpoint.weights.", valueName: "file"))
   var weights: String?
 
   @Option(
@@ -15,6 +16,12 @@ struct RunOptions: ParsableArguments {
       "Name of the run's directory under logging.directory (default: the configuration's name and the command).",
       valueName: "name"))
   var name: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Go on from a checkpoint: auto (the newest whole one of the run of this name, or a new run), or the path of a "
+        + "checkpoint or of a run's directory.", valueName: "auto|path"))
+  var resume: String?
 
   @Option(help: ArgumentHelp("Leave out up to n updates whose loss or gradient is not finite.", valueName: "n"))
   var skipNonfinite: Int?
@@ -47,7 +54,8 @@ struct RunOptions: ParsableArguments {
           "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(communicator.size) ranks of \(threads) threads"
         )
       }
-      let run = TrainingRun(assembly, name: name ?? "\(stem)-\(phase.rawValue)")
+      let run = TrainingRun(
+        assembly, name: name ?? "\(stem)-\(phase.rawValue)", resume: resume.map(ResumeChoice.init))
       do {
         let outcome = try body(run, materials)
         try communicator.agree {
@@ -92,7 +100,9 @@ enum OutcomeText {
     lines.append(
       "\(phase.rawValue) \(verb) \(outcome.steps) steps in \(FigureText.duration(outcome.seconds))")
     if let directory = outcome.directory {
-      lines += ["weights  \(directory.weights)", "metrics  \(directory.metrics)", "plot     \(directory.plot)"]
+      if !outcome.stopped { lines.append("weights  \(directory.weights)") }
+      if let checkpoint = outcome.checkpoint { lines.append("saved    \(checkpoint)") }
+      lines += ["metrics  \(directory.metrics)", "plot     \(directory.plot)"]
     }
     return lines.joined(separator: "\n") + "\n"
   }

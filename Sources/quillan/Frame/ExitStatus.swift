@@ -1,3 +1,4 @@
+import Checkpoints
 import Exports
 import Foundation
 import Models
@@ -24,7 +25,9 @@ extension ExitStatus {
     case let error as CommandError: self = error.status
     case let error as AgreedError: self = error.status
     case is ConfigurationError, is ConfigurationIssue: self = .usage
-    case let error as TrainingError: self = error.kind == .configuration ? .usage : .failed
+    case let error as TrainingError:
+      self = error.kind == .configuration ? .usage : error.kind == .data ? .badData : .failed
+    case let error as CheckpointError: self = error.isCorruptData ? .badData : .failed
     case is TaskError: self = .usage
     case is GoldenCaseError: self = .badData
     case let error as PackedFileError: self = error.isCorruptData ? .badData : .failed

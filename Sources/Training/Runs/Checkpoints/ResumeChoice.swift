@@ -1,0 +1,79 @@
+import Checkpoints
+import Foundation
+
+/// Where a run goes on from (`--resume`).
+public enum ResumeChoice: Sendable, Equatable {
+  /// The newest whole checkpoint of the newest run directory of this name; a new run where there is none.
+  case auto
+  /// A checkpoint's directory, or a run's: its newest whole checkpoint.
+  case path(String)
+
+  /// `auto`, or a path.
+  public init(_ text: String) { self = text == "auto" ? .auto : .path(text) }
+
+  /// What there is to go on from.
+  struct Found: Sendable, Equatable {
+    /// The run directory to go on in; nil: a new one.
+    var directory: String?
+    /// Paths of checkpoints, the newest first.
+    var checkpoints: [String] = []
+    /// Whether the user named this very checkpoint, so that no other may take its place.
+    var isNamed = false
+
+    /// As lines, to send to the other ranks.
+    var text: String { ([directory ?? "", isNamed ? "1" : ""] + checkpoints).joined(separator: "\n") }
+
+    init(directory: String? = nil, checkpoints: [String] = [], isNamed: Bool = false) {
+      self.directory = directory
+      self.checkpoints = checkpoints
+      self.isNamed = isNamed
+    }
+
+    init(text: String) {
+      let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+      directory = lines.first.flatMap { $0.isEmpty ? nil : $0 }
+      isNamed = lines.count > 1 && !lines[1].isEmpty
+      checkpoints = Array(lines.dropFirst(2)).filter { !$0.isEmpty }
+    }
+  }
+
+  /// Looks for checkpoints. Rank 0 only.
+  ///
+  /// - Throws: `CheckpointError` where a path leads to none.
+  func find(parent: String, name: String) throws -> Found {
+    switch self {
+    case .auto:
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+      let numbers = names.compactMap { entry -> Int? in
+        if entry == name { return 1 }
+        guard entry.hasPrefix("\(name)-"), let number = Int(entry.dropFirst(name.count + 1)), number > 1 else {
+          return nil
+        }
+        return number
+      }
+      for number in numbers.sorted(by: >) {
+        let directory = "\(parent)/\(number == 1 ? name : "\(name)-\(number)")"
+        let checkpoints = try CheckpointStore(path: "\(directory)/checkpoints").checkpoints()
+        if !checkpoints.isEmpty { return Found(directory: directory, checkpoints: checkpoints) }
+      }
+      return Found()
+    case .path(let path):
+      let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+      if Self.exists("\(path)/checkpoints") {
+        let checkpoints = try CheckpointStore(path: "\(path)/checkpoints").checkpoints()
+        if !checkpoints.isEmpty { return Found(directory: path, checkpoints: checkpoints) }
+      }
+      guard Self.exists("\(path)/manifest.json") else {
+        throw CheckpointError(
+          .inaccessible, path: path, problem: "there is no checkpoint here",
+          remedy: "name a checkpoint's directory or a run's directory with checkpoints, or use --resume auto")
+      }
+      let folder = (path as NSString).deletingLastPathComponent
+      let run = (folder as NSString).deletingLastPathComponent
+      let isInRun = (folder as NSString).lastPathComponent == "checkpoints" && Self.exists("\(run)/config.yaml")
+      return Found(directory: isInRun ? run : nil, checkpoints: [path], isNamed: true)
+    }
+  }
+
+  private static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Checkpoints
+import Foundation
+import Training
+
+/// `quillan checkpoint diff`.
+struct CheckpointDiffCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "diff", abstract: "Compare two checkpoints tensor by tensor.",
+    discussion: """
+      Prints "identical", or the tensors that differ with the largest difference of an element. Layouts and files do not \
+      matter. Exit code 0 where all tensors are the same bits, 1 where not.
+      """)
+
+  @Argument(help: ArgumentHelp("The first checkpoint.", valueName: "A"))
+  var left: String
+
+  @Argument(help: ArgumentHelp("The second checkpoint.", valueName: "B"))
+  var right: String
+
+  @Option(help: ArgumentHelp("Threads (default: the machine's cores).", valueName: "n"))
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, got \(threads)") }
+  }
+
+  func run() throws {
+    let bar = ProgressBar("diff")
+    defer { bar.finish() }
+    let difference = try CheckpointDifference(
+      CheckpointReader(CheckpointStore.checkpoint(at: left)), CheckpointReader(CheckpointStore.checkpoint(at: right)),
+      threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, progress: bar.show)
+    bar.finish()
+    if difference.isIdentical { return try StandardOutput.write("identical: \(difference.tensors) tensors\n") }
+    var table = Table(["tensor", "elements that differ", "largest difference", "at element"])
+    for row in difference.rows {
+      table.add([
+        row.key.description, row.problem ?? FigureText.grouped(row.count), row.largest.map { "\($0)" } ?? "",
+        row.problem == nil ? "\(row.place)" : "",
+      ])
+    }
+    try StandardOutput.write("\(table.text)\n\(difference.rows.count) of \(difference.tensors) tensors differ\n")
+    throw ExitStatus.failed
+  }
+}

@@ -1,0 +1,34 @@
+import ArgumentParser
+import Checkpoints
+import Foundation
+import Training
+
+/// `quillan checkpoint verify`.
+struct CheckpointVerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Prove a checkpoint: every hash, every frame, coverage, finite numbers.",
+    discussion: "Exit code 0 where it is whole, 3 where it is not: the line names file, tensor and byte.")
+
+  @Argument(help: ArgumentHelp("The checkpoint.", valueName: "checkpoint"))
+  var path: String
+
+  @Option(help: ArgumentHelp("Threads (default: the machine's cores).", valueName: "n"))
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, got \(threads)") }
+  }
+
+  func run() throws {
+    let bar = ProgressBar("verify")
+    defer { bar.finish() }
+    let reader = try CheckpointReader(CheckpointStore.checkpoint(at: path))
+    let found = try CheckpointVerification(
+      reader, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, progress: bar.show)
+    bar.finish()
+    try StandardOutput.write(
+      "\(reader.path): whole; \(found.tensors) tensors in \(found.slices) slices, \(FigureText.grouped(found.bytes)) "
+        + "bytes stored in \(FigureText.grouped(found.storedBytes))\n")
+  }
+}
