@@ -23,47 +23,41 @@ CK_INLINE __m256i quads(__m256i acc, __m256i w, int32_t x, bool wide) {
   return _mm256_add_epi32(acc, _mm256_madd_epi16(odd_w, odd_x));
 }
 
-#define A8_PANEL(R)                                                                                              \
-  __m256i acc[R][2];                                                                                             \
-  for (int i = 0; i < R; ++i) acc[i][0] = acc[i][1] = _mm256_setzero_si256();                                    \
-  const __m256i *p = (const __m256i *)w;                                                                         \
-  for (int64_t s = 0; s < steps; ++s, codes += 16) {                                                             \
-    _Pragma("clang loop unroll(full)") for (int j = 0; j < 4; ++j) {                                             \
-      __m256i lo, hi;                                                                                            \
-      if (format == CK_TERNARY) {                                                                                \
-        __m256i mask = _mm256_set1_epi8(3);                                                                      \
-        lo = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(p), 2 * j), mask);                            \
-        hi = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(p + 1), 2 * j), mask);                        \
-      } else if (format == CK_INT4) {                                                                            \
-        __m256i mask = _mm256_set1_epi8(15);                                                                     \
-        lo = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(p + 2 * (j / 2)), 4 * (j % 2)), mask);        \
-        hi = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(p + 2 * (j / 2) + 1), 4 * (j % 2)), mask);    \
-      } else {                                                                                                   \
-        lo = _mm256_loadu_si256(p + 2 * j);                                                                      \
-        hi = _mm256_loadu_si256(p + 2 * j + 1);                                                                  \
-      }                                                                                                          \
-      for (int i = 0; i < R; ++i) {                                                                              \
-        int32_t x;                                                                                               \
-        memcpy(&x, codes + i * row + 4 * j, 4);                                                                  \
-        acc[i][0] = quads(acc[i][0], lo, x, format == CK_INT8);                                                  \
-        acc[i][1] = quads(acc[i][1], hi, x, format == CK_INT8);                                                  \
-      }                                                                                                          \
-    }                                                                                                            \
-    p += format == CK_TERNARY ? 2 : format == CK_INT4 ? 4 : 8;                                                   \
-  }                                                                                                              \
-  memcpy(dot, acc, sizeof acc);
+// One panel at a time: R rows of two vectors each.
+#define A8_DOT(FORMAT, R, P)                                                                                    \
+  {                                                                                                             \
+    __m256i acc[R][2];                                                                                          \
+    for (int i = 0; i < R; ++i) acc[i][0] = acc[i][1] = _mm256_set1_epi32(start[i]);                            \
+    const __m256i *v = (const __m256i *)w;                                                                      \
+    for (int64_t s = 0; s < steps; ++s, codes += 16) {                                                          \
+      _Pragma("clang loop unroll(full)") for (int j = 0; j < 4; ++j) {                                          \
+        __m256i lo, hi;                                                                                         \
+        if ((FORMAT) == CK_TERNARY) {                                                                           \
+          __m256i mask = _mm256_set1_epi8(3);                                                                   \
+          lo = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(v), 2 * j), mask);                         \
+          hi = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(v + 1), 2 * j), mask);                     \
+        } else if ((FORMAT) == CK_INT4) {                                                                       \
+          __m256i mask = _mm256_set1_epi8(15);                                                                  \
+          lo = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(v + 2 * (j / 2)), 4 * (j % 2)), mask);     \
+          hi = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(v + 2 * (j / 2) + 1), 4 * (j % 2)), mask); \
+        } else {                                                                                                \
+          lo = _mm256_loadu_si256(v + 2 * j);                                                                   \
+          hi = _mm256_loadu_si256(v + 2 * j + 1);                                                               \
+        }                                                                                                       \
+        for (int i = 0; i < R; ++i) {                                                                           \
+          int32_t x;                                                                                            \
+          memcpy(&x, codes + i * row + 4 * j, 4);                                                               \
+          acc[i][0] = quads(acc[i][0], lo, x, (FORMAT) == CK_INT8);                                             \
+          acc[i][1] = quads(acc[i][1], hi, x, (FORMAT) == CK_INT8);                                             \
+        }                                                                                                       \
+      }                                                                                                         \
+      v += (FORMAT) == CK_TERNARY ? 2 : (FORMAT) == CK_INT4 ? 4 : 8;                                            \
+    }                                                                                                           \
+    memcpy(dot, acc, sizeof acc);                                                                               \
+  }
+#define A8_PANELS(M) 1
+#define A8_STRIP(FORMAT) A8_BODY(FORMAT, 4, 1) A8_BODY(FORMAT, 1, 1)
 #define CK_ROWS 4
-#define CK_A8_ROWS 4
-#define CK_A8_FORMATS(R)                                     \
-  if (format == CK_TERNARY) { enum { format = CK_TERNARY }; A8_PANEL(R) } \
-  else if (format == CK_INT4) { enum { format = CK_INT4 }; A8_PANEL(R) }  \
-  else { enum { format = CK_INT8 }; A8_PANEL(R) }
-CK_INLINE void a8_panel_rows(int format, int64_t steps, const int8_t *codes, int64_t row, const uint8_t *w, v16i *dot) {
-  CK_A8_FORMATS(CK_A8_ROWS)
-}
-CK_INLINE void a8_panel_one(int format, int64_t steps, const int8_t *codes, int64_t row, const uint8_t *w, v16i *dot) {
-  CK_A8_FORMATS(1)
-}
 #define CK_TABLE ck_avx2_table
 #define CK_TABLE_NAME "avx2"
 #include "ck_kernels.inc.h"

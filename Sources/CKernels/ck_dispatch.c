@@ -9,10 +9,31 @@ const ck_table *ck_portable(void);
 #if defined(__x86_64__)
 const ck_table *ck_avx2(void);
 const ck_table *ck_avx512(void);
+const ck_table *ck_avx512bf16(void);
+
+// Whether this processor's bfloat16 dot product gives the bits of the scalar specification (the odd term, then the
+// even one, subnormals as zero): the instruction's documentation leaves room for others.
+static bool bf16_as_specified(void) {
+  enum { M = 3, N = 16, PAIRS = 24 };
+  uint32_t a[M * PAIRS], b[PAIRS * N], state = 12345;
+  float ours[M * N], theirs[M * N];
+  for (int i = 0; i < M * PAIRS + PAIRS * N; ++i) {
+    state = state * 1664525u + 1013904223u;
+    // Exponents around 1, so that every rounding shows.
+    uint32_t word = (state & 0x80ff80ffu) | 0x3f003f00u;
+    if (i % 29 == 0) word = (word & 0xffffu) | 0x00400000u;  // a subnormal odd value
+    if (i < M * PAIRS) a[i] = word;
+    else b[i - M * PAIRS] = word;
+  }
+  ck_bf16_product part = {a, PAIRS, 1, b, 0, N, PAIRS};
+  ck_avx512bf16()->gemm_bf16(M, N, &part, 1, 0, theirs, N, false);
+  ck_reference_gemm_bf16(M, N, &part, 1, 0, ours, N, false);
+  return memcmp(ours, theirs, sizeof ours) == 0;
+}
 #endif
 
 int32_t ck_available(const ck_table **tables, int32_t capacity) {
-  const ck_table *found[3];
+  const ck_table *found[4];
   int32_t count = 0;
   found[count++] = ck_portable();
 #if defined(__x86_64__)
@@ -22,8 +43,10 @@ int32_t ck_available(const ck_table **tables, int32_t capacity) {
       __builtin_cpu_supports("bmi2")) {
     found[count++] = ck_avx2();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
       found[count++] = ck_avx512();
+      if (__builtin_cpu_supports("avx512bf16") && bf16_as_specified()) found[count++] = ck_avx512bf16();
+    }
   }
 #endif
   for (int32_t i = 0; i < count && i < capacity; ++i) tables[i] = found[i];
@@ -37,8 +60,8 @@ void ck_select(const ck_table *table) { atomic_store(&chosen, table); }
 const ck_table *ck_kernels(void) {
   const ck_table *table = atomic_load_explicit(&chosen, memory_order_relaxed);
   if (table) return table;
-  const ck_table *tables[3];
-  int32_t count = ck_available(tables, 3);
+  const ck_table *tables[4];
+  int32_t count = ck_available(tables, 4);
   table = tables[count - 1];
   const char *wanted = getenv("QUILLAN_ISA");
   if (wanted)

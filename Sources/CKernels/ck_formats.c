@@ -74,8 +74,8 @@ void ck_packed_describe(ck_packed *p, int32_t format, int32_t rows, int32_t colu
   int64_t inputs = (int64_t)p->groups * p->group_padded;
   switch (format) {
     case CK_FP32: p->matrix_bytes = panels * inputs * 64; break;
-    case CK_FP16:
-    case CK_BF16: p->matrix_bytes = panels * inputs * 32; break;
+    case CK_FP16: p->matrix_bytes = panels * inputs * 32; break;
+    case CK_BF16: p->matrix_bytes = panels * ((inputs + 1) & ~INT64_C(1)) * 32; break;
     case CK_TERNARY: p->matrix_bytes = panels * inputs * 4; break;
     case CK_INT4: p->matrix_bytes = panels * inputs * 8; break;
     default: p->matrix_bytes = panels * inputs * 16; break;
@@ -137,7 +137,8 @@ void ck_pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t pa
       for (int64_t k = 0; k < p->columns; ++k) {
         float x = row < p->rows ? w[row * p->columns + k] : 0;
         if (p->format == CK_FP32) ((float *)data)[k * 16 + lane] = x;
-        else ((uint16_t *)data)[k * 16 + lane] = p->format == CK_FP16 ? ck_f16_from_f32(x) : ck_bf16_from_f32(x);
+        else if (p->format == CK_FP16) ((uint16_t *)data)[k * 16 + lane] = ck_f16_from_f32(x);
+        else ((uint16_t *)data)[(k / 2 * 16 + lane) * 2 + k % 2] = ck_bf16_from_f32(x);
       }
     }
   }
@@ -151,6 +152,13 @@ static int32_t unpack_code(int32_t format, const uint8_t *step, int64_t lane, in
     return (k % 8 < 4 ? byte & 15 : byte >> 4) - 8;
   }
   return (int32_t)step[64 * (k / 4) + b] - 128;
+}
+
+int32_t ck_packed_code(const ck_packed *p, int64_t matrix, int64_t row, int64_t column) {
+  int64_t panel_bytes = p->matrix_bytes / ((p->rows + 15) / 16), group = column / p->group, i = column % p->group;
+  int64_t step_bytes = p->format == CK_TERNARY ? 64 : p->format == CK_INT4 ? 128 : 256;
+  const uint8_t *data = p->data + matrix * p->matrix_bytes + row / 16 * panel_bytes;
+  return unpack_code(p->format, data + (group * (p->group_padded / 16) + i / 16) * step_bytes, row % 16, i % 16);
 }
 
 void ck_unpack(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t rows, float *w) {
@@ -169,7 +177,8 @@ void ck_unpack(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t ro
         for (int64_t k = 0; k < p->columns; ++k) out[k] = ck_f32_from_f16(((const uint16_t *)data)[k * 16 + lane]);
         break;
       case CK_BF16:
-        for (int64_t k = 0; k < p->columns; ++k) out[k] = ck_f32_from_bf16(((const uint16_t *)data)[k * 16 + lane]);
+        for (int64_t k = 0; k < p->columns; ++k) 
+          out[k] = ck_f32_from_bf16(((const uint16_t *)data)[(k / 2 * 16 + lane) * 2 + k % 2]);
         break;
       default: {
         const float *scales = p->scales + matrix * p->matrix_scales + panel * p->groups * 16 + lane;

@@ -1,19 +1,12 @@
 // The kernels themselves, compiled once per instruction set. The including file defines
 //   CK_ROWS            rows of the fp32 register tile (two panels wide)
 //   half16(p)          sixteen halves as fp32
-//   a8_panel(...)      integer products of one panel (below)
+//   what ck_a8.inc.h and ck_bf16.inc.h name
 // and takes the functions through the table that CK_TABLE names.
 #include "ck_vector.h"
 
-CK_INLINE v16f bf16x16(const uint16_t *p) {
-  typedef uint16_t v16h __attribute__((vector_size(32)));
-  v16h h;
-  memcpy(&h, p, 32);
-  return (v16f)(__builtin_convertvector(h, v16i) << 16);
-}
 CK_INLINE v16f panel16(const void *p, int format, int64_t index) {
   if (format == CK_FP32) return load16((const float *)p + index);
-  if (format == CK_BF16) return bf16x16((const uint16_t *)p + index);
   return half16((const uint16_t *)p + index);
 }
 
@@ -111,49 +104,14 @@ static void gemm_packed(int64_t M, const float *A, int64_t a_row, const ck_packe
     const float *start = bias ? bias + (first + j) * 16 : 0;
     float *c = C + j * 16;
     if (B->format == CK_FP32) strip(M, K, A, a_row, 1, b, CK_FP32, panel, 16, start, c, c_row, accumulate, count, part, true);
-    else if (B->format == CK_BF16) strip(M, K, A, a_row, 1, b, CK_BF16, panel, 16, start, c, c_row, accumulate, count, part, true);
     else strip(M, K, A, a_row, 1, b, CK_FP16, panel, 16, start, c, c_row, accumulate, count, part, true);
     j += count;
   }
 }
 
-static void gemm_a8(int64_t M, const ck_activations *A, const ck_packed *B, int64_t matrix, int64_t first,
-                    int64_t panels, const float *bias, float *C, int64_t c_row) {
-  const int64_t padded = (int64_t)B->groups * B->group_padded, all = (B->rows + 15) / 16;
-  const int64_t panel_bytes = B->matrix_bytes / all, step_bytes = panel_bytes / (padded / 16);
-  const int64_t steps = B->group_padded / 16;
-  const int32_t zero = B->format == CK_TERNARY ? 1 : B->format == CK_INT4 ? 8 : 128;
-  for (int64_t j = 0; j < panels; ++j) {
-    const int64_t panel = first + j, left = B->rows - panel * 16, part = left < 16 ? left : 16;
-    const uint8_t *data = B->data + matrix * B->matrix_bytes + panel * panel_bytes;
-    const float *scales = B->scales + matrix * B->matrix_scales + panel * B->groups * 16;
-    const v16f start = !bias ? splat(0) : part == 16 ? load16(bias + panel * 16) : load_part(bias + panel * 16, part);
-    for (int64_t m = 0; m < M;) {
-      const int64_t rows = M - m >= CK_A8_ROWS ? CK_A8_ROWS : 1;
-      v16f sum[CK_A8_ROWS];
-      for (int64_t i = 0; i < rows; ++i) sum[i] = splat(0);
-      for (int64_t g = 0; g < B->groups; ++g) {
-        v16i dot[CK_A8_ROWS];
-        const int8_t *codes = A->codes + m * padded + g * B->group_padded;
-        const uint8_t *w = data + g * steps * step_bytes;
-        if (rows == CK_A8_ROWS) a8_panel_rows(B->format, steps, codes, padded, w, dot);
-        else a8_panel_one(B->format, steps, codes, padded, w, dot);
-        const v16f scale = load16(scales + g * 16);
-        for (int64_t i = 0; i < rows; ++i) {
-          v16i exact = dot[i] - isplat(zero * A->sums[(m + i) * B->groups + g]);
-          sum[i] = fma16(scale, __builtin_convertvector(exact, v16f), sum[i]);
-        }
-      }
-      for (int64_t i = 0; i < rows; ++i) {
-        v16f y = fma16(splat(A->scales[m + i]), sum[i], start);
-        float *c = C + (m + i) * c_row + j * 16;
-        if (part == 16) store16(c, y);
-        else store_part(c, y, part);
-      }
-      m += rows;
-    }
-  }
-}
+#include "ck_bf16.inc.h"
+
+#include "ck_a8.inc.h"
 
 static void quantize_a8(int64_t M, int64_t K, const float *x, int64_t x_row, const ck_activations *out) {
   const int64_t padded = (int64_t)out->groups * out->group_padded;
@@ -190,6 +148,21 @@ static void quantize_a8(int64_t M, int64_t K, const float *x, int64_t x_row, con
       out->sums[m * out->groups + g] = sum;
     }
   }
+}
+
+static void dequantize_a8(int64_t M, const ck_activations *A, float *out, int64_t out_row) {
+  typedef int8_t v16b __attribute__((vector_size(16)));
+  const int8_t *codes = A->codes;
+  for (int64_t m = 0; m < M; ++m, out += out_row)
+    for (int64_t g = 0; g < A->groups; ++g, codes += A->group_padded)
+      for (int64_t i = 0; i < A->group; i += 16) {
+        int64_t n = A->group - i < 16 ? A->group - i : 16;
+        v16b bytes;
+        memcpy(&bytes, codes + i, 16);
+        v16f v = splat(A->scales[m]) * __builtin_convertvector(__builtin_convertvector(bytes, v16i), v16f);
+        if (n == 16) store16(out + g * A->group + i, v);
+        else store_part(out + g * A->group + i, v, n);
+      }
 }
 
 static void softmax(int64_t M, int64_t N, float *x, int64_t row) {
@@ -287,14 +260,69 @@ static void add_scaled(int64_t count, float a, const float *x, float *y) {
     store_part(y + i, fma16(splat(a), load_part(x + i, count - i), load_part(y + i, count - i)), count - i);
 }
 
-static void round_bf16(int64_t count, const float *x, float *y) {
-  for (int64_t i = 0; i < count; ++i) {
-    uint32_t u;
-    memcpy(&u, x + i, 4);
-    uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) & 0xffff0000u;
-    uint32_t kept = (u & 0x7fffffffu) > 0x7f800000u ? ((u & 0xffff0000u) | 0x400000u) : rounded;
-    memcpy(y + i, &kept, 4);
+static void scale(int64_t count, float a, const float *x, float *y) {
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) store16(y + i, splat(a) * load16(x + i));
+  for (; i < count; ++i) y[i] = a * x[i];
+}
+
+static void multiply(int64_t count, const float *x, const float *w, float *y) {
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) store16(y + i, load16(x + i) * load16(w + i));
+  for (; i < count; ++i) y[i] = x[i] * w[i];
+}
+
+static void multiply_backward(int64_t count, const float *x, const float *w, float *dy, float *dw) {
+  for (int64_t i = 0; i < count; i += 16) {
+    int64_t n = count - i < 16 ? count - i : 16;
+    v16f d = load_part(dy + i, n);
+    store_part(dw + i, load_part(dw + i, n) + d * load_part(x + i, n), n);
+    store_part(dy + i, d * load_part(w + i, n), n);
   }
+}
+
+// −1 or 1 for each of sixteen bits.
+CK_INLINE v16f bit_signs(const uint8_t *z, int64_t n) {
+  uint32_t bits = z[0] | (n > 8 ? (uint32_t)z[1] << 8 : 0);
+  v16i one = ((isplat((int32_t)bits) >> iota16()) & 1) << 31;
+  return (v16f)(one ^ (v16i)splat(-1.0f));
+}
+
+static void signs(int64_t count, const uint8_t *z, float *y) {
+  for (int64_t i = 0; i < count; i += 16) {
+    int64_t n = count - i < 16 ? count - i : 16;
+    v16f s = bit_signs(z + i / 8, n);
+    if (n == 16) store16(y + i, s);
+    else store_part(y + i, s, n);
+  }
+}
+
+static double bit_entropy(int64_t count, float *x, const uint8_t *z, float c) {
+  v8d lanes = {0};
+  for (int64_t i = 0; i < count; i += 16) {
+    int64_t n = count - i < 16 ? count - i : 16;
+    v16f v = n == 16 ? load16(x + i) : load_part(x + i, n), sign = bit_signs(z + i / 8, n);
+    // −log sigmoid(s) with s = x for a set bit and −x otherwise: max(−s, 0) + log(1 + e^−|s|).
+    v16f minus = -(v * sign), e = exp16(-abs16(v));
+    v16f t = e / (splat(2.0f) + e), t2 = t * t, p = splat(1.0f / 15);  // log(1 + e) = 2·atanh(e/(2 + e)), t ≤ 1/3
+    for (int k = 13; k >= 1; k -= 2) p = fma16(p, t2, splat(1.0f / (float)k));
+    v16f loss = max16(minus, splat(0)) + splat(2.0f) * (t * p);
+    if (n < 16) loss = pick(iota16() < isplat((int32_t)n), loss, splat(0));
+    typedef float v8f __attribute__((vector_size(32)));
+    v8f half[2];
+    memcpy(half, &loss, 64);
+    lanes += __builtin_convertvector(half[0], v8d);
+    lanes += __builtin_convertvector(half[1], v8d);
+    v16f one = splat(0.5f) * (splat(1.0f) + sign), p1 = splat(1.0f) / (splat(1.0f) + exp16(-v));
+    v = (p1 - one) * splat(c);
+    if (n == 16) store16(x + i, v);
+    else store_part(x + i, v, n);
+  }
+  double l[8];
+  memcpy(l, &lanes, 64);
+  for (int width = 4; width > 0; width /= 2)
+    for (int j = 0; j < width; ++j) l[j] += l[j + width];
+  return l[0];
 }
 
 static double sum_squares(int64_t count, const float *x) {
@@ -445,6 +473,35 @@ static void logit_gradient(int64_t count, float *x, float lse, float entropy, in
 }
 
 static const ck_table CK_TABLE = {
-    CK_TABLE_NAME, gemm_f32, gemm_packed, gemm_a8,       quantize_a8, softmax,     rms_norm,  rms_norm_backward,
-    gelu,          gelu_backward, sigmoid, exponential, error_function, add_scaled, dot, round_bf16, sum_squares,
-    attention,     attention_backward, logit_partial, logit_gradient};
+    .name = CK_TABLE_NAME,
+    .gemm_f32 = gemm_f32,
+    .gemm_packed = gemm_packed,
+    .gemm_a8 = gemm_a8,
+    .gemm_bf16 = gemm_bf16,
+    .bf16_rows = bf16_rows,
+    .bf16_pairs = bf16_pairs,
+    .bf16_pairs_a8 = bf16_pairs_a8,
+    .bf16_panels = bf16_panels,
+    .quantize_a8 = quantize_a8,
+    .dequantize_a8 = dequantize_a8,
+    .softmax = softmax,
+    .rms_norm = rms_norm,
+    .rms_norm_backward = rms_norm_backward,
+    .gelu = gelu,
+    .gelu_backward = gelu_backward,
+    .sigmoid = sigmoid,
+    .exponential = exponential,
+    .error_function = error_function,
+    .add_scaled = add_scaled,
+    .scale = scale,
+    .multiply = multiply,
+    .multiply_backward = multiply_backward,
+    .bit_entropy = bit_entropy,
+    .signs = signs,
+    .dot = dot,
+    .sum_squares = sum_squares,
+    .attention = attention,
+    .attention_backward = attention_backward,
+    .logit_partial = logit_partial,
+    .logit_gradient = logit_gradient,
+};

@@ -7,8 +7,9 @@ CK_INLINE v16f half16(const uint16_t *p) {
   return load16(x);
 }
 
-static void a8_panel(int format, int64_t steps, const int8_t *codes, const uint8_t *w, v16i *dot) {
-  uint32_t sum[16] = {0};
+static void a8_panel(int format, int64_t steps, const int8_t *codes, const uint8_t *w, int32_t start, v16i *dot) {
+  uint32_t sum[16];
+  for (int lane = 0; lane < 16; ++lane) sum[lane] = (uint32_t)start;
   for (int64_t s = 0; s < steps; ++s, codes += 16) {
     for (int j = 0; j < 4; ++j) {
       for (int lane = 0; lane < 16; ++lane) {
@@ -26,14 +27,10 @@ static void a8_panel(int format, int64_t steps, const int8_t *codes, const uint8
   memcpy(dot, sum, 64);
 }
 #define CK_ROWS 4
-#define CK_A8_ROWS 4
-CK_INLINE void a8_panel_rows(int format, int64_t steps, const int8_t *codes, int64_t row, const uint8_t *w, v16i *dot) {
-  for (int i = 0; i < CK_A8_ROWS; ++i) a8_panel(format, steps, codes + i * row, w, dot + i);
-}
-CK_INLINE void a8_panel_one(int format, int64_t steps, const int8_t *codes, int64_t row, const uint8_t *w, v16i *dot) {
-  (void)row;
-  a8_panel(format, steps, codes, w, dot);
-}
+#define A8_DOT(FORMAT, R, P) \
+  for (int i = 0; i < R; ++i) a8_panel(FORMAT, steps, codes + i * row, w, start[i], &dot[i][0]);
+#define A8_PANELS(M) 1
+#define A8_STRIP(FORMAT) A8_BODY(FORMAT, 4, 1) A8_BODY(FORMAT, 1, 1)
 #define CK_TABLE ck_portable_table
 #define CK_TABLE_NAME "portable"
 #include "ck_kernels.inc.h"

@@ -169,3 +169,26 @@ void ck_reference_attention(int64_t position, int64_t head_dim, float scale, con
     out[i] = sum * inverse;
   }
 }
+
+static float flushed(float x) {
+  return fabsf(x) < 0x1p-126f ? copysignf(0, x) : x;
+}
+
+void ck_reference_gemm_bf16(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias,
+                            float *C, int64_t c_row, bool accumulate) {
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t n = 0; n < N; ++n) {
+      float sum = flushed(accumulate ? C[m * c_row + n] : bias ? bias[n] : 0);
+      for (int64_t s = 0; s < count; ++s)
+        for (int64_t p = 0; p < parts[s].pairs; ++p) {
+          uint32_t a = parts[s].a[m * parts[s].a_row + p * parts[s].a_pair];
+          uint32_t b = parts[s].b[n / 16 * parts[s].b_panel + p * parts[s].b_pair + n % 16];
+          for (int half = 1; half >= 0; --half) {
+            float x = flushed(ck_f32_from_bf16((uint16_t)(a >> (16 * half))));
+            float y = flushed(ck_f32_from_bf16((uint16_t)(b >> (16 * half))));
+            sum = flushed(fmaf(x, y, sum));
+          }
+        }
+      C[m * c_row + n] = sum;
+    }
+}

@@ -12,6 +12,7 @@
 
 typedef float v16f __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));
+typedef uint32_t v16u __attribute__((vector_size(64)));
 typedef double v8d __attribute__((vector_size(64)));
 
 #define CK_INLINE static inline __attribute__((always_inline))
@@ -37,6 +38,32 @@ CK_INLINE v16f max16(v16f a, v16f b) { return pick(a > b, a, b); }
 CK_INLINE v16f abs16(v16f a) { return (v16f)((v16i)a & 0x7fffffff); }
 CK_INLINE v16i iota16(void) { return (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
 CK_INLINE v16i isplat(int32_t x) { return (v16i){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+
+// Subnormal operands and results count as zero between these two, as they do for the bfloat16 dot product.
+#if defined(__x86_64__)
+typedef uint32_t ck_float_mode;
+CK_INLINE ck_float_mode ck_flush_subnormals(void) {
+  ck_float_mode mode = __builtin_ia32_stmxcsr();
+  __builtin_ia32_ldmxcsr(mode | 0x8040);
+  return mode;
+}
+CK_INLINE void ck_restore_float_mode(ck_float_mode mode) { __builtin_ia32_ldmxcsr(mode); }
+#elif defined(__aarch64__)
+typedef uint64_t ck_float_mode;
+CK_INLINE ck_float_mode ck_flush_subnormals(void) {
+  ck_float_mode mode;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode | (UINT64_C(1) << 24)) : "memory");
+  return mode;
+}
+CK_INLINE void ck_restore_float_mode(ck_float_mode mode) {
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory");
+}
+#else
+typedef int ck_float_mode;
+CK_INLINE ck_float_mode ck_flush_subnormals(void) { return 0; }
+CK_INLINE void ck_restore_float_mode(ck_float_mode mode) { (void)mode; }
+#endif
 
 CK_INLINE float fold_sum(v16f v) {
   float l[16];

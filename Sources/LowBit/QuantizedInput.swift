@@ -1,4 +1,5 @@
 import CKernels
+import Foundation
 import Tensors
 
 /// The activations of a linear layer as its format uses them: A8 codes, bfloat16-rounded values, or the values.
@@ -7,8 +8,11 @@ import Tensors
 public struct QuantizedInput: @unchecked Sendable {
   public let rows: Int
   public let columns: Int
-  /// For floating formats: the values in use [rows, columns].
+  /// fp32 and fp16: the values in use [rows, columns].
   let values: UnsafeMutablePointer<Float>?
+  /// bf16: words of two neighbouring values [rows, ⌈columns/2⌉].
+  let words: UnsafeMutablePointer<UInt32>?
+  /// Integer formats: A8 codes.
   let activations: ck_activations
 
   /// Rounds or quantises `x` [T, inputs] for products with `weights`.
@@ -20,20 +24,22 @@ public struct QuantizedInput: @unchecked Sendable {
     switch weights.format {
     case .fp32, .fp16:
       values = x.pointer
+      words = nil
       activations = ck_activations()
     case .bf16:
-      let rounded = arena.allocate(Float.self, x.count)
-      let source = Unowned(x)
-      let target = Unowned(rounded)
+      let pairs = (x.columns + 1) / 2
+      let rounded = Unowned(arena.allocate(UInt32.self, x.rows * pairs))
       pool.split(x.rows, least: max(1, 65536 / x.columns)) { _, range in
-        Kernels.table.pointee.round_bf16(
-          Int64(range.count * source.value.columns), source.value.row(range.lowerBound),
-          target.value + range.lowerBound * source.value.columns)
+        Kernels.table.pointee.bf16_rows(
+          Int64(range.count), Int64(x.columns), x.row(range.lowerBound), Int64(x.columns), nil,
+          rounded.value + range.lowerBound * pairs, Int64(pairs))
       }
-      values = rounded
+      values = nil
+      words = rounded.value
       activations = ck_activations()
     case .ternary, .int4, .int8:
       values = nil
+      words = nil
       activations = Self.allocate(rows: x.rows, like: shape, in: arena)
       let input = self
       pool.split(x.rows, least: max(1, 65536 / x.columns)) { _, range in
@@ -45,12 +51,19 @@ public struct QuantizedInput: @unchecked Sendable {
     }
   }
 
-  private init(rows: Int, columns: Int, values: UnsafeMutablePointer<Float>?, activations: ck_activations) {
+  private init(
+    rows: Int, columns: Int, values: UnsafeMutablePointer<Float>? = nil, words: UnsafeMutablePointer<UInt32>? = nil,
+    activations: ck_activations = ck_activations()
+  ) {
     self.rows = rows
     self.columns = columns
     self.values = values
+    self.words = words
     self.activations = activations
   }
+
+  private var pairs: Int { (columns + 1) / 2 }
+  private var isInteger: Bool { values == nil && words == nil }
 
   private static func allocate(rows: Int, like shape: ck_packed, in arena: Arena) -> ck_activations {
     ck_activations(
@@ -75,17 +88,28 @@ public struct QuantizedInput: @unchecked Sendable {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
     return QuantizedInput(
       rows: range.count, columns: columns, values: values.map { $0 + range.lowerBound * columns },
-      activations: values == nil ? from(range.lowerBound) : activations)
+      words: words.map { $0 + range.lowerBound * pairs },
+      activations: isInteger ? from(range.lowerBound) : activations)
   }
 
   /// Row `indices[i]` as row i, for `count` rows.
   public func gather(_ indices: UnsafePointer<Int32>, count: Int, in arena: Arena) -> QuantizedInput {
+    copy(count: count, in: arena) { Int(indices[$0]) }
+  }
+
+  /// The same rows in memory of `arena`.
+  public func copy(in arena: Arena) -> QuantizedInput { copy(count: rows, in: arena) { $0 } }
+
+  private func copy(count: Int, in arena: Arena, _ source: (Int) -> Int) -> QuantizedInput {
     if let values {
       let out = arena.allocate(Float.self, count * columns)
-      for row in 0..<count {
-        (out + row * columns).update(from: values + Int(indices[row]) * columns, count: columns)
-      }
-      return QuantizedInput(rows: count, columns: columns, values: out, activations: activations)
+      for row in 0..<count { memcpy(out + row * columns, values + source(row) * columns, columns * 4) }
+      return QuantizedInput(rows: count, columns: columns, values: out)
+    }
+    if let words {
+      let out = arena.allocate(UInt32.self, count * pairs)
+      for row in 0..<count { memcpy(out + row * pairs, words + source(row) * pairs, pairs * 4) }
+      return QuantizedInput(rows: count, columns: columns, words: out)
     }
     let groups = Int(activations.groups)
     let out = ck_activations(
@@ -93,30 +117,54 @@ public struct QuantizedInput: @unchecked Sendable {
       sums: arena.allocate(Int32.self, count * groups),
       groups: activations.groups, group: activations.group, group_padded: activations.group_padded)
     for row in 0..<count {
-      let from = Int(indices[row])
-      (out.codes + row * codesPerRow).update(from: activations.codes + from * codesPerRow, count: codesPerRow)
+      let from = source(row)
+      memcpy(out.codes + row * codesPerRow, activations.codes + from * codesPerRow, codesPerRow)
       out.scales[row] = activations.scales[from]
-      (out.sums + row * groups).update(from: activations.sums + from * groups, count: groups)
+      memcpy(out.sums + row * groups, activations.sums + from * groups, groups * 4)
     }
-    return QuantizedInput(rows: count, columns: columns, values: nil, activations: out)
+    return QuantizedInput(rows: count, columns: columns, activations: out)
   }
 
-  /// The activation values in use [rows, columns]: what the weight gradient multiplies.
+  /// The activation values in use [rows, columns].
   public func dequantized(in arena: Arena) -> Matrix {
     if let values { return Matrix(values, rows: rows, columns: columns) }
     let out = arena.matrix(rows, columns)
-    let group = Int(activations.group)
-    let padded = Int(activations.group_padded)
-    for row in 0..<rows {
-      let scale = activations.scales[row]
-      for block in 0..<Int(activations.groups) {
-        let codes = activations.codes + row * codesPerRow + block * padded
-        let target = out.row(row) + block * group
-        for index in 0..<group { target[index] = scale * Float(codes[index]) }
+    if let words {
+      for row in 0..<rows {
+        let target = out.row(row)
+        for column in 0..<columns {
+          let word = words[row * pairs + column / 2]
+          target[column] = Float(bitPattern: column & 1 == 0 ? word << 16 : word & 0xffff_0000)
+        }
+      }
+    } else {
+      withUnsafePointer(to: activations) {
+        Kernels.table.pointee.dequantize_a8(Int64(rows), $0, out.pointer, Int64(columns))
       }
     }
     return out
   }
+
+  /// bfloat16 words of neighbouring rows, for weight gradients: word [pair of rows, column] with `stride` words a pair.
+  ///
+  /// Integer formats give their codes; the caller multiplies the rows' `rowScales` into the other operand.
+  public func pairs(into words: UnsafeMutablePointer<UInt32>, stride: Int, scratch: Arena) {
+    precondition(stride >= columns + 15, "a stride of \(stride) words for \(columns) columns")
+    if isInteger {
+      withUnsafePointer(to: activations) {
+        Kernels.table.pointee.bf16_pairs_a8(Int64(rows), $0, words, Int64(stride))
+      }
+    } else {
+      scratch.scoped {
+        let values = dequantized(in: scratch)
+        Kernels.table.pointee.bf16_pairs(
+          Int64(rows), Int64(columns), values.pointer, Int64(columns), nil, words, Int64(stride))
+      }
+    }
+  }
+
+  /// The scale of each row's codes; nil for floating formats.
+  public var rowScales: UnsafePointer<Float>? { isInteger ? UnsafePointer(activations.scales) : nil }
 
   /// y = x̂ Ŵᵀ + bias for one matrix of a stack, into `out` [rows, outputs]. The order of every sum depends on the
   /// format and the number of inputs alone.
@@ -160,6 +208,17 @@ public struct QuantizedInput: @unchecked Sendable {
         Kernels.table.pointee.gemm_packed(
           Int64(range.count), values + range.lowerBound * columns, Int64(columns), packed, Int64(matrix),
           Int64(panels.lowerBound), Int64(panels.count), bias, out, Int64(outRow))
+      } else if let words {
+        let panelWords = pairs * 16
+        let data = UnsafeRawPointer(weights.data.pointer + matrix * Int(packed.pointee.matrix_bytes))
+          .assumingMemoryBound(to: UInt32.self)
+        var part = ck_bf16_product(
+          a: words + range.lowerBound * pairs, a_row: Int64(pairs), a_pair: 1,
+          b: data + panels.lowerBound * panelWords, b_panel: Int64(panelWords), b_pair: 16, pairs: Int64(pairs))
+        let outputs = min(weights.rows, 16 * panels.upperBound) - 16 * panels.lowerBound
+        Kernels.table.pointee.gemm_bf16(
+          Int64(range.count), Int64(outputs), &part, 1, bias.map { $0 + 16 * panels.lowerBound }, out, Int64(outRow),
+          false)
       } else {
         withUnsafePointer(to: from(range.lowerBound)) {
           Kernels.table.pointee.gemm_a8(

@@ -5,7 +5,7 @@ import CKernels
 public enum Kernels {
   public static var table: UnsafePointer<ck_table> { ck_kernels() }
 
-  /// The name of the instruction set in use: `portable`, `avx2` or `avx512`.
+  /// The name of the instruction set in use: `portable`, `avx2`, `avx512` or `avx512bf16`.
   public static var name: String { String(cString: ck_kernels().pointee.name) }
 
   /// Every instruction set that this machine can run, the portable one first.
@@ -22,8 +22,8 @@ public enum Kernels {
   }
 
   private static var tables: [UnsafePointer<ck_table>] {
-    var found: [UnsafePointer<ck_table>?] = [nil, nil, nil]
-    let count = Int(ck_available(&found, 3))
+    var found: [UnsafePointer<ck_table>?] = [nil, nil, nil, nil]
+    let count = Int(ck_available(&found, 4))
     return found.prefix(count).compactMap { $0 }
   }
 }

@@ -8,8 +8,8 @@ struct KernelTable: @unchecked Sendable, CustomTestStringConvertible {
   var testDescription: String { String(cString: pointer.pointee.name) }
 
   static let all: [KernelTable] = {
-    var found: [UnsafePointer<ck_table>?] = [nil, nil, nil]
-    let count = Int(ck_available(&found, 3))
+    var found: [UnsafePointer<ck_table>?] = [nil, nil, nil, nil]
+    let count = Int(ck_available(&found, 4))
     return found.prefix(count).compactMap { $0 }.map { KernelTable(pointer: $0) }
   }()
 

@@ -23,7 +23,8 @@ enum { CK_FP32 = 0, CK_FP16 = 1, CK_BF16 = 2, CK_TERNARY = 3, CK_INT4 = 4, CK_IN
 
 // One packed weight matrix, or a stack of `count` equal ones.
 //
-// Rows (outputs) are kept in panels of sixteen, padded with zeros. Floating formats: panel, k, lane.
+// Rows (outputs) are kept in panels of sixteen, padded with zeros. fp32 and fp16: panel, k, lane; bf16: panel, pair of
+// inputs (padded to an even number), lane, the two inputs.
 // Integer formats keep unsigned codes (code + 1, + 8 or + 128) in groups of `group` inputs, each padded
 // to `group_padded` (a multiple of sixteen) with zero codes; sixteen inputs of one panel take
 //   ternary  64 bytes: byte 4·lane + b holds inputs b, 4+b, 8+b, 12+b in bits 0-1, 2-3, 4-5, 6-7
@@ -48,20 +49,48 @@ typedef struct {
   int32_t groups, group, group_padded;
 } ck_activations;
 
+// One stretch of the reduced dimension of a bfloat16 product, in words of two neighbouring values (even one low):
+// A[m·a_row + pair·a_pair], B[panel·b_panel + pair·b_pair + lane] for panels of sixteen outputs; strides count words.
+typedef struct {
+  const uint32_t *a;
+  int64_t a_row, a_pair;
+  const uint32_t *b;
+  int64_t b_panel, b_pair;
+  int64_t pairs;
+} ck_bf16_product;
+
 typedef struct {
   const char *name;
 
   // C[m, n] = (accumulate ? C[m, n] : bias ? bias[n] : 0) + Σ_k A[m·a_row + k·a_k] · B[k·b_k + n]
   void (*gemm_f32)(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_k, const float *B,
                    int64_t b_k, const float *bias, float *C, int64_t c_row, bool accumulate);
-  // The same with B a packed floating matrix (fp32, fp16 or bf16); panels first…first+panels-1 only,
+  // The same with B a packed fp32 or fp16 matrix; panels first…first+panels-1 only,
   // written from column 0 of C.
   void (*gemm_packed)(int64_t M, const float *A, int64_t a_row, const ck_packed *B, int64_t matrix, int64_t first,
                       int64_t panels, const float *bias, float *C, int64_t c_row);
   // C[m, n] = x_scale[m] · Σ_g w_scale[g, n] · (Σ_{k in g} x_code · w_code) + bias[n], groups in order.
   void (*gemm_a8)(int64_t M, const ck_activations *A, const ck_packed *B, int64_t matrix, int64_t first,
                   int64_t panels, const float *bias, float *C, int64_t c_row);
+  // C[m, n] = (accumulate ? C[m, n] : bias ? bias[n] : 0) + Σ over the parts and their pairs, in order: the odd value's
+  // term, then the even one's. B may be read up to the end of its last panel.
+  void (*gemm_bf16)(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias, float *C,
+                    int64_t c_row, bool accumulate);
+  // Operands. Rows of x [M, K], times column_scale [K] where given: out[m·out_row + pair].
+  void (*bf16_rows)(int64_t M, int64_t K, const float *x, int64_t x_row, const float *column_scale, uint32_t *out,
+                    int64_t out_row);
+  // Pairs of rows of x [K, N], times row_scale [K] where given: out[pair·out_pair + column]; N rounded up to sixteen.
+  void (*bf16_pairs)(int64_t K, int64_t N, const float *x, int64_t x_row, const float *row_scale, uint32_t *out,
+                     int64_t out_pair);
+  // The same of the codes of A8 activations. Writes up to fifteen words past the last column.
+  void (*bf16_pairs_a8)(int64_t K, const ck_activations *A, uint32_t *out, int64_t out_pair);
+  // Pairs of outputs of a packed matrix, for products with its transpose: panel `first` of sixteen inputs and the next
+  // ones, out[panel, pair, lane]. Values, or codes without their scales.
+  void (*bf16_panels)(const ck_packed *B, int64_t matrix, int64_t first, int64_t panels, bool codes, uint32_t *out);
   void (*quantize_a8)(int64_t M, int64_t K, const float *x, int64_t x_row, const ck_activations *out);
+
+  // out[m·out_row + column] = scale[m] · code, padding left out.
+  void (*dequantize_a8)(int64_t M, const ck_activations *A, float *out, int64_t out_row);
 
   void (*softmax)(int64_t M, int64_t N, float *x, int64_t row);
   // y = x / sqrt(mean(x²) + epsilon) · w (w may be null); inverse[M] keeps 1 / sqrt(…).
@@ -75,8 +104,15 @@ typedef struct {
   void (*exponential)(int64_t count, const float *x, float *y);
   void (*error_function)(int64_t count, const float *x, float *y);
   void (*add_scaled)(int64_t count, float a, const float *x, float *y);  // y ← fma(a, x, y)
+  void (*scale)(int64_t count, float a, const float *x, float *y);       // y ← a·x
+  void (*multiply)(int64_t count, const float *x, const float *w, float *y);  // y ← x ⊙ w
+  // Backward of y = x ⊙ w: dw ← dw + dy ⊙ x, then dy ← dy ⊙ w.
+  void (*multiply_backward)(int64_t count, const float *x, const float *w, float *dy, float *dw);
+  // Bits z (eight a byte, least significant first) against logits x: returns Σ max(x, 0) − z·x + log(1 + e^−|x|) in
+  // eight fp64 lanes and leaves x ← (sigmoid(x) − z)·c.
+  double (*bit_entropy)(int64_t count, float *x, const uint8_t *z, float c);
+  void (*signs)(int64_t count, const uint8_t *z, float *y);              // y ← 2z − 1
   float (*dot)(int64_t count, const float *x, const float *y);           // sixteen-lane order
-  void (*round_bf16)(int64_t count, const float *x, float *y);
   double (*sum_squares)(int64_t count, const float *x);                  // eight fp64 lanes
 
   // Causal attention of M queries at positions p, p+1, … against keys in blocks of sixteen
@@ -98,7 +134,7 @@ typedef struct {
   void (*logit_gradient)(int64_t count, float *x, float lse, float entropy, int64_t target, float a, float b, float c);
 } ck_table;
 
-// The table in use. The environment variable QUILLAN_ISA (portable, avx2, avx512) names a lesser one.
+// The table in use. The environment variable QUILLAN_ISA (portable, avx2, avx512, avx512bf16) names a lesser one.
 const ck_table *ck_kernels(void);
 // All tables that this machine can run, the portable one first; returns their count.
 int32_t ck_available(const ck_table **tables, int32_t capacity);
@@ -123,6 +159,8 @@ void ck_unpack(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t ro
 void ck_read_codes(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t rows, int8_t *codes, float *scales);
 void ck_write_codes(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const int8_t *codes,
                     const float *scales);
+// The code of one weight of an integer format, as a signed number.
+int32_t ck_packed_code(const ck_packed *p, int64_t matrix, int64_t row, int64_t column);
 
 // Integer accumulators of gradients: sum[i] += round(x[i] · 2^50). Returns the index of the first element
 // that is not finite or would leave ±2^61, or -1.
@@ -134,6 +172,8 @@ int64_t ck_first_nonfinite(int64_t count, const float *x);
 // The scalar specification.
 void ck_reference_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_k, const float *B,
                        int64_t b_row, int64_t b_k, const float *bias, float *C, int64_t c_row, bool accumulate);
+void ck_reference_gemm_bf16(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias,
+                            float *C, int64_t c_row, bool accumulate);
 void ck_reference_gemm_a8(int64_t M, const ck_activations *A, const ck_packed *B, int64_t matrix, const float *bias,
                           float *C, int64_t c_row);
 void ck_reference_quantize_a8(int64_t M, int64_t K, const float *x, int64_t x_row, const ck_activations *out);
