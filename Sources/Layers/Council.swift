@@ -76,7 +76,7 @@ public struct Council: Sendable {
         let source = dy.row(slot / saved.routing.topK)
         dGates[slot] = Kernels.table.pointee.dot(Int64(dy.columns), source, saved.outputs.row(row))
         let gate = saved.routing.gates[slot]
-        for column in 0..<dy.columns { dOutputs.row(row)[column] = gate * source[column] }
+        Kernels.table.pointee.scale(Int64(dy.columns), gate, source, dOutputs.row(row))
       }
       let dInputs = lane.scratch.zeros(order.slots, dy.columns)
       context.pool.each(members.count) { worker, member in

@@ -169,7 +169,7 @@ public func signs(_ z: UnsafePointer<UInt8>, rows: Int, bits: Int, in arena: Are
   for row in 0..<rows {
     let packed = z + row * bytes
     let target = out.row(row)
-    for bit in 0..<bits { target[bit] = (packed[bit >> 3] >> UInt8(bit & 7)) & 1 == 1 ? 1 : -1 }
+    Kernels.table.pointee.signs(Int64(bits), packed, target)
   }
   return out
 }

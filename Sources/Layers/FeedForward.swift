@@ -63,13 +63,11 @@ public struct FeedForward: Sendable {
     let scratch = lane.scratch
     scratch.scoped {
       let dHidden = scratch.zeros(dy.rows, saved.preactivation.columns)
-      let hidden = saved.hidden.dequantized(in: scratch)
-      let operand = gradients.operand(dy, lane)
       for (network, range) in offsets {
-        down.inputGradient(
-          operand.rows(range), matrix: network, weights, gradients, into: dHidden.rows(range), lane)
+        down.inputGradient(dy.rows(range), matrix: network, weights, gradients, into: dHidden.rows(range), lane)
       }
       if let gates, let dGates {
+        let hidden = saved.hidden.dequantized(in: scratch)
         for (network, range) in offsets {
           let bias = down.bias.map { weights.values($0) + network * dy.columns }
           for row in range {
@@ -77,27 +75,21 @@ public struct FeedForward: Sendable {
             if let bias { gradient += kernels.pointee.dot(Int64(dy.columns), dy.row(row), bias) }
             dGates[row] = gradient
             let gate = gates[row]
-            for column in 0..<dy.columns { dy.row(row)[column] *= gate }
-            for column in 0..<hidden.columns { dHidden.row(row)[column] *= gate }
+            kernels.pointee.scale(Int64(dy.columns), gate, dy.row(row), dy.row(row))
+            kernels.pointee.scale(Int64(hidden.columns), gate, dHidden.row(row), dHidden.row(row))
           }
         }
       }
-      let scaled = gates == nil ? operand : gradients.operand(dy, lane)
-      let hiddenOperand = gradients.operand(hidden, lane)
       for (network, range) in offsets {
-        down.parameterGradient(
-          scaled.rows(range), exact: dy.rows(range), hiddenOperand.rows(range), matrix: network, gradients, lane)
+        down.parameterGradient(dy.rows(range), saved.hidden.rows(range), matrix: network, gradients, lane)
       }
       lane.pool.split(dHidden.count, grain: 16, least: 16384) { _, range in
         kernels.pointee.gelu_backward(
           Int64(range.count), saved.preactivation.pointer + range.lowerBound, dHidden.pointer + range.lowerBound)
       }
-      let dPre = gradients.operand(dHidden, lane)
-      let input = gradients.operand(saved.input.dequantized(in: scratch), lane)
       for (network, range) in offsets {
-        up.inputGradient(dPre.rows(range), matrix: network, weights, gradients, into: dx.rows(range), lane)
-        up.parameterGradient(
-          dPre.rows(range), exact: dHidden.rows(range), input.rows(range), matrix: network, gradients, lane)
+        up.backward(
+          dHidden.rows(range), saved.input.rows(range), matrix: network, weights, gradients, into: dx.rows(range), lane)
       }
     }
   }

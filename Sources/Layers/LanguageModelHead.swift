@@ -120,7 +120,6 @@ public struct LanguageModelHead: Sendable {
     let packed = weights.weights(linear.weight)
     let scratch = lane.scratch
     scratch.scoped {
-      let values = gradients.operand(input.dequantized(in: scratch), lane)
       for chunk in 0..<chunks {
         scratch.scoped {
           let part = scratch.matrix(input.rows, width(chunk))
@@ -133,19 +132,29 @@ public struct LanguageModelHead: Sendable {
                 Int64(targets[row] < 0 ? -1 : offset), dLogProbability[row], dEntropy[row], 1 / temperature)
             }
           }
-          let first = chunk * Self.chunk
-          let operand = gradients.operand(part, lane)
-          let rows = scratch.matrix(part.columns, packed.columns)
-          lane.pool.split(rows.rows, least: 64) { _, range in
-            packed.unpack(
-              0, rows: first + range.lowerBound..<first + range.upperBound, into: rows.row(range.lowerBound))
-          }
-          addProduct(operand, gradients.operand(rows, lane), to: dh, lane.pool)
-          let target = gradients.pointer(linear.weight) + first * packed.columns
-          addOuterProduct(
-            operand, values, to: Matrix(target, rows: part.columns, columns: packed.columns), lane.pool)
+          gradientProducts(part, input, first: chunk * Self.chunk, packed, gradients, into: dh, lane)
         }
       }
+    }
+  }
+
+  /// dh += dl·Ê and dE += dlᵀ·ĥ for the entries first..<first + dl.columns.
+  private func gradientProducts(
+    _ dl: Matrix, _ input: QuantizedInput, first: Int, _ packed: PackedWeights, _ gradients: Gradients,
+    into dh: Matrix, _ lane: Lane
+  ) {
+    let target = Matrix(
+      gradients.pointer(linear.weight) + first * packed.columns, rows: dl.columns, columns: packed.columns)
+    let rows = lane.scratch.matrix(dl.columns, packed.columns)
+    lane.pool.split(rows.rows, least: 64) { _, range in
+      packed.unpack(0, rows: first + range.lowerBound..<first + range.upperBound, into: rows.row(range.lowerBound))
+    }
+    if gradients.mixedPrecision {
+      addMixedProduct(dl, rows, to: dh, lane)
+      addWeightGradient(dl, input, to: target, lane)
+    } else {
+      addProduct(dl, rows, to: dh, lane.pool)
+      addOuterProduct(dl, input.dequantized(in: lane.scratch), to: target, lane.pool)
     }
   }
 }

@@ -83,7 +83,7 @@ public struct MiniMoE: Sendable {
         for row in range {
           let source = normalized.row(Int(microOrder.token[row]))
           let target = inputs.row(row)
-          for column in 0..<u.columns { target[column] = source[column] * scale[column] }
+          Kernels.table.pointee.multiply(Int64(u.columns), source, scale, target)
         }
       }
       let outputs = lane.scratch.matrix(microOrder.slots, u.columns)
@@ -157,10 +157,7 @@ public struct MiniMoE: Sendable {
       for row in range {
         let x = saved.normalized.row(Int(order.token[row]))
         let d = dInputs.row(row)
-        for column in 0..<dy.columns {
-          dScale[column] += d[column] * x[column]
-          d[column] *= scale[column]
-        }
+        Kernels.table.pointee.multiply_backward(Int64(dy.columns), x, scale, d, dScale)
       }
     }
     scatter(dInputs, saved.microRouting, order, into: dNormalized)
@@ -182,7 +179,7 @@ public struct MiniMoE: Sendable {
     for row in 0..<order.slots {
       let source = x.row(Int(order.token[row]))
       let target = out.row(row)
-      for column in 0..<x.columns { target[column] = source[column] * scale }
+      Kernels.table.pointee.scale(Int64(x.columns), scale, source, target)
     }
     return out
   }

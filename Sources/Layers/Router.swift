@@ -108,9 +108,7 @@ public struct Router: Sendable {
         for index in 0..<count { d[index] = p[index] * (d[index] - inner) }
       }
       let linear = Linear(weight: weight)
-      linear.inputGradient(gradients.operand(dLogits, lane), weights, gradients, into: dx, lane)
-      linear.parameterGradient(
-        gradients.operand(dLogits, lane), exact: dLogits, gradients.operand(routing.x, lane), gradients, lane)
+      linear.backward(dLogits, QuantizedInput(values: routing.x), weights, gradients, into: dx, lane)
     }
   }
 }

@@ -99,6 +99,12 @@ public final class PackedWeights: @unchecked Sendable {
     }
   }
 
+  /// The scale of each row of one matrix, where a row has just one: ternary, int8 and ungrouped int4; else nil.
+  public func rowScales(_ matrix: Int) -> UnsafePointer<Float>? {
+    format.isInteger && descriptor.groups == 1
+      ? UnsafePointer(scales.pointer + matrix * Int(descriptor.matrix_scales)) : nil
+  }
+
   /// Takes over the codes of another stack of the same format and shape.
   public func copy(from other: PackedWeights) {
     precondition(

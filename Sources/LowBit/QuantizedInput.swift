@@ -51,6 +51,9 @@ public struct QuantizedInput: @unchecked Sendable {
     }
   }
 
+  /// fp32 values as they are.
+  public init(values x: Matrix) { self.init(rows: x.rows, columns: x.columns, values: x.pointer) }
+
   private init(
     rows: Int, columns: Int, values: UnsafeMutablePointer<Float>? = nil, words: UnsafeMutablePointer<UInt32>? = nil,
     activations: ck_activations = ck_activations()

@@ -196,6 +196,15 @@ extension QuillanModel {
     _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
     _ gradients: Gradients, _ context: Context
   ) -> [Double] {
+    gradients.unit(context) {
+      backwardUnit(pass, dHidden: dHidden, diffusionLoss: diffusionLoss, weights, $0, context)
+    }
+  }
+
+  private func backwardUnit(
+    _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
+    _ gradients: Gradients, _ context: Context
+  ) -> [Double] {
     precondition(pass.retention != .nothing, "backward of a pass that kept nothing")
     let lane = context.main
     let arena = lane.arena

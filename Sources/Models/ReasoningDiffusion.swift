@@ -207,15 +207,8 @@ public struct ReasoningDiffusion: Sendable {
         continue
       }
       let target = (span.first + offset) * bytes
-      for bit in 0..<bits {
-        let one = (input.targets[target + bit >> 3] >> UInt8(bit & 7)) & 1 == 1
-        let x = Double(row[bit])
-        total += max(x, 0) - (one ? x : 0) + log1p(exp(-abs(x)))
-      }
-      Kernels.table.pointee.sigmoid(Int64(bits), row, row)
-      for bit in 0..<bits {
-        let one = (input.targets[target + bit >> 3] >> UInt8(bit & 7)) & 1 == 1
-        row[bit] = (row[bit] - (one ? 1 : 0)) * scale
+      total += input.targets.withUnsafeBufferPointer {
+        Kernels.table.pointee.bit_entropy(Int64(bits), row, $0.baseAddress.map { $0 + target }, scale)
       }
     }
     return positions > 0 ? total / Double(positions * bits) : 0

@@ -6,6 +6,9 @@ public final class Context: Sendable {
   /// Temporaries of one worker; released before the function that took them returns.
   public let scratch: [Arena]
 
+  /// Operands of products that wait until a unit's backward pass ends.
+  public let deferred = Arena(chunkBytes: 16 << 20)
+
   public init(threads: Int) {
     pool = WorkerPool(threads: threads)
     arena = Arena(chunkBytes: 16 << 20)
@@ -13,5 +16,5 @@ public final class Context: Sendable {
   }
 
   /// Bytes held from the system.
-  public var reservedBytes: Int { scratch.reduce(arena.reservedBytes) { $0 + $1.reservedBytes } }
+  public var reservedBytes: Int { scratch.reduce(arena.reservedBytes + deferred.reservedBytes) { $0 + $1.reservedBytes } }
 }

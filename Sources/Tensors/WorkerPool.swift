@@ -1,5 +1,3 @@
-import Dispatch
-
 /// Runs parts of a loop on a fixed number of threads.
 ///
 /// The split depends on nothing but the numbers given, and no kernel's result depends on the split.
@@ -26,11 +24,8 @@ public struct WorkerPool: Sendable {
     guard count > 0 else { return }
     let workers = max(1, min(threads, count / max(1, least), (count + grain - 1) / grain))
     if workers == 1 { return body(0, 0..<count) }
-    withoutActuallyEscaping(body) { body in
-      let shared = Unchecked(body)
-      DispatchQueue.concurrentPerform(iterations: workers) { worker in
-        shared.value(worker, Self.part(worker, of: workers, count: count, grain: grain))
-      }
+    WorkerTeam.shared.run(workers) { worker in
+      body(worker, Self.part(worker, of: workers, count: count, grain: grain))
     }
   }
 
@@ -38,10 +33,4 @@ public struct WorkerPool: Sendable {
   public func each(_ count: Int, least: Int = 1, _ body: (Int, Int) -> Void) {
     split(count, least: least) { worker, range in for index in range { body(worker, index) } }
   }
-}
-
-/// Carries a value to other threads where the caller has proven it safe.
-struct Unchecked<Value>: @unchecked Sendable {
-  let value: Value
-  init(_ value: Value) { self.value = value }
 }

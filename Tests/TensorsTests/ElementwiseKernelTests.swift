@@ -124,16 +124,54 @@ struct ElementwiseKernelTests {
       let expected = zip(x, y).map { $1.addingProduct(0.3, $0) }
       table.pointer.pointee.add_scaled(Int64(count), 0.3, x, &y)
       #expect(sameBits(y, expected))
-      table.pointer.pointee.round_bf16(Int64(count), x, &y)
-      #expect(sameBits(y, x.map { ck_f32_from_bf16(ck_bf16_from_f32($0)) }))
+      table.pointer.pointee.scale(Int64(count), 0.3, x, &y)
+      #expect(sameBits(y, x.map { 0.3 * $0 }))
       var lanes = [Double](repeating: 0, count: 8)
       for (index, value) in x.enumerated() { lanes[index % 8] += Double(value) * Double(value) }
       for width in [4, 2, 1] { for lane in 0..<width { lanes[lane] += lanes[lane + width] } }
       #expect(table.pointer.pointee.sum_squares(Int64(count), x) == lanes[0])
     }
-    let special: [Float] = [.nan, -.nan, .infinity, -.infinity, .greatestFiniteMagnitude, -0.0, 0x1p-149]
-    var rounded = special
-    table.pointer.pointee.round_bf16(Int64(special.count), special, &rounded)
-    #expect(sameBits(rounded, special.map { ck_f32_from_bf16(ck_bf16_from_f32($0)) }))
+  }
+
+  @Test("products with a gain and their gradients are the same on every set", arguments: KernelTable.all)
+  func gains(_ table: KernelTable) {
+    var numbers = RandomNumbers(seed: 10)
+    for count in KernelTable.awkwardSizes {
+      let (x, w, d, g) = (
+        numbers.normals(count), numbers.normals(count), numbers.normals(count), numbers.normals(count)
+      )
+      var (y, dy, dw) = (x, d, g)
+      table.pointer.pointee.multiply(Int64(count), x, w, &y)
+      table.pointer.pointee.multiply_backward(Int64(count), x, w, &dy, &dw)
+      for index in 0..<count {
+        #expect(y[index] == x[index] * w[index])
+        #expect(dy[index] == d[index] * w[index])
+        #expect(dw[index] == g[index] + d[index] * x[index])
+      }
+    }
+  }
+
+  @Test("the entropy of bits agrees with its formula in double, and its gradient too", arguments: KernelTable.all)
+  func bitEntropy(_ table: KernelTable) {
+    var numbers = RandomNumbers(seed: 11)
+    for count in KernelTable.awkwardSizes {
+      let x = numbers.normals(count).enumerated().map { $0 % 5 == 0 ? $1 * 40 : $1 * 3 }
+      let z = (0..<(count + 7) / 8).map { UInt8(truncatingIfNeeded: 37 &* $0 &+ 0x5a) }
+      var (gradient, signs) = (x, x)
+      let total = z.withUnsafeBufferPointer {
+        table.pointer.pointee.bit_entropy(Int64(count), &gradient, $0.baseAddress, 0.25)
+      }
+      table.pointer.pointee.signs(Int64(count), z, &signs)
+      var expected = 0.0
+      for index in 0..<count {
+        let one = z[index / 8] >> UInt8(index % 8) & 1 == 1
+        let value = Double(x[index])
+        expected += max(value, 0) - (one ? value : 0) + log1p(exp(-abs(value)))
+        let slope = (1 / (1 + exp(-value)) - (one ? 1 : 0)) * 0.25
+        #expect(abs(Double(gradient[index]) - slope) < 1e-7)
+        #expect(signs[index] == (one ? 1 : -1))
+      }
+      #expect(abs(total - expected) < 1e-6 * Double(count))
+    }
   }
 }

@@ -1,0 +1,93 @@
+import CKernels
+import Foundation
+import Synchronization
+
+/// The process's worker threads, which wait for the next loop close by: a parallel loop costs about a microsecond,
+/// where waking a thread costs ten.
+///
+/// A worker looks for work for about 50 µs after its last part and then sleeps, so that idle threads leave the cores to
+/// other ranks. One loop runs at a time; a loop inside a loop, or beside one, runs on its own thread alone, which changes
+/// no result: no kernel's numbers depend on the split.
+final class WorkerTeam: @unchecked Sendable {
+  static let shared = WorkerTeam()
+
+  private typealias Job = (Int) -> Void
+
+  private let isBusy = Atomic<Bool>(false)
+  /// Loops started so far; workers wait for it to change.
+  private let loops = Atomic<UInt64>(0)
+  /// Workers of the current loop that have not finished.
+  private let unfinished = Atomic<Int>(0)
+  private let sleepers = Atomic<Int>(0)
+  private let condition = NSCondition()
+  /// The current loop; written while no worker reads.
+  private var job: Job?
+  private var workers = 0
+  /// Threads besides callers.
+  private var threads = 0
+
+  /// Calls `body(0)` … `body(count - 1)`, each on a thread of its own where the team is free.
+  func run(_ count: Int, _ body: (Int) -> Void) {
+    guard count > 1, isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
+      for worker in 0..<count { body(worker) }
+      return
+    }
+    while threads < count - 1 { start() }
+    withoutActuallyEscaping(body) { body in
+      job = body
+      workers = count
+      unfinished.store(threads, ordering: .relaxed)
+      loops.add(1, ordering: .sequentiallyConsistent)
+      if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+        condition.lock()
+        condition.broadcast()
+        condition.unlock()
+      }
+      body(0)
+      var turns = 0
+      while unfinished.load(ordering: .acquiring) > 0 {
+        turns += 1
+        if turns < 2000 { ck_pause() } else { sched_yield() }
+      }
+      job = nil
+    }
+    isBusy.store(false, ordering: .releasing)
+  }
+
+  private func start() {
+    threads += 1
+    let number = threads
+    let seen = loops.load(ordering: .relaxed)
+    let thread = Thread { [self] in serve(number, after: seen) }
+    thread.name = "quillan worker"
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+
+  /// Worker `number` takes part `number` of every loop that has so many.
+  private func serve(_ number: Int, after first: UInt64) {
+    var seen = first
+    while true {
+      seen = next(after: seen)
+      if number < workers, let job { job(number) }
+      unfinished.subtract(1, ordering: .releasing)
+    }
+  }
+
+  private func next(after seen: UInt64) -> UInt64 {
+    for _ in 0..<1500 {
+      let current = loops.load(ordering: .acquiring)
+      if current != seen { return current }
+      ck_pause()
+    }
+    sleepers.add(1, ordering: .sequentiallyConsistent)
+    defer { sleepers.subtract(1, ordering: .relaxed) }
+    condition.lock()
+    defer { condition.unlock() }
+    while true {
+      let current = loops.load(ordering: .sequentiallyConsistent)
+      if current != seen { return current }
+      condition.wait()
+    }
+  }
+}
