@@ -16,5 +16,7 @@ public final class Context: Sendable {
   }
 
   /// Bytes held from the system.
-  public var reservedBytes: Int { scratch.reduce(arena.reservedBytes + deferred.reservedBytes) { $0 + $1.reservedBytes } }
+  public var reservedBytes: Int {
+    ([arena, deferred] + scratch).reduce(0) { $0 + $1.reservedBytes }
+  }
 }

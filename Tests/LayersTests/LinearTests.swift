@@ -46,16 +46,24 @@ struct LinearTests {
       let input = layer.input(x, bench.weights, lane)
       layer.backward(
         dy, input, bench.weights, Gradients(bench.gradients, mixedPrecision: mixed), into: dx, lane)
-      func operand(_ values: [Float]) -> [Double] {
-        mixed ? values.map { Double(Float(bitPattern: roundedToBFloat16($0))) } : values.map(Double.init)
+      // Mixed precision rounds both operands; a scale per weight row or token goes into dY, and codes stay exact.
+      func operand(_ value: Float) -> Double {
+        mixed ? Double(Float(bitPattern: roundedToBFloat16(value))) : Double(value)
       }
+      let packed = bench.weights.weights(bench.id("w"))
       let w = bench.context.arena.matrix(outputs, inputs)
-      bench.weights.weights(bench.id("w")).unpack(0, rows: 0..<outputs, into: w.pointer)
-      let (weights, d, xHat) = (operand(w.array), operand(dy.array), operand(input.dequantized(in: lane.arena).array))
+      packed.unpack(0, rows: 0..<outputs, into: w.pointer)
+      let xHat = input.dequantized(in: lane.arena)
+      let rowScale = (0..<outputs).map { row in mixed ? packed.rowScales(0)?[row] ?? 1 : 1 }
+      let tokenScale = (0..<tokens).map { token in mixed ? input.rowScales?[token] ?? 1 : 1 }
       for token in 0..<tokens {
         for column in 0..<inputs {
           var sum = Double(dxBefore[token * inputs + column])
-          for row in 0..<outputs { sum += d[token * outputs + row] * weights[row * inputs + column] }
+          for row in 0..<outputs {
+            let scale = rowScale[row]
+            let weight = scale == 1 ? w.row(row)[column] : (w.row(row)[column] / scale).rounded()
+            sum += operand(dy.row(token)[row] * scale) * operand(weight)
+          }
           #expect(abs(Double(dx.row(token)[column]) - sum) < 1e-5)
         }
       }
@@ -64,7 +72,11 @@ struct LinearTests {
       for row in 0..<outputs {
         for column in 0..<inputs {
           var sum = 0.5
-          for token in 0..<tokens { sum += d[token * outputs + row] * xHat[token * inputs + column] }
+          for token in 0..<tokens {
+            let scale = tokenScale[token]
+            let value = scale == 1 ? xHat.row(token)[column] : (xHat.row(token)[column] / scale).rounded()
+            sum += operand(dy.row(token)[row] * scale) * operand(value)
+          }
           #expect(abs(Double(dw[row * inputs + column]) - sum) < 1e-5)
         }
         let sum = (0..<tokens).reduce(0.0) { $0 + Double(dy.row($1)[row]) }
