@@ -47,20 +47,25 @@ enum Program {
     return try execute(launcher + [path] + arguments, seconds: seconds)
   }
 
+  /// What a process gets as its environment.
+  static var environment: [String: String] {
+    // Another suite may have started MPI in this process; what it left in the environment would confuse mpirun.
+    let inherited = ProcessInfo.processInfo.environment.filter { name, _ in
+      !["OMPI_", "PMIX_", "ORTE_", "PMI_"].contains(where: name.hasPrefix)
+    }
+    return inherited.merging([
+      "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+      "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "OMPI_MCA_mpi_yield_when_idle": "1",
+    ]) { $1 }
+  }
+
   /// Runs a command line; a process that outlives its time is killed, and that is a failure.
   static func execute(_ command: [String], seconds: Double = 60) throws -> Outcome {
     let folder = try TemporaryFolder()
     let process = Process()
     process.executableURL = URL(fileURLWithPath: command[0])
     process.arguments = Array(command.dropFirst())
-    // Another suite may have started MPI in this process; what it left in the environment would confuse mpirun.
-    let inherited = ProcessInfo.processInfo.environment.filter { name, _ in
-      !["OMPI_", "PMIX_", "ORTE_", "PMI_"].contains(where: name.hasPrefix)
-    }
-    process.environment = inherited.merging([
-      "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-      "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "OMPI_MCA_mpi_yield_when_idle": "1",
-    ]) { $1 }
+    process.environment = environment
     // Files instead of pipes: nothing blocks, however much is written.
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try folder.handle("output")

@@ -39,7 +39,9 @@ package final class FrameEncoder {
     guard let start = bytes.baseAddress, !bytes.isEmpty, !ck_is_zero(start, Int64(bytes.count)) else {
       return result(.zeros, UnsafeRawBufferPointer(start: nil, count: 0))
     }
-    let bound = ZSTD_compressBound(bytes.count)
+    // A flush costs a block's header more than the bound counts with.
+    let blocks = (bytes.count / type.byteCount + Frame.blockElements - 1) / Frame.blockElements
+    let bound = ZSTD_compressBound(bytes.count) + 16 * blocks * type.byteCount
     if output.byteCount < bound { output = MemoryBlock(byteCount: bound) }
     var target = ZSTD_outBuffer(dst: output.pointer, size: output.byteCount, pos: 0)
     check(ZSTD_CCtx_reset(context, ZSTD_reset_session_only))
@@ -49,16 +51,26 @@ package final class FrameEncoder {
     for first in stride(from: 0, to: elements, by: Frame.blockElements) {
       let count = min(Frame.blockElements, elements - first)
       let block = group(start + first * width, count, type)
-      var source = ZSTD_inBuffer(src: block, size: count * width, pos: 0)
-      let directive = first + count == elements ? ZSTD_e_end : ZSTD_e_continue
-      repeat {
-        let rest = ZSTD_compressStream2(context, &target, &source, directive)
-        check(rest)
-        if directive == ZSTD_e_end, rest == 0 { break }
-      } while source.pos < source.size || directive == ZSTD_e_end
+      // Each plane ends a block of zstd, so that its statistics are its own in short tensors, too.
+      for plane in 0..<width {
+        let isLast = plane + 1 == width && first + count == elements
+        var source = ZSTD_inBuffer(src: block + plane * count, size: count, pos: 0)
+        compress(&source, &target, isLast ? ZSTD_e_end : ZSTD_e_flush)
+      }
     }
     if bytes.count / Frame.largestRatio >= target.pos { return result(.raw, bytes) }
     return result(.zstd, UnsafeRawBufferPointer(start: output.pointer, count: target.pos))
+  }
+
+  /// Compresses all of `source`; the output has room for it.
+  private func compress(
+    _ source: inout ZSTD_inBuffer, _ target: inout ZSTD_outBuffer, _ directive: ZSTD_EndDirective
+  ) {
+    var rest = 1
+    while rest != 0 || source.pos < source.size {
+      rest = ZSTD_compressStream2(context, &target, &source, directive)
+      check(rest)
+    }
   }
 
   private func group(_ start: UnsafeRawPointer, _ count: Int, _ type: SafetensorsDataType) -> UnsafeRawPointer {

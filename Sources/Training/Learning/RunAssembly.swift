@@ -52,8 +52,11 @@ public struct RunAssembly {
 
   /// Masters from `checkpoint.weights` or `path`, or initial ones: what this rank holds, or all. Every rank reads the
   /// same file.
-  public func masters(weights path: String? = nil, whole: Bool = false) throws -> ParameterStore {
+  ///
+  /// - Parameter blank: whether zeros will do, since a checkpoint is about to take their place.
+  public func masters(weights path: String? = nil, whole: Bool = false, blank: Bool = false) throws -> ParameterStore {
     let held = whole ? model.table.ids : ownership.held(in: model.table)
+    if blank { return ParameterStore(model.table, holding: held) }
     guard let path = path ?? configuration.checkpoint.weights else {
       return model.initialParameters(seed: configuration.rl.seed, holding: held, pool: context.pool)
     }
@@ -150,7 +153,9 @@ public struct RunAssembly {
   public enum Phase: String, Sendable { case pretrain, train, evaluate }
 
   /// Reads weights, prompts, rewards and text. Local: every rank reads the same.
-  public func materials(for phase: Phase, weights path: String?) throws -> Materials {
+  ///
+  /// - Parameter blank: as for `masters`.
+  public func materials(for phase: Phase, weights path: String?, blank: Bool = false) throws -> Materials {
     let text = phase == .train ? nil : try text()
     let needsPrompts = phase == .train || text == nil
     let prompts = needsPrompts ? try prompts() : nil
@@ -161,7 +166,7 @@ public struct RunAssembly {
           + "weights were trained without")
     }
     return Materials(
-      masters: try masters(weights: path, whole: phase == .evaluate), prompts: prompts,
+      masters: try masters(weights: path, whole: phase == .evaluate, blank: blank), prompts: prompts,
       rewards: needsPrompts ? try rewards() : nil, text: text,
       sequences: phase == .pretrain ? try sequences(text) : nil)
   }

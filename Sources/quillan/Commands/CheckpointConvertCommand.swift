@@ -70,7 +70,8 @@ struct CheckpointConvertCommand: ParsableCommand {
 
   private func isFolderOfSafetensors(_ path: String) -> Bool {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    return !names.contains("manifest.json") && names.contains { $0.hasSuffix(".safetensors") }
+    return !names.contains("manifest.json") && !names.contains("checkpoints")
+      && names.contains { $0.hasSuffix(".safetensors") }
   }
 
   private func load(_ bar: ProgressBar) throws {

@@ -43,10 +43,13 @@ struct RunOptions: ParsableArguments {
         return result
       }
       let threads = try communicator.threads(configured: loaded.parallel.threads)
+      let runName = name ?? "\(stem)-\(phase.rawValue)"
+      let choice = resume.map(ResumeChoice.init)
+      let resumes = try choice?.leads(loaded, name: runName, communicator) ?? false
       let (assembly, materials) = try communicator.agree {
         let assembly = try RunAssembly(
           loaded, file: configuration.config, threads: threads, communicator: communicator)
-        return (assembly, try assembly.materials(for: phase, weights: weights))
+        return (assembly, try assembly.materials(for: phase, weights: weights, blank: resumes))
       }
       if communicator.rank == 0 {
         for warning in loaded.warnings { CommandLog.logger.warning("\(warning)") }
@@ -54,8 +57,7 @@ struct RunOptions: ParsableArguments {
           "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(communicator.size) ranks of \(threads) threads"
         )
       }
-      let run = TrainingRun(
-        assembly, name: name ?? "\(stem)-\(phase.rawValue)", resume: resume.map(ResumeChoice.init))
+      let run = TrainingRun(assembly, name: runName, resume: choice)
       do {
         let outcome = try body(run, materials)
         try communicator.agree {

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import MPI
 
 /// Where a run goes on from (`--resume`).
 public enum ResumeChoice: Sendable, Equatable {
@@ -35,6 +36,16 @@ public enum ResumeChoice: Sendable, Equatable {
       isNamed = lines.count > 1 && !lines[1].isEmpty
       checkpoints = Array(lines.dropFirst(2)).filter { !$0.isEmpty }
     }
+  }
+
+  /// Whether there is a checkpoint to go on from, so that other weights need not be made. Collective.
+  public func leads(_ configuration: RunConfiguration, name: String, _ communicator: Communicator) throws(MPIError)
+    -> Bool
+  {
+    let isFound =
+      communicator.rank == 0
+      && (try? find(parent: configuration.logging.directory, name: name))?.checkpoints.isEmpty == false
+    return try communicator.broadcast(isFound ? 1 : 0, from: 0) != 0
   }
 
   /// Looks for checkpoints. Rank 0 only.

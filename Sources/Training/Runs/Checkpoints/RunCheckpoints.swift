@@ -65,6 +65,8 @@ final class RunCheckpoints {
   }
 
   private func begin() throws {
+    // Before another save starts: a failure may be the end of the run.
+    try note(saver.finish())
     try recorder?.synchronize()
     let topology = run.learner.topology
     let (ranks, parallel) = (communicator.size, topology.ownership.size)

@@ -1,0 +1,51 @@
+import Checkpoints
+import Exports
+import Foundation
+
+/// Inputs to start from: a small whole checkpoint, laid out for each of the readers.
+enum Seeds {
+  static func write(to directory: String) throws {
+    let draft = "\(directory).draft"
+    try FileManager.default.createDirectory(atPath: draft, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: draft) }
+    var pieces: [TensorPiece] = []
+    var frames: [(type: Int, count: Int, name: String)] = []
+    for (index, type) in SafetensorsDataType.allCases.enumerated() {
+      let bytes = (0..<40 * type.byteCount).map { UInt8(truncatingIfNeeded: $0 &* $0 &+ index) & 0x3B }
+      let own = TensorPiece(TensorKey("", .master), .uint8, [bytes.count], elements: bytes)
+      let key = TensorKey("mini_moes.\(index % 2).\(type.rawValue)", .master)
+      pieces.append(TensorPiece(key, type, [8, 5], memory: own.memory, owner: Keeper(own)))
+      frames.append((index, 40, key.name))
+    }
+    pieces.append(
+      TensorPiece(TensorKey("zeros", .firstMoment), .float32, [6], elements: [Float](repeating: 0, count: 6)))
+    pieces.append(TensorPiece(TensorKey("nothing", .rollout), .int64, [0], elements: [Int64]()))
+    let written = try ShardWriter.write(
+      pieces, to: "model.qck", in: draft, threads: 1, files: SystemFiles())
+    var manifest = Manifest(
+      program: "0", phase: "train", step: 3, ranks: 1, expertParallel: 1, expertFiles: 0,
+      counters: ["updates": 3], configuration: "model:\n  dim: 8\n")
+    try manifest.join([written], expected: nil, path: draft)
+    let text = manifest.text()
+    let body = Array(text.drop { $0 != UInt8(ascii: ",") })
+    let shard = try Data(contentsOf: URL(fileURLWithPath: "\(draft)/model.qck"))
+    func seed(_ name: String, _ bytes: [UInt8]) throws {
+      try Data(bytes).write(to: URL(fileURLWithPath: "\(directory)/\(name)"))
+    }
+    try seed("manifest", [0] + text)
+    try seed("signed", [1] + body)
+    let cut = [UInt8(body.count >> 8 & 0xFF), UInt8(body.count & 0xFF)]
+    try seed("whole", [3] + cut + body + shard.dropFirst(Shard.header.count))
+    for frame in frames {
+      guard let slice = manifest.tensor(TensorKey(frame.name, .master))?.slices.first else { continue }
+      let encoding = FrameEncoding.allCases.firstIndex(of: slice.encoding) ?? 0
+      let head: [UInt8] = [2, UInt8(frame.type), UInt8(encoding), UInt8(frame.count), 0, 0]
+      try seed("frame-\(frame.type)", head + shard[slice.offset..<slice.offset + slice.bytes])
+    }
+  }
+
+  private final class Keeper {
+    let piece: TensorPiece
+    init(_ piece: TensorPiece) { self.piece = piece }
+  }
+}
