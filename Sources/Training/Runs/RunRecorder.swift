@@ -95,7 +95,8 @@ public final class RunRecorder {
 
   /// Records completions of a step, and the spread of their rewards.
   public func record(step: Int, samples values: [SamplesWriter.Sample]) throws {
-    guard step == 1 || step % configuration.logging.samplesEvery == 0, !values.isEmpty else { return }
+    let every = configuration.logging.samplesEvery
+    guard every > 0, step == 1 || step % every == 0, !values.isEmpty else { return }
     for sample in values.prefix(8) { try samples.write(step: step, sample) }
     try events.histogram("reward", values: values.map(\.reward).filter(\.isFinite), step: Int64(step))
     let rows = values.prefix(8).map { "| \($0.prompt) | \($0.completion) | \($0.answer ?? "") | \($0.reward) |" }
