@@ -52,7 +52,10 @@ let package = Package(
       name: "Rollouts",
       dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models"],
       resources: [.copy("Resources")]),
-    .target(name: "Exports", dependencies: ["CKernels", "CZstd", "Tensors", "LowBit", "Parameters"]),
+    .target(
+      name: "Exports",
+      dependencies: ["CKernels", "CZstd", "Tensors", "LowBit", "Parameters", "Layers", "Models", protobuf],
+      exclude: ["ONNX/onnx.proto"]),
     .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Exports"]),
     .target(
       name: "Training",

@@ -70,7 +70,7 @@ public struct BitEncoder: Sendable, Equatable {
   }
 
   /// The scale of `values`, which start at element `start` of the tensor.
-  private func scale(of values: UnsafeBufferPointer<Float>, from start: Int) throws(BitEncoderError) -> Float {
+  func scale(of values: UnsafeBufferPointer<Float>, from start: Int) throws(BitEncoderError) -> Float {
     var sum = 0.0
     var largest: Float = 0
     for (index, value) in values.enumerated() {
@@ -83,8 +83,7 @@ public struct BitEncoder: Sendable, Equatable {
   }
 
   /// Packs one row; `packed` holds zeros.
-  private func pack(_ values: UnsafeBufferPointer<Float>, scale: Float, into packed: UnsafeMutableBufferPointer<UInt8>)
-  {
+  func pack(_ values: UnsafeBufferPointer<Float>, scale: Float, into packed: UnsafeMutableBufferPointer<UInt8>) {
     if bits == 1 { return Self.packSigns(values, into: packed) }
     let limit = Float(largestMagnitude)
     let perByte = 8 / bits

@@ -1,3 +1,4 @@
+import Foundation
 import Layers
 import LowBit
 import Models
@@ -39,10 +40,38 @@ public struct Sampler: Sendable {
     self.maximumBatch = maximumBatch
   }
 
+  /// A token that was just drawn.
+  public struct Draw {
+    /// The place of its request among those given to `sample`, and of its trajectory in the request.
+    public let request: Int
+    public let sample: Int
+    public let token: Int32
+    /// log π(token), before filters and repetition penalty.
+    public let logProbability: Float
+    let logits: UnsafeBufferPointer<Float>
+    let logSumExp: Float
+
+    /// The `count` most probable tokens with their log-probabilities; valid while the observer runs.
+    public func likeliest(_ count: Int) -> [(token: Int32, logProbability: Float)] {
+      var best: [Int] = []
+      for index in logits.indices {
+        if best.count == count, let last = best.last, logits[index] <= logits[last] { continue }
+        let place = best.firstIndex { logits[index] > logits[$0] } ?? best.count
+        best.insert(index, at: place)
+        if best.count > count { best.removeLast() }
+      }
+      return best.map { (Int32($0), logits[$0] - logSumExp) }
+    }
+  }
+
   /// The trajectories of every request, in order.
   ///
+  /// - Parameter observer: called with every token as it is drawn, the trajectories of a step in order; false ends that
+  ///   trajectory.
   /// - Precondition: a prompt and `options.maxNewTokens` fit into the model's `max_seq_len`.
-  public func sample(_ requests: [Request], _ weights: PackedModel, _ context: Context) -> [[Trajectory]] {
+  public func sample(
+    _ requests: [Request], _ weights: PackedModel, _ context: Context, observer: (Draw) -> Bool = { _ in true }
+  ) -> [[Trajectory]] {
     var results: [[Trajectory]] = []
     var first = 0
     while first < requests.count {
@@ -52,7 +81,7 @@ public struct Sampler: Sendable {
         sequences += requests[last].trajectories.count
         last += 1
       }
-      results += wave(Array(requests[first..<last]), weights, context)
+      results += wave(Array(requests[first..<last]), from: first, weights, context, observer)
       first = last
     }
     return results
@@ -61,6 +90,7 @@ public struct Sampler: Sendable {
   /// One sequence while it grows.
   private struct Growing {
     let request: Int
+    let sample: Int
     let id: UInt64
     let promptID: UInt64
     let promptLength: Int
@@ -69,11 +99,15 @@ public struct Sampler: Sendable {
     var logProbabilities: [Float] = []
     let cache: KeyValueCache
     var finished = false
+    /// Ended by the observer.
+    var isEnded = false
 
     var generated: Int { tokens.count - promptLength }
   }
 
-  private func wave(_ requests: [Request], _ weights: PackedModel, _ context: Context) -> [[Trajectory]] {
+  private func wave(
+    _ requests: [Request], from first: Int, _ weights: PackedModel, _ context: Context, _ observer: (Draw) -> Bool
+  ) -> [[Trajectory]] {
     var growing: [Growing] = []
     context.arena.scoped {
       let hidden = prefill(requests, weights, context, &growing)
@@ -81,7 +115,8 @@ public struct Sampler: Sendable {
       for (index, request) in requests.enumerated() {
         rows += [Int](repeating: index, count: request.trajectories.count)
       }
-      extend(&growing, Array(growing.indices), model.gather(hidden, rows: rows, context), weights, context)
+      extend(
+        &growing, Array(growing.indices), model.gather(hidden, rows: rows, context), weights, context, first, observer)
     }
     var active = growing.indices.filter { goesOn(growing[$0]) }
     while !active.isEmpty {
@@ -95,7 +130,7 @@ public struct Sampler: Sendable {
         for (row, index) in active.enumerated() { append(latents, row, to: &growing[index]) }
         let pass = model.trunk(
           prefix, latents: latents, caches: active.map { growing[$0].cache }, retention: .nothing, weights, context)
-        extend(&growing, active, pass.hidden, weights, context)
+        extend(&growing, active, pass.hidden, weights, context, first, observer)
       }
       active = active.filter { goesOn(growing[$0]) }
     }
@@ -112,7 +147,7 @@ public struct Sampler: Sendable {
   }
 
   private func goesOn(_ sequence: Growing) -> Bool {
-    !sequence.finished && sequence.generated < options.maxNewTokens
+    !sequence.finished && !sequence.isEnded && sequence.generated < options.maxNewTokens
   }
 
   /// The identity of the latents at a sequence's last position.
@@ -144,12 +179,13 @@ public struct Sampler: Sendable {
           prefix, latents: bits, caches: [cache], retention: .nothing, weights, context)
         hidden.row(index).update(from: pass.hidden.row(length - 1), count: hidden.columns)
       }
-      for id in request.trajectories {
+      for (sample, id) in request.trajectories.enumerated() {
         let own = model.makeCache(positions: length + options.maxNewTokens)
         own.copyPrefix(length, from: cache)
         growing.append(
           Growing(
-            request: index, id: id, promptID: request.trajectories[0], promptLength: length, tokens: request.prompt,
+            request: index, sample: sample, id: id, promptID: request.trajectories[0], promptLength: length,
+            tokens: request.prompt,
             latents: latents, cache: own))
       }
     }
@@ -173,7 +209,8 @@ public struct Sampler: Sendable {
 
   /// Draws the next token of sequences `indices` from rows of h.
   private func extend(
-    _ growing: inout [Growing], _ indices: [Int], _ hidden: Matrix, _ weights: PackedModel, _ context: Context
+    _ growing: inout [Growing], _ indices: [Int], _ hidden: Matrix, _ weights: PackedModel, _ context: Context,
+    _ firstRequest: Int, _ observer: (Draw) -> Bool
   ) {
     let vocabulary = model.configuration.vocabSize
     let generator = Philox(seed: seed)
@@ -188,8 +225,10 @@ public struct Sampler: Sendable {
     for (row, index) in indices.enumerated() {
       let values = logits.row(row)
       let logSumExp = distribution.logSumExp[row]
+      let unpenalized = penalize(values, growing[index].tokens)
       if !options.greedy {
-        for entry in 0..<vocabulary { probabilities[entry] = values[entry] - logSumExp }
+        let normalizer = unpenalized.isEmpty ? logSumExp : Self.logSumExp(values, count: vocabulary)
+        for entry in 0..<vocabulary { probabilities[entry] = values[entry] - normalizer }
         if let base = probabilities.baseAddress {
           Kernels.table.pointee.exponential(Int64(vocabulary), base, base)
         }
@@ -197,10 +236,35 @@ public struct Sampler: Sendable {
       let word = generator.word(
         stream: .tokenSampling, sequence: growing[index].id, position: UInt32(growing[index].tokens.count))
       let token = chooser.choose(values, probabilities, uniform: Philox.uniform(word))
+      for (seen, value) in unpenalized { values[Int(seen)] = value }
       growing[index].tokens.append(Int32(token))
       growing[index].logProbabilities.append(values[token] - logSumExp)
       growing[index].finished = Int32(token) == endToken
+      let draw = Draw(
+        request: firstRequest + growing[index].request, sample: growing[index].sample, token: Int32(token),
+        logProbability: values[token] - logSumExp,
+        logits: UnsafeBufferPointer(start: values, count: vocabulary), logSumExp: logSumExp)
+      growing[index].isEnded = !observer(draw)
     }
+  }
+
+  /// Applies the repetition penalty to the logits of `tokens`; returns what they were.
+  private func penalize(_ logits: UnsafeMutablePointer<Float>, _ tokens: [Int32]) -> [(Int32, Float)] {
+    let penalty = options.repetitionPenalty
+    guard penalty != 1 else { return [] }
+    return Set(tokens).map { token in
+      let value = logits[Int(token)]
+      logits[Int(token)] = value > 0 ? value / penalty : value * penalty
+      return (token, value)
+    }
+  }
+
+  private static func logSumExp(_ logits: UnsafePointer<Float>, count: Int) -> Float {
+    var most = logits[0]
+    for index in 1..<max(1, count) where logits[index] > most { most = logits[index] }
+    var sum = 0.0
+    for index in 0..<count { sum += exp(Double(logits[index] - most)) }
+    return most + Float(log(sum))
   }
 
   /// Latents of the last tokens, which were never fed to the layers.

@@ -6,6 +6,13 @@ public struct SamplingOptions: Sendable, Equatable {
   public var topK = 0
   /// Keeps the smallest set of most probable tokens whose probability reaches p; 1 keeps all.
   public var topP = 1.0
+  /// Drops tokens less probable than this share of the most probable one (Nguyen et al., 2024, arXiv:2407.01082);
+  /// 0 keeps all.
+  public var minP = 0.0
+  /// Divides positive logits of tokens that the sequence holds already, and multiplies negative ones (Keskar et al.,
+  /// 2019, arXiv:1909.05858); 1 changes nothing. Log-probabilities reported are those before it: with another value,
+  /// what is sampled is not the policy.
+  public var repetitionPenalty: Float = 1
   /// Takes the most probable token (lowest index first) instead of drawing.
   public var greedy = false
   /// Generated tokens at most, the end token among them.
@@ -42,21 +49,37 @@ struct TokenChooser {
     return last
   }
 
-  /// Zeroes what top-k and top-p remove; returns the mass to scale u by (1 without filters).
+  /// Zeroes what top-k, top-p and min-p remove; returns the mass to scale u by (1 without filters).
   private func filter(_ probabilities: UnsafeMutableBufferPointer<Float>) -> Double {
     let limitsCount = options.topK > 0 && options.topK < probabilities.count
-    guard limitsCount || options.topP < 1 else { return 1 }
-    let order = probabilities.indices.sorted {
-      probabilities[$0] != probabilities[$1] ? probabilities[$0] > probabilities[$1] : $0 < $1
+    guard limitsCount || options.topP < 1 || options.minP > 0 else { return 1 }
+    let largest = probabilities.max() ?? 0
+    let least = Float(options.minP) * largest
+    // Only the head of the order matters: sort what lies above a threshold, and lower it while that is not enough.
+    var threshold = largest / 64
+    while true {
+      if threshold < Float.leastNormalMagnitude { threshold = 0 }
+      let order = probabilities.indices.filter { probabilities[$0] >= max(threshold, least) }.sorted {
+        probabilities[$0] != probabilities[$1] ? probabilities[$0] > probabilities[$1] : $0 < $1
+      }
+      var mass = 0.0
+      var kept = 0
+      var isComplete = threshold <= least
+      for index in order {
+        mass += Double(probabilities[index])
+        kept += 1
+        if mass >= options.topP || (limitsCount && kept == options.topK) {
+          isComplete = true
+          break
+        }
+      }
+      if isComplete {
+        let chosen = order.prefix(kept).map { ($0, probabilities[$0]) }
+        probabilities.update(repeating: 0)
+        for (index, probability) in chosen { probabilities[index] = probability }
+        return mass
+      }
+      threshold /= 256
     }
-    var mass = 0.0
-    var kept = 0
-    for index in order.prefix(limitsCount ? options.topK : order.count) {
-      mass += Double(probabilities[index])
-      kept += 1
-      if mass >= options.topP { break }
-    }
-    for index in order.dropFirst(kept) { probabilities[index] = 0 }
-    return mass
   }
 }

@@ -79,6 +79,14 @@ public struct ModelSource {
     description = try ModelDescription.load(path: place, overrides: overrides)
     model = try QuillanModel(description.model, description.precision)
     let file = try SafetensorsFile(path: weightsPath)
+    if file.metadata["format"] == PackedSafetensors.format {
+      try MemoryNeed.check(bytes: model.packedBytes, purpose: "the weights of \(weightsPath)")
+      let packed = model.makePackedModel()
+      try PackedSafetensors.load(file, into: packed, pool: context.pool)
+      model.refresh(packed, context)
+      weights = .packed(packed)
+      return
+    }
     try MemoryNeed.check(bytes: 4 * model.table.storeCount, purpose: "the weights of \(weightsPath)")
     weights = .masters(try WeightsFile.load(file, for: model))
   }
@@ -118,11 +126,14 @@ public struct ModelSourceError: Error, Equatable, CustomStringConvertible {
   public let path: String
   public let problem: String
   public let remedy: String
+  /// Whether the file's content is at fault.
+  public let isBadData: Bool
 
-  public init(path: String, problem: String, remedy: String) {
+  public init(path: String, problem: String, remedy: String, isBadData: Bool = false) {
     self.path = path
     self.problem = problem
     self.remedy = remedy
+    self.isBadData = isBadData
   }
 
   public var description: String { "\(path): \(problem); \(remedy)" }

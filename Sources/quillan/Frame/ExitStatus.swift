@@ -31,6 +31,8 @@ extension ExitStatus {
     case is TaskError: self = .usage
     case is GoldenCaseError: self = .badData
     case let error as PackedFileError: self = error.isCorruptData ? .badData : .failed
+    case let error as ModelSourceError: self = error.isBadData ? .badData : .failed
+    case let error as NumpyError: self = error.isBadData ? .badData : .failed
     case let error as SafetensorsError: self = error.isCorruptData ? .badData : .failed
     case let error as DataError: self = error.line != nil || Self.isFile(error.file) ? .badData : .failed
     case let error as TokenizerError: self = error.line != nil || Self.isFile(error.file) ? .badData : .failed

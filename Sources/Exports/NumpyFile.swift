@@ -1,0 +1,131 @@
+import Foundation
+
+/// A numpy array file (.npy, versions 1 to 3) of floating-point numbers in C order, read in pieces.
+public final class NumpyFile {
+  public let path: String
+  public let shape: [Int]
+  private let isDouble: Bool
+  private let isHalf: Bool
+  private let handle: FileHandle
+
+  public var count: Int { shape.reduce(1, *) }
+
+  /// - Throws: `NumpyError` for what is no such file.
+  public init(path: String) throws(NumpyError) {
+    self.path = path
+    guard let handle = FileHandle(forReadingAtPath: path) else {
+      throw NumpyError(path: path, problem: "cannot be read; check the path", isBadData: false)
+    }
+    self.handle = handle
+    func bytes(_ count: Int) throws(NumpyError) -> [UInt8] {
+      guard let data = try? handle.read(upToCount: count), data.count == count else {
+        throw NumpyError(path: path, problem: "ends inside its header; copy it again")
+      }
+      return Array(data)
+    }
+    let start = try bytes(8)
+    guard start.prefix(6).elementsEqual([0x93] + Array("NUMPY".utf8)), (1...3).contains(start[6]) else {
+      throw NumpyError(path: path, problem: "is no .npy file of version 1 to 3; write it with numpy.save")
+    }
+    let lengthBytes = try bytes(start[6] == 1 ? 2 : 4)
+    let length = lengthBytes.reversed().reduce(0) { $0 << 8 | Int($1) }
+    guard length <= 1 << 20 else { throw NumpyError(path: path, problem: "has a header of \(length) bytes") }
+    let header = String(decoding: try bytes(length), as: UTF8.self)
+    func value(_ key: String) -> Substring? {
+      guard let place = header.range(of: "'\(key)':") else { return nil }
+      return header[place.upperBound...].drop { $0 == " " }
+    }
+    guard let type = value("descr"), let order = value("fortran_order"), let extents = value("shape") else {
+      throw NumpyError(path: path, problem: "has a header without descr, fortran_order or shape")
+    }
+    let types = ["'<f4'": 4, "'<f8'": 8, "'<f2'": 2]
+    guard let width = types.first(where: { type.hasPrefix($0.key) })?.value else {
+      throw NumpyError(path: path, problem: "does not hold little-endian floats; save it as float32")
+    }
+    guard order.hasPrefix("False") else {
+      throw NumpyError(path: path, problem: "is in Fortran order; save numpy.ascontiguousarray of it")
+    }
+    guard extents.hasPrefix("("), let end = extents.firstIndex(of: ")") else {
+      throw NumpyError(path: path, problem: "has no shape in its header")
+    }
+    var shape: [Int] = []
+    var total = width
+    for part in extents[extents.index(after: extents.startIndex)..<end].split(separator: ",") {
+      let word = part.trimmingCharacters(in: .whitespaces)
+      if word.isEmpty { continue }
+      guard let extent = Int(word), extent >= 0 else {
+        throw NumpyError(path: path, problem: "has the extent '\(word.prefix(20))' in its shape")
+      }
+      let (product, overflow) = total.multipliedReportingOverflow(by: extent)
+      guard !overflow else { throw NumpyError(path: path, problem: "has an impossible shape") }
+      total = product
+      shape.append(extent)
+    }
+    self.shape = shape
+    isDouble = width == 8
+    isHalf = width == 2
+    let here = (try? handle.offset()) ?? 0
+    let size = (try? handle.seekToEnd()) ?? 0
+    try? handle.seek(toOffset: here)
+    guard size == here + UInt64(total) else {
+      throw NumpyError(
+        path: path,
+        problem: "has \(size - min(size, here)) bytes of numbers, its shape \(shape) \(total); copy it again")
+    }
+    dataStart = here
+  }
+
+  private let dataStart: UInt64
+
+  /// Calls `body` with the numbers in order, in pieces of whole rows.
+  public func eachPiece(rows: Int, columns: Int, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void) throws {
+    let width = isDouble ? 8 : isHalf ? 2 : 4
+    let most = max(1, (4 << 20) / max(1, columns))
+    try handle.seek(toOffset: dataStart)
+    for first in stride(from: 0, to: rows, by: most) {
+      let count = min(most, rows - first) * columns
+      guard count > 0, let data = try handle.read(upToCount: count * width), data.count == count * width else {
+        if count == 0 { return }
+        throw NumpyError(path: path, problem: "became shorter while it was read")
+      }
+      let values: [Float] = data.withUnsafeBytes { bytes in
+        (0..<count).map { index in
+          if isDouble { return Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self)) }
+          if isHalf { return Float(bytes.loadUnaligned(fromByteOffset: 2 * index, as: Float16.self)) }
+          return bytes.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
+        }
+      }
+      try values.withUnsafeBufferPointer { try body(first, $0) }
+    }
+  }
+
+  /// Writes an array of fp32 numbers, which `provide` hands on in pieces; whole or not at all.
+  public static func write(
+    path: String, shape: [Int], _ provide: (_ sink: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
+  ) throws {
+    let extents = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
+    var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(extents)), }"
+    header += String(repeating: " ", count: (64 - (10 + header.utf8.count + 1) % 64) % 64) + "\n"
+    let start = [0x93] + Array("NUMPY".utf8) + [1, 0]
+    let length = withUnsafeBytes(of: UInt16(header.utf8.count).littleEndian, Array.init)
+    let output = try SafetensorsOutput(path: path)
+    try (start + length + Array(header.utf8)).withUnsafeBytes { try output.append($0, tensor: nil) }
+    try provide { try output.append($0, tensor: nil) }
+    try output.commit()
+  }
+}
+
+/// A .npy file that cannot be used.
+public struct NumpyError: Error, Equatable, CustomStringConvertible {
+  public let path: String
+  public let problem: String
+  public let isBadData: Bool
+
+  init(path: String, problem: String, isBadData: Bool = true) {
+    self.path = path
+    self.problem = problem
+    self.isBadData = isBadData
+  }
+
+  public var description: String { "\(path): \(problem)" }
+}

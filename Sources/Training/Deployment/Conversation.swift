@@ -1,0 +1,50 @@
+/// A chat as text that a model without special tokens can continue: each turn a line "User: …" or "Assistant: …".
+public struct Conversation: Sendable, Equatable {
+  public struct Turn: Sendable, Equatable {
+    public let isUser: Bool
+    public var text: String
+  }
+
+  /// Said before the first turn.
+  public var system: String?
+  public private(set) var turns: [Turn] = []
+
+  /// What ends an answer: the next turn of the user.
+  public static let stop = "\nUser:"
+
+  public init(system: String? = nil) { self.system = system }
+
+  /// The text that the assistant's next answer continues.
+  public var prompt: String {
+    var text = system.map { $0 + "\n\n" } ?? ""
+    for turn in turns { text += (turn.isUser ? "User: " : "Assistant: ") + turn.text + "\n" }
+    return text + "Assistant:"
+  }
+
+  public mutating func ask(_ text: String) { turns.append(Turn(isUser: true, text: text)) }
+
+  /// Takes the answer in, without the space that the model writes after the colon.
+  public mutating func answer(_ text: String) {
+    var trimmed = Substring(text)
+    while trimmed.first?.isWhitespace == true { trimmed.removeFirst() }
+    while trimmed.last?.isWhitespace == true { trimmed.removeLast() }
+    turns.append(Turn(isUser: false, text: String(trimmed)))
+  }
+
+  /// Takes back the last question and its answer; returns the question.
+  @discardableResult
+  public mutating func undo() -> String? {
+    while let last = turns.popLast() {
+      if last.isUser { return last.text }
+    }
+    return nil
+  }
+
+  /// Forgets the oldest question and answer; false where only the last question is left.
+  public mutating func forgetOldest() -> Bool {
+    guard turns.count > 1 else { return false }
+    turns.removeFirst()
+    if turns.first?.isUser == false { turns.removeFirst() }
+    return !turns.isEmpty
+  }
+}

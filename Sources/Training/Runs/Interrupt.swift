@@ -1,0 +1,20 @@
+import Foundation
+import Synchronization
+
+/// Notices Ctrl-C and SIGTERM in commands that run on one rank, so that they leave in good order.
+public enum Interrupt {
+  private static let received = Atomic<Bool>(false)
+
+  /// Starts to listen; the signals no longer end the process.
+  public static func install() {
+    for number in [SIGINT, SIGTERM] {
+      signal(number) { _ in Interrupt.received.store(true, ordering: .relaxed) }
+    }
+  }
+
+  /// Whether a signal came since the last `reset`.
+  public static var isRequested: Bool { received.load(ordering: .relaxed) }
+
+  /// Forgets a signal that was answered.
+  public static func reset() { received.store(false, ordering: .relaxed) }
+}

@@ -1,0 +1,84 @@
+import Foundation
+import Rollouts
+import Tensors
+import Training
+
+/// `quillan generate --interactive`: line after line, or turn after turn of a chat.
+struct InteractiveGeneration {
+  let command: GenerateCommand
+  let opened: GenerateCommand.Opened
+  let context: Context
+
+  private static let help = """
+    /undo takes the last question and its answer back, /retry asks it again with other random numbers,
+    /reset forgets the chat, /quit leaves; Ctrl-C ends an answer, Ctrl-D leaves.
+
+    """
+
+  func run() throws {
+    let editor = LineEditor()
+    var conversation = Conversation(system: command.system)
+    var answers: UInt64 = 0
+    var last: String?
+    Interrupt.install()
+    while true {
+      var line: String
+      switch editor.read(prompt: "> ") {
+      case .end: return
+      case .dropped: continue
+      case .line(let text): line = text
+      }
+      switch line.trimmingCharacters(in: .whitespaces) {
+      case "": continue
+      case "/quit", "/exit": return
+      case "/help":
+        StandardErrorLog.write(Self.help)
+        continue
+      case "/reset":
+        conversation = Conversation(system: command.system)
+        continue
+      case "/undo":
+        conversation.undo()
+        continue
+      case "/retry":
+        guard let again = command.chat ? conversation.undo() : last else { continue }
+        line = again
+      case let other where other.hasPrefix("/"):
+        StandardErrorLog.write("no command \(other); /help lists them\n")
+        continue
+      default: break
+      }
+      last = line
+      do {
+        try answer(line, &conversation, id: answers)
+      } catch let error as CommandError where error.status != .stopped {
+        CommandRunner.report(error)
+        if command.chat { conversation.undo() }
+      }
+      answers += 1
+    }
+  }
+
+  private func answer(_ line: String, _ conversation: inout Conversation, id: UInt64) throws {
+    var prompt: [Int32]
+    if command.chat {
+      conversation.ask(line)
+      prompt = opened.tokenizer.encode(conversation.prompt)
+      let room = opened.source.model.configuration.maxSeqLen - (command.drawing.maxTokens ?? 1)
+      while prompt.count > room, conversation.forgetOldest() { prompt = opened.tokenizer.encode(conversation.prompt) }
+    } else {
+      prompt = try command.tokens(line, opened)
+    }
+    let generator = try command.generator(
+      opened, longest: prompt.count, stops: command.chat ? [Conversation.stop] : [], context: context)
+    Interrupt.reset()
+    var failure: (any Error)?
+    let completion = generator.complete(
+      [prompt], firstID: id, isInterrupted: { Interrupt.isRequested || failure != nil },
+      emit: { _, _, piece in do { try StandardOutput.write(piece) } catch { failure = failure ?? error } })[0][0]
+    if let failure { throw failure }
+    try StandardOutput.write("\n")
+    Interrupt.reset()
+    if command.chat { conversation.answer(completion.text) }
+  }
+}

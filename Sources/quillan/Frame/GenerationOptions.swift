@@ -1,0 +1,76 @@
+import ArgumentParser
+import Rollouts
+import Training
+
+/// How `generate` draws.
+struct GenerationOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Tokens of a completion, at most (default: 128, or what the model has room for).", valueName: "n"))
+  var maxTokens: Int?
+
+  @Option(help: ArgumentHelp("Divides the logits; 0 takes the most probable token.", valueName: "t"))
+  var temperature = 1.0
+
+  @Option(help: ArgumentHelp("Draw among the k most probable tokens; 0: all.", valueName: "k"))
+  var topK = 0
+
+  @Option(help: ArgumentHelp("Draw among the most probable tokens of this probability; 1: all.", valueName: "p"))
+  var topP = 1.0
+
+  @Option(help: ArgumentHelp("Leave out tokens below this share of the most probable one; 0: none.", valueName: "p"))
+  var minP = 0.0
+
+  @Option(help: ArgumentHelp("Above 1 makes tokens that came already less probable.", valueName: "x"))
+  var repetitionPenalty = 1.0
+
+  @Option(help: ArgumentHelp("Seed of every random number, latents included.", valueName: "n"))
+  var seed: UInt64 = 0
+
+  @Option(
+    name: .long, parsing: .singleValue, help: ArgumentHelp("End before this text. Repeatable.", valueName: "text"))
+  var stop: [String] = []
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Completions of each prompt.", valueName: "n"))
+  var samples = 1
+
+  @Option(
+    help: ArgumentHelp(
+      "Report log-probabilities, with this many of the most probable tokens at each step (JSON).", valueName: "n"))
+  var logprobs: Int?
+
+  func validate() throws {
+    if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be 1 or more, got \(maxTokens)") }
+    if !(0...1e6).contains(temperature) {
+      throw ValidationError("--temperature must be 0 or more, got \(temperature)")
+    }
+    if topK < 0 { throw ValidationError("--top-k must be 0 or more, got \(topK)") }
+    if !(topP > 0 && topP <= 1) { throw ValidationError("--top-p must be above 0 and at most 1, got \(topP)") }
+    if !(0...1).contains(minP) { throw ValidationError("--min-p must be from 0 to 1, got \(minP)") }
+    if !(repetitionPenalty > 0 && repetitionPenalty <= 1e6) {
+      throw ValidationError("--repetition-penalty must be above 0, got \(repetitionPenalty)")
+    }
+    if !(1...4096).contains(samples) { throw ValidationError("--samples must be from 1 to 4096, got \(samples)") }
+    if let logprobs, !(0...100).contains(logprobs) {
+      throw ValidationError("--logprobs must be from 0 to 100, got \(logprobs)")
+    }
+    if stop.contains("") { throw ValidationError("--stop must not be empty") }
+  }
+
+  /// The options of the generator; `room` is what the longest prompt leaves of the model's sequence length.
+  func options(room: Int, stops: [String] = []) -> TextGenerator.Options {
+    var options = TextGenerator.Options()
+    options.sampling.maxNewTokens = maxTokens ?? min(128, room)
+    options.sampling.greedy = temperature == 0
+    options.sampling.temperature = temperature == 0 ? 1 : Float(temperature)
+    options.sampling.topK = topK
+    options.sampling.topP = topP
+    options.sampling.minP = minP
+    options.sampling.repetitionPenalty = Float(repetitionPenalty)
+    options.samples = samples
+    options.seed = seed
+    options.stops = stop + stops
+    options.alternatives = logprobs ?? 0
+    return options
+  }
+}

@@ -1,0 +1,57 @@
+import Testing
+
+@testable import Training
+
+@Suite("Streamed text")
+struct TextStreamTests {
+  private func stream(_ text: String, stops: [String], piece: Int) -> (pieces: [String], stopped: Bool) {
+    var stream = TextStream(stops: stops)
+    var pieces: [String] = []
+    let bytes = Array(text.utf8)
+    for first in stride(from: 0, to: bytes.count, by: piece) {
+      pieces.append(stream.append(Array(bytes[first..<min(first + piece, bytes.count)])))
+    }
+    pieces.append(stream.flush())
+    return (pieces, stream.isStopped)
+  }
+
+  @Test("pieces join to the text, whole characters each, however its bytes come", arguments: 1...7)
+  func whole(piece: Int) {
+    let text = "naïve 日本語 🜁 end"
+    let result = stream(text, stops: [], piece: piece)
+    #expect(result.pieces.joined() == text && !result.stopped)
+    #expect(!result.pieces.joined().contains("\u{FFFD}"))
+  }
+
+  @Test("nothing from the first stop string on is handed out, and no part of it", arguments: 1...7)
+  func stops(piece: Int) {
+    let result = stream("ab\nUse\nUser: x STOP", stops: ["STOP", "\nUser:"], piece: piece)
+    #expect(result.pieces.joined() == "ab\nUse" && result.stopped)
+    #expect(stream("ab\nUse", stops: ["\nUser:"], piece: piece).pieces.joined() == "ab\nUse")
+  }
+
+  @Test("bytes that are not UTF-8 become U+FFFD and hold nothing up")
+  func invalid() {
+    var stream = TextStream(stops: [])
+    #expect(stream.append([0xFF, 0x41]) == "\u{FFFD}A")
+    #expect(stream.append([0xE6, 0x97]) == "")
+    #expect(stream.flush() == "\u{FFFD}")
+  }
+}
+
+@Suite("Conversation")
+struct ConversationTests {
+  @Test("turns become lines that the assistant continues, and can be taken back")
+  func turns() {
+    var chat = Conversation(system: "Be brief.")
+    chat.ask("Hi")
+    #expect(chat.prompt == "Be brief.\n\nUser: Hi\nAssistant:")
+    chat.answer(" Hello. ")
+    chat.ask("Bye")
+    #expect(chat.prompt == "Be brief.\n\nUser: Hi\nAssistant: Hello.\nUser: Bye\nAssistant:")
+    #expect(chat.undo() == "Bye" && chat.turns.count == 2)
+    chat.ask("Again")
+    #expect(chat.forgetOldest() && chat.prompt == "Be brief.\n\nUser: Again\nAssistant:")
+    #expect(!chat.forgetOldest())
+  }
+}
