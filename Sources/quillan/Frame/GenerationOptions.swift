@@ -31,7 +31,7 @@ struct GenerationOptions: ParsableArguments {
     name: .long, parsing: .singleValue, help: ArgumentHelp("End before this text. Repeatable.", valueName: "text"))
   var stop: [String] = []
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Completions of each prompt.", valueName: "n"))
+  @Option(name: [.customShort("n"), .long], help: ArgumentHelp("Completions of each prompt.", valueName: "n"))
   var samples = 1
 
   @Option(
