@@ -17,7 +17,9 @@ struct GenerateTests {
     return try #require(value as? [String: Any])
   }
 
-  private func tokens(_ arguments: String...) throws -> [[Int]] {
+  private func tokens(_ arguments: String...) throws -> [[Int]] { try tokens(arguments) }
+
+  private func tokens(_ arguments: [String]) throws -> [[Int]] {
     let outcome = try Program.execute(
       [Program.path, "generate"] + Self.source + ["1 2 3", "--token-ids", "--json", "--max-tokens", "12"] + arguments)
     #expect(outcome.status == 0, "\(outcome.errors)")
@@ -27,16 +29,18 @@ struct GenerateTests {
 
   @Test("equal seeds give equal text, whatever is drawn beside it and however the weights are stored")
   func same() throws {
-    let one = try tokens("--seed", "3")
-    #expect(try tokens("--seed", "3", "-n", "4")[0] == one[0])
-    #expect(try tokens("--seed", "3", "--threads", "2") == one)
-    #expect(try tokens("--seed", "4") != one)
+    let hot = ["--temperature", "20"]
+    let one = try tokens(hot + ["--seed", "3"])
+    #expect(try tokens(hot + ["--seed", "3", "-n", "4"])[0] == one[0])
+    #expect(try tokens(hot + ["--seed", "3", "--threads", "2"]) == one)
+    #expect(try tokens(hot + ["--seed", "4"]) != one)
     let folder = try TemporaryFolder()
     for layout in ["mapped", "compressed"] {
       _ = try Program.execute(
         [Program.path, "quantize"] + Self.source + ["-o", folder.path(layout), "--layout", layout])
       let packed = try Program.run(
-        "generate", folder.path(layout), "1 2 3", "--token-ids", "--json", "--max-tokens", "12", "--seed", "3")
+        "generate", folder.path(layout), "1 2 3", "--token-ids", "--json", "--max-tokens", "12", "--seed", "3",
+        "--temperature", "20")
       let completions = try #require(object(packed.output)["completions"] as? [[String: Any]])
       #expect(completions[0]["tokens"] as? [Int] == one[0])
     }

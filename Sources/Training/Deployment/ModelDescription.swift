@@ -25,20 +25,20 @@ public struct ModelDescription: Sendable, Equatable {
     ("data", ConfigurationSection.data.fields.filter { $0.key == "tokenizer" }, false),
   ]
 
-  /// Reads a configuration file.
+  /// The text of a configuration file.
   ///
-  /// - Throws: `ConfigurationError` naming the file, the line and the key.
-  public static func load(path: String, overrides: [String] = []) throws(ConfigurationError) -> ModelDescription {
-    let text: String
-    do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
+  /// - Throws: `ConfigurationError` naming the file.
+  static func text(of path: String) throws(ConfigurationError) -> String {
+    do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
       throw ConfigurationError(
         ConfigurationLocation(source: path),
         "cannot be read as text; give the configuration of the weights (config.yaml of their run)")
     }
-    return try parse(text, file: path, overrides: overrides)
   }
 
   /// Reads the text of a configuration.
+  ///
+  /// - Throws: `ConfigurationError` naming the file, the line and the key.
   public static func parse(
     _ text: String, file: String, overrides: [String] = []
   ) throws(ConfigurationError) -> ModelDescription {

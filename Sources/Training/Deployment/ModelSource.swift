@@ -1,3 +1,4 @@
+import Checkpoints
 import Exports
 import Foundation
 import LowBit
@@ -9,7 +10,8 @@ import Tensors
 ///
 /// | path | what it is |
 /// |---|---|
-/// | a directory with `weights.safetensors` and `config.yaml` | a run |
+/// | a directory with `manifest.json` | a checkpoint, which has its configuration |
+/// | a directory with `weights.safetensors` and `config.yaml` | a run; without weights, its newest checkpoint counts |
 /// | a directory with `model.safetensors` and `config.json` | an export |
 /// | a safetensors file | weights; their configuration lies beside it, or is named |
 /// | a packed model | itself |
@@ -25,9 +27,11 @@ public struct ModelSource {
   public let path: String
   /// The file of the weights.
   public let weightsPath: String
-  /// The configuration file that described them; nil for a packed model, which describes itself.
-  public let configurationPath: String?
+  /// The text of the configuration that described them and its file; nil for a packed model.
+  public let configuration: (text: String, file: String)?
   public let description: ModelDescription
+  /// The description before overrides.
+  public let configured: ModelDescription
   public let model: QuillanModel
   public let weights: Weights
 
@@ -58,14 +62,30 @@ public struct ModelSource {
           .mismatch, path: path, "describes no model that this program has (\(error.message))",
           remedy: "use the program that wrote it")
       }
+      configured = description
       model = try QuillanModel(description.model, description.precision)
-      configurationPath = nil
+      self.configuration = nil
       try MemoryNeed.check(
         bytes: file.layout == .mapped ? 0 : model.packedBytes, purpose: "the weights of \(path)")
       let packed = try file.load(
         model.table, int4Group: model.configuration.int4Group, derivedCount: model.derivedCount, pool: context.pool)
       model.refresh(packed, context)
       weights = .packed(packed)
+      return
+    }
+    if isDirectory.boolValue, let checkpoint = try Self.checkpoint(in: path) {
+      let reader = try CheckpointReader(checkpoint)
+      weightsPath = checkpoint
+      let text =
+        try configuration.map { (try ModelDescription.text(of: $0), $0) }
+        ?? (reader.manifest.configuration, "\(checkpoint)/\(Self.manifestName)")
+      self.configuration = text
+      configured = try ModelDescription.parse(text.0, file: text.1)
+      description = try ModelDescription.parse(text.0, file: text.1, overrides: overrides)
+      model = try QuillanModel(description.model, description.precision)
+      try MemoryNeed.check(bytes: 4 * model.table.storeCount, purpose: "the weights of \(checkpoint)")
+      weights = .masters(
+        try WeightsFile.load(reader, for: model, holding: model.table.ids, threads: context.pool.threads))
       return
     }
     weightsPath = isDirectory.boolValue ? try Self.weights(in: path) : path
@@ -75,8 +95,10 @@ public struct ModelSource {
         path: weightsPath, problem: "has no configuration beside it",
         remedy: "name one with --config (config.yaml of the run that wrote the weights)")
     }
-    configurationPath = place
-    description = try ModelDescription.load(path: place, overrides: overrides)
+    let text = (try ModelDescription.text(of: place), place)
+    self.configuration = text
+    configured = try ModelDescription.parse(text.0, file: text.1)
+    description = try ModelDescription.parse(text.0, file: text.1, overrides: overrides)
     model = try QuillanModel(description.model, description.precision)
     let file = try SafetensorsFile(path: weightsPath)
     if file.metadata["format"] == PackedSafetensors.format {
@@ -103,14 +125,30 @@ public struct ModelSource {
     }
   }
 
+  private static let manifestName = "manifest.json"
+
+  /// The checkpoint that a directory is, or the newest of a run that has written no weights yet.
+  private static func checkpoint(in directory: String) throws -> String? {
+    if isCheckpoint(directory) { return directory }
+    let hasWeights = ["weights.safetensors", "model.safetensors"].contains {
+      FileManager.default.fileExists(atPath: "\(directory)/\($0)")
+    }
+    let newest = hasWeights ? directory : try CheckpointStore.checkpoint(at: directory)
+    return isCheckpoint(newest) ? newest : nil
+  }
+
+  private static func isCheckpoint(_ path: String) -> Bool {
+    FileManager.default.fileExists(atPath: "\(path)/\(Self.manifestName)")
+  }
+
   private static func weights(in directory: String) throws(ModelSourceError) -> String {
     for name in ["weights.safetensors", "model.safetensors"] {
       let candidate = "\(directory)/\(name)"
       if FileManager.default.fileExists(atPath: candidate) { return candidate }
     }
     throw ModelSourceError(
-      path: directory, problem: "holds no weights.safetensors and no model.safetensors",
-      remedy: "give the directory of a run or of an export, or the file itself")
+      path: directory, problem: "holds no checkpoint, weights.safetensors or model.safetensors",
+      remedy: "give the directory of a run, of a checkpoint or of an export, or the file itself")
   }
 
   private static func configuration(beside weights: String) -> String? {

@@ -1,19 +1,19 @@
 /// Turns the bytes of drawn tokens into text as soon as it is certain: whole characters, and nothing that may still
 /// become a stop string.
-struct TextStream {
+package struct TextStream {
   private let stops: [[UInt8]]
   /// Bytes not handed out yet.
   private var pending: [UInt8] = []
   /// Whether a stop string came; nothing is handed out after it.
-  private(set) var isStopped = false
+  package private(set) var isStopped = false
 
   /// Empty stop strings are left out.
-  init(stops: [String]) {
+  package init(stops: [String]) {
     self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty }
   }
 
   /// Takes bytes and returns the text that is certain now.
-  mutating func append(_ bytes: [UInt8]) -> String {
+  package mutating func append(_ bytes: [UInt8]) -> String {
     guard !isStopped else { return "" }
     pending += bytes
     if let end = firstStop() {
@@ -29,7 +29,7 @@ struct TextStream {
   }
 
   /// Everything left, at the end; bytes that are not UTF-8 become U+FFFD.
-  mutating func flush() -> String {
+  package mutating func flush() -> String {
     defer { pending = [] }
     return String(decoding: pending, as: UTF8.self)
   }

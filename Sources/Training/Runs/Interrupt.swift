@@ -7,9 +7,14 @@ public enum Interrupt {
 
   /// Starts to listen; the signals no longer end the process.
   public static func install() {
+    // Whoever started this process may have blocked the signals, and blocked ones are inherited.
+    var signals = sigset_t()
+    sigemptyset(&signals)
     for number in [SIGINT, SIGTERM] {
       signal(number) { _ in Interrupt.received.store(true, ordering: .relaxed) }
+      sigaddset(&signals, number)
     }
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
   }
 
   /// Whether a signal came since the last `reset`.

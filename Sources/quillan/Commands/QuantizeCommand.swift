@@ -52,7 +52,7 @@ struct QuantizeCommand: ParsableCommand {
       to: output, pool: context.pool)
     var report: QuantizationReport?
     if case .masters(let masters) = opened.weights,
-      try errors || opened.description.precision != asConfigured(opened).precision
+      errors || opened.description.precision != opened.configured.precision
     {
       report = QuantizationReport(masters, packed, pool: context.pool)
     }
@@ -65,18 +65,12 @@ struct QuantizeCommand: ParsableCommand {
     try compare(opened, count: evaluate, summary)
   }
 
-  /// The description without the overrides.
-  private func asConfigured(_ opened: ModelSource) throws -> ModelDescription {
-    guard let path = opened.configurationPath else { return opened.description }
-    return try ModelDescription.load(path: path)
-  }
-
   /// Evaluates the weights in both formats. Does not return: it ends the process under MPI.
   private func compare(_ opened: ModelSource, count: Int, _ summary: Summary) throws {
-    guard case .masters = opened.weights, let path = opened.configurationPath else {
+    guard case .masters = opened.weights, let (text, path) = opened.configuration else {
       throw CommandError(.usage, "\(opened.path): --evaluate needs fp32 weights and the configuration of their run")
     }
-    let file = try RunConfiguration.load(path: path)
+    let file = try RunConfiguration.parse(yaml: text, file: path)
     var changed = file
     changed.model = opened.description.model
     changed.precision = opened.description.precision
