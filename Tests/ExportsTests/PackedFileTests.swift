@@ -161,6 +161,32 @@ struct PackedFileTests {
     }
   }
 
+  @Test("an index with random damage is refused or harmless", arguments: PackedFile.Layout.allCases)
+  func fuzz(layout: PackedFile.Layout) throws {
+    let directory = try TemporaryDirectory()
+    let tiny = try TinyModel(.int4, seed: 13)
+    try write(tiny, layout, to: directory.path("whole"))
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    var numbers = RandomNumbers(seed: 14)
+    let spices = ["9", "-", "0", "\"", "{", "]", ",", "e", "\u{FFFD}", "1844674407370955161", "null"]
+    var refused = 0
+    for _ in 0..<300 {
+      let damaged = changingIndex(bytes) { text in
+        var scalars = Array(text.unicodeScalars)
+        for _ in 0...numbers.integer(below: 3) {
+          let place = numbers.integer(below: scalars.count)
+          scalars.replaceSubrange(
+            place..<min(place + numbers.integer(below: 3), scalars.count),
+            with: spices[numbers.integer(below: spices.count)].unicodeScalars)
+        }
+        return String(String.UnicodeScalarView(scalars))
+      }
+      try damaged.write(to: URL(fileURLWithPath: directory.path("damaged")))
+      do { _ = try load(directory.path("damaged"), like: tiny) } catch { refused += 1 }
+    }
+    #expect(refused > 200)
+  }
+
   @Test("foreign and newer files say so")
   func foreign() throws {
     let directory = try TemporaryDirectory()
