@@ -45,7 +45,9 @@ let package = Package(
     .target(name: "Models", dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers"]),
 
     // The method.
-    .target(name: "Parallelism", dependencies: ["CKernels", "MPI", "Tensors", "LowBit", "Parameters", "Models"]),
+    .target(
+      name: "Parallelism",
+      dependencies: ["CKernels", "CZstd", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models"]),
     .target(name: "Objectives", dependencies: ["CKernels", "Tensors"]),
     .target(name: "Optimizers", dependencies: ["CKernels", "Tensors", "Parameters"]),
     .target(

@@ -22,7 +22,7 @@ enum ExampleTrainStep {
         // Each rank samples its share of the groups from π_old; the update is on all ranks' groups together.
         let rollouts = try trainer.sampleGroups(step: trainer.stepCount)
         let report = try trainer.trainStep(rollouts.groups)
-        trainer.updateOldPolicy()
+        try trainer.updateOldPolicy()
         guard communicator.rank == 0, trainer.stepCount % 10 == 0 else { continue }
         let figures = ["reward", "entropy", "loss", "loss/diffusion", "rollout/logp_abs_diff_max"]
         let text = figures.map { "\($0) \(FigureText.fixed(report.metrics[$0] ?? .nan, 4))" }

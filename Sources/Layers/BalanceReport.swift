@@ -28,6 +28,9 @@ public final class BalanceReport: @unchecked Sendable {
     BalanceReport(terms: terms, sequenceOfToken: sequenceBuffer.array, members: levels - 1, loads: nil)
   }
 
+  /// Whether anything is counted.
+  var counts: Bool { loads != nil }
+
   func values(level: Int) -> UnsafeMutablePointer<Double>? {
     loads == nil ? nil : parts.pointer + level * terms.sequences
   }

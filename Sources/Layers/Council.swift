@@ -2,7 +2,7 @@ import Parameters
 import Tensors
 
 /// The mini-MoEs that every layer consults: tokens go to those their layer's router chose, and the gated results
-/// come back, a token's slots in descending order of choice.
+/// come back, a token's slots in descending order of choice. With a `CouncilExchange`, mini-MoEs may be on other ranks.
 public struct Council: Sendable {
   public let members: [MiniMoE]
 
@@ -13,56 +13,89 @@ public struct Council: Sendable {
     let order: SlotOrder
     /// What each slot's mini-MoE answered, sorted by mini-MoE.
     let outputs: Matrix
+    let work: CouncilWork
+    /// For each segment of the work.
     let members: [MiniMoE.Saved?]
     let balance: BalanceGradient?
+    let exchange: CouncilExchange?
+    let layout: CouncilExchange.Layout?
   }
 
   /// y += Σ gate · MiniMoE_m(u) over the mini-MoEs that `router` chooses from u + c.
-  func forward(
+  ///
+  /// With `exchange`, all ranks of the expert group call this for the same layer of the same micro-batch.
+  public func forward(
     _ u: Matrix, steered: Matrix, router: Router, layer: Int, _ weights: PackedModel, report: BalanceReport?,
-    into y: Matrix, _ context: Context
+    exchange: CouncilExchange? = nil, into y: Matrix, _ context: Context
   ) -> Saved {
     let lane = context.main
     let routing = router.forward(steered, weights, lane)
     let order = SlotOrder(routing, choices: members.count, in: lane.arena)
     let inputs = lane.arena.matrix(order.slots, u.columns)
-    let sequences = lane.arena.allocate(Int32.self, order.slots)
     for row in 0..<order.slots {
       inputs.row(row).update(from: u.row(Int(order.token[row])), count: u.columns)
-      if let report { sequences[row] = report.sequence[Int(order.token[row])] }
     }
-    let sequenceRows = Unowned(sequences)
     let balance = report.map {
       router.balance(
         routing, sequence: $0.sequence, outerTopK: 1, $0.terms, values: $0.values(level: 0),
         loads: $0.layerLoads(layer), lane)
     }
-    let outputs = lane.arena.matrix(order.slots, u.columns)
-    let results = Results(members.count)
-    context.pool.each(members.count, least: max(1, members.count * 64 / max(1, order.slots))) { worker, member in
-      let first = Int(order.starts[member])
-      let rows = order.count(of: member)
-      guard rows > 0 else { return }
-      let memberReport = report.map {
-        MiniMoE.Report(
-          terms: $0.terms, councilTopK: router.topK, sequence: sequenceRows.value + first,
-          values: $0.values(level: 1 + member), expertLoads: $0.expertLoads(member),
-          microLoads: $0.microLoads(member))
-      }
-      results.saved[member] = members[member].forward(
-        inputs.rows(first..<first + rows), weights, report: memberReport, into: outputs.rows(first..<first + rows),
-        context.lane(worker))
+    let work: CouncilWork
+    var layout: CouncilExchange.Layout?
+    if let exchange {
+      (work, layout) = exchange.dispatch(inputs, order, sequence: report?.sequence, layer: layer, lane)
+    } else {
+      work = localWork(inputs, order, report, lane)
     }
+    let answers = lane.arena.matrix(work.inputs.rows, u.columns)
+    let saved = answer(work, router, weights, report, exchange, into: answers, context)
+    var outputs = answers
+    if let exchange, let layout { outputs = exchange.combine(answers, layout, layer: layer, lane) }
     for slot in 0..<order.slots {
       Kernels.table.pointee.add_scaled(
         Int64(u.columns), routing.gates[slot], outputs.row(Int(order.row[slot])), y.row(slot / routing.topK))
     }
     return Saved(
-      routing: routing, order: order, outputs: outputs, members: Array(results.saved), balance: balance)
+      routing: routing, order: order, outputs: outputs, work: work, members: saved, balance: balance,
+      exchange: exchange, layout: layout)
+  }
+
+  private func localWork(_ inputs: Matrix, _ order: SlotOrder, _ report: BalanceReport?, _ lane: Lane) -> CouncilWork {
+    let sequences = lane.arena.allocate(Int32.self, order.slots)
+    if let report { for row in 0..<order.slots { sequences[row] = report.sequence[Int(order.token[row])] } }
+    let segments = order.offsets.map { CouncilWork.Segment(member: $0.network, source: nil, rows: $0.range) }
+    return CouncilWork(segments: segments, inputs: inputs, sequence: sequences)
+  }
+
+  /// Runs this rank's members on their rows.
+  private func answer(
+    _ work: CouncilWork, _ router: Router, _ weights: PackedModel, _ report: BalanceReport?,
+    _ exchange: CouncilExchange?, into answers: Matrix, _ context: Context
+  ) -> [MiniMoE.Saved?] {
+    let results = Results(work.segments.count)
+    let remote = Unowned(exchange)
+    let least = max(1, members.count * 64 / max(1, work.inputs.rows))
+    context.pool.each(work.members.count, least: least) { worker, index in
+      for place in work.members[index] {
+        let segment = work.segments[place]
+        let memberReport = report.map { report in
+          MiniMoE.Report(
+            terms: remote.value?.terms ?? report.terms, councilTopK: router.topK,
+            sequence: work.sequence + segment.rows.lowerBound,
+            values: report.counts
+              ? remote.value?.values(segment.member) ?? report.values(level: 1 + segment.member) : nil,
+            expertLoads: report.expertLoads(segment.member), microLoads: report.microLoads(segment.member))
+        }
+        results.saved[place] = members[segment.member].forward(
+          work.inputs.rows(segment.rows), weights, report: memberReport, into: answers.rows(segment.rows),
+          context.lane(worker))
+      }
+    }
+    return Array(results.saved)
   }
 
   /// Adds to `du` (mini-MoEs) and `dSteered` (the router's input u + c).
-  func backward(
+  public func backward(
     _ dy: Matrix, _ saved: Saved, router: Router, _ weights: PackedModel, _ gradients: Gradients, into du: Matrix,
     dSteered: Matrix, _ context: Context
   ) {
@@ -78,14 +111,7 @@ public struct Council: Sendable {
         let gate = saved.routing.gates[slot]
         Kernels.table.pointee.scale(Int64(dy.columns), gate, source, dOutputs.row(row))
       }
-      let dInputs = lane.scratch.zeros(order.slots, dy.columns)
-      context.pool.each(members.count) { worker, member in
-        guard let memberSaved = saved.members[member] else { return }
-        let first = Int(order.starts[member])
-        let rows = first..<first + order.count(of: member)
-        members[member].backward(
-          dOutputs.rows(rows), memberSaved, weights, gradients, into: dInputs.rows(rows), context.lane(worker))
-      }
+      let dInputs = backwardMembers(dOutputs, saved, weights, gradients, context)
       for slot in 0..<order.slots {
         Kernels.table.pointee.add_scaled(
           Int64(dy.columns), 1, dInputs.row(Int(order.row[slot])), du.row(slot / saved.routing.topK))
@@ -95,7 +121,32 @@ public struct Council: Sendable {
     }
   }
 
-  /// One place for each member, written by whichever worker runs it.
+  /// The gradient of each slot's input, in scratch, for that of its output.
+  private func backwardMembers(
+    _ dOutputs: Matrix, _ saved: Saved, _ weights: PackedModel, _ gradients: Gradients, _ context: Context
+  ) -> Matrix {
+    let lane = context.main
+    let work = saved.work
+    var dAnswers = dOutputs
+    if let exchange = saved.exchange, let layout = saved.layout {
+      dAnswers = exchange.toOwners(dOutputs, layout, in: lane.scratch, lane)
+    }
+    let dInputs = lane.scratch.zeros(work.inputs.rows, dOutputs.columns)
+    let remote = Unowned(saved.exchange)
+    context.pool.each(work.members.count) { worker, index in
+      for place in work.members[index] {
+        guard let memberSaved = saved.members[place] else { continue }
+        let segment = work.segments[place]
+        members[segment.member].backward(
+          dAnswers.rows(segment.rows), memberSaved, weights, remote.value?.gradients(segment.source) ?? gradients,
+          into: dInputs.rows(segment.rows), context.lane(worker))
+      }
+    }
+    guard let exchange = saved.exchange, let layout = saved.layout else { return dInputs }
+    return exchange.toSources(dInputs, layout, in: lane.scratch, lane)
+  }
+
+  /// One place for each segment, written by whichever worker runs it.
   private final class Results: @unchecked Sendable {
     let saved: UnsafeMutableBufferPointer<MiniMoE.Saved?>
     init(_ count: Int) {

@@ -19,6 +19,12 @@ public struct BalanceTerms: Sendable {
     share = 1 / Double(3 * layers)
   }
 
+  init(lengths: [Int], coefficients: [Float], share: Double) {
+    self.lengths = lengths
+    self.coefficients = coefficients
+    self.share = share
+  }
+
   public var sequences: Int { lengths.count }
 }
 

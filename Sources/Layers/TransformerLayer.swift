@@ -28,10 +28,12 @@ public struct TransformerLayer: Sendable {
     public var chosen: UnsafeMutablePointer<Int32> { council.routing.chosen }
   }
 
-  /// Writes the layer's output [T, d] for x [T, d] and the coordination c [T, d].
+  /// Writes the layer's output [T, d] for x [T, d] and the coordination c [T, d]; with `exchange`, together with the
+  /// other ranks of the expert group.
   public func forward(
     _ x: Matrix, coordination c: Matrix, council: Council, spans: [Span], caches: [KeyValueCache]?,
-    _ weights: PackedModel, report: BalanceReport?, into y: Matrix, _ context: Context
+    _ weights: PackedModel, report: BalanceReport?, exchange: CouncilExchange? = nil, into y: Matrix,
+    _ context: Context
   ) -> Saved {
     let lane = context.main
     let arena = lane.arena
@@ -48,7 +50,8 @@ public struct TransformerLayer: Sendable {
     Kernels.table.pointee.add_scaled(Int64(x.count), 1, c.pointer, steered.pointer)
     y.copy(from: afterAttention)
     let councilSaved = council.forward(
-      u, steered: steered, router: router, layer: index, weights, report: report, into: y, context)
+      u, steered: steered, router: router, layer: index, weights, report: report, exchange: exchange, into: y,
+      context)
     return Saved(
       attentionNorm: attentionNormSaved, attention: attentionSaved, moeNorm: moeNormSaved, council: councilSaved,
       afterAttention: afterAttention)

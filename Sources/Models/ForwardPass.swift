@@ -70,6 +70,7 @@ public struct TrunkPass: @unchecked Sendable {
   /// h = RMSNorm(x)·final_norm [T, d].
   public let hidden: Matrix
   let report: BalanceReport?
+  let exchange: CouncilExchange?
   let retention: Retention
 
   /// L_aux of each sequence; zeros where the pass had no report.
@@ -105,10 +106,15 @@ extension QuillanModel {
   }
 
   /// Steps 3 to 5 up to h: latents `z` [T, ⌈d/8⌉] (nil without diffusion), layers, final norm.
+  ///
+  /// With `exchange`, mini-MoEs are computed where they belong, and all ranks of the expert group pass micro-batches
+  /// through `trunk` and `backward`, or `assist`, together.
   public func trunk(
     _ prefix: PrefixPass, latents z: UnsafePointer<UInt8>?, caches: [KeyValueCache]? = nil,
-    report: BalanceReport? = nil, retention: Retention, _ weights: PackedModel, _ context: Context
+    report: BalanceReport? = nil, exchange: CouncilExchange? = nil, retention: Retention, _ weights: PackedModel,
+    _ context: Context
   ) -> TrunkPass {
+    exchange?.begin(report?.terms)
     let lane = context.main
     let arena = lane.arena
     let rows = prefix.batch.tokens.count
@@ -141,7 +147,7 @@ extension QuillanModel {
       let mark = arena.mark()
       let result = layer.forward(
         x, coordination: prefix.coordination, council: council, spans: prefix.batch.spans, caches: caches, weights,
-        report: report, into: y, context)
+        report: report, exchange: exchange, into: y, context)
       switch retention {
       case .everything:
         saved.append(result)
@@ -156,11 +162,12 @@ extension QuillanModel {
       x = y
     }
     states.append(x)
+    if let report { exchange?.collect(into: report) }
     let hidden = arena.matrix(rows, dim)
     let norm = finalNorm.forward(x, weights, into: hidden, lane)
     return TrunkPass(
       prefix: prefix, latents: latentInput, afterLatents: afterLatents, states: states, layers: saved,
-      finalNorm: norm, hidden: hidden, report: report, retention: retention)
+      finalNorm: norm, hidden: hidden, report: report, exchange: exchange, retention: retention)
   }
 
   /// value = h·value_head.weight + bias, for rows of h.
@@ -224,7 +231,7 @@ extension QuillanModel {
             saved = layer.forward(
               pass.states[layer.index], coordination: prefix.coordination, council: council,
               spans: prefix.batch.spans, caches: nil, weights, report: pass.report?.silent,
-              into: arena.matrix(rows, dim), context)
+              exchange: pass.exchange, into: arena.matrix(rows, dim), context)
           }
           layer.backward(
             dx, dCoordination: dCoordination, saved, council: council, spans: prefix.batch.spans, weights, gradients,

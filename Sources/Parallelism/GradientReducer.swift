@@ -13,6 +13,9 @@ import Tensors
 public final class GradientReducer {
   /// Gradients of what this rank holds: of the unit while it is computed, of the batch after `reduce`.
   public let gradients: ParameterStore
+  /// For each rank of the expert group, gradients of this rank's mini-MoEs by that rank's unit; the own place is empty.
+  /// Nil where units may mix.
+  public let sources: [ParameterStore]?
   private let sums: AlignedBuffer<Int64>?
   private let topology: Topology
   /// Where in the stores the mini-MoEs lie: one range, since names order the store.
@@ -22,6 +25,11 @@ public final class GradientReducer {
     self.topology = topology
     gradients = ParameterStore(table, holding: topology.ownership.held(in: table))
     sums = reproducible ? AlignedBuffer(count: gradients.buffer.count) : nil
+    let group = topology.expertGroup
+    let own = gradients.held.filter { table[$0].miniMoE != nil }
+    sources =
+      reproducible && group.size > 1
+      ? (0..<group.size).map { ParameterStore(table, holding: $0 == group.rank ? [] : own) } : nil
     council = gradients.councilRange
   }
 
@@ -30,19 +38,35 @@ public final class GradientReducer {
   /// Forgets all gradients; call before the first unit of a step.
   public func begin() {
     gradients.clear()
+    for source in sources ?? [] { source.clear() }
     sums?.clear()
   }
 
-  /// Ends a unit: with fixed point, folds `gradients` into the sums and clears them. Local.
+  /// Ends a unit: with fixed point, folds the gradients into the sums and clears them. Collective in the expert group,
+  /// whose ranks end their units together.
   ///
-  /// - Returns: the tensor whose gradient cannot be added (not finite, or beyond ±2⁶¹ quanta), or nil.
-  public func endUnit() -> ParameterID? {
+  /// - Returns: the first tensor of this rank's unit, on whichever rank, whose gradient cannot be added (not finite, or
+  ///   beyond ±2⁶¹ quanta), or nil.
+  public func endUnit() throws(MPIError) -> ParameterID? {
     guard let sums else { return nil }
-    for id in gradients.held {
-      let count = Int64(gradients.table[id].count)
-      if ck_fixed_add(count, gradients.pointer(id), sums.pointer + gradients.offset(id)) >= 0 { return id }
+    let own = add(gradients, to: sums)
+    guard let sources else { return own }
+    let group = topology.expertGroup
+    let none = gradients.table.count
+    let failed = try group.allToAll(
+      sources.enumerated().map { rank, source in
+        (rank == group.rank ? own : add(source, to: sums))?.index ?? none
+      })
+    let first = failed.min() ?? none
+    return first < none ? ParameterID(first) : nil
+  }
+
+  private func add(_ unit: ParameterStore, to sums: AlignedBuffer<Int64>) -> ParameterID? {
+    for id in unit.held {
+      let count = Int64(unit.table[id].count)
+      if ck_fixed_add(count, unit.pointer(id), sums.pointer + gradients.offset(id)) >= 0 { return id }
     }
-    gradients.clear()
+    unit.clear()
     return nil
   }
 

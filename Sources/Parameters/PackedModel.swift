@@ -85,6 +85,17 @@ public final class PackedModel: @unchecked Sendable {
     return dense.pointer + offset
   }
 
+  /// The memory of a held tensor: its codes and scales, or its fp32 values.
+  public func memory(_ id: ParameterID) -> [UnsafeMutableRawBufferPointer] {
+    guard let weights = packed[id.index] else {
+      return [UnsafeMutableRawBufferPointer(start: values(id), count: 4 * table[id].count)]
+    }
+    return [
+      UnsafeMutableRawBufferPointer(weights.data.bufferPointer),
+      UnsafeMutableRawBufferPointer(weights.scales.bufferPointer),
+    ]
+  }
+
   /// Packs the masters of the held tensors; derived values are the model's to refresh.
   public func pack(_ masters: ParameterStore, pool: WorkerPool) {
     for id in held {

@@ -1,7 +1,9 @@
 import Checkpoints
 import Exports
 import Foundation
+import MPI
 import Models
+import Parallelism
 import Parameters
 import Tensors
 
@@ -50,13 +52,29 @@ public enum WeightsFile {
     return store
   }
 
-  /// Writes all tensors of `store`, atomically.
-  public static func save(_ store: ParameterStore, to path: String, metadata: [String: String] = [:])
-    throws
-  {
-    let tensors = store.table.ids.map { id in
-      SafetensorsTensor(name: store.table[id].name, dataType: .float32, shape: store.table[id].shape) { sink in
-        try sink(UnsafeRawBufferPointer(store.values(id)))
+  /// Writes the masters of all ranks, atomically, on rank 0; what it does not hold its expert group sends. Collective.
+  ///
+  /// - Parameter path: where; not used on other ranks than 0.
+  public static func save(_ learner: Learner, to path: String?, metadata: [String: String] = [:]) throws {
+    let masters = learner.masters
+    let table = masters.table
+    let group = learner.topology.expertGroup
+    guard learner.communicator.rank == 0, let path else {
+      // Names order both the file and what is sent, so each tensor is received when its turn comes.
+      guard learner.topology.dataGroup.rank == 0 else { return }
+      for id in masters.held where table[id].miniMoE != nil {
+        try group.send(UnsafeBufferPointer(masters.values(id)), to: 0, tag: 0)
+      }
+      return
+    }
+    let tensors = table.ids.map { id in
+      SafetensorsTensor(name: table[id].name, dataType: .float32, shape: table[id].shape) { sink in
+        guard let owner = learner.topology.ownership.owner(of: table[id]), owner != group.rank else {
+          return try sink(UnsafeRawBufferPointer(masters.values(id)))
+        }
+        var buffer = TransferBuffer<Float>(count: table[id].count)
+        try buffer.withUnsafeMutableElements { _ = try group.receive($0, from: owner, tag: 0) }
+        try buffer.withUnsafeElements { try sink(UnsafeRawBufferPointer($0)) }
       }
     }
     try SafetensorsWriter.write(path: path, tensors: tensors, metadata: metadata)

@@ -158,16 +158,30 @@ struct Fingerprint: Equatable {
 
   static func of(_ store: ParameterStore) -> Fingerprint {
     var result = Fingerprint()
-    for id in store.table.ids { for value in store.values(id) { result.add(UInt64(value.bitPattern)) } }
+    for id in store.held { for value in store.values(id) { result.add(UInt64(value.bitPattern)) } }
     return result
+  }
+
+  /// Of every tensor's weights and moments, on whichever rank of the group they are. Collective.
+  static func of(_ learner: Learner) throws -> [Int64] {
+    let stores = [learner.masters, learner.firstMoments, learner.secondMoments]
+    let own = stores.flatMap { store in
+      store.table.ids.map { id -> Int64 in
+        guard store.holds(id) else { return .min }
+        var result = Fingerprint()
+        for value in store.values(id) { result.add(UInt64(value.bitPattern)) }
+        return result.value
+      }
+    }
+    return try learner.topology.expertGroup.allReduce(own, .maximum)
   }
 }
 
 extension Dictionary where Key == String, Value == Double {
-  /// The bits of every metric that is no time, except those named.
+  /// The bits of every metric that is no time and does not tell what travelled, except those named.
   func bits(without names: Set<String> = []) -> [String: UInt64] {
     let times = ["step_time", "tokens_per_second"]
-    return filter { !names.contains($0.key) && !times.contains($0.key) && !$0.key.hasPrefix("time/") }
+    return filter { !$0.key.hasPrefix("publication/") && !names.contains($0.key) && !times.contains($0.key) && !$0.key.hasPrefix("time/") }
       .mapValues(\.bitPattern)
   }
 }

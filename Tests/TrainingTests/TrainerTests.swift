@@ -96,7 +96,7 @@ import Training
     let before = try trainer.sampleGroups(step: 9).groups.flatMap(\.trajectories)
     for _ in 0..<2 { _ = try trainer.trainStep(trainer.sampleGroups(step: trainer.stepCount).groups) }
     #expect(try trainer.sampleGroups(step: 9).groups.flatMap(\.trajectories) == before)
-    trainer.updateOldPolicy()
+    try trainer.updateOldPolicy()
     #expect(try trainer.sampleGroups(step: 9).groups.flatMap(\.trajectories) != before)
   }
 }

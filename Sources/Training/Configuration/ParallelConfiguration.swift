@@ -1,3 +1,5 @@
+import Parameters
+
 /// How ranks and threads share the work (the `parallel` section).
 public struct ParallelConfiguration: Sendable, Equatable {
   /// Threads of one rank; 0 means the node's cores divided by its ranks.
@@ -11,4 +13,19 @@ public struct ParallelConfiguration: Sendable, Equatable {
 
   /// The defaults.
   public init() {}
+
+  /// Checks that `ranks` ranks can form expert groups.
+  ///
+  /// - Throws: `ConfigurationError` located at `file`, naming the sizes that are possible.
+  public func validate(file: String, ranks: Int, miniMoEs: Int) throws(ConfigurationError) {
+    let valid = Ownership.validSizes(ranks: ranks, miniMoEs: miniMoEs)
+    guard !valid.contains(expert) else { return }
+    let names = valid.map(String.init)
+    let choices =
+      names.count == 1 ? names[0] : "\(names.dropLast().joined(separator: ", ")) or \(names[names.count - 1])"
+    throw ConfigurationError(
+      ConfigurationLocation(source: file),
+      "parallel.expert is \(expert), which does not divide both \(ranks) ranks and \(miniMoEs) mini-MoEs; set it to "
+        + choices)
+  }
 }

@@ -4,6 +4,7 @@ import Layers
 import LowBit
 import Models
 import Objectives
+import Parallelism
 import Parameters
 import Rollouts
 import Tensors
@@ -11,7 +12,8 @@ import Tensors
 /// Recomputes a golden case and holds every tensor against the expected one.
 ///
 /// Latents are sampled and must equal the recorded ones; everything else is computed from the recorded latents,
-/// old log-probabilities, noise levels and noised bits, with fp32 gradient products.
+/// old log-probabilities, noise levels and noised bits, with fp32 gradient products. With expert parallelism every rank
+/// computes the case, its mini-MoEs on their owners, and all ranks have all results.
 public struct GoldenComparison {
   /// One tensor or loss held against its expectation.
   public struct Row: Sendable {
@@ -30,19 +32,23 @@ public struct GoldenComparison {
   private let golden: GoldenCase
   private let exact: Bool
 
-  /// Computes the case on `context`.
-  public init(_ golden: GoldenCase, _ context: Context) throws {
+  /// Computes the case on `context`. Collective.
+  public init(_ golden: GoldenCase, _ topology: Topology, _ context: Context) throws {
     self.golden = golden
     let formats = golden.precision.resolved()
     exact = [formats.overseer, formats.attention, formats.diffusion, formats.experts, formats.agents, formats.head]
       .allSatisfy { $0 == .fp32 }
     let model = try QuillanModel(golden.model, golden.precision)
-    let masters = try WeightsFile.load(golden.weights, for: model)
-    let weights = model.makePackedModel()
+    let masters = try WeightsFile.load(
+      golden.weights, for: model, holding: topology.ownership.held(in: model.table))
+    let weights = model.makePackedModel(holding: masters.held)
     model.pack(masters, into: weights, context)
     let trajectories = try golden.rewards.indices.map { try trajectory($0, model) }
-    try forward(trajectories, model, weights, context)
-    try losses(trajectories, model, masters, weights, context)
+    // Each rank's case is a unit of its own, so that what the others send does not add to its gradients.
+    let reducer = GradientReducer(model.table, topology: topology, reproducible: true)
+    let experts = ExpertGroup(topology, reducer, mixedPrecision: false)
+    try forward(trajectories, model, experts, weights, context)
+    try losses(trajectories, model, masters, reducer.gradients, topology, experts, weights, context)
     for name in golden.expected.tensors.keys.sorted() where results[name] == nil {
       rows.append(Row(name: name, error: .infinity, tolerance: 0, measure: "not computed"))
     }
@@ -106,7 +112,8 @@ public struct GoldenComparison {
 
   /// Activations, logits, log-probabilities and values of each trajectory alone.
   private mutating func forward(
-    _ trajectories: [Trajectory], _ model: QuillanModel, _ weights: PackedModel, _ context: Context
+    _ trajectories: [Trajectory], _ model: QuillanModel, _ experts: ExpertGroup?, _ weights: PackedModel,
+    _ context: Context
   ) throws {
     for (index, trajectory) in trajectories.enumerated() {
       try context.arena.scoped {
@@ -133,8 +140,10 @@ public struct GoldenComparison {
         }
         let pass = trajectory.latents.withUnsafeBufferPointer {
           model.trunk(
-            prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, retention: .everything, weights, context)
+            prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, exchange: experts?.exchange,
+            retention: .everything, weights, context)
         }
+        try experts?.check()
         add(name + ".after_latents", pass.afterLatents)
         for (layer, saved) in pass.layers.enumerated() {
           add(name + ".layers.\(layer).after_attention", saved.afterAttention)
@@ -159,8 +168,8 @@ public struct GoldenComparison {
 
   /// The group's losses and every gradient.
   private mutating func losses(
-    _ trajectories: [Trajectory], _ model: QuillanModel, _ masters: ParameterStore, _ weights: PackedModel,
-    _ context: Context
+    _ trajectories: [Trajectory], _ model: QuillanModel, _ masters: ParameterStore, _ gradients: ParameterStore,
+    _ topology: Topology, _ experts: ExpertGroup?, _ weights: PackedModel, _ context: Context
   ) throws {
     let counts = trajectories.map { $0.logProbabilities.count }
     let objective = try GroupObjective(
@@ -181,12 +190,13 @@ public struct GoldenComparison {
         input.noisy += try bits("\(name).noisy", trajectory.tokens.count, model)
       }
     }
-    let gradients = ParameterStore(model.table)
     let loads = model.makeLoads()
     let items = trajectories.enumerated().map { PolicyLoss.Item($1, objective: objective, index: $0) }
-    let outcomes = PolicyLoss(model: model, configuration: golden.objective).accumulate(
+    let loss = PolicyLoss(model: model, configuration: golden.objective, exchange: experts?.exchange)
+    let outcomes = loss.accumulate(
       items, diffusion: model.diffusion == nil ? nil : input, weights,
       Gradients(gradients, mixedPrecision: false), loads: loads, context)
+    try experts?.check()
     var terms = ObjectiveTerms()
     for outcome in outcomes { terms += outcome.terms }
     let values = [
@@ -202,7 +212,10 @@ public struct GoldenComparison {
       }
     }
     for id in model.table.ids where model.table[id].role != .balanceBias {
-      addGradient("grad." + model.table[id].name, model.table[id].shape, Array(gradients.values(id)))
+      let own = gradients.holds(id) ? Array(gradients.values(id)) : []
+      let values =
+        try topology.ownership.owner(of: model.table[id]).map { try topology.expertGroup.allGatherv(own)[$0] } ?? own
+      addGradient("grad." + model.table[id].name, model.table[id].shape, values)
     }
   }
 

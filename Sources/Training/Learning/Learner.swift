@@ -14,8 +14,10 @@ import Tensors
 public final class Learner {
   public let model: QuillanModel
   public let masters: ParameterStore
-  /// The packing of the current masters: what training forwards read.
+  /// The packing of the current masters: what training forwards read. It holds what this rank holds.
   public let weights: PackedModel
+  /// Expert parallelism; nil where every rank holds all mini-MoEs.
+  public let experts: ExpertGroup?
   public let reducer: GradientReducer
   public let loads: RoutingLoads
   public let context: Context
@@ -27,6 +29,9 @@ public final class Learner {
   public let secondMoments: ParameterStore
   /// Called before masters and moments change, so that whoever reads them in the background can finish.
   public var beforeUpdate: () -> Void = {}
+  /// The whole model as it was published last: the weights themselves where this rank holds all.
+  private let replica: PolicyReplica
+  private var replicaUpdates = -1
   private let optimizer: AdamW
   private let sharded: Bool
   private let mixedPrecision: Bool
@@ -51,6 +56,11 @@ public final class Learner {
     self.context = context
     weights = model.makePackedModel(holding: masters.held)
     reducer = GradientReducer(model.table, topology: topology, reproducible: reproducible)
+    experts = ExpertGroup(topology, reducer, mixedPrecision: mixedPrecision)
+    replica =
+      topology.ownership.size == 1
+      ? PolicyReplica(sharing: weights, topology: topology)
+      : PolicyReplica(model.makePackedModel(), topology: topology)
     loads = model.makeLoads()
     let parts = topology.optimizerParts(model.table, sharded: sharded)
     firstMoments = ParameterStore(model.table, parts: parts)
@@ -64,7 +74,17 @@ public final class Learner {
   /// Goes on after `updates` updates, whose masters and moments have been put in place.
   public func resume(updates: Int) {
     self.updates = updates
+    replicaUpdates = -1
     model.pack(masters, into: weights, context)
+  }
+
+  /// The whole current model, packed: for sampling, evaluation and the start of a frozen reference. Valid until the next
+  /// update. Collective.
+  public func wholeWeights() throws -> (weights: PackedModel, publication: PolicyReplica.Publication?) {
+    guard replicaUpdates != updates else { return (replica.weights, nil) }
+    let publication = try replica.publish(weights)
+    replicaUpdates = updates
+    return (replica.weights, publication)
   }
 
   public var gradients: Gradients { Gradients(reducer.gradients, mixedPrecision: mixedPrecision) }
@@ -83,8 +103,16 @@ public final class Learner {
     public let nonfinite: String?
   }
 
+  /// How many micro-batches each unit of a step has: `counts`, or more where others of the expert group have more.
+  /// Collective in the expert group.
+  func agree(microBatches counts: [Int]) throws(MPIError) -> [Int] {
+    guard let experts else { return counts }
+    return try experts.agree(microBatches: counts)
+  }
+
   /// Sums gradients and loads over the ranks and takes the norm. Collective.
   public func reduce() throws(MPIError) -> Reduced {
+    try experts?.check()
     try reducer.reduce()
     if communicator.size > 1 { try communicator.allReduce(loads.counts.bufferPointer, .sum) }
     // One partial per tensor, from one rank of the expert group: zeros of the others change no bit of the sum.

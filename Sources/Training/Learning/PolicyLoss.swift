@@ -14,9 +14,13 @@ public struct PolicyLoss: Sendable {
   public let configuration: ObjectiveConfiguration
   private let loss: SequenceLoss
 
-  public init(model: QuillanModel, configuration: ObjectiveConfiguration, retention: Retention = .everything) {
+  public init(
+    model: QuillanModel, configuration: ObjectiveConfiguration, retention: Retention = .everything,
+    exchange: CouncilExchange? = nil
+  ) {
     self.configuration = configuration
-    loss = SequenceLoss(model: model, temperature: Float(configuration.temperature), retention: retention)
+    loss = SequenceLoss(
+      model: model, temperature: Float(configuration.temperature), retention: retention, exchange: exchange)
   }
 
   /// One trajectory with its place in its group.

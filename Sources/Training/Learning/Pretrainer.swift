@@ -49,10 +49,16 @@ public final class Pretrainer {
       Int64(examples.joined().reduce(0) { $0 + $1.positions.count }), .sum)
     learner.begin()
     var records: [[Double]] = []
-    for (range, sequences) in zip(ranges, examples) {
-      records.append(accumulate(sequences, first: UInt64(stepCount * size + range.lowerBound), predicted, size))
-      if let tensor = learner.reducer.endUnit() { records[records.count - 1][4] = Double(tensor.index) }
+    for unit in try learner.agree(microBatches: ranges.map { _ in 1 }).indices {
+      let isOwn = unit < ranges.count
+      let first = isOwn ? stepCount * size + ranges[unit].lowerBound : 0
+      let record = accumulate(isOwn ? examples[unit] : [], first: UInt64(first), predicted, size)
+      let tensor = try learner.reducer.endUnit()
+      guard isOwn else { continue }
+      records.append(record)
+      if let tensor { records[records.count - 1][4] = Double(tensor.index) }
     }
+    try learner.experts?.check()
     let everyone = try learner.communicator.gatherRecords(records, width: 5)
     let reduced = try learner.reduce()
     let totals = everyone.reduce([0.0, 0, 0, 0]) { sum, record in (0..<4).map { sum[$0] + record[$0] } }
@@ -107,7 +113,8 @@ public final class Pretrainer {
     let weight = 1 / Double(max(1, predicted))
     var crossEntropy = 0.0
     let loss = SequenceLoss(
-      model: model, temperature: 1, retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything)
+      model: model, temperature: 1, retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
+      exchange: learner.experts?.exchange)
     let losses = loss.accumulate(
       sequences,
       diffusion: DiffusionNoise.input(Array(zip(ids, examples.map(\.tokens))), learner, configuration.rl.seed),

@@ -27,12 +27,8 @@ public struct RunAssembly {
   /// - Throws: `ConfigurationError`, `ConfigurationIssue`, `TrainingError` or `TokenizerError`.
   public init(_ configuration: RunConfiguration, file: String, threads: Int, communicator: Communicator) throws {
     try configuration.validate(file: file)
-    guard configuration.parallel.expert == 1 else {
-      throw TrainingError(
-        .configuration,
-        "\(file): parallel.expert is \(configuration.parallel.expert): this version trains with the whole council on "
-          + "every rank; set parallel.expert to 1")
-    }
+    try configuration.parallel.validate(
+      file: file, ranks: communicator.size, miniMoEs: configuration.model.numMiniMoes)
     self.configuration = configuration
     self.file = file
     self.communicator = communicator

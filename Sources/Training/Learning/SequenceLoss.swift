@@ -51,8 +51,11 @@ public struct SequenceLoss: Sendable {
   public let model: QuillanModel
   public let temperature: Float
   public let retention: Retention
+  /// Where mini-MoEs are on several ranks; all of the expert group then call `accumulate` equally often.
+  public let exchange: CouncilExchange?
 
-  public init(model: QuillanModel, temperature: Float, retention: Retention) {
+  public init(model: QuillanModel, temperature: Float, retention: Retention, exchange: CouncilExchange? = nil) {
+    self.exchange = exchange
     self.model = model
     self.temperature = temperature
     self.retention = retention
@@ -61,13 +64,21 @@ public struct SequenceLoss: Sendable {
   /// Adds the gradients of the sequences' losses and their routed slots to `loads`; `evaluate(i, signals)` is called
   /// once for each sequence, in order.
   ///
-  /// - Parameter diffusion: targets and noise, rows as in the concatenated sequences; nil without diffusion.
+  /// - Parameters:
+  ///   - sequences: none where this rank takes part in a micro-batch of others.
+  ///   - diffusion: targets and noise, rows as in the concatenated sequences; nil without diffusion.
   /// - Returns: L_aux and L_diff of each sequence.
   public func accumulate(
     _ sequences: [Sequence], diffusion: ReasoningDiffusion.LossInput?, _ weights: PackedModel, _ gradients: Gradients,
     loads: RoutingLoads, _ context: Context, evaluate: (Int, Signals) -> SignalGradients
   ) -> (auxiliary: [Double], diffusion: [Double]) {
-    context.arena.scoped {
+    if sequences.isEmpty {
+      if let exchange {
+        model.assist(exchange, loads: loads, retention: retention, weights, gradients, context)
+      }
+      return ([], [])
+    }
+    return context.arena.scoped {
       let pass = forward(sequences, retention: retention, loads: loads, weights, context)
       let rows = Rows(sequences, pass.prefix.batch)
       let selected = model.gather(pass.hidden, rows: rows.predictors, context)
@@ -103,7 +114,8 @@ public struct SequenceLoss: Sendable {
     }
   }
 
-  /// The signals alone, without gradients: the same bits as `accumulate` sees.
+  /// The signals alone, without gradients: the same bits as `accumulate` sees. Without an exchange, `weights` must be
+  /// whole.
   public func signals(_ sequences: [Sequence], _ weights: PackedModel, _ context: Context) -> [Signals] {
     context.arena.scoped {
       let pass = forward(sequences, retention: .nothing, loads: nil, weights, context)
@@ -139,8 +151,8 @@ public struct SequenceLoss: Sendable {
     let prefix = model.prefix(batch, weights, context)
     return sequences.flatMap(\.latents).withUnsafeBufferPointer {
       model.trunk(
-        prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, report: report, retention: retention, weights,
-        context)
+        prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, report: report, exchange: exchange,
+        retention: retention, weights, context)
     }
   }
 

@@ -29,8 +29,12 @@ public final class Trainer {
   var waiting: [[TrajectoryGroup]] = []
   /// What the last rollout was like, until the first of its updates reports it.
   var collected: RolloutSummary?
-  /// π_old; the learner's own packing where it is published after every update.
+  /// π_old, whole on every rank: the learner's replica where it is published after every update.
   let oldPolicy: PackedModel
+  /// Where π_old may lag behind: its own replica.
+  private let oldReplica: PolicyReplica?
+  /// What the last publication cost, until a step reports it.
+  private var publication: PolicyReplica.Publication?
   private var updatesSincePublication = 0
   let reference: PackedModel?
   private let schedule: LearningRateSchedule
@@ -41,6 +45,8 @@ public final class Trainer {
   var communicator: Communicator { learner.communicator }
   var context: Context { learner.context }
 
+  /// Collective: π_old is published.
+  ///
   /// - Throws: `TrainingError` where ranks outnumber groups or a prompt cannot fit; `RewardError`.
   public init(
     configuration: RunConfiguration, learner: Learner, prompts: any PromptSource, tokenizer: any Tokenizer,
@@ -63,14 +69,17 @@ public final class Trainer {
       configuration: configuration, model: learner.model, prompts: prompts, tokenizer: tokenizer, rewards: rewards)
     objective = configuration.objective
     if rl.oldPolicyInterval > 1 {
-      oldPolicy = learner.model.makePackedModel()
-      oldPolicy.copy(from: learner.weights)
+      let replica = PolicyReplica(learner.model.makePackedModel(), topology: learner.topology)
+      publication = try replica.publish(learner.weights)
+      oldPolicy = replica.weights
+      oldReplica = replica
     } else {
-      oldPolicy = learner.weights
+      (oldPolicy, publication) = try learner.wholeWeights()
+      oldReplica = nil
     }
     if configuration.objective.klCoef != 0 {
       let frozen = learner.model.makePackedModel()
-      frozen.copy(from: learner.weights)
+      frozen.copy(from: oldPolicy)
       reference = frozen
     } else {
       reference = nil
@@ -96,8 +105,12 @@ public final class Trainer {
     let groups = waiting.removeFirst()
     var report = try trainStep(groups)
     clock.lap("train")
-    if isBetweenRollouts, isPublicationDue { updateOldPolicy() }
+    if isBetweenRollouts, isPublicationDue { try updateOldPolicy() }
     clock.lap("publish")
+    if let cost = publication.take(), cost.codes > 0 {
+      report.metrics["publication/bytes"] = Double(cost.bytes)
+      report.metrics["publication/changed_share"] = cost.changedShare
+    }
     try collected?.describe(&report, communicator)
     collected = nil
     try report.add(clock, tokens: groups.reduce(0) { $0 + $1.tokens }, communicator)
@@ -123,12 +136,19 @@ public final class Trainer {
     let counts = BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
     learner.begin()
     var records: [GroupRecord] = []
-    for unit in try units(groups, counts) {
+    let units = try units(groups, counts)
+    let parts = units.map(split)
+    // With expert parallelism, ranks go through units and micro-batches together; one that has run out takes part.
+    for (number, count) in try learner.agree(microBatches: parts.map(\.count)).enumerated() {
+      let unit = number < units.count ? units[number] : []
       var record = unit.map { GroupRecord(group: $0.group, rewards: $0.objective.rewards) }
-      for part in split(unit) { try accumulate(part, unit, &record) }
-      if let tensor = learner.reducer.endUnit() { record[0].fail(tensor: tensor, unit[0].group) }
+      for place in 0..<count {
+        try accumulate(number < parts.count && place < parts[number].count ? parts[number][place] : [], &record)
+      }
+      if let tensor = try learner.reducer.endUnit(), !unit.isEmpty { record[0].fail(tensor: tensor, unit[0].group) }
       records += record
     }
+    try learner.experts?.check()
     let everyone = try communicator.gatherRecords(records.map(\.numbers), width: GroupRecord.width)
       .map(GroupRecord.init(numbers:)).sorted { $0.group < $1.group }
     let reduced = try learner.reduce()
@@ -191,9 +211,16 @@ public final class Trainer {
   /// Says how old π_old is, in updates.
   func countUpdatesSincePublication(_ count: Int) { updatesSincePublication = count }
 
-  /// Publishes the current weights as π_old.
-  public func updateOldPolicy() {
-    if oldPolicy !== learner.weights { oldPolicy.copy(from: learner.weights) }
+  /// Whether π_old may differ from the current weights when a rollout begins.
+  var keepsOldPolicy: Bool { oldReplica != nil }
+
+  /// Publishes the current weights as π_old. Collective.
+  public func updateOldPolicy() throws {
+    if let oldReplica {
+      publication = try oldReplica.publish(learner.weights)
+    } else if let new = try learner.wholeWeights().publication {
+      publication = new
+    }
     updatesSincePublication = 0
   }
 
@@ -284,10 +311,11 @@ public final class Trainer {
   }
 
   /// Forward, objective and backward of one micro-batch.
-  private func accumulate(_ part: [Piece], _ unit: [Unit], _ records: inout [GroupRecord]) throws {
+  private func accumulate(_ part: [Piece], _ records: inout [GroupRecord]) throws {
     let loss = PolicyLoss(
       model: model, configuration: objective,
-      retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything)
+      retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
+      exchange: learner.experts?.exchange)
     let references = referenceLogProbabilities(part)
     let items = part.enumerated().map { index, piece in
       PolicyLoss.Item(
@@ -303,7 +331,7 @@ public final class Trainer {
   }
 
   private func referenceLogProbabilities(_ part: [Piece]) -> [[Float]]? {
-    guard let reference else { return nil }
+    guard let reference, !part.isEmpty else { return nil }
     let sequences = part.map {
       SequenceLoss.Sequence(
         tokens: $0.trajectory.tokens, positions: $0.trajectory.generatedPositions, latents: $0.trajectory.latents,

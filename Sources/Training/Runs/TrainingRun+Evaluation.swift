@@ -13,7 +13,7 @@ extension TrainingRun {
   {
     let count = min(configuration.evaluation.count, prompts.heldOutCount ?? configuration.evaluation.count)
     guard count > 0 else { return ([:], []) }
-    let result = try evaluator.task(prompts, rewards, count: count, samples: 0, learner.weights)
+    let result = try evaluator.task(prompts, rewards, count: count, samples: 0, learner.wholeWeights().weights)
     return (
       ["eval/exact_match": result.exactMatch, "eval/reward": result.reward, "eval/mean_length": result.meanLength],
       result.examples
@@ -25,7 +25,7 @@ extension TrainingRun {
     -> ([String: Double], [SamplesWriter.Sample])
   {
     let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
-    let result = try evaluator.text(stream, length: length, learner.weights)
+    let result = try evaluator.text(stream, length: length, learner.wholeWeights().weights)
     return (["eval/bits_per_byte": result.bitsPerByte, "eval/cross_entropy": result.crossEntropy], [])
   }
 }

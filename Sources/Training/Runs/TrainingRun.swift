@@ -118,14 +118,12 @@ public struct TrainingRun {
     }
     stopped = stopped && !isFinished && done < total
     let checkpoint = try saves.finish(mustSave: stopped)
-    if let recorder {
-      if !stopped {
-        try WeightsFile.save(
-          run.learner.masters, to: recorder.directory.weights,
-          metadata: ["format": "quillan-weights", "version": "1", "steps": "\(done)", "phase": title])
-      }
-      try recorder.finish(panels: Self.panels)
+    if !stopped {
+      try WeightsFile.save(
+        run.learner, to: recorder?.directory.weights,
+        metadata: ["format": "quillan-weights", "version": "1", "steps": "\(done)", "phase": title])
     }
+    try recorder?.finish(panels: Self.panels)
     return Outcome(
       directory: recorder?.directory, steps: done, stopped: stopped,
       seconds: (ContinuousClock.now - start) / .seconds(1), before: before, after: after, examples: examples,

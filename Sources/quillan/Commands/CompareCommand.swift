@@ -3,6 +3,7 @@ import Exports
 import Foundation
 import MPI
 import Models
+import Parallelism
 import Tensors
 import Training
 
@@ -13,7 +14,8 @@ struct CompareCommand: ParsableCommand {
     abstract: "Recompute a golden case and print each tensor's error.",
     discussion: """
       Reads NAME.json, NAME.weights.safetensors and NAME.expected.safetensors. Exit code 0 where every tensor is \
-      within its tolerance, 1 where one is not. Under mpirun every rank computes and rank 0 prints.
+      within its tolerance, 1 where one is not. Under mpirun every rank computes, with \
+      --set parallel.expert=P each mini-MoE on its owner, and rank 0 prints.
       """)
 
   @Option(name: .customLong("case"), help: ArgumentHelp("The golden case.", valueName: "NAME.json"))
@@ -37,10 +39,12 @@ struct CompareCommand: ParsableCommand {
     CommandRunner.onRanks { communicator in
       let (golden, settings) = try communicator.agree {
         let golden = try readCase()
-        return (golden, try parallelSettings(golden))
+        return (golden, try parallelSettings(golden, ranks: communicator.size))
       }
       let threads = try communicator.threads(configured: self.threads ?? settings.threads)
-      let comparison = try communicator.agree { try compare(golden, threads: threads) }
+      let topology = try Topology(world: communicator, expert: settings.expert, miniMoEs: golden.model.numMiniMoes)
+      let outcome = Result { try compare(golden, topology, threads: threads) }
+      let comparison = try communicator.agree { try outcome.get() }
       try communicator.agree {
         if communicator.rank == 0 { try publish(comparison) }
       }
@@ -56,7 +60,7 @@ struct CompareCommand: ParsableCommand {
   }
 
   /// The `parallel` section with the overrides, checked against the case, which fixes everything else.
-  private func parallelSettings(_ golden: GoldenCase) throws -> ParallelConfiguration {
+  private func parallelSettings(_ golden: GoldenCase, ranks: Int) throws -> ParallelConfiguration {
     for override in overrides.set where !override.hasPrefix("parallel.") {
       throw ConfigurationError(
         ConfigurationLocation(source: "--set \(override)"),
@@ -65,17 +69,14 @@ struct CompareCommand: ParsableCommand {
     let model = golden.model
     let council = "model: {num_mini_moes: \(model.numMiniMoes), mini_moe_top_k: \(model.miniMoeTopK)}"
     let settings = try RunConfiguration.parse(yaml: council, file: path, overrides: overrides.set).parallel
-    if settings.expert != 1 {
-      throw ConfigurationError(
-        ConfigurationLocation(source: "--set parallel.expert=\(settings.expert)"),
-        "expert parallelism is not there yet; use parallel.expert=1")
-    }
+    try settings.validate(
+      file: "--set parallel.expert=\(settings.expert)", ranks: ranks, miniMoEs: model.numMiniMoes)
     return settings
   }
 
-  private func compare(_ golden: GoldenCase, threads: Int) throws -> GoldenComparison {
+  private func compare(_ golden: GoldenCase, _ topology: Topology, threads: Int) throws -> GoldenComparison {
     do {
-      return try GoldenComparison(golden, Context(threads: threads))
+      return try GoldenComparison(golden, topology, Context(threads: threads))
     } catch let issue as ConfigurationIssue {
       throw CommandError(.badData, "\(path): \(issue); correct the case's model")
     }

@@ -1,5 +1,6 @@
 import Exports
 import Foundation
+import Parallelism
 import Tensors
 import TestSupport
 import Testing
@@ -11,6 +12,10 @@ import Training
 struct GoldenCaseTests {
   private func golden(_ name: String) throws -> GoldenCase {
     try GoldenCase(path: Fixtures.url("golden/\(name).json").path)
+  }
+
+  private func topology(_ golden: GoldenCase) throws -> Topology {
+    try Topology(world: Ranks.alone(), expert: 1, miniMoEs: golden.model.numMiniMoes)
   }
 
   private func bytes(_ tensor: SafetensorsTensor) throws -> [UInt8] {
@@ -30,7 +35,7 @@ struct GoldenCaseTests {
     for set in Kernels.available {
       #expect(Kernels.select(set))
       for threads in set == before ? [1, 2, 3] : [2] {
-        let comparison = try GoldenComparison(golden, Context(threads: threads))
+        let comparison = try GoldenComparison(golden, topology(golden), Context(threads: threads))
         let failed = comparison.rows.filter { !$0.passed }.map { "\($0.name): \($0.error) > \($0.tolerance)" }
         #expect(failed.isEmpty, "\(set), \(threads) threads: \(failed.prefix(5))")
         #expect(comparison.passed && comparison.rows.count == golden.expected.tensors.count + 6)
@@ -45,7 +50,7 @@ struct GoldenCaseTests {
   @Test("the comparison computes every expected tensor and all six losses", arguments: ["fp32", "quantised"])
   func complete(_ name: String) throws {
     let golden = try golden(name)
-    let comparison = try GoldenComparison(golden, Context(threads: 2))
+    let comparison = try GoldenComparison(golden, topology(golden), Context(threads: 2))
     for (tensor, entry) in golden.expected.tensors {
       let result = try #require(comparison.results[tensor], "\(tensor)")
       #expect(result.shape == entry.shape && result.dataType == entry.dataType, "\(tensor)")
@@ -69,8 +74,8 @@ struct GoldenCaseTests {
     ] {
       try Fixtures.data("golden/\(source)").write(to: folder.appendingPathComponent(name))
     }
-    let comparison = try GoldenComparison(
-      GoldenCase(path: folder.appendingPathComponent("case.json").path), Context(threads: 1))
+    let golden = try GoldenCase(path: folder.appendingPathComponent("case.json").path)
+    let comparison = try GoldenComparison(golden, topology(golden), Context(threads: 1))
     #expect(!comparison.passed)
   }
 

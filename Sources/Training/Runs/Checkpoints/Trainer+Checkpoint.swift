@@ -28,12 +28,12 @@ extension Trainer: Resumable {
     // Publishing makes π_old of the masters; how old it counts as is the checkpoint's to say.
     guard !isPolicyStored else { return }
     let saved = state.updatesSincePublication
-    updateOldPolicy()
+    try updateOldPolicy()
     countUpdatesSincePublication(saved)
   }
 
   /// Whether π_old is other than the packing of the masters.
-  private var isPolicyStored: Bool { oldPolicy !== learner.weights && state.updatesSincePublication > 0 }
+  private var isPolicyStored: Bool { keepsOldPolicy && state.updatesSincePublication > 0 }
 
   func resume(from reader: CheckpointReader, threads: Int) throws {
     var state = TrainerState()

@@ -1,0 +1,232 @@
+import Tensors
+
+/// Expert parallelism of one rank: routed rows go to the ranks that own their mini-MoEs and results come back; in the
+/// backward pass the gradients likewise. Sizes travel first, then one all-to-all each way per layer; no row is dropped.
+///
+/// A micro-batch is `begin`, the layers' forward passes, `collect`, the layers' backward passes. All ranks of the expert
+/// group go through the same calls; one without tokens takes part with none. What came from an exchange is kept until
+/// the next `begin`: a layer that is computed again takes it from there.
+///
+/// No number depends on who sent a row: forward is independent per row; a mini-MoE's rows stand in the order (rank,
+/// sequence, position), which is the global one; with `separate`, rows of different ranks never meet in a product, and
+/// each rank's unit has gradients of its own. It belongs to the thread that runs the passes.
+public final class CouncilExchange: @unchecked Sendable {
+  /// The mini-MoEs that this rank computes.
+  public let owned: Range<Int>
+  /// Bytes that this rank has sent to others since it was made, rows only.
+  public private(set) var bytesSent = 0
+  /// Rows that this rank has dispatched, its own mini-MoEs' among them.
+  public private(set) var rowsDispatched = 0
+  private let transport: any ExpertTransport
+  private let sources: [Gradients]?
+  private let arena = Arena()
+  private let empty: Arena.Mark
+  private var sequenceCounts: [Int] = []
+  private var values: UnsafeMutablePointer<Double>?
+  private var kept: [Int: Kept] = [:]
+  /// The sequences of all ranks of the group, in rank order; nil where nothing is reported.
+  private(set) var terms: BalanceTerms?
+
+  /// How one layer's rows travelled.
+  struct Layout: @unchecked Sendable {
+    /// Rows to each owner, and rows from each source.
+    let sent: [Int]
+    let received: [Int]
+    /// Where a received row stands in the segments; nil where received rows are in that order already.
+    let place: UnsafeMutablePointer<Int32>?
+    var rows: Int { received.reduce(0, +) }
+  }
+
+  private struct Kept {
+    let layout: Layout
+    let work: CouncilWork
+    var outputs: Matrix?
+  }
+
+  /// - Parameters:
+  ///   - owned: the mini-MoEs of this rank; every rank of the group has as many, in rank order.
+  ///   - separate: for each rank of the group, where the gradients of its rows are added, when units must not mix; the
+  ///     own place is not used. Nil: all rows add to the gradients of the backward pass.
+  public init(_ transport: any ExpertTransport, owned: Range<Int>, separate sources: [Gradients]?) {
+    precondition(owned.lowerBound == owned.count * transport.rank, "mini-MoEs \(owned) of rank \(transport.rank)")
+    self.transport = transport
+    self.owned = owned
+    self.sources = sources
+    empty = arena.mark()
+  }
+
+  /// Begins a micro-batch whose sequences `terms` describes; nil where nothing is reported.
+  public func begin(_ terms: BalanceTerms?) {
+    kept = [:]
+    values = nil
+    self.terms = nil
+    arena.release(empty)
+    guard let terms else {
+      sequenceCounts = [Int](repeating: 1, count: transport.size)
+      return
+    }
+    let lengths = transport.gather(terms.lengths, zero: 0)
+    let coefficients = transport.gather(terms.coefficients, zero: 0)
+    sequenceCounts = lengths.map(\.count)
+    let all = BalanceTerms(
+      lengths: lengths.flatMap { $0 }, coefficients: coefficients.flatMap { $0 }, share: terms.share)
+    self.terms = all
+    let sums = arena.allocate(Double.self, owned.count * all.sequences)
+    sums.update(repeating: 0, count: owned.count * all.sequences)
+    values = sums
+  }
+
+  /// Where the owned `member` adds its share of L_aux of each sequence of `terms`.
+  func values(_ member: Int) -> UnsafeMutablePointer<Double>? {
+    guard let values, let terms else { return nil }
+    return values + (member - owned.lowerBound) * terms.sequences
+  }
+
+  /// Where gradients of rows from `source` are added; nil: where the caller's own are.
+  func gradients(_ source: Int?) -> Gradients? {
+    guard let source, source != transport.rank else { return nil }
+    return sources?[source]
+  }
+
+  /// The rows for this rank's mini-MoEs in `layer`, for rows `inputs` that `order` sorted by mini-MoE: from the kept
+  /// ones where the layer has been computed before.
+  func dispatch(
+    _ inputs: Matrix, _ order: SlotOrder, sequence: UnsafePointer<Int32>?, layer: Int, _ lane: Lane
+  ) -> (CouncilWork, Layout) {
+    if let kept = kept[layer] { return (kept.work, kept.layout) }
+    let counts = exchangeSizes(order, sequence)
+    let (layout, segments, sequences) = arrange(counts, order)
+    let rows = toOwners(inputs, layout, in: arena, lane)
+    let work = CouncilWork(segments: segments, inputs: rows, sequence: sequences)
+    kept[layer] = Kept(layout: layout, work: work, outputs: nil)
+    rowsDispatched += inputs.rows
+    return (work, layout)
+  }
+
+  /// What the mini-MoEs answered to the rows of `dispatch`, in the order of those; `answers` are this rank's.
+  func combine(_ answers: Matrix, _ layout: Layout, layer: Int, _ lane: Lane) -> Matrix {
+    if let outputs = kept[layer]?.outputs { return outputs }
+    let outputs = toSources(answers, layout, in: arena, lane)
+    kept[layer]?.outputs = outputs
+    return outputs
+  }
+
+  /// Sends rows to the owners of their mini-MoEs; the result stands as in the segments.
+  func toOwners(_ rows: Matrix, _ layout: Layout, in memory: Arena, _ lane: Lane) -> Matrix {
+    let out = memory.matrix(layout.rows, rows.columns)
+    guard let place = layout.place else {
+      send(rows, layout.sent, into: out, layout.received)
+      return out
+    }
+    lane.scratch.scoped {
+      let received = lane.scratch.matrix(layout.rows, rows.columns)
+      send(rows, layout.sent, into: received, layout.received)
+      for row in 0..<layout.rows { out.row(Int(place[row])).update(from: received.row(row), count: rows.columns) }
+    }
+    return out
+  }
+
+  /// The way back of `toOwners`.
+  func toSources(_ rows: Matrix, _ layout: Layout, in memory: Arena, _ lane: Lane) -> Matrix {
+    let out = memory.matrix(layout.sent.reduce(0, +), rows.columns)
+    guard let place = layout.place else {
+      send(rows, layout.received, into: out, layout.sent)
+      return out
+    }
+    lane.scratch.scoped {
+      let sorted = lane.scratch.matrix(layout.rows, rows.columns)
+      for row in 0..<layout.rows { sorted.row(row).update(from: rows.row(Int(place[row])), count: rows.columns) }
+      send(sorted, layout.received, into: out, layout.sent)
+    }
+    return out
+  }
+
+  private func send(_ rows: Matrix, _ counts: [Int], into out: Matrix, _ receiveCounts: [Int]) {
+    let width = rows.columns * MemoryLayout<Float>.stride
+    bytesSent += (counts.reduce(0, +) - counts[transport.rank]) * width
+    transport.exchange(
+      rows.pointer, counts: counts.map { $0 * width }, into: out.pointer,
+      receiveCounts: receiveCounts.map { $0 * width })
+  }
+
+  /// Rows from each rank for each owned mini-MoE and each of that rank's sequences.
+  private func exchangeSizes(_ order: SlotOrder, _ sequence: UnsafePointer<Int32>?) -> [[Int32]] {
+    let mine = sequenceCounts[transport.rank]
+    var counts = [Int32](repeating: 0, count: owned.count * transport.size * mine)
+    for (member, range) in order.offsets {
+      for row in range { counts[member * mine + (sequence.map { Int($0[Int(order.token[row])]) } ?? 0)] += 1 }
+    }
+    let lengths = sequenceCounts.map { $0 * owned.count }
+    let all = transport.exchange(
+      counts, counts: [Int](repeating: mine * owned.count, count: transport.size), receiveCounts: lengths, zero: 0)
+    var start = 0
+    return lengths.map { length in
+      defer { start += length }
+      return Array(all[start..<start + length])
+    }
+  }
+
+  private func arrange(
+    _ counts: [[Int32]], _ order: SlotOrder
+  ) -> (Layout, [CouncilWork.Segment], UnsafePointer<Int32>) {
+    let ranks = 0..<transport.size
+    func count(_ source: Int, _ member: Int) -> Int {
+      let sequences = sequenceCounts[source]
+      return (0..<sequences).reduce(0) { $0 + Int(counts[source][member * sequences + $1]) }
+    }
+    let received = ranks.map { source in (0..<owned.count).reduce(0) { $0 + count(source, $1) } }
+    let total = received.reduce(0, +)
+    let sent = ranks.map { Int(order.starts[($0 + 1) * owned.count] - order.starts[$0 * owned.count]) }
+    let sequences = arena.allocate(Int32.self, total)
+    let place = sources == nil ? arena.allocate(Int32.self, total) : nil
+    var next = ranks.map { received.prefix($0).reduce(0, +) }
+    var segments: [CouncilWork.Segment] = []
+    var sorted = 0
+    for member in 0..<owned.count {
+      let first = sorted
+      var base: Int32 = 0
+      for source in ranks {
+        let start = place == nil ? next[source] : sorted
+        var row = start
+        for index in 0..<sequenceCounts[source] {
+          for _ in 0..<counts[source][member * sequenceCounts[source] + index] {
+            sequences[row] = base + Int32(index)
+            place?[next[source]] = Int32(row)
+            next[source] += 1
+            row += 1
+          }
+        }
+        base += Int32(sequenceCounts[source])
+        sorted += row - start
+        if place == nil, row > start {
+          segments.append(CouncilWork.Segment(member: owned.lowerBound + member, source: source, rows: start..<row))
+        }
+      }
+      if place != nil, sorted > first {
+        segments.append(CouncilWork.Segment(member: owned.lowerBound + member, source: nil, rows: first..<sorted))
+      }
+    }
+    return (Layout(sent: sent, received: received, place: place), segments, UnsafePointer(sequences))
+  }
+
+  /// Ends the forward passes: each rank gets its sequences' share of L_aux from the owners, by mini-MoE.
+  public func collect(into report: BalanceReport) {
+    guard let values, let terms else { return }
+    var outgoing: [Double] = []
+    var base = 0
+    for source in 0..<transport.size {
+      for member in 0..<owned.count {
+        for index in 0..<sequenceCounts[source] { outgoing.append(values[member * terms.sequences + base + index]) }
+      }
+      base += sequenceCounts[source]
+    }
+    let mine = sequenceCounts[transport.rank]
+    let incoming = transport.exchange(
+      outgoing, counts: sequenceCounts.map { $0 * owned.count },
+      receiveCounts: [Int](repeating: mine * owned.count, count: transport.size), zero: 0)
+    for member in 0..<owned.count * transport.size {
+      guard let target = report.values(level: 1 + member) else { return }
+      for index in 0..<mine { target[index] = incoming[member * mine + index] }
+    }
+  }
+}

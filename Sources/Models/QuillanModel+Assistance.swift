@@ -1,0 +1,43 @@
+import Layers
+import LowBit
+import Parameters
+import Tensors
+
+extension QuillanModel {
+  /// Takes part, without tokens of its own, in a micro-batch that other ranks of the expert group pass through `trunk`
+  /// and `backward`: computes this rank's mini-MoEs for them and adds their gradients and loads.
+  ///
+  /// - Parameter retention: that of the other ranks.
+  public func assist(
+    _ exchange: CouncilExchange, loads: RoutingLoads, retention: Retention, _ weights: PackedModel,
+    _ gradients: Gradients, _ context: Context
+  ) {
+    context.arena.scoped {
+      let none = context.arena.matrix(0, configuration.dim)
+      let report = BalanceReport(
+        terms: BalanceTerms(lengths: [], coefficients: [], layers: layers.count), sequenceOfToken: [],
+        members: council.members.count, loads: loads)
+      func forward(_ layer: TransformerLayer, _ report: BalanceReport) -> Council.Saved {
+        council.forward(
+          none, steered: none, router: layer.router, layer: layer.index, weights, report: report, exchange: exchange,
+          into: none, context)
+      }
+      exchange.begin(report.terms)
+      var saved: [Council.Saved] = []
+      for layer in layers {
+        let mark = context.arena.mark()
+        let result = forward(layer, report)
+        if retention == .everything { saved.append(result) } else { context.arena.release(mark) }
+      }
+      exchange.collect(into: report)
+      guard retention != .nothing else { return }
+      for layer in layers.reversed() {
+        context.arena.scoped {
+          council.backward(
+            none, retention == .everything ? saved[layer.index] : forward(layer, report.silent), router: layer.router,
+            weights, gradients, into: none, dSteered: none, context)
+        }
+      }
+    }
+  }
+}
