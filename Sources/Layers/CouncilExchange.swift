@@ -15,8 +15,8 @@ public final class CouncilExchange: @unchecked Sendable {
   public let owned: Range<Int>
   /// Bytes that this rank has sent to others since it was made, rows only.
   public private(set) var bytesSent = 0
-  /// Rows that this rank has dispatched, its own mini-MoEs' among them.
-  public private(set) var rowsDispatched = 0
+  /// Rows that this rank has dispatched to mini-MoEs of other ranks.
+  public private(set) var remoteRows = 0
   private let transport: any ExpertTransport
   private let sources: [Gradients]?
   private let arena = Arena()
@@ -99,7 +99,7 @@ public final class CouncilExchange: @unchecked Sendable {
     let rows = toOwners(inputs, layout, in: arena, lane)
     let work = CouncilWork(segments: segments, inputs: rows, sequence: sequences)
     kept[layer] = Kept(layout: layout, work: work, outputs: nil)
-    rowsDispatched += inputs.rows
+    remoteRows += inputs.rows - layout.sent[transport.rank]
     return (work, layout)
   }
 

@@ -16,6 +16,7 @@ extension Environment {
 
   /// Finishes MPI and leaves the process. All ranks must call it, with the same code.
   public static func exit(_ code: Int32) -> Never {
+    RankWatch.leave()
     fflush(nil)
     do {
       try finalize()
@@ -31,6 +32,7 @@ extension Environment {
   /// Any rank may call it at any time; the others need not. mpirun adds a paragraph of its own.
   public static func abort(_ error: any Error) -> Never {
     report(error)
+    RankWatch.leave()
     fflush(nil)
     guard let world, world.size > 1 else { Glibc.exit(1) }
     MPI_Abort(world.handle, 1)

@@ -16,6 +16,8 @@ public final class GradientReducer {
   /// For each rank of the expert group, gradients of this rank's mini-MoEs by that rank's unit; the own place is empty.
   /// Nil where units may mix.
   public let sources: [ParameterStore]?
+  /// Seconds in reductions so far, waiting for other ranks included.
+  public private(set) var seconds = 0.0
   private let sums: AlignedBuffer<Int64>?
   private let topology: Topology
   /// Where in the stores the mini-MoEs lie: one range, since names order the store.
@@ -81,6 +83,8 @@ public final class GradientReducer {
   }
 
   private func reduce<Element: Transferable>(_ buffer: AlignedBuffer<Element>) throws(MPIError) {
+    let start = ContinuousClock.now
+    defer { seconds += (ContinuousClock.now - start) / .seconds(1) }
     let (world, data) = (topology.world, topology.dataGroup)
     if world.size == data.size {
       if world.size > 1 { try world.allReduce(buffer.bufferPointer, .sum) }

@@ -52,13 +52,13 @@ public struct Topology: Sendable {
     return own.sorted { $0.id.index < $1.id.index }
   }
 
-  /// One line for the log.
-  public var description: String {
+  /// `4 ranks = 2 data-parallel × 2 expert-parallel …`, for the log.
+  public static func describe(ranks: Int, _ ownership: Ownership) -> String {
     let council =
       ownership.size == 1
       ? "every rank holds all \(ownership.miniMoEs) mini-MoEs"
       : "\(ownership.miniMoEs / ownership.size) of \(ownership.miniMoEs) mini-MoEs on each rank of a group"
     return
-      "\(world.size) ranks = \(dataGroup.size) data-parallel × \(ownership.size) expert-parallel: \(council)"
+      "\(ranks) ranks = \(ranks / ownership.size) data-parallel × \(ownership.size) expert-parallel (\(council))"
   }
 }

@@ -85,7 +85,7 @@ struct CompareTests {
   @Test(
     "Overrides are checked: one line and exit code 2",
     arguments: [
-      ("parallel.expert=2", "not there yet"), ("parallel.expert=3", "num_mini_moes"),
+      ("parallel.expert=2", "set it to 1"), ("parallel.expert=3", "num_mini_moes"),
       ("parallel.exprt=2", "parallel.expert"), ("parallel.threads=many", "parallel.threads"),
       ("model.dim=8", "parallel"), ("parallel", "parallel"),
     ])

@@ -170,7 +170,7 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
       ("model:\n  dim: 1000000000000\n", "x.yaml:2: model.dim must be between 4 and 131072, got 1000000000000"),
       (
         "parallel:\n  expert: 3\n",
-        "x.yaml:2: parallel.expert must divide model.num_mini_moes: 32 is not a multiple of 3"
+        "x.yaml:2: parallel.expert must divide model.num_mini_moes: 32 is not a multiple of 3; set it to 1, 2, 4, 8, 16 or 32"
       ),
       (
         "rl:\n  max_trajectory_len: 2048\n",

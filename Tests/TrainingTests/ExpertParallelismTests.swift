@@ -42,18 +42,19 @@ struct ExpertParallelismTests {
   @Test("Reproducible: losses, weights, moments and biases of 20 steps are those of one rank", arguments: [1, 3])
   func reproducible(interval: Int) throws {
     let ranks = try Ranks.together()
+    let steps = interval == 1 ? 20 : 6
     func change(_ configuration: inout RunConfiguration) {
       configuration.parallel.reproducible = true
       configuration.rl.oldPolicyInterval = interval
       configuration.rl.objective.klCoef = interval == 1 ? 0 : 0.05
       configuration.rl.gradientCheckpointing = interval == 3
     }
-    let alone = try ParallelismTests.Trace(run(1, change), Ranks.alone(), steps: 20)
+    let alone = try ParallelismTests.Trace(run(1, change), Ranks.alone(), steps: steps)
     for expert in sizes(ranks) {
       var run = try run(expert, change)
-      run.threads = expert
-      let together = try ParallelismTests.Trace(run, ranks, steps: 20)
-      for step in 0..<20 {
+      run.threads = expert == 2 ? 2 : 1
+      let together = try ParallelismTests.Trace(run, ranks, steps: steps)
+      for step in 0..<steps {
         #expect(together.groups[step] == alone.groups[step], "parallel.expert \(expert), step \(step)")
         #expect(together.metrics[step] == alone.metrics[step], "parallel.expert \(expert), step \(step)")
       }
@@ -122,7 +123,10 @@ struct ExpertParallelismTests {
   func publication() throws {
     let ranks = try Ranks.together()
     for expert in sizes(ranks) {
-      let trainer = try run(expert) { $0.rl.oldPolicyInterval = 2 }.trainer(ranks)
+      let trainer = try run(expert) {
+        $0.rl.oldPolicyInterval = 2
+        $0.rl.learningRate = 1e-6
+      }.trainer(ranks)
       let first = try trainer.step().metrics
       let second = try trainer.step().metrics
       #expect((first["publication/bytes"] != nil) == (expert > 1))
@@ -130,8 +134,8 @@ struct ExpertParallelismTests {
       if let full = first["publication/bytes"], let changes = second["publication/bytes"],
         let share = second["publication/changed_share"]
       {
-        #expect(changes < full)
-        #expect(share > 0 && share < 1)
+        #expect(full > 0 && changes > 0)
+        #expect(share > 0 && share < 0.5)
       }
       let whole = try trainer.learner.wholeWeights().weights
       for id in whole.held where trainer.learner.weights.held.contains(id) {
@@ -148,10 +152,12 @@ struct ExpertParallelismTests {
   @Test("Sizes that do not fit are an error that names those that do")
   func invalidSize() throws {
     let ranks = try Ranks.together()
-    let error = #expect(throws: ConfigurationError.self) { try run(3).assembly(ranks) }
-    #expect(error?.message.contains("parallel.expert is 3") == true)
-    #expect(
-      error?.message.hasSuffix(ranks.size == 1 ? "set it to 1" : ranks.size == 2 ? "1 or 2" : "1, 2 or 4") == true)
+    let odd = #expect(throws: ConfigurationError.self) { try run(3).assembly(ranks) }
+    #expect(odd?.message.hasSuffix("set it to 1, 2 or 4") == true)
+    guard ranks.size < 4 else { return }
+    let large = #expect(throws: ConfigurationError.self) { try run(4).assembly(ranks) }
+    #expect(large?.message.contains("parallel.expert is 4") == true)
+    #expect(large?.message.hasSuffix(ranks.size == 1 ? "set it to 1" : "set it to 1 or 2") == true)
   }
 
   @Test("A file of weights holds all mini-MoEs, whoever owned them")

@@ -20,12 +20,16 @@ public struct ParallelConfiguration: Sendable, Equatable {
   public func validate(file: String, ranks: Int, miniMoEs: Int) throws(ConfigurationError) {
     let valid = Ownership.validSizes(ranks: ranks, miniMoEs: miniMoEs)
     guard !valid.contains(expert) else { return }
-    let names = valid.map(String.init)
-    let choices =
-      names.count == 1 ? names[0] : "\(names.dropLast().joined(separator: ", ")) or \(names[names.count - 1])"
     throw ConfigurationError(
       ConfigurationLocation(source: file),
       "parallel.expert is \(expert), which does not divide both \(ranks) ranks and \(miniMoEs) mini-MoEs; set it to "
-        + choices)
+        + Self.choices(valid))
+  }
+
+  /// "1, 2 or 4".
+  static func choices(_ sizes: [Int]) -> String {
+    let names = sizes.map(String.init)
+    return names.count < 2
+      ? names.joined() : "\(names.dropLast().joined(separator: ", ")) or \(names[names.count - 1])"
   }
 }

@@ -69,7 +69,9 @@ extension RunConfiguration {
     if !model.numMiniMoes.isMultiple(of: parallel.expert) {
       return ConfigurationIssue(
         key: "parallel.expert",
-        rule: "must divide model.num_mini_moes: \(model.numMiniMoes) is not a multiple of \(parallel.expert)")
+        rule: "must divide model.num_mini_moes: \(model.numMiniMoes) is not a multiple of \(parallel.expert); "
+          + "set it to "
+          + ParallelConfiguration.choices((1...model.numMiniMoes).filter { model.numMiniMoes.isMultiple(of: $0) }))
     }
     if rl.topK > model.vocabSize {
       return ConfigurationIssue(

@@ -46,6 +46,9 @@ public struct RunAssembly {
     context = Context(threads: threads)
   }
 
+  /// How ranks share the model, in a few words.
+  public var layout: String { Topology.describe(ranks: communicator.size, ownership) }
+
   /// Masters from `checkpoint.weights` or `path`, or initial ones: what this rank holds, or all. Every rank reads the
   /// same file.
   ///

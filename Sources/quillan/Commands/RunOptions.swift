@@ -54,7 +54,7 @@ struct RunOptions: ParsableArguments {
       if communicator.rank == 0 {
         for warning in loaded.warnings { CommandLog.logger.warning("\(warning)") }
         CommandLog.logger.info(
-          "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(communicator.size) ranks of \(threads) threads"
+          "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(assembly.layout), threads a rank: \(threads)"
         )
       }
       let run = TrainingRun(assembly, name: runName, resume: choice)

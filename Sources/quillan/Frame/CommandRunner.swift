@@ -38,13 +38,16 @@ enum CommandRunner {
   /// order. All ranks must return the same status.
   static func onRanks(_ body: (Communicator) throws -> ExitStatus) -> Never {
     do {
-      let status = try body(Environment.initialize())
+      let world = try Environment.initialize()
+      try RankWatch.start(world)
+      let status = try body(world)
       Environment.exit(status.rawValue)
     } catch let error as AgreedError {
       if let spoken = error.spoken { report(spoken) }
       Environment.exit(error.status.rawValue)
     } catch {
       report(error)
+      RankWatch.leave()
       fflush(nil)
       if let world = Environment.world, world.size > 1 { MPI_Abort(cmpi_comm_world(), ExitStatus(error).rawValue) }
       Foundation.exit(ExitStatus(error).rawValue)
