@@ -18,7 +18,7 @@ public final class CouncilExchange: @unchecked Sendable {
   /// Rows that this rank has dispatched to mini-MoEs of other ranks.
   public private(set) var remoteRows = 0
   private let transport: any ExpertTransport
-  private let sources: [Gradients]?
+  private var sources: [Gradients]?
   private let arena = Arena()
   private let empty: Arena.Mark
   private var sequenceCounts: [Int] = []
@@ -80,6 +80,22 @@ public final class CouncilExchange: @unchecked Sendable {
   func values(_ member: Int) -> UnsafeMutablePointer<Double>? {
     guard let values, let terms else { return nil }
     return values + (member - owned.lowerBound) * terms.sequences
+  }
+
+  /// Runs a backward pass with gradients whose stacks take one product per matrix over all layers (`Gradients.unit`): the
+  /// caller's own, and those of each other rank's unit.
+  public func unit<Result>(_ gradients: Gradients, _ context: Context, _ body: (Gradients) -> Result) -> Result {
+    gradients.unit(context) { own in openUnits(from: 0, context) { body(own) } }
+  }
+
+  private func openUnits<Result>(from source: Int, _ context: Context, _ body: () -> Result) -> Result {
+    guard let all = sources, source < all.count else { return body() }
+    if source == transport.rank { return openUnits(from: source + 1, context, body) }
+    return all[source].unit(context) { open in
+      sources?[source] = open
+      defer { sources?[source] = all[source] }
+      return openUnits(from: source + 1, context, body)
+    }
   }
 
   /// Where gradients of rows from `source` are added; nil: where the caller's own are.

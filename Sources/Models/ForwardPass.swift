@@ -203,9 +203,10 @@ extension QuillanModel {
     _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
     _ gradients: Gradients, _ context: Context
   ) -> [Double] {
-    gradients.unit(context) {
-      backwardUnit(pass, dHidden: dHidden, diffusionLoss: diffusionLoss, weights, $0, context)
+    func run(_ gradients: Gradients) -> [Double] {
+      backwardUnit(pass, dHidden: dHidden, diffusionLoss: diffusionLoss, weights, gradients, context)
     }
+    return pass.exchange.map { $0.unit(gradients, context, run) } ?? gradients.unit(context, run)
   }
 
   private func backwardUnit(

@@ -31,11 +31,13 @@ extension QuillanModel {
       }
       exchange.collect(into: report)
       guard retention != .nothing else { return }
-      for layer in layers.reversed() {
-        context.arena.scoped {
-          council.backward(
-            none, retention == .everything ? saved[layer.index] : forward(layer, report.silent), router: layer.router,
-            weights, gradients, into: none, dSteered: none, context)
+      exchange.unit(gradients, context) { gradients in
+        for layer in layers.reversed() {
+          context.arena.scoped {
+            council.backward(
+              none, retention == .everything ? saved[layer.index] : forward(layer, report.silent),
+              router: layer.router, weights, gradients, into: none, dSteered: none, context)
+          }
         }
       }
     }
