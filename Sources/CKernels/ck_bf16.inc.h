@@ -62,25 +62,33 @@ CK_INLINE v16i bf16_pair(v16f even, v16f odd) { return bf16_words(even) | (bf16_
       }                                                                                                          \
   } while (0)
 
-#define BF16_ROWS(R)                   \
-  for (; m + R <= M; m += R) {         \
-    if (wide) BF16_TILE(R, 2);         \
-    else BF16_TILE(R, 1);              \
+#define BF16_ROWS(R)                    \
+  for (; m + R <= M; m += R) {          \
+    if (panels == 2) BF16_TILE(R, 2);   \
+    else BF16_TILE(R, 1);               \
   }
+#define BF16_FEW_ROWS(R) \
+  for (; m + R <= M; m += R) BF16_TILE(R, 4);
 
 static __attribute__((noinline)) void bf16_product(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count,
                                                    const float *bias, float *C, int64_t c_row, bool accumulate) {
-  for (int64_t n = 0; n < N;) {
-    const bool wide = N - n > 16;
-    const int64_t last = N - n - (wide ? 16 : 0), part = last < 16 ? last : 16;
+  for (int64_t n = 0, panels; n < N; n += 16 * panels) {
+    // Few rows wait for weights from memory: four panels at once keep more reads under way.
+    panels = M <= 4 && N - n > 48 ? 4 : N - n > 16 ? 2 : 1;
+    const int64_t last = N - n - 16 * (panels - 1), part = last < 16 ? last : 16;
     int64_t m = 0;
-    BF16_ROWS(CK_ROWS)
+    if (panels == 4) {
+      BF16_FEW_ROWS(4)
+      BF16_FEW_ROWS(2)
+      BF16_FEW_ROWS(1)
+    } else {
+      BF16_ROWS(CK_ROWS)
 #if CK_ROWS > 4
-    BF16_ROWS(4)
+      BF16_ROWS(4)
 #endif
-    BF16_ROWS(2)
-    BF16_ROWS(1)
-    n += wide ? 32 : 16;
+      BF16_ROWS(2)
+      BF16_ROWS(1)
+    }
   }
 }
 
