@@ -395,50 +395,81 @@ static void attention(int64_t M, int64_t position, int64_t head_dim, float scale
   }
 }
 
+// Four queries at a time: keys, values and their gradients are read once for four, and every gradient still adds its
+// queries in order. Queries past the end count as zeros.
 static void attention_backward(int64_t T, int64_t head_dim, float scale, const float *q, const float *k,
                                const float *v, int64_t row, const float *keys, const float *values_t,
                                const float *out, const float *dout, int64_t out_row, const float *maxima,
                                const float *inverses, float *dq, float *dk, float *dv, int64_t gradient_row,
                                float *scratch) {
   (void)v;
-  for (int64_t t = 0; t < T; ++t) {
-    const float *qt = q + t * row, *dot_ = dout + t * out_row;
-    const float mean = dot(head_dim, dot_, out + t * out_row);
-    const int64_t blocks = t / 16 + 1;
-    float *p = scratch, *ds = scratch + blocks * 16;
-    for (int64_t b = 0; b < blocks; ++b) {
-      v16f s = splat(0), dp = splat(0);
-      for (int64_t i = 0; i < head_dim; ++i) {
-        s = fma16(splat(qt[i]), load16(keys + (b * head_dim + i) * 16), s);
-        dp = fma16(splat(dot_[i]), load16(values_t + (b * head_dim + i) * 16), dp);
+  for (int64_t t = 0; t < T; t += 4) {
+    const int64_t rows = T - t < 4 ? T - t : 4, last = t + rows - 1, blocks = last / 16 + 1, span = blocks * 16;
+    float *p = scratch, *ds = scratch + 4 * span, mean[4] = {0}, most[4] = {0}, inverse[4] = {0};
+    const float *qs[4], *douts[4];
+    for (int64_t j = 0; j < 4; ++j) {
+      const int64_t query = j < rows ? t + j : last;
+      qs[j] = q + query * row;
+      douts[j] = dout + query * out_row;
+      if (j == query - t) {
+        mean[j] = dot(head_dim, douts[j], out + query * out_row);
+        most[j] = maxima[query];
+        inverse[j] = inverses[query];
       }
-      v16i visible = (iota16() + isplat((int32_t)(b * 16))) <= isplat((int32_t)t);
-      v16f e = exp16(pick(visible, s * splat(scale), splat(-INFINITY)) - splat(maxima[t])) * splat(inverses[t]);
-      store16(p + b * 16, e);
-      store16(ds + b * 16, (e * (dp - splat(mean))) * splat(scale));
+    }
+    for (int64_t b = 0; b < blocks; ++b) {
+      v16f s[4] = {splat(0), splat(0), splat(0), splat(0)}, dp[4] = {splat(0), splat(0), splat(0), splat(0)};
+      for (int64_t i = 0; i < head_dim; ++i) {
+        const v16f key = load16(keys + (b * head_dim + i) * 16), value = load16(values_t + (b * head_dim + i) * 16);
+        for (int j = 0; j < 4; ++j) {
+          s[j] = fma16(splat(qs[j][i]), key, s[j]);
+          dp[j] = fma16(splat(douts[j][i]), value, dp[j]);
+        }
+      }
+      for (int j = 0; j < 4; ++j) {
+        v16i visible = (iota16() + isplat((int32_t)(b * 16))) <= isplat((int32_t)(t + j));
+        v16f shifted = pick(visible, s[j] * splat(scale), splat(-INFINITY)) - splat(most[j]);
+        v16f e = j < rows ? exp16(shifted) * splat(inverse[j]) : splat(0);
+        store16(p + j * span + b * 16, e);
+        store16(ds + j * span + b * 16, j < rows ? (e * (dp[j] - splat(mean[j]))) * splat(scale) : splat(0));
+      }
     }
     for (int64_t i = 0; i < head_dim; i += 16) {
       const int64_t n = head_dim - i < 16 ? head_dim - i : 16;
-      const v16f qv = load_part(qt + i, n), dv_t = load_part(dot_ + i, n);
-      v16f dqv = load_part(dq + t * gradient_row + i, n);
+      v16f qv[4], dov[4], dqv[4];
+      for (int j = 0; j < 4; ++j) {
+        qv[j] = j < rows ? load_part(qs[j] + i, n) : splat(0);
+        dov[j] = j < rows ? load_part(douts[j] + i, n) : splat(0);
+        dqv[j] = j < rows ? load_part(dq + (t + j) * gradient_row + i, n) : splat(0);
+      }
       if (n == 16) {
-        for (int64_t s = 0; s <= t; ++s) {
-          v16f w = splat(ds[s]);
+        for (int64_t s = 0; s <= last; ++s) {
           float *dks = dk + s * gradient_row + i, *dvs = dv + s * gradient_row + i;
-          dqv = fma16(w, load16(k + s * row + i), dqv);
-          store16(dks, fma16(w, qv, load16(dks)));
-          store16(dvs, fma16(splat(p[s]), dv_t, load16(dvs)));
+          v16f key = load16(k + s * row + i), dkv = load16(dks), dvv = load16(dvs);
+          for (int j = 0; j < 4; ++j) {
+            v16f w = splat(ds[j * span + s]);
+            dqv[j] = fma16(w, key, dqv[j]);
+            dkv = fma16(w, qv[j], dkv);
+            dvv = fma16(splat(p[j * span + s]), dov[j], dvv);
+          }
+          store16(dks, dkv);
+          store16(dvs, dvv);
         }
       } else {
-        for (int64_t s = 0; s <= t; ++s) {
-          v16f w = splat(ds[s]);
+        for (int64_t s = 0; s <= last; ++s) {
           float *dks = dk + s * gradient_row + i, *dvs = dv + s * gradient_row + i;
-          dqv = fma16(w, load_part(k + s * row + i, n), dqv);
-          store_part(dks, fma16(w, qv, load_part(dks, n)), n);
-          store_part(dvs, fma16(splat(p[s]), dv_t, load_part(dvs, n)), n);
+          v16f key = load_part(k + s * row + i, n), dkv = load_part(dks, n), dvv = load_part(dvs, n);
+          for (int j = 0; j < 4; ++j) {
+            v16f w = splat(ds[j * span + s]);
+            dqv[j] = fma16(w, key, dqv[j]);
+            dkv = fma16(w, qv[j], dkv);
+            dvv = fma16(splat(p[j * span + s]), dov[j], dvv);
+          }
+          store_part(dks, dkv, n);
+          store_part(dvs, dvv, n);
         }
       }
-      store_part(dq + t * gradient_row + i, dqv, n);
+      for (int64_t j = 0; j < rows; ++j) store_part(dq + (t + j) * gradient_row + i, dqv[j], n);
     }
   }
 }

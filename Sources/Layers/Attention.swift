@@ -137,7 +137,7 @@ public struct Attention: Sendable {
         Int64(span.count), Int64(headDim), scale, q, q + dim, q + 2 * dim, Int64(3 * dim), keys, values,
         saved.attended.row(span.first) + head * headDim, dAttended.row(span.first) + head * headDim, Int64(dim),
         saved.maxima + head * rows + span.first, saved.inverses + head * rows + span.first, d, d + dim, d + 2 * dim,
-        Int64(3 * dim), scratch.allocate(Float.self, 2 * ((span.count + 15) / 16 * 16)))
+        Int64(3 * dim), scratch.allocate(Float.self, 8 * ((span.count + 15) / 16 * 16)))
     }
   }
 }

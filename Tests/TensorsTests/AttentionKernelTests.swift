@@ -123,7 +123,7 @@ struct AttentionKernelTests {
   private func gradient(_ table: KernelTable, _ head: Head, _ dOut: [Float]) -> [Float] {
     let (out, maxima, inverses) = head.attend(table)
     var d = [Float](repeating: 0, count: head.qkv.count)
-    var scratch = [Float](repeating: .nan, count: 2 * ((head.tokens + 15) / 16 * 16))
+    var scratch = [Float](repeating: .nan, count: 8 * ((head.tokens + 15) / 16 * 16))
     let (width, row) = (Int64(head.headDim), Int64(head.row))
     head.qkv.withUnsafeBufferPointer { qkv in
       d.withUnsafeMutableBufferPointer { d in

@@ -122,7 +122,8 @@ typedef struct {
                     const float *keys, const float *values, int64_t value_row, float *out, int64_t out_row,
                     float *maxima, float *inverses, float *scores);
   // Gradients of one head over a whole sequence of T tokens (positions 0…T-1). q, k, v, out, dout and the
-  // gradients have `row` strides; keys and values_t are the blocked copies of k and v; dq, dk, dv are added to.
+  // gradients have `row` strides; keys and values_t are the blocked copies of k and v; dq, dk, dv are added to. scratch
+  // has 8 · (T rounded up to sixteen) elements.
   void (*attention_backward)(int64_t T, int64_t head_dim, float scale, const float *q, const float *k, const float *v,
                              int64_t row, const float *keys, const float *values_t, const float *out,
                              const float *dout, int64_t out_row, const float *maxima, const float *inverses,
