@@ -1,5 +1,6 @@
 import LowBit
 import Models
+import Optimizers
 
 /// The memory of one rank while it trains, in bytes.
 public struct MemoryPlan: Sendable {
@@ -32,12 +33,13 @@ public struct MemoryPlan: Sendable {
     let steps = configuration.rl.accumulationSteps
     microBatchTokens = Self.product(sequences / steps + (sequences.isMultiple(of: steps) ? 0 : 1), length)
     let store = Self.product(4, parameters.storeCount)
+    let moment = configuration.optimizer.state == .fp32 ? store : MomentFormat.int8.bytes(parameters.storeCount)
     let packed = parameters.total.packedBytes + 4 * parameters.balanceBiases
     var rows = [
       Row(name: "master weights, fp32", bytes: store, isEstimate: false),
       Row(name: "gradients, fp32", bytes: store, isEstimate: false),
       Row(
-        name: "AdamW moments, \(configuration.optimizer.state.rawValue)", bytes: Self.product(2, store),
+        name: "AdamW moments, \(configuration.optimizer.state.rawValue)", bytes: Self.product(2, moment),
         isEstimate: false),
     ]
     if configuration.parallel.reproducible {
