@@ -86,12 +86,22 @@ let package = Package(
     .testTarget(name: "MPITests", dependencies: ["MPI"]),
     .testTarget(name: "TensorsTests", dependencies: ["CKernels", "COpenBLAS", "Tensors", "TestSupport"]),
     .testTarget(name: "LowBitTests", dependencies: ["CKernels", "Tensors", "LowBit", "TestSupport"]),
-    .testTarget(name: "LayersTests", dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models", "TestSupport"]),
+    .testTarget(
+      name: "LayersTests",
+      dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models", "TestSupport"]),
     .testTarget(
       name: "ModelsTests",
       dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models", "TestSupport"]),
     .testTarget(name: "ObjectivesTests", dependencies: ["Tensors", "Objectives", "TestSupport"]),
-    .testTarget(name: "OptimizersTests", dependencies: ["Tensors", "Optimizers", "Parameters", "TestSupport"]),
+    .testTarget(
+      name: "OptimizersTests",
+      dependencies: ["CKernels", "Tensors", "LowBit", "Optimizers", "Parameters", "TestSupport"]),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
+    .testTarget(
+      name: "AllocationTests",
+      dependencies: [
+        "CAllocations", "Tensors", "Parameters", "Layers", "Models", "Parallelism", "Optimizers", "TestSupport",
+      ]),
     .testTarget(
       name: "RolloutsTests",
       dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models", "Rollouts", "TestSupport"]),

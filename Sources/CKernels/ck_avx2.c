@@ -60,6 +60,9 @@ CK_INLINE __m256i quads(__m256i acc, __m256i w, int32_t x, bool wide) {
 #define CK_ROWS 4
 #define CK_TABLE ck_avx2_table
 #define CK_TABLE_NAME "avx2"
+#include "ck_optimizer.inc.h"
+#include "ck_pack.inc.h"
+#include "ck_random.inc.h"
 #include "ck_kernels.inc.h"
 
 const ck_table *ck_avx2(void);

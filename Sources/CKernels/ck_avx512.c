@@ -6,6 +6,9 @@
 #include "ck_avx512.inc.h"
 #define CK_TABLE ck_avx512_table
 #define CK_TABLE_NAME "avx512"
+#include "ck_optimizer.inc.h"
+#include "ck_pack.inc.h"
+#include "ck_random.inc.h"
 #include "ck_kernels.inc.h"
 
 const ck_table *ck_avx512(void);

@@ -18,6 +18,9 @@ CK_INLINE v16i bf16_halves(v16f low, v16f high) {
 }
 #define CK_TABLE ck_avx512bf16_table
 #define CK_TABLE_NAME "avx512bf16"
+#include "ck_optimizer.inc.h"
+#include "ck_pack.inc.h"
+#include "ck_random.inc.h"
 #include "ck_kernels.inc.h"
 
 const ck_table *ck_avx512bf16(void);

@@ -1,4 +1,4 @@
-// Half and bfloat16 conversion, packing and unpacking of weights, fixed-point sums: the same on every machine.
+// Half and bfloat16 conversion, packed layouts, the specification of packing, unpacking: the same on every machine.
 #include <math.h>
 #include <string.h>
 
@@ -124,7 +124,7 @@ static void pack_codes(const ck_packed *p, int64_t panel, uint8_t *data, float *
   }
 }
 
-void ck_pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w) {
+void ck_reference_pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w) {
   int64_t all = (p->rows + 15) / 16, panel_bytes = p->matrix_bytes / all;
   for (int64_t panel = first_panel; panel < first_panel + panels; ++panel) {
     uint8_t *data = p->data + matrix * p->matrix_bytes + panel * panel_bytes;
@@ -132,10 +132,11 @@ void ck_pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t pa
       pack_codes(p, panel, data, p->scales + matrix * p->matrix_scales + panel * p->groups * 16, w);
       continue;
     }
+    const int64_t columns = p->format == CK_BF16 ? ((int64_t)p->columns + 1) / 2 * 2 : p->columns;
     for (int64_t lane = 0; lane < 16; ++lane) {
       int64_t row = panel * 16 + lane;
-      for (int64_t k = 0; k < p->columns; ++k) {
-        float x = row < p->rows ? w[row * p->columns + k] : 0;
+      for (int64_t k = 0; k < columns; ++k) {
+        float x = row < p->rows && k < p->columns ? w[row * p->columns + k] : 0;
         if (p->format == CK_FP32) ((float *)data)[k * 16 + lane] = x;
         else if (p->format == CK_FP16) ((uint16_t *)data)[k * 16 + lane] = ck_f16_from_f32(x);
         else ((uint16_t *)data)[(k / 2 * 16 + lane) * 2 + k % 2] = ck_bf16_from_f32(x);
@@ -230,31 +231,4 @@ void ck_write_codes(const ck_packed *p, int64_t matrix, int64_t first_panel, int
       }
     }
   }
-}
-
-int64_t ck_fixed_add(int64_t count, const float *x, int64_t *sum) {
-  for (int64_t i = 0; i < count; ++i) {
-    // Eleven bits above the quantum's unit: |x| < 2^11 keeps the product inside 2^61.
-    if (!(fabsf(x[i]) < 2048.0f)) return i;
-    int64_t next = sum[i] + (int64_t)rint((double)x[i] * 0x1p50);
-    if (next > (INT64_C(1) << 61) || next < -(INT64_C(1) << 61)) return i;
-    sum[i] = next;
-  }
-  return -1;
-}
-
-void ck_fixed_read(int64_t count, const int64_t *sum, float *x) {
-  for (int64_t i = 0; i < count; ++i) x[i] = (float)((double)sum[i] * 0x1p-50);
-}
-
-int64_t ck_first_nonfinite(int64_t count, const float *x) {
-  for (int64_t i = 0; i < count; i += 256) {
-    int64_t end = i + 256 < count ? i + 256 : count;
-    float probe = 0;
-    for (int64_t j = i; j < end; ++j) probe += x[j] * 0.0f;
-    if (!(probe == 0.0f))
-      for (int64_t j = i; j < end; ++j)
-        if (!isfinite(x[j])) return j;
-  }
-  return -1;
 }

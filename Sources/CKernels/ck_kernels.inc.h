@@ -505,6 +505,7 @@ static void logit_gradient(int64_t count, float *x, float lse, float entropy, in
 
 static const ck_table CK_TABLE = {
     .name = CK_TABLE_NAME,
+    .memory = &memory_kernels,
     .gemm_f32 = gemm_f32,
     .gemm_packed = gemm_packed,
     .gemm_a8 = gemm_a8,

@@ -33,6 +33,9 @@ static void a8_panel(int format, int64_t steps, const int8_t *codes, const uint8
 #define A8_STRIP(FORMAT) A8_BODY(FORMAT, 4, 1) A8_BODY(FORMAT, 1, 1)
 #define CK_TABLE ck_portable_table
 #define CK_TABLE_NAME "portable"
+#include "ck_optimizer.inc.h"
+#include "ck_pack.inc.h"
+#include "ck_random.inc.h"
 #include "ck_kernels.inc.h"
 
 const ck_table *ck_portable(void) { return &ck_portable_table; }

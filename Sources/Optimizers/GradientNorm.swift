@@ -1,22 +1,21 @@
+import Tensors
+
 /// The global gradient norm and the factor that clips it, from one float64 partial per tensor.
 ///
 /// Partials are summed in the order of the tensors' names (bytes of UTF-8), wherever they were computed, so the norm
 /// does not depend on the layout over ranks. Every parameter of every rank counts once: the caller gives each tensor
 /// to it exactly once.
 public enum GradientNorm {
-  /// Σ g² of one tensor in float64. Eight interleaved sums are added in a fixed order, so the result depends on the
-  /// elements only.
+  /// Elements of a tensor that are summed at once; their sums are added in order.
+  static let chunk = 1 << 16
+
+  /// Σ g² of one tensor in float64, in a fixed order: the result depends on the elements only.
   public static func squaredSum(_ gradients: UnsafePointer<Float>, count: Int) -> Double {
-    var lanes = SIMD8<Double>.zero
-    let whole = count - count % 8
-    for start in stride(from: 0, to: whole, by: 8) {
-      let eight = UnsafeRawPointer(gradients + start).loadUnaligned(as: SIMD8<Float>.self)
-      let wide = SIMD8<Double>(eight)
-      lanes += wide * wide
-    }
+    let kernels = Kernels.table.pointee
     var sum = 0.0
-    for lane in 0..<8 { sum += lanes[lane] }
-    for index in whole..<count { sum += Double(gradients[index]) * Double(gradients[index]) }
+    for start in stride(from: 0, to: count, by: chunk) {
+      sum += kernels.sum_squares(Int64(min(chunk, count - start)), gradients + start)
+    }
     return sum
   }
 

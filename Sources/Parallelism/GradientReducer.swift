@@ -20,11 +20,13 @@ public final class GradientReducer {
   public private(set) var seconds = 0.0
   private let sums: AlignedBuffer<Int64>?
   private let topology: Topology
+  private let pool: WorkerPool
   /// Where in the stores the mini-MoEs lie: one range, since names order the store.
   private let council: Range<Int>
 
-  public init(_ table: ParameterTable, topology: Topology, reproducible: Bool) {
+  public init(_ table: ParameterTable, topology: Topology, reproducible: Bool, pool: WorkerPool) {
     self.topology = topology
+    self.pool = pool
     gradients = ParameterStore(table, holding: topology.ownership.held(in: table))
     sums = reproducible ? AlignedBuffer(count: gradients.buffer.count) : nil
     let group = topology.expertGroup
@@ -39,9 +41,9 @@ public final class GradientReducer {
 
   /// Forgets all gradients; call before the first unit of a step.
   public func begin() {
-    gradients.clear()
-    for source in sources ?? [] { source.clear() }
-    sums?.clear()
+    gradients.buffer.clear(pool)
+    for source in sources ?? [] { source.buffer.clear(pool) }
+    sums?.clear(pool)
   }
 
   /// Ends a unit: with fixed point, folds the gradients into the sums and clears them. Collective in the expert group,
@@ -64,11 +66,14 @@ public final class GradientReducer {
   }
 
   private func add(_ unit: ParameterStore, to sums: AlignedBuffer<Int64>) -> ParameterID? {
-    for id in unit.held {
-      let count = Int64(unit.table[id].count)
-      if ck_fixed_add(count, unit.pointer(id), sums.pointer + gradients.offset(id)) >= 0 { return id }
+    guard let first = unit.held.first else { return nil }
+    // The tensors of a unit lie side by side, in the sums as in the unit's own buffer.
+    let start = sums.pointer + gradients.offset(first)
+    let failure = pool.firstFailure(unit.buffer.count) { range in
+      ck_fixed_add(Int64(range.count), unit.buffer.pointer + range.lowerBound, start + range.lowerBound)
     }
-    unit.clear()
+    if let failure { return unit.held.last { unit.offset($0) <= failure } }
+    unit.buffer.clear(pool)
     return nil
   }
 
@@ -76,7 +81,10 @@ public final class GradientReducer {
   public func reduce() throws(MPIError) {
     if let sums {
       try reduce(sums)
-      ck_fixed_read(Int64(sums.count), sums.pointer, gradients.buffer.pointer)
+      pool.split(sums.count, grain: 16, least: 1 << 16) { _, range in
+        ck_fixed_read(
+          Int64(range.count), sums.pointer + range.lowerBound, gradients.buffer.pointer + range.lowerBound)
+      }
     } else {
       try reduce(gradients.buffer)
     }

@@ -59,6 +59,12 @@ public final class ParameterStore: @unchecked Sendable {
   /// The first held element of a tensor, which must be held in part or whole.
   public func pointer(_ id: ParameterID) -> UnsafeMutablePointer<Float> { buffer.pointer + place(id).offset }
 
+  /// The first element of `part`, which must be held whole.
+  public func pointer(_ part: ParameterPart) -> UnsafeMutablePointer<Float> {
+    let place = place(part.id)
+    return buffer.pointer + place.offset + (part.elements.lowerBound - place.elements.lowerBound)
+  }
+
   /// The held elements of a tensor.
   public func values(_ id: ParameterID) -> UnsafeMutableBufferPointer<Float> {
     let place = place(id)
@@ -88,14 +94,10 @@ public final class ParameterStore: @unchecked Sendable {
       case .zeros: values.update(repeating: 0)
       case .ones: values.update(repeating: 1)
       case .normal(let deviation):
-        pool.split(values.count, grain: 2, least: 16384) { _, range in
-          for first in stride(from: range.lowerBound, to: range.upperBound, by: 2) {
-            let words = generator.block(
-              stream: .initialWeights, sequence: UInt64(id.index), position: 0,
-              block: UInt32(first / 2))
-            values[first] = Float(Philox.normal(words[0], words[1]) * deviation)
-            if first + 1 < range.upperBound { values[first + 1] = Float(Philox.normal(words[2], words[3]) * deviation) }
-          }
+        pool.split(values.count, grain: 32, least: 16384) { _, range in
+          generator.normals(
+            range, stream: .initialWeights, sequence: UInt64(id.index), position: 0, deviation: deviation,
+            into: pointer(id))
         }
       }
     }

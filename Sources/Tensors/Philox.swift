@@ -124,4 +124,28 @@ public struct Philox: Sendable, Equatable {
     let u2 = Double(word1 >> 8) * 0x1p-24
     return (-2 * log(u1)).squareRoot() * cos(2 * Double.pi * u2)
   }
+
+  /// `normal` of words 2i and 2i + 1, times `deviation`, in fp32, for every i of `range`: writes element i of `values`.
+  ///
+  /// The bits are those of `normal` one by one.
+  ///
+  /// - Precondition: `range` begins at an even number, and its words lie below 2³².
+  public func normals(
+    _ range: Range<Int>, stream: RandomStream, sequence: UInt64, position: UInt32, deviation: Double,
+    into values: UnsafeMutablePointer<Float>
+  ) {
+    precondition(range.lowerBound.isMultiple(of: 2) && range.upperBound <= 1 << 33, "normals \(range)")
+    let key = (
+      UInt32(truncatingIfNeeded: seed),
+      UInt32(truncatingIfNeeded: seed >> 32) ^ UInt32(truncatingIfNeeded: sequence >> 32)
+    )
+    let counter = (position, UInt32(truncatingIfNeeded: sequence), stream.rawValue << 24)
+    withUnsafeBytes(of: key) { key in
+      withUnsafeBytes(of: counter) { counter in
+        Kernels.table.pointee.memory.pointee.normals(
+          Int64(range.count), UInt32(range.lowerBound / 2), key.baseAddress?.assumingMemoryBound(to: UInt32.self),
+          counter.baseAddress?.assumingMemoryBound(to: UInt32.self), deviation, values + range.lowerBound)
+      }
+    }
+  }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Bench", .serialized)
@@ -32,6 +33,39 @@ struct BenchTests {
     }
     #expect(rows.allSatisfy { $0.seconds > 0 })
     #expect(try Program.run("bench", "kernels", "--seconds", "0.001", seconds: 120).output.contains("attention"))
+  }
+
+  @Test("Attention, memory passes, decoding and training steps are timed, and compared with an earlier run")
+  func passes() throws {
+    let folder = try TemporaryFolder()
+    let recipe = Fixtures.directory.deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("configs/quickstart.yaml").path
+    let runs: [([String], [String])] = [
+      (["attention", "--seconds", "0.001"], ["attention backward, 512 positions"]),
+      (["memory", "--seconds", "0.001"], ["AdamW, int8 moments", "pack ternary, 1024×512"]),
+      (
+        ["decode", "--config", recipe, "--tokens", "4", "--prompt-length", "4", "--rounds", "1"],
+        ["decode, batch 1", "decode, batch 16"]
+      ),
+      (
+        ["train-step", "--config", recipe, "--tokens", "128", "--sequence-length", "16", "--steps", "1"],
+        ["training step", "  optimizer and packing"]
+      ),
+    ]
+    for (arguments, operations) in runs {
+      let command = try [Program.path, "bench"] + arguments
+      let outcome = try Program.execute(command + ["--json"], seconds: 120)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      let rows = try JSONDecoder().decode(Kernels.self, from: Data(outcome.output.utf8)).rows
+      for operation in operations { #expect(rows.contains { $0.operation == operation }, "\(operation)") }
+      #expect(rows.allSatisfy { $0.seconds > 0 })
+      guard arguments[0] == "attention" else { continue }
+      let path = try folder.write("baseline.json", Data(outcome.output.utf8))
+      let again = try Program.execute(command + ["--baseline", path], seconds: 120)
+      #expect(again.output.contains("speed"))
+    }
+    let wrong = try Program.run("bench", "attention", "--baseline", recipe)
+    #expect(wrong.status == 2 && wrong.errors.contains("not the JSON of a benchmark"), "\(wrong.errors)")
   }
 
   @Test("Message passing is timed from 1 KiB to 64 MiB, and rank 0 prints")

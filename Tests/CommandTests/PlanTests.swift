@@ -15,7 +15,15 @@ struct PlanTests {
 
     let parameters: Int
     let balance_biases: Int
+    struct Seconds: Decodable {
+      let passes: Double
+      let update: Double
+      let total: Double
+    }
+
     let memory_bytes: Int
+    let traffic_bytes: Int
+    let seconds: Seconds?
     let components: [Part]
   }
 
@@ -79,6 +87,32 @@ struct PlanTests {
     #expect(two.memory_bytes < one.memory_bytes)
     let wide = try plan(Self.recipe("quickstart"), "--set", "model.expert_dim=256")
     #expect(wide.parameters != one.parameters)
+  }
+
+  @Test("One rank sends nothing; ranks send gradients, and expert groups divide what mini-MoEs take")
+  func ranks() throws {
+    let recipe = Self.recipe("quillan-511m")
+    let one = try plan(recipe)
+    #expect(one.traffic_bytes == 0)
+    let two = try plan(recipe, "--ranks", "2")
+    // A sum over two ranks costs each of them its bytes once.
+    #expect(abs(Double(two.traffic_bytes) / (4 * 511_511_137) - 1) < 0.001)
+    let grouped = try plan(recipe, "--ranks", "2", "--set", "parallel.expert=2")
+    #expect(grouped.memory_bytes < two.memory_bytes - 3_000_000_000)
+    let sharded = try plan(recipe, "--ranks", "2", "--set", "optimizer.shard=true")
+    #expect(sharded.memory_bytes < two.memory_bytes - 2_000_000_000)
+    #expect(sharded.traffic_bytes > two.traffic_bytes)
+    let small = try plan(recipe, "--set", "optimizer.state=int8")
+    #expect(small.memory_bytes < one.memory_bytes - 3_000_000_000)
+    let odd = try Program.run("plan", "--ranks", "3", "--config", recipe, "--set", "parallel.expert=2")
+    #expect(odd.status == 2 && odd.errors.contains("parallel.expert"), "\(odd.errors)")
+  }
+
+  @Test("The time of a step's update is predicted from a part of the model")
+  func time() throws {
+    let plan = try plan(Self.recipe("quickstart"), "--measure")
+    let seconds = try #require(plan.seconds)
+    #expect(seconds.passes > 0 && seconds.update > 0 && seconds.total >= seconds.passes + seconds.update)
   }
 
   @Test(

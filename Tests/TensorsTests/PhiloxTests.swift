@@ -124,4 +124,23 @@ struct PhiloxTests {
     #expect(abs(variance - 1) < 0.02)
     #expect(abs(fourth - 3) < 0.15)
   }
+
+  @Test("normals made many at once are the bits of normals made one by one, on every instruction set")
+  func manyNormals() {
+    let (deviation, sequence) = (0.02, UInt64(1) << 33 | 7)
+    let words = Philox(seed: 99).words(stream: .initialWeights, sequence: sequence, position: 5, count: 400_000)
+    let expected = (0..<200_000).map { Float(Philox.normal(words[2 * $0], words[2 * $0 + 1]) * deviation) }
+    let (key, counter) = ([UInt32(99), UInt32(2)], [UInt32(5), UInt32(7), UInt32(0)])
+    for table in KernelTable.all {
+      for count in [1, 2, 31, 32, 33, 64, 200_000 - 64] {
+        var found = [Float](repeating: -9, count: count)
+        table.pointer.pointee.memory.pointee.normals(Int64(count), 32, key, counter, deviation, &found)
+        #expect(found.elementsEqual(expected[64..<64 + count]) { $0.bitPattern == $1.bitPattern })
+      }
+    }
+    var values = [Float](repeating: 0, count: 300)
+    Philox(seed: 99).normals(
+      0..<300, stream: .initialWeights, sequence: sequence, position: 5, deviation: deviation, into: &values)
+    #expect(values == Array(expected[..<300]))
+  }
 }

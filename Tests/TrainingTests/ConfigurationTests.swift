@@ -114,7 +114,7 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
         "precision:\n  head: int5\n",
         "x.yaml:2: precision.head must be one of fp32, fp16, bf16, ternary, int4, int8, got 'int5'"
       ),
-      ("optimizer:\n  state: int8\n", "x.yaml:2: optimizer.state must be one of fp32, got 'int8'"),
+      ("optimizer:\n  state: int4\n", "x.yaml:2: optimizer.state must be one of fp32, int8, got 'int4'"),
       ("rl: 4\n", "x.yaml:1: section 'rl' must hold keys, got '4'"),
       ("- rl\n", "x.yaml:1: must hold sections such as 'model:' and 'rl:', got a list"),
       ("[a, b]: 4\n", "x.yaml:1: a key must be a word, not a list or a group of keys"),

@@ -1,4 +1,5 @@
 import MPI
+import Optimizers
 import Parallelism
 import Rollouts
 import Testing
@@ -117,21 +118,24 @@ import Training
     }
   }
 
-  @Test("Optimizer state split over the ranks gives the same weights", arguments: [false, true])
-  func sharded(reproducible: Bool) throws {
+  @Test(
+    "Optimizer state split over the ranks gives the same weights",
+    arguments: [false, true], [MomentFormat.fp32, .int8])
+  func sharded(reproducible: Bool, state: MomentFormat) throws {
     let ranks = try Ranks.together()
     func weights(sharded: Bool) throws -> (Fingerprint, Int) {
       let trainer = try TinyRun {
         $0.parallel.reproducible = reproducible
         $0.optimizer.shard = sharded
+        $0.optimizer.state = state
       }.trainer(ranks)
       for _ in 0..<4 { _ = try trainer.step() }
-      return (Fingerprint.of(trainer.learner.masters), trainer.learner.firstMoments.buffer.count)
+      return (Fingerprint.of(trainer.learner.masters), trainer.learner.firstMoments.byteCount)
     }
     let (whole, all) = try weights(sharded: false)
     let (split, own) = try weights(sharded: true)
     #expect(whole == split)
-    #expect(own <= all / ranks.size + 4096)
+    #expect(own <= all / ranks.size + 4 * 4096)
   }
 
   @Test("Held-out figures are those of one rank")

@@ -127,6 +127,14 @@ import Training
     try expectSame(.pretrain, from: [3], on: Ranks.together()) { _ in }
   }
 
+  @Test("8-bit moments go on to the same bits, whole and split over the ranks", arguments: [false, true])
+  func eightBits(sharded: Bool) throws {
+    try expectSame(.pretrain, from: [4], on: Ranks.together()) {
+      $0.optimizer.state = .int8
+      $0.optimizer.shard = sharded
+    }
+  }
+
   @Test("Reproducible runs go on to the same bits on another number of ranks")
   func otherRanks() throws {
     try expectSame(.train, from: [2, 3], on: Ranks.together(), resumedOn: Ranks.alone()) {

@@ -164,7 +164,7 @@ struct Fingerprint: Equatable {
 
   /// Of every tensor's weights and moments, on whichever rank of the group they are. Collective.
   static func of(_ learner: Learner) throws -> [Int64] {
-    let stores = [learner.masters, learner.firstMoments, learner.secondMoments]
+    let stores = [learner.masters, learner.firstMoments.values, learner.secondMoments.values].compactMap { $0 }
     let own = stores.flatMap { store in
       store.table.ids.map { id -> Int64 in
         guard store.holds(id) else { return .min }

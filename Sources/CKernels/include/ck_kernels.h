@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ck_memory.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -31,7 +33,7 @@ enum { CK_FP32 = 0, CK_FP16 = 1, CK_BF16 = 2, CK_TERNARY = 3, CK_INT4 = 4, CK_IN
 //   int4    128 bytes: byte 64·h + 4·lane + b holds inputs 8h+b (low half) and 8h+4+b (high half)
 //   int8    256 bytes: byte 64·j + 4·lane + b holds input 4j+b
 // `scales` has one fp32 per group and padded row: [panel, group, lane].
-typedef struct {
+struct ck_packed {
   int32_t format;
   int32_t rows, columns;
   int32_t group, groups, group_padded;
@@ -39,7 +41,7 @@ typedef struct {
   int64_t matrix_scales;  // scales of one matrix
   uint8_t *data;
   float *scales;
-} ck_packed;
+};
 
 // Activations in 8 bits (A8): codes [M, groups·group_padded], scale [M], code sums [M, groups].
 typedef struct {
@@ -61,6 +63,7 @@ typedef struct {
 
 typedef struct {
   const char *name;
+  const ck_memory_table *memory;  // passes over whole tensors
 
   // C[m, n] = (accumulate ? C[m, n] : bias ? bias[n] : 0) + Σ_k A[m·a_row + k·a_k] · B[k·b_k + n]
   void (*gemm_f32)(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_k, const float *B,
@@ -172,11 +175,9 @@ void ck_write_codes(const ck_packed *p, int64_t matrix, int64_t first_panel, int
 // The code of one weight of an integer format, as a signed number.
 int32_t ck_packed_code(const ck_packed *p, int64_t matrix, int64_t row, int64_t column);
 
-// Integer accumulators of gradients: sum[i] += round(x[i] · 2^50). Returns the index of the first element
-// that is not finite or would leave ±2^61, or -1.
+// The passes of ck_memory.h through the table in use.
 int64_t ck_fixed_add(int64_t count, const float *x, int64_t *sum);
 void ck_fixed_read(int64_t count, const int64_t *sum, float *x);
-// Index of the first element that is not finite, or -1.
 int64_t ck_first_nonfinite(int64_t count, const float *x);
 
 // The scalar specification.

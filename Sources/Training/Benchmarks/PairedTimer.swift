@@ -50,7 +50,7 @@ struct PairedTimer {
     return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 / Double(count)
   }
 
-  private static func median(_ samples: [Double]) -> Double {
+  static func median(_ samples: [Double]) -> Double {
     let sorted = samples.sorted()
     return (sorted[sorted.count / 2] + sorted[(sorted.count - 1) / 2]) / 2
   }

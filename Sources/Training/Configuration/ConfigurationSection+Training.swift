@@ -89,7 +89,7 @@ extension ConfigurationSection {
   static let optimizer = ConfigurationSection(
     name: "optimizer", documentation: "AdamW.",
     fields: [
-      .choice("state", \.optimizer.state, "storage of the moments"),
+      .choice("state", \.optimizer.state, "storage of the moments; int8: 1 byte a value, in blocks of 256"),
       .flag("shard", \.optimizer.shard, "ranks that hold the same parameters split the moments among them"),
       .real("beta1", \.optimizer.beta1, .properFraction, "decay of the first moment"),
       .real("beta2", \.optimizer.beta2, .properFraction, "decay of the second moment"),

@@ -1,13 +1,9 @@
+import Optimizers
+
 /// AdamW (the `optimizer` section).
 public struct OptimizerConfiguration: Sendable, Equatable {
-  /// How the two moments are stored.
-  public enum State: String, Sendable, CaseIterable {
-    /// 4 bytes per value.
-    case fp32
-  }
-
   /// Storage of the moments.
-  public var state = State.fp32
+  public var state = MomentFormat.fp32
   /// Whether ranks that hold the same parameters split their moments and updates among them.
   public var shard = false
   /// Decay of the first moment.

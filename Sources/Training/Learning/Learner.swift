@@ -25,14 +25,16 @@ public final class Learner {
   /// Updates done so far.
   public private(set) var updates = 0
   /// AdamW's moments of the parts that this rank updates: all it holds or, with `optimizer.shard`, its share of it.
-  public let firstMoments: ParameterStore
-  public let secondMoments: ParameterStore
+  public var firstMoments: MomentStore { optimizer.firstMoments }
+  public var secondMoments: MomentStore { optimizer.secondMoments }
   /// Called before masters and moments change, so that whoever reads them in the background can finish.
   public var beforeUpdate: () -> Void = {}
   /// The whole model as it was published last: the weights themselves where this rank holds all.
   private let replica: PolicyReplica
   private var replicaUpdates = -1
-  private let optimizer: AdamW
+  private let optimizer: AdamWState
+  /// One sum per tensor, from one rank of the expert group: zeros of the others change no bit of their sum.
+  private let squaredSums: SquaredSums
   private let sharded: Bool
   private let mixedPrecision: Bool
 
@@ -41,30 +43,38 @@ public final class Learner {
 
   /// - Parameters:
   ///   - masters: what this rank holds.
+  ///   - state: how the moments are stored.
   ///   - sharded: whether optimizer state is split over the ranks that hold the same parameters.
   public init(
-    model: QuillanModel, masters: ParameterStore, optimizer: AdamW, sharded: Bool, mixedPrecision: Bool,
+    model: QuillanModel, masters: ParameterStore, optimizer: AdamW, state: MomentFormat = .fp32, sharded: Bool,
+    mixedPrecision: Bool,
     reproducible: Bool, topology: Topology, context: Context
   ) {
     precondition(masters.held == topology.ownership.held(in: model.table), "masters of another rank's parameters")
     self.model = model
     self.masters = masters
-    self.optimizer = optimizer
     self.sharded = sharded
     self.mixedPrecision = mixedPrecision
     self.topology = topology
     self.context = context
     weights = model.makePackedModel(holding: masters.held)
-    reducer = GradientReducer(model.table, topology: topology, reproducible: reproducible)
+    reducer = GradientReducer(
+      model.table, topology: topology, reproducible: reproducible, pool: context.pool)
     experts = ExpertGroup(topology, reducer, mixedPrecision: mixedPrecision)
     replica =
       topology.ownership.size == 1
       ? PolicyReplica(sharing: weights, topology: topology)
       : PolicyReplica(model.makePackedModel(), topology: topology)
+    let (table, ownership) = (model.table, topology.ownership)
+    squaredSums = SquaredSums(
+      table,
+      counting: masters.held.filter {
+        table[$0].role != .balanceBias && (ownership.rank == 0 || ownership.owner(of: table[$0]) != nil)
+      })
     loads = model.makeLoads()
     let parts = topology.optimizerParts(model.table, sharded: sharded)
-    firstMoments = ParameterStore(model.table, parts: parts)
-    secondMoments = ParameterStore(model.table, parts: parts)
+    self.optimizer = AdamWState(
+      optimizer, table: model.table, parts: parts, format: state, threads: context.pool.threads)
     model.pack(masters, into: weights, context)
   }
 
@@ -115,18 +125,9 @@ public final class Learner {
     try experts?.check()
     try reducer.reduce()
     if communicator.size > 1 { try communicator.allReduce(loads.counts.bufferPointer, .sum) }
-    // One partial per tensor, from one rank of the expert group: zeros of the others change no bit of the sum.
-    let ownership = topology.ownership
-    var partials = [Double](repeating: 0, count: model.table.count)
-    for id in reducer.gradients.held where ownership.rank == 0 || ownership.owner(of: model.table[id]) != nil {
-      partials[id.index] = Kernels.table.pointee.sum_squares(
-        Int64(model.table[id].count), reducer.gradients.pointer(id))
-    }
-    if ownership.size > 1 { partials = try topology.expertGroup.allReduce(partials, .sum) }
-    let sums = model.table.ids.filter { model.table[$0].role != .balanceBias }
-      .map { (name: model.table[$0].name, squaredSum: partials[$0.index]) }
-    return Reduced(
-      norm: GradientNorm.norm(squaredSums: sums), nonfinite: sums.first { !$0.squaredSum.isFinite }?.name)
+    squaredSums.take(from: reducer.gradients, pool: context.pool)
+    if topology.ownership.size > 1 { try topology.expertGroup.allReduce(squaredSums.values.bufferPointer, .sum) }
+    return Reduced(norm: squaredSums.norm, nonfinite: squaredSums.nonfinite)
   }
 
   /// Clips, steps AdamW on this rank's parts, moves the balance biases by the loads, and packs the new masters.
@@ -135,29 +136,12 @@ public final class Learner {
     beforeUpdate()
     updates += 1
     let scale = Float(GradientNorm.clipScale(norm: norm, maximum: maximumNorm))
-    for part in firstMoments.parts {
-      let first = part.elements.lowerBound
-      let pointers = Pointers(
-        weights: masters.pointer(part.id) + first, gradients: reducer.gradients.pointer(part.id) + first,
-        first: firstMoments.pointer(part.id), second: secondMoments.pointer(part.id))
-      let decayed = AdamW.isDecayed(name: model.table[part.id].name)
-      context.pool.split(part.elements.count, grain: 16, least: 1 << 16) { _, range in
-        optimizer.step(
-          weights: pointers.weights + range.lowerBound, gradients: pointers.gradients + range.lowerBound,
-          firstMoment: pointers.first + range.lowerBound, secondMoment: pointers.second + range.lowerBound,
-          count: range.count, decayed: decayed, learningRate: learningRate, step: updates, clipScale: scale)
-      }
-    }
+    optimizer.step(
+      masters: masters, gradients: reducer.gradients, learningRate: learningRate, step: updates, clipScale: scale,
+      pool: context.pool)
     if sharded { try topology.gatherUpdated(masters) }
     if balanceRate != 0 { moveBalanceBiases(Float(balanceRate)) }
     model.pack(masters, into: weights, context)
-  }
-
-  private struct Pointers: @unchecked Sendable {
-    let weights: UnsafeMutablePointer<Float>
-    let gradients: UnsafeMutablePointer<Float>
-    let first: UnsafeMutablePointer<Float>
-    let second: UnsafeMutablePointer<Float>
   }
 
   private func moveBalanceBiases(_ rate: Float) {

@@ -72,7 +72,8 @@ public struct RunAssembly {
       optimizer: AdamW(
         beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
         epsilon: configuration.optimizer.epsilon, weightDecay: configuration.rl.weightDecay),
-      sharded: configuration.optimizer.shard, mixedPrecision: configuration.rl.useMixedPrecision,
+      state: configuration.optimizer.state, sharded: configuration.optimizer.shard,
+      mixedPrecision: configuration.rl.useMixedPrecision,
       reproducible: configuration.parallel.reproducible,
       topology: try Topology(
         world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes),

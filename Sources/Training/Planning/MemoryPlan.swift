@@ -1,5 +1,6 @@
 import LowBit
 import Models
+import Optimizers
 
 /// The memory of one rank while it trains, in bytes.
 public struct MemoryPlan: Sendable {
@@ -31,24 +32,33 @@ public struct MemoryPlan: Sendable {
     sequences = Self.product(groups, configuration.rl.numTrajectories)
     let steps = configuration.rl.accumulationSteps
     microBatchTokens = Self.product(sequences / steps + (sequences.isMultiple(of: steps) ? 0 : 1), length)
-    let store = Self.product(4, parameters.storeCount)
-    let packed = parameters.total.packedBytes + 4 * parameters.balanceBiases
+    // What a rank holds: the replicated tensors, and its part of the council.
+    let expert = max(1, configuration.parallel.expert)
+    let replicated = parameters.storeCount - parameters.councilStoreCount
+    let council = parameters.councilStoreCount / expert
+    let store = Self.product(4, replicated + council)
+    let moments =
+      configuration.optimizer.shard ? replicated / ranks + council / max(1, ranks / expert) : replicated + council
+    let moment = configuration.optimizer.state == .fp32 ? Self.product(4, moments) : MomentFormat.int8.bytes(moments)
+    let whole = parameters.total.packedBytes + 4 * parameters.balanceBiases
+    let councilPacked = parameters.components.first { $0.component == "mini_moes" }?.packedBytes ?? 0
+    let packed = whole - councilPacked + councilPacked / expert
     var rows = [
       Row(name: "master weights, fp32", bytes: store, isEstimate: false),
       Row(name: "gradients, fp32", bytes: store, isEstimate: false),
       Row(
-        name: "AdamW moments, \(configuration.optimizer.state.rawValue)", bytes: Self.product(2, store),
+        name: "AdamW moments, \(configuration.optimizer.state.rawValue)", bytes: Self.product(2, moment),
         isEstimate: false),
     ]
     if configuration.parallel.reproducible {
       rows.append(Row(name: "gradient sums, 64-bit fixed point", bytes: Self.product(2, store), isEstimate: false))
     }
     rows.append(Row(name: "packed weights in training", bytes: packed, isEstimate: false))
-    if configuration.rl.oldPolicyInterval > 1 {
-      rows.append(Row(name: "packed weights of the old policy", bytes: packed, isEstimate: false))
+    if configuration.rl.oldPolicyInterval > 1 || expert > 1 {
+      rows.append(Row(name: "packed weights of the old policy", bytes: whole, isEstimate: false))
     }
     if configuration.objective.klCoef != 0 {
-      rows.append(Row(name: "packed weights of the frozen reference", bytes: packed, isEstimate: false))
+      rows.append(Row(name: "packed weights of the frozen reference", bytes: whole, isEstimate: false))
     }
     let positions = (length + 15) / 16 * 16
     rows.append(

@@ -39,6 +39,8 @@ public struct ParameterPlan: Sendable {
   public let balanceBiases: Int
   /// Elements of one fp32 store (masters, gradients or a moment), padding and balance biases included.
   public let storeCount: Int
+  /// Those of them that belong to mini-MoEs, which the ranks of an expert group share.
+  public let councilStoreCount: Int
 
   /// Counts the parameters of a model.
   ///
@@ -67,6 +69,9 @@ public struct ParameterPlan: Sendable {
     total = parts.reduce(into: Row(component: "total", part: nil)) { $0.add($1) }
     balanceBiases = model.table.specifications.reduce(0) { $0 + ($1.role == .balanceBias ? $1.count : 0) }
     storeCount = model.table.storeCount
+    councilStoreCount = model.table.specifications.reduce(0) {
+      $0 + ($1.component == "mini_moes" ? ($1.count + 15) & ~15 : 0)
+    }
   }
 
   /// The parts of each component summed, in order.

@@ -3,8 +3,10 @@ import ArgumentParser
 /// `quillan bench`.
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measure message passing, kernels, scaling and checkpoints on this machine.",
+    commandName: "bench",
+    abstract: "Measure kernels, memory passes, decoding, training steps, messages, scaling and checkpoints.",
     subcommands: [
-      BenchKernelsCommand.self, BenchMPICommand.self, BenchParallelCommand.self, BenchCheckpointCommand.self,
+      BenchKernelsCommand.self, BenchAttentionCommand.self, BenchMemoryCommand.self, BenchDecodeCommand.self,
+      BenchTrainStepCommand.self, BenchMPICommand.self, BenchParallelCommand.self, BenchCheckpointCommand.self,
     ])
 }

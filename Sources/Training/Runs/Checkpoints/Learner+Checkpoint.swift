@@ -1,6 +1,7 @@
 import Checkpoints
 import Exports
 import LowBit
+import Optimizers
 import Parameters
 import Tensors
 
@@ -17,12 +18,32 @@ extension ParameterStore {
   }
 }
 
+extension MomentStore {
+  /// What is held, as pieces of a checkpoint: fp32 values, or codes and the scales of their blocks.
+  ///
+  /// - Parameter part: the rank that alone holds it; nil where several ranks do.
+  func pieces(_ kind: TensorKind, scales: TensorKind, part: Int?) -> [TensorPiece] {
+    if let values { return values.pieces(kind, part: part) }
+    return parts.flatMap { held in
+      let (id, name, shape) = (held.id, table[held.id].name, table[held.id].shape)
+      return [
+        TensorPiece(
+          TensorKey(name, kind), .uint8, shape, range: held.elements, part: part, memory: codes(id), owner: self),
+        TensorPiece(
+          TensorKey(name, scales), .float32, [Self.blocks(0..<table[id].count).count],
+          range: Self.blocks(held.elements), part: part, memory: self.scales(id), owner: self),
+      ]
+    }
+  }
+}
+
 extension Learner {
   /// Masters, balance biases and moments that this rank holds.
   var pieces: [TensorPiece] {
     let part = isSharded ? communicator.rank : nil
-    return masters.pieces(.master) + firstMoments.pieces(.firstMoment, part: part)
-      + secondMoments.pieces(.secondMoment, part: part)
+    return masters.pieces(.master)
+      + firstMoments.pieces(.firstMoment, scales: .firstMomentScales, part: part)
+      + secondMoments.pieces(.secondMoment, scales: .secondMomentScales, part: part)
   }
 
   /// Takes masters and moments from a checkpoint, whatever ranks wrote it, and packs them. Local.

@@ -47,7 +47,10 @@ extension RunSnapshot {
     let table = learner.model.table
     expected = Set(table.ids.map { TensorKey(table[$0].name, .master) })
     for id in table.ids where table[id].role != .balanceBias {
-      expected.formUnion([TensorKey(table[id].name, .firstMoment), TensorKey(table[id].name, .secondMoment)])
+      let kinds: [TensorKind] =
+        learner.firstMoments.format == .fp32
+        ? [.firstMoment, .secondMoment] : [.firstMoment, .firstMomentScales, .secondMoment, .secondMomentScales]
+      expected.formUnion(kinds.map { TensorKey(table[id].name, $0) })
     }
     // Packed policies are whole on every rank; rollouts only their owners know.
     expected.formUnion(method.pieces.map(\.key).filter { $0.kind != .rollout })

@@ -1,0 +1,133 @@
+// AdamW over whole tensors, compiled once per instruction set (see ck_memory.h).
+#include "ck_memory.h"
+#include "ck_vector.h"
+
+typedef uint32_t v16u __attribute__((vector_size(64)));
+typedef uint8_t v16c __attribute__((vector_size(16)));
+
+CK_INLINE v16u usplat(uint32_t x) { return (v16u)isplat((int32_t)x); }
+
+// Weights of sixteen elements, from their new first moments and the roots of their new second moments.
+CK_INLINE v16f stepped16(const ck_adamw *s, v16f w, v16f m, v16f root) {
+  v16f direction = m / fma16(root, splat(s->root_correction), splat(s->epsilon));
+  return fma16(splat(-s->step_size), direction, splat(s->keep) * w);
+}
+
+CK_INLINE void adamw16(const ck_adamw *s, float *w, const float *gradient, float *m, float *v) {
+  v16f g = splat(s->clip_scale) * load16(gradient);
+  v16f first = fma16(splat(s->beta1), load16(m), splat(s->rest1) * g);
+  v16f second = fma16(splat(s->beta2), load16(v), splat(s->rest2) * (g * g));
+  store16(m, first);
+  store16(v, second);
+  store16(w, stepped16(s, load16(w), first, __builtin_elementwise_sqrt(second)));
+}
+
+static void adamw(int64_t count, const ck_adamw *step, float *w, const float *gradient, float *m, float *v) {
+  const ck_adamw s = *step;
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) adamw16(&s, w + i, gradient + i, m + i, v + i);
+  const size_t rest = (size_t)(count - i) * 4;
+  if (!rest) return;
+  float part[4][16] = {{0}};
+  memcpy(part[0], w + i, rest);
+  memcpy(part[1], gradient + i, rest);
+  memcpy(part[2], m + i, rest);
+  memcpy(part[3], v + i, rest);
+  adamw16(&s, part[0], part[1], part[2], part[3]);
+  memcpy(w + i, part[0], rest);
+  memcpy(m + i, part[2], rest);
+  memcpy(v + i, part[3], rest);
+}
+
+CK_INLINE v16u codes16(const uint8_t *codes) {
+  v16c bytes;
+  memcpy(&bytes, codes, 16);
+  return __builtin_convertvector(bytes, v16u);
+}
+CK_INLINE void store_codes(uint8_t *codes, v16u values) {
+  v16c bytes = __builtin_convertvector(values, v16c);
+  memcpy(codes, &bytes, 16);
+}
+// Values of the codes, times their block's scale.
+CK_INLINE v16f moment16(v16u codes, v16f scale) {
+  v16u magnitude = codes & 127, bits = ((magnitude << 20) + (112u << 23)) | ((codes & 128) << 24);
+  return (v16f)(bits & (v16u)(magnitude != 0)) * scale;
+}
+CK_INLINE v16f root16(v16u codes, v16f scale) {
+  return (v16f)(((codes << 19) + (112u << 23)) & (v16u)(codes != 0)) * scale;
+}
+// A hash of the element's place, sixteen at once.
+CK_INLINE v16u dither16(uint32_t key, int64_t first) {
+  v16u h = ((v16u)iota16() + (uint32_t)first) ^ key;
+  h = (h ^ (h >> 16)) * 0x85ebca6bu;
+  h = (h ^ (h >> 13)) * 0xc2b2ae35u;
+  return h ^ (h >> 16);
+}
+CK_INLINE v16f largest16(v16f a) {
+  a = max16(__builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7), a);
+  a = max16(__builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11), a);
+  a = max16(__builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13), a);
+  return max16(__builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14), a);
+}
+// What brings a block's numbers to the codes' range; 0 for a block of zeros.
+CK_INLINE float moment_inverse(float largest, float top, float *scale) {
+  const bool zeros = !(largest >= CK_MOMENT_FLOOR);
+  *scale = zeros ? 0 : largest / top;
+  return zeros ? 0 : top / largest;
+}
+
+// One whole block.
+CK_INLINE void adamw_block(const ck_adamw *s, uint32_t key, int64_t first, float *w, const float *gradient,
+                           uint8_t *m, float *m_scale, uint8_t *root, float *root_scale) {
+  float means[CK_MOMENT_BLOCK] __attribute__((aligned(64))), roots[CK_MOMENT_BLOCK] __attribute__((aligned(64)));
+  const v16f old_m = splat(*m_scale), old_root = splat(*root_scale);
+  v16f m_most = splat(0), root_most = splat(0);
+  for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16) {
+    v16f g = splat(s->clip_scale) * load16(gradient + i);
+    v16f mean = fma16(splat(s->beta1), moment16(codes16(m + i), old_m), splat(s->rest1) * g);
+    v16f r = root16(codes16(root + i), old_root);
+    r = __builtin_elementwise_sqrt(fma16(splat(s->beta2), r * r, splat(s->rest2) * (g * g)));
+    store16(w + i, stepped16(s, load16(w + i), mean, r));
+    store16(means + i, mean);
+    store16(roots + i, r);
+    m_most = max16(abs16(mean), m_most);
+    root_most = max16(r, root_most);
+  }
+  const v16f m_inverse = splat(moment_inverse(largest16(m_most)[0], 1.875f, m_scale));
+  const v16f root_inverse = splat(moment_inverse(largest16(root_most)[0], 1.9375f, root_scale));
+  for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16) {
+    const v16u noise = dither16(key, first + i);
+    v16f mean = load16(means + i) * m_inverse, r = load16(roots + i) * root_inverse;
+    v16f size = abs16(mean);
+    size = pick(size > splat(1.875f), splat(1.875f), size);
+    v16i code = (v16i)(((v16u)size + (noise >> 12)) >> 20) - (112 << 3);
+    code = (code & (code > 0)) | ((v16i)((v16u)mean >> 24) & 128);
+    store_codes(m + i, (v16u)code);
+    r = pick(r > splat(1.9375f), splat(1.9375f), r);
+    v16i level = (v16i)(((v16u)r + (noise & 0x7ffff)) >> 19) - (112 << 4);
+    level = (v16i)pick(level < 1, (v16f)isplat(1), (v16f)level) & (r > splat(0));
+    store_codes(root + i, (v16u)level);
+  }
+}
+
+static void adamw_8(int64_t count, const ck_adamw *step, uint32_t key, int64_t first, float *w, const float *gradient,
+                    const ck_moment *m, const ck_moment *root) {
+  const ck_adamw s = *step;
+  int64_t i = 0, block = 0;
+  for (; i + CK_MOMENT_BLOCK <= count; i += CK_MOMENT_BLOCK, ++block)
+    adamw_block(&s, key, first + i, w + i, gradient + i, m->codes + i, m->scales + block, root->codes + i,
+                root->scales + block);
+  const size_t rest = (size_t)(count - i);
+  if (!rest) return;
+  // The block that a tensor ends in, with zeros after the end.
+  float part[2][CK_MOMENT_BLOCK] = {{0}};
+  uint8_t codes[2][CK_MOMENT_BLOCK] = {{0}};
+  memcpy(part[0], w + i, rest * 4);
+  memcpy(part[1], gradient + i, rest * 4);
+  memcpy(codes[0], m->codes + i, rest);
+  memcpy(codes[1], root->codes + i, rest);
+  adamw_block(&s, key, first + i, part[0], part[1], codes[0], m->scales + block, codes[1], root->scales + block);
+  memcpy(w + i, part[0], rest * 4);
+  memcpy(m->codes + i, codes[0], rest);
+  memcpy(root->codes + i, codes[1], rest);
+}

@@ -1,0 +1,251 @@
+// Packing, fixed-point sums and the search for numbers that are not finite, compiled once per instruction set (see
+// ck_memory.h). Includes after ck_optimizer.inc.h.
+typedef float v8f __attribute__((vector_size(32)));
+typedef int64_t v8l __attribute__((vector_size(64)));
+typedef uint16_t v16s __attribute__((vector_size(32)));
+
+// r[i][j] ↔ r[j][i] by exchanging blocks of 8, 4, 2 and 1.
+CK_INLINE void transpose16(v16f r[16]) {
+#define EXCHANGE(S, LOW, HIGH)                              \
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; ++i) if (!(i & S)) { \
+    v16f a = r[i], b = r[i + S];                            \
+    r[i] = __builtin_shufflevector(a, b, LOW);              \
+    r[i + S] = __builtin_shufflevector(a, b, HIGH);         \
+  }
+#define LOW8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define HIGH8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define LOW4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define HIGH4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define LOW2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define HIGH2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define LOW1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define HIGH1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+  EXCHANGE(8, LOW8, HIGH8)
+  EXCHANGE(4, LOW4, HIGH4)
+  EXCHANGE(2, LOW2, HIGH2)
+  EXCHANGE(1, LOW1, HIGH1)
+#undef EXCHANGE
+}
+
+// Sixteen columns from `w` of a panel of `rows` rows, columns as vectors (lane = row); missing numbers are 0.
+CK_INLINE void columns16(const float *w, int64_t stride, int64_t rows, int64_t n, v16f r[16]) {
+  if (rows == 16 && n == 16) {
+    _Pragma("clang loop unroll(full)") for (int64_t i = 0; i < 16; ++i) r[i] = load16(w + i * stride);
+  } else {
+    for (int64_t i = 0; i < 16; ++i) r[i] = i < rows ? load_part(w + i * stride, n) : splat(0);
+  }
+  transpose16(r);
+}
+
+CK_INLINE v16u bf16_bits(v16f x) {
+  v16u u = (v16u)x, rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16, kept = (u >> 16) | 0x40;
+  v16i odd = (v16i)(u & 0x7fffffff) > 0x7f800000;
+  return (v16u)pick(odd, (v16f)kept, (v16f)rounded);
+}
+CK_INLINE v16s f16_bits(v16f x) {
+  v16u u = (v16u)x, sign = (u >> 16) & 0x8000;
+  v16i magnitude = (v16i)(u & 0x7fffffff);
+  v16f small = (v16f)((v16i)((v16f)magnitude + splat(0.5f)) - 0x3f000000);
+  v16f normal = (v16f)((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13);
+  v16f half = pick(magnitude < 0x38800000, small, normal);
+  half = pick(magnitude >= 0x477ff000, (v16f)isplat(0x7c00), half);
+  half = pick(magnitude > 0x7f800000, (v16f)isplat(0x7e00), half);
+  return __builtin_convertvector((v16u)half | sign, v16s);
+}
+
+static void pack_floating(const ck_packed *p, int64_t rows, uint8_t *data, const float *w) {
+  for (int64_t k = 0; k < p->columns; k += 16) {
+    const int64_t n = p->columns - k < 16 ? p->columns - k : 16;
+    v16f r[16];
+    columns16(w + k, p->columns, rows, n, r);
+    if (p->format == CK_BF16) {
+      // Two inputs of a row lie side by side; columns past the last one are zeros.
+      for (int64_t i = 0; i < n; i += 2) {
+        v16u pair = bf16_bits(r[i]) | (bf16_bits(r[i + 1]) << 16);
+        memcpy((uint16_t *)data + (k + i) * 16, &pair, 64);
+      }
+      continue;
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      if (p->format == CK_FP32) {
+        store16((float *)data + (k + i) * 16, r[i]);
+      } else {
+        v16s bits = f16_bits(r[i]);
+        memcpy((uint16_t *)data + (k + i) * 16, &bits, 32);
+      }
+    }
+  }
+}
+
+// max(mean |W|, floor) of each row; every row adds its columns in order, in fp64.
+static void mean_scales(const ck_packed *p, int64_t rows, float *scales, const float *w) {
+  v8d low = {0}, high = {0};
+  for (int64_t k = 0; k < p->columns; k += 16) {
+    const int64_t n = p->columns - k < 16 ? p->columns - k : 16;
+    v16f r[16];
+    columns16(w + k, p->columns, rows, n, r);
+    for (int64_t i = 0; i < n; ++i) {
+      v16f a = abs16(r[i]);
+      low += __builtin_convertvector(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), v8d);
+      high += __builtin_convertvector(__builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15), v8d);
+    }
+  }
+  const double count = p->columns;
+  for (int64_t lane = 0; lane < 16; ++lane) {
+    float mean = (float)((lane < 8 ? low[lane] : high[lane - 8]) / count);
+    scales[lane] = lane >= rows ? 0 : mean > CK_SCALE_FLOOR ? mean : CK_SCALE_FLOOR;
+  }
+}
+
+// max(max |x|, floor) / divisor over one group of a row.
+CK_INLINE float largest_scale(const float *x, int64_t group, float divisor) {
+  v16f most = splat(CK_SCALE_FLOOR);
+  int64_t i = 0;
+  for (; i + 16 <= group; i += 16) most = max16(abs16(load16(x + i)), most);
+  if (i < group) most = max16(abs16(load_part(x + i, group - i)), most);
+  return largest16(most)[0] / divisor;
+}
+
+static __attribute__((noinline)) v16f quotients(v16f x, v16f scale) {
+  v16f q = __builtin_elementwise_rint(x / scale);
+  return pick(q != q, splat(0), q);
+}
+
+// Codes (with their offset) of sixteen inputs of one row. The product with the scale's inverse is within 2⁻²² of the
+// quotient that defines a code, relative to it, so it rounds alike unless it stands near half way between two codes
+// that are in range (or is no number); then the quotient itself decides.
+CK_INLINE v16c codes_of(v16f x, v16f scale, v16f inverse, float limit, int32_t zero) {
+  v16f q = x * inverse, rounded = __builtin_elementwise_rint(q);
+  v16i sure = abs16(q - rounded) < splat(0.4999f);
+  if (__builtin_expect(__builtin_reduce_and(sure) == 0, 0)) rounded = quotients(x, scale);
+  rounded = pick(rounded < splat(limit), rounded, splat(limit));
+  rounded = pick(rounded > splat(-limit), rounded, splat(-limit));
+  return __builtin_convertvector(__builtin_convertvector(rounded, v16i) + zero, v16c);
+}
+
+// Sixteen inputs of sixteen rows, one row after the other, to the order of the format.
+CK_INLINE void store_step(int format, const uint8_t rows[256], uint8_t *step) {
+  v16i a[4], t[4];
+  memcpy(a, rows, 256);
+#define QUARTERS(A, B, J) \
+  __builtin_shufflevector(A, B, J, J + 4, J + 8, J + 12, J + 16, J + 20, J + 24, J + 28, J + 1, J + 5, J + 9, J + 13, \
+                          J + 17, J + 21, J + 25, J + 29)
+  v16i p = QUARTERS(a[0], a[1], 0), q = QUARTERS(a[2], a[3], 0);
+  t[0] = __builtin_shufflevector(p, q, LOW8);
+  t[1] = __builtin_shufflevector(p, q, HIGH8);
+  p = QUARTERS(a[0], a[1], 2), q = QUARTERS(a[2], a[3], 2);
+  t[2] = __builtin_shufflevector(p, q, LOW8);
+  t[3] = __builtin_shufflevector(p, q, HIGH8);
+#undef QUARTERS
+  if (format == CK_TERNARY) {
+    t[0] = t[0] | t[1] << 2 | t[2] << 4 | t[3] << 6;
+    memcpy(step, t, 64);
+  } else if (format == CK_INT4) {
+    t[0] = t[0] | t[1] << 4;
+    t[1] = t[2] | t[3] << 4;
+    memcpy(step, t, 128);
+  } else {
+    memcpy(step, t, 256);
+  }
+}
+
+enum { CK_PACK_STEPS = 64 };
+
+CK_INLINE void pack_integer(int format, const ck_packed *p, int64_t rows, uint8_t *data, float *scales,
+                            const float *w) {
+  const float limit = format == CK_TERNARY ? 1 : format == CK_INT4 ? 7 : 127;
+  const int32_t zero = format == CK_TERNARY ? 1 : format == CK_INT4 ? 8 : 128;
+  const int64_t step_bytes = format == CK_TERNARY ? 64 : format == CK_INT4 ? 128 : 256;
+  const int64_t group = p->group, group_steps = p->group_padded / 16, all = p->groups * group_steps;
+  if (format == CK_TERNARY) mean_scales(p, rows, scales, w);
+  uint8_t codes[CK_PACK_STEPS * 256];
+  for (int64_t first = 0; first < all; first += CK_PACK_STEPS) {
+    const int64_t last = first + CK_PACK_STEPS < all ? first + CK_PACK_STEPS : all;
+    const int64_t first_group = first / group_steps;
+    // Row after row and group after group, as they lie in memory.
+    for (int64_t row = 0; row < 16; ++row) {
+      uint8_t *to = codes + row * 16;
+      int64_t g = first_group, done = first - g * group_steps;
+      for (int64_t s = first; s < last; ++g, done = 0) {
+        const int64_t rest = s + group_steps - done, stop = rest < last ? rest : last;
+        const float *x = w + row * p->columns + g * group;
+        if (format != CK_TERNARY && done == 0)
+          scales[g * 16 + row] = row < rows ? largest_scale(x, group, limit) : 0;
+        const v16f scale = splat(scales[g * 16 + row]), inverse = splat(1.0f) / scale;
+        int64_t left = row < rows ? group - done * 16 : 0;
+        x += done * 16;
+        for (; s < stop && left >= 16; ++s, x += 16, left -= 16, to += 256) {
+          v16c c = codes_of(load16(x), scale, inverse, limit, zero);
+          memcpy(to, &c, 16);
+        }
+        for (; s < stop; ++s, x += 16, left -= 16, to += 256) {
+          v16c c = (v16c){0} + (uint8_t)zero;
+          if (left > 0) c = codes_of(load_part(x, left), scale, inverse, limit, zero);
+          memcpy(to, &c, 16);
+        }
+      }
+    }
+    for (int64_t s = first; s < last; ++s) store_step(format, codes + (s - first) * 256, data + s * step_bytes);
+  }
+}
+
+static void pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w) {
+  const int64_t panel_bytes = p->matrix_bytes / ((p->rows + 15) / 16);
+  for (int64_t panel = first_panel; panel < first_panel + panels; ++panel) {
+    uint8_t *data = p->data + matrix * p->matrix_bytes + panel * panel_bytes;
+    float *scales = p->scales + matrix * p->matrix_scales + panel * p->groups * 16;
+    const int64_t left = p->rows - panel * 16, rows = left < 16 ? left : 16;
+    const float *x = w + panel * 16 * p->columns;
+    switch (p->format) {
+      case CK_TERNARY: pack_integer(CK_TERNARY, p, rows, data, scales, x); break;
+      case CK_INT4: pack_integer(CK_INT4, p, rows, data, scales, x); break;
+      case CK_INT8: pack_integer(CK_INT8, p, rows, data, scales, x); break;
+      default: pack_floating(p, rows, data, x);
+    }
+  }
+}
+
+static int64_t fixed_add(int64_t count, const float *x, int64_t *sum) {
+  const int64_t bound = INT64_C(1) << 61;
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    v8f v;
+    v8l old;
+    memcpy(&v, x + i, 32);
+    memcpy(&old, sum + i, 64);
+    v8d scaled = __builtin_elementwise_rint(__builtin_convertvector(v, v8d) * 0x1p50);
+    // Compared before the conversion: beyond ±2^61 or not a number.
+    v8l fits = (scaled < 0x1p61) & (scaled > -0x1p61);
+    v8l next = old + __builtin_convertvector((v8d)((v8l)scaled & fits), v8l);
+    fits &= (next <= bound) & (next >= -bound);
+    if (__builtin_reduce_and(fits) == 0) break;
+    memcpy(sum + i, &next, 64);
+  }
+  int64_t problem = ck_reference_fixed_add(count - i, x + i, sum + i);
+  return problem < 0 ? -1 : i + problem;
+}
+
+static void fixed_read(int64_t count, const int64_t *sum, float *x) {
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    v8l s;
+    memcpy(&s, sum + i, 64);
+    v8f v = __builtin_convertvector(__builtin_convertvector(s, v8d) * 0x1p-50, v8f);
+    memcpy(x + i, &v, 32);
+  }
+  ck_reference_fixed_read(count - i, sum + i, x + i);
+}
+
+static int64_t first_nonfinite(int64_t count, const float *x) {
+  int64_t i = 0;
+  for (; i + 256 <= count; i += 256) {
+    v16i most = isplat(0);
+    for (int64_t j = 0; j < 256; j += 16) {
+      v16i bits = (v16i)load16(x + i + j) & 0x7fffffff;
+      most = (v16i)pick(bits > most, (v16f)bits, (v16f)most);
+    }
+    if (__builtin_reduce_max(most) >= 0x7f800000) break;
+  }
+  int64_t problem = ck_reference_first_nonfinite(count - i, x + i);
+  return problem < 0 ? -1 : i + problem;
+}

@@ -1,0 +1,80 @@
+import CKernels
+import Parameters
+import Tensors
+
+/// AdamW over the parts of a model that a rank updates: both moments, and the pass over weights, gradients and moments.
+///
+/// Threads take contiguous runs of nearly equal size. No element's result depends on the threads, on the parts or on
+/// the instruction set.
+public final class AdamWState: Sendable {
+  public let optimizer: AdamW
+  public let firstMoments: MomentStore
+  public let secondMoments: MomentStore
+  /// What is updated, in the order of the table.
+  public var parts: [ParameterPart] { firstMoments.parts }
+  private let decayed: [Bool]
+  /// The parts of each of `runs.count` threads.
+  private let runs: [[ParameterPart]]
+
+  /// - Parameters:
+  ///   - parts: what is updated: no balance biases, which have no gradient.
+  ///   - threads: those of the pool that `step` will be called with.
+  public init(
+    _ optimizer: AdamW, table: ParameterTable, parts: [ParameterPart], format: MomentFormat, threads: Int
+  ) {
+    self.optimizer = optimizer
+    firstMoments = MomentStore(table, parts: parts, format: format)
+    secondMoments = MomentStore(table, parts: parts, format: format)
+    decayed = table.specifications.map { AdamW.isDecayed(name: $0.name) }
+    let total = parts.reduce(0) { $0 + $1.elements.count }
+    let workers = max(1, min(threads, total >> 16))
+    runs = (0..<workers).map { ParameterPart.share(parts, index: $0, of: workers) }
+  }
+
+  /// One step on everything that is held.
+  ///
+  /// - Parameters:
+  ///   - masters: hold at least `parts`; changed in place.
+  ///   - gradients: the same; not changed.
+  ///   - step: the number of this optimizer step, from 1; it also keys the rounding of 8-bit moments.
+  ///   - clipScale: see `GradientNorm.clipScale`.
+  public func step(
+    masters: ParameterStore, gradients: ParameterStore, learningRate: Double, step: Int, clipScale: Float,
+    pool: WorkerPool
+  ) {
+    let (plain, shrinking) = (
+      factors(decayed: false, learningRate, step, clipScale), factors(decayed: true, learningRate, step, clipScale)
+    )
+    let kernels = Kernels.table.pointee.memory.pointee
+    pool.each(runs.count) { _, run in
+      for part in runs[run] {
+        let (id, count) = (part.id, part.elements.count)
+        var factors = decayed[id.index] ? shrinking : plain
+        let weights = masters.pointer(part)
+        let gradient = gradients.pointer(part)
+        if let first = firstMoments.values, let second = secondMoments.values {
+          kernels.adamw(Int64(count), &factors, weights, gradient, first.pointer(part), second.pointer(part))
+        } else {
+          var (first, second) = (firstMoments.moment(part), secondMoments.moment(part))
+          kernels.adamw_8(
+            Int64(count), &factors, Self.key(id, step: step), Int64(part.elements.lowerBound), weights, gradient,
+            &first, &second)
+        }
+      }
+    }
+  }
+
+  private func factors(decayed: Bool, _ learningRate: Double, _ step: Int, _ clipScale: Float) -> ck_adamw {
+    let factors = AdamW.Factors<Float>(optimizer, decayed: decayed, learningRate: learningRate, step: step)
+    return ck_adamw(
+      clip_scale: clipScale, beta1: factors.beta1, rest1: factors.rest1, beta2: factors.beta2, rest2: factors.rest2,
+      keep: factors.keep, step_size: factors.stepSize, root_correction: factors.rootCorrection,
+      epsilon: factors.epsilon)
+  }
+
+  /// A number of its own for each tensor and step.
+  private static func key(_ id: ParameterID, step: Int) -> UInt32 {
+    Philox.bijection(
+      counter: SIMD4(UInt32(truncatingIfNeeded: step), UInt32(id.index), 0, 0), key: SIMD2(0, 0))[0]
+  }
+}

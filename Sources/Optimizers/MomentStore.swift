@@ -1,0 +1,98 @@
+import CKernels
+import Parameters
+import Tensors
+
+/// How AdamW's moments are stored.
+public enum MomentFormat: String, Sendable, CaseIterable {
+  /// 4 bytes per value.
+  case fp32
+  /// 1 byte per value and 4 bytes per block of 256: see `ck_memory.h` for the codes and their rounding.
+  case int8
+
+  /// Bytes of one moment of `count` values.
+  public func bytes(_ count: Int) -> Int {
+    switch self {
+    case .fp32: 4 * count
+    case .int8: count + 4 * MomentStore.blocks(0..<count).count
+    }
+  }
+}
+
+/// One moment of AdamW for the parts of tensors that a rank updates: zeros at first.
+///
+/// In `fp32` the values themselves. In `int8` codes relative to the scale of their block; blocks are runs of
+/// `blockLength` elements of a tensor, counted from its start, and parts are cut between blocks. The second moment is
+/// then kept as its square root.
+public final class MomentStore: @unchecked Sendable {
+  /// Elements that share a scale.
+  public static let blockLength = Int(CK_MOMENT_BLOCK)
+
+  public let table: ParameterTable
+  /// What is held, in the order of the table.
+  public let parts: [ParameterPart]
+  public let format: MomentFormat
+  /// The values, in `fp32`.
+  public let values: ParameterStore?
+  private let codes: AlignedBuffer<UInt8>
+  private let scales: AlignedBuffer<Float>
+  private let places: [Place?]
+
+  private struct Place {
+    /// The first element held.
+    let first: Int
+    let codes: Int
+    let scales: Int
+  }
+
+  /// - Precondition: in `int8`, parts begin between blocks.
+  public init(_ table: ParameterTable, parts: [ParameterPart], format: MomentFormat) {
+    self.table = table
+    self.parts = parts
+    self.format = format
+    var places = [Place?](repeating: nil, count: table.count)
+    var (nextCode, nextScale) = (0, 0)
+    if format == .int8 {
+      for part in parts {
+        precondition(
+          part.elements.lowerBound.isMultiple(of: Self.blockLength),
+          "moments of \(table[part.id].name) from element \(part.elements.lowerBound), inside a block")
+        places[part.id.index] = Place(first: part.elements.lowerBound, codes: nextCode, scales: nextScale)
+        nextCode += (part.elements.count + 63) & ~63
+        nextScale += Self.blocks(part.elements).count
+      }
+    }
+    self.places = places
+    values = format == .fp32 ? ParameterStore(table, parts: parts) : nil
+    codes = AlignedBuffer(count: nextCode)
+    scales = AlignedBuffer(count: nextScale)
+  }
+
+  /// The blocks of a tensor that `elements` of it lie in.
+  public static func blocks(_ elements: Range<Int>) -> Range<Int> {
+    elements.lowerBound / blockLength..<(elements.upperBound + blockLength - 1) / blockLength
+  }
+
+  /// The codes of a tensor's held elements, one byte each, in `int8`.
+  public func codes(_ id: ParameterID) -> UnsafeMutablePointer<UInt8> { codes.pointer + place(id).codes }
+
+  /// The scales of the blocks of a tensor's held elements, in `int8`.
+  public func scales(_ id: ParameterID) -> UnsafeMutablePointer<Float> { scales.pointer + place(id).scales }
+
+  /// Where the kernels find the codes and scales of `part`, which begins between blocks of what is held.
+  func moment(_ part: ParameterPart) -> ck_moment {
+    let place = place(part.id)
+    let offset = part.elements.lowerBound - place.first
+    return ck_moment(
+      codes: codes.pointer + place.codes + offset, scales: scales.pointer + place.scales + offset / Self.blockLength)
+  }
+
+  /// Bytes held, padding included.
+  public var byteCount: Int { 4 * (values?.buffer.count ?? 0) + codes.count + 4 * scales.count }
+
+  private func place(_ id: ParameterID) -> Place {
+    guard let place = places[id.index] else {
+      preconditionFailure("this rank holds no 8-bit moments of \(table[id].name)")
+    }
+    return place
+  }
+}

@@ -1,0 +1,51 @@
+import Parameters
+import Tensors
+
+/// The pass over gradients that takes Σ g² of each tensor: `GradientNorm.squaredSum` on several threads, which change no
+/// bit. Its memory is made once; taking sums allocates nothing.
+public final class SquaredSums: @unchecked Sendable {
+  /// Σ g² of each tensor of the table; 0 for those that are not counted.
+  public let values: AlignedBuffer<Double>
+  private let table: ParameterTable
+  private let chunks: [ParameterPart]
+  private let partials: AlignedBuffer<Double>
+
+  /// - Parameter ids: the tensors to count, ascending.
+  public init(_ table: ParameterTable, counting ids: [ParameterID]) {
+    self.table = table
+    values = AlignedBuffer(count: table.count)
+    chunks = ids.flatMap { id in
+      stride(from: 0, to: table[id].count, by: GradientNorm.chunk).map { start in
+        ParameterPart(id, start..<min(start + GradientNorm.chunk, table[id].count))
+      }
+    }
+    partials = AlignedBuffer(count: chunks.count)
+  }
+
+  /// Takes the sums of `gradients`, which hold what is counted whole.
+  public func take(from gradients: ParameterStore, pool: WorkerPool) {
+    pool.split(chunks.count, least: 2) { _, range in
+      for index in range {
+        partials.pointer[index] = Kernels.table.pointee.sum_squares(
+          Int64(chunks[index].elements.count), gradients.pointer(chunks[index]))
+      }
+    }
+    values.clear()
+    for index in chunks.indices { values.pointer[chunks[index].id.index] += partials.pointer[index] }
+  }
+
+  /// The norm of all: the root of the values' sum in name order, which is the table's.
+  public var norm: Double {
+    var sum = 0.0
+    for value in values.bufferPointer { sum += value }
+    return sum.squareRoot()
+  }
+
+  /// The first tensor, in name order, with a gradient that is not finite.
+  public var nonfinite: String? {
+    for (index, value) in values.bufferPointer.enumerated() where !value.isFinite {
+      return table[ParameterID(index)].name
+    }
+    return nil
+  }
+}

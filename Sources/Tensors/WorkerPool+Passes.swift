@@ -1,0 +1,26 @@
+import Foundation
+
+extension WorkerPool {
+  /// Runs `body` over disjoint ranges that cover 0..<count; it returns the place of its first failure in the range, or
+  /// a negative number. The result is the first failure of all, whatever the split.
+  public func firstFailure(_ count: Int, _ body: (Range<Int>) -> Int64) -> Int? {
+    withUnsafeTemporaryAllocation(of: Int.self, capacity: threads) { places in
+      places.initialize(repeating: count)
+      split(count, grain: 16, least: 1 << 16) { worker, range in
+        let place = body(range)
+        if place >= 0 { places[worker] = range.lowerBound + Int(place) }
+      }
+      let first = places.min() ?? count
+      return first < count ? first : nil
+    }
+  }
+}
+
+extension AlignedBuffer {
+  /// Sets every byte to zero, on all threads of `pool`.
+  public func clear(_ pool: WorkerPool) {
+    pool.split(count, grain: 16, least: 1 << 18) { _, range in
+      memset(pointer + range.lowerBound, 0, range.count * MemoryLayout<Element>.stride)
+    }
+  }
+}

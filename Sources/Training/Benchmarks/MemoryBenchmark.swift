@@ -1,0 +1,82 @@
+import CKernels
+import LowBit
+import Optimizers
+import Parameters
+import Tensors
+
+/// Times the passes over whole tensors (optimizer, packing, sums of gradients) against a plain loop that reads, on the
+/// same threads in alternating samples. The tensors are far larger than the caches.
+public enum MemoryBenchmark {
+  /// Elements of the tensor that the passes run over: 64 MiB in fp32.
+  private static let count = 16 << 20
+
+  /// Measures every pass, about `seconds` each.
+  ///
+  /// Bytes are those that a pass must read and write once; the limit is the reading loop's rate, so a pass that also
+  /// writes may exceed it.
+  public static func measure(seconds: Double, threads: Int) -> [BenchmarkRow] {
+    let pool = WorkerPool(threads: threads)
+    let timer = PairedTimer(seconds: seconds)
+    let table = ParameterTable([ParameterSpecification("a.weight", [count / 512, 512], .dense, .zeros)])
+    let (weights, gradients) = (ParameterStore(table), ParameterStore(table))
+    fill(weights, scale: 0.1)
+    fill(gradients, scale: 1e-3)
+    var rows: [BenchmarkRow] = []
+    /// Reads as many bytes as a pass moves, by repeating over the gradients.
+    let read = { reading(gradients.buffer, pool) }
+    func add(_ name: String, bytes: Int, _ pass: () -> Void) {
+      let outcome = timer.compare(pass, read)
+      let limit = Double(4 * count) / outcome.second
+      // The rate that goes with the median ratio: medians of each side alone may come from different moods.
+      let seconds = outcome.ratio * outcome.second
+      rows.append(
+        BenchmarkRow(name, seconds: seconds, work: Double(bytes), unit: .bytes, limit: ("reading loop", limit)))
+    }
+    let readSeconds = timer.measure(read)
+    rows.append(BenchmarkRow("read", seconds: readSeconds, work: Double(4 * count), unit: .bytes))
+    for format in MomentFormat.allCases {
+      let state = AdamWState(
+        AdamW(), table: table, parts: [ParameterPart(ParameterID(0), 0..<count)], format: format, threads: threads)
+      var step = 0
+      add("AdamW, \(format.rawValue) moments", bytes: 12 * count + 4 * format.bytes(count)) {
+        step += 1
+        state.step(
+          masters: weights, gradients: gradients, learningRate: 1e-5, step: step, clipScale: 1, pool: pool)
+      }
+    }
+    for format in NumberFormat.allCases {
+      let packed = PackedWeights(format: format, count: count / (1024 * 512), rows: 1024, columns: 512)
+      add("pack \(format.rawValue), 1024×512", bytes: 4 * count + packed.data.count + 4 * packed.scales.count) {
+        packed.pack(weights.buffer.pointer, pool: pool)
+      }
+    }
+    let squares = SquaredSums(table, counting: table.ids)
+    add("squared sum of gradients", bytes: 4 * count) { squares.take(from: gradients, pool: pool) }
+    let sums = AlignedBuffer<Int64>(count: count / 2)
+    add("fixed-point addition", bytes: 20 * sums.count) {
+      sums.clear(pool)
+      _ = pool.firstFailure(sums.count) { range in
+        ck_fixed_add(
+          Int64(range.count), gradients.buffer.pointer + range.lowerBound, sums.pointer + range.lowerBound)
+      }
+    }
+    add("clear gradients", bytes: 4 * count) { gradients.buffer.clear(pool) }
+    return rows
+  }
+
+  /// Reads every element once: a search that finds nothing.
+  private static func reading(_ buffer: AlignedBuffer<Float>, _ pool: WorkerPool) {
+    let found = pool.firstFailure(buffer.count) { range in
+      ck_first_nonfinite(Int64(range.count), buffer.pointer + range.lowerBound)
+    }
+    precondition(found == nil, "the benchmark's own numbers are finite")
+  }
+
+  private static func fill(_ store: ParameterStore, scale: Float) {
+    var state: UInt32 = 1
+    for index in 0..<store.buffer.count {
+      state = state &* 1_664_525 &+ 1_013_904_223
+      store.buffer.pointer[index] = scale * Float(Int32(bitPattern: state)) / 2_147_483_648
+    }
+  }
+}

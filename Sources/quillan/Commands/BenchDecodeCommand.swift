@@ -1,0 +1,66 @@
+import ArgumentParser
+import Training
+
+/// `quillan bench decode`.
+struct BenchDecodeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "decode",
+    abstract: "Time sampling from a model with initial weights, in several batch sizes.",
+    discussion: """
+      Prefill is taken out: what is timed is the difference between sampling many tokens and one. Latents are sampled \
+      as in a rollout.
+      """)
+
+  @OptionGroup var options: ConfigurationOptions
+
+  @Option(
+    name: .customLong("batch"), parsing: .singleValue,
+    help: ArgumentHelp("Sequences decoded together. Repeatable (default: 1, 4, 16).", valueName: "n"))
+  var batches: [Int] = []
+
+  @Option(help: ArgumentHelp("Tokens of the prompt.", valueName: "n"))
+  var promptLength = 32
+
+  @Option(help: ArgumentHelp("Tokens sampled per sequence.", valueName: "n"))
+  var tokens = 32
+
+  @Option(help: ArgumentHelp("Repetitions; the median counts.", valueName: "n"))
+  var rounds = 3
+
+  @OptionGroup var report: BenchReport
+
+  func validate() throws {
+    for (name, values) in [
+      ("batch", batches), ("prompt-length", [promptLength]), ("tokens", [tokens]), ("rounds", [rounds]),
+    ] {
+      for value in values where !(1...65536).contains(value) {
+        throw ValidationError("--\(name) must be from 1 to 65536, got \(value)")
+      }
+    }
+  }
+
+  func run() throws {
+    CommandRunner.onRanks { communicator in
+      let baseline = try report.baselineSeconds()
+      let configuration = try options.load()
+      guard communicator.size == 1 else {
+        throw CommandError(.usage, "bench decode measures one rank: start it without mpirun")
+      }
+      guard promptLength + tokens + 1 <= configuration.model.maxSeqLen else {
+        throw CommandError(
+          .usage,
+          "\(promptLength) prompt tokens and \(tokens) more do not fit model.max_seq_len "
+            + "\(configuration.model.maxSeqLen); lower --prompt-length or --tokens")
+      }
+      let threads = try communicator.threads(configured: configuration.parallel.threads)
+      let benchmark = try ModelBenchmark(configuration, threads: threads, communicator: communicator)
+      let rows = benchmark.decode(
+        batches: batches.isEmpty ? [1, 4, 16] : batches, promptLength: promptLength, newTokens: tokens, rounds: rounds)
+      try report.write(
+        rows, about: "\(options.config), \(tokens) tokens after \(promptLength), \(threads) threads",
+        extra: ["threads": .integer(threads), "peak_bytes": .integer(ProcessMemory.peakBytes ?? 0)],
+        baseline: baseline)
+      return .done
+    }
+  }
+}
