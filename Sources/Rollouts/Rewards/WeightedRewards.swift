@@ -61,6 +61,9 @@ public struct WeightedRewards: Sendable {
     case scored(Score)
     /// The first term without a score, and why; the others do not count.
     case unscored(reward: String, UnscoredReason)
+
+    /// The score, where there is one.
+    public var score: Score? { if case .scored(let score) = self { score } else { nil } }
   }
 
   /// The scores of completions, in their order; each term sees all of them at once.

@@ -97,6 +97,13 @@ extension RunConfiguration {
       if reward.name == .format, reward.pattern == nil {
         return ConfigurationIssue(key: "data.rewards", rule: "[\(index)] 'format' needs a pattern (regular expression)")
       }
+      if (reward.name == .command) == reward.command.isEmpty {
+        return ConfigurationIssue(
+          key: "data.rewards",
+          rule: reward.command.isEmpty
+            ? "[\(index)] 'command' needs a command: a list of program and arguments"
+            : "[\(index)] '\(reward.name.rawValue)' takes no command; leave out name or command")
+      }
       if reward.name == .length, reward.length == nil {
         return ConfigurationIssue(key: "data.rewards", rule: "[\(index)] 'length' needs a length in tokens")
       }

@@ -1,6 +1,7 @@
 import Checkpoints
 import Exports
 import Foundation
+import Logging
 import MPI
 import Models
 import Optimizers
@@ -132,9 +133,27 @@ public struct RunAssembly {
           let full = reward.length ?? 0
           term = try LengthReward(
             fullAt: full, zeroAt: max(full + 1, configuration.objective.maxTrajectoryLen))
+        case .command: term = try commandReward(reward)
         }
         return WeightedRewards.Term(term, weight: reward.weight)
       })
+  }
+
+  /// A reward by a program; what its processes write to stderr becomes log lines of this rank.
+  private func commandReward(_ reward: RewardConfiguration) throws -> CommandReward {
+    var settings = CommandReward.Settings(command: reward.command)
+    settings.workers = reward.workers
+    settings.batch = reward.batch
+    settings.timeout = reward.timeout
+    settings.startTimeout = reward.startTimeout
+    let logger = Logger(label: "quillan")
+    do {
+      return try CommandReward(name: reward.label ?? "command", settings: settings, rank: communicator.rank) {
+        logger.warning("\($0)")
+      }
+    } catch {
+      throw TrainingError(.configuration, "\(file): data.rewards: \(error)")
+    }
   }
 
   /// What a run reads from files before it starts.

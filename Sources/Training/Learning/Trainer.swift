@@ -172,6 +172,7 @@ public final class Trainer {
     var report = StepReport(
       step: stepCount, records: [], objective: objective, norm: 0,
       learningRate: schedule.learningRate(at: stepCount))
+    report.metrics = ["learning_rate": report.learningRate]
     report.warning = "step \(stepCount): no group can be trained on; the step changes nothing"
     stepCount += 1
     return report

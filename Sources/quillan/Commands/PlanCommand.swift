@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Rollouts
 import Training
 
 /// `quillan plan`: what a configuration costs, without allocating it.
@@ -87,7 +88,7 @@ struct PlanCommand: ParsableCommand {
         ]) { $1 })
     }
     let uses = memory.rows.map { row in
-      JSONValue.object(["name": .text(row.name), "bytes": .integer(row.bytes), "estimate": .boolean(row.isEstimate)])
+      JSONValue.object(["name": .text(row.name), "bytes": .integer(row.bytes), "estimate": .bool(row.isEstimate)])
     }
     let document = JSONValue.object([
       "parameters": .integer(parameters.total.parameters), "balance_biases": .integer(parameters.balanceBiases),
