@@ -17,6 +17,12 @@ public struct WeightedRewards: Sendable {
     public let parts: [Double]
     /// Figures that rewards give beside their scores, as `reward/figure`.
     public let metrics: [String: Double]
+
+    public init(total: Double, parts: [Double], metrics: [String: Double]) {
+      self.total = total
+      self.parts = parts
+      self.metrics = metrics
+    }
   }
 
   public let terms: [Term]

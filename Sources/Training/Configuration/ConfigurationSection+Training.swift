@@ -110,14 +110,26 @@ extension ConfigurationSection {
     fields: [
       .optionalGroup("task", \.data.task, "a built-in task: name, digits, length, seed"),
       .optionalText("prompts", \.data.prompts, "JSON Lines file of prompts and answers, instead of task"),
+      .optionalText("trajectories", \.data.trajectories, "JSON Lines file of recorded trajectories for train"),
       .optionalText("text", \.data.text, "text or JSON Lines file for pre-training"),
       .real("held_out", \.data.heldOut, .properFraction, "share kept for evaluation, never trained on"),
-      .choice("tokenizer", \.data.tokenizer, "byte (259 ids) or gpt2 (50257 ids)"),
+      .choice("tokenizer", \.data.tokenizer, "byte (259 ids), gpt2 (50257 ids), or file: that of tokenizer_file"),
+      .optionalText(
+        "tokenizer_file", \.data.tokenizerFile, "byte-level BPE: tokenizer.json, or vocab.json with merges_file"),
+      .optionalText("merges_file", \.data.mergesFile, "merges.txt of a vocab.json"),
+      .text("end_token", \.data.endToken, "the token of tokenizer_file that ends a text"),
+      .text(
+        "template", \.data.template,
+        "what the model reads: {prompt} and other members of the prompt; special tokens by name; {{ and }} are braces"),
       .whole("max_prompt_len", \.data.maxPromptLen, "tokens of a prompt, at most")
         .defaulting(to: "what max_trajectory_len leaves of max_seq_len") {
           $0.data.maxPromptLen = max(1, $0.model.maxSeqLen - $0.rl.objective.maxTrajectoryLen)
         },
-      .groups("rewards", \.data.rewards, "terms of the reward: name, weight, pattern (format), length (length)"),
+      .choice("truncation", \.data.truncation, "longer prompts: an error, or cut off on the left or the right"),
+      .groups(
+        "rewards", \.data.rewards,
+        "terms of the reward: name, weight, pattern (format), length (length); "
+          + "or command, label, workers, batch, timeout, start_timeout"),
     ])
 
   static let evaluation = ConfigurationSection(

@@ -37,7 +37,7 @@ public struct RunAssembly {
     ownership = Ownership(
       miniMoEs: miniMoEs, size: configuration.parallel.expert, rank: communicator.rank % configuration.parallel.expert)
     model = try QuillanModel(configuration.model, configuration.precision)
-    tokenizer = try configuration.data.tokenizer.make()
+    tokenizer = try configuration.data.makeTokenizer()
     guard tokenizer.vocabularySize <= configuration.model.vocabSize else {
       throw TrainingError(
         .configuration,
@@ -162,6 +162,8 @@ public struct RunAssembly {
     /// Nil where `data.text` is pre-trained on or evaluated instead.
     public let prompts: (any PromptSource)?
     public let rewards: WeightedRewards?
+    /// What `train` learns from instead of sampling, where `data.trajectories` is given.
+    public let recorded: [RecordedGroup]?
     public let text: (train: TokenStream, heldOut: TokenStream?)?
     /// What is pre-trained on.
     public let sequences: (any SequenceSource)?
@@ -170,12 +172,15 @@ public struct RunAssembly {
   /// The kinds of run.
   public enum Phase: String, Sendable { case pretrain, train, evaluate }
 
-  /// Reads weights, prompts, rewards and text. Local: every rank reads the same.
+  /// Reads weights, prompts, rewards, recorded trajectories and text. Local: every rank reads the same.
   ///
   /// - Parameter blank: as for `masters`.
   public func materials(for phase: Phase, weights path: String?, blank: Bool = false) throws -> Materials {
     let text = phase == .train ? nil : try text()
-    let needsPrompts = phase == .train || text == nil
+    let data = configuration.data
+    let recorded = phase == .train ? try data.trajectories.map(recordedGroups) : nil
+    // Recorded trajectories need no prompts, but can be evaluated on some.
+    let needsPrompts = recorded == nil ? phase == .train || text == nil : data.task != nil || data.prompts != nil
     let prompts = needsPrompts ? try prompts() : nil
     if phase == .evaluate, text.map({ $0.heldOut == nil }) ?? (prompts?.heldOutCount == 0) {
       throw TrainingError(
@@ -185,8 +190,13 @@ public struct RunAssembly {
     }
     return Materials(
       masters: try masters(weights: path, whole: phase == .evaluate, blank: blank), prompts: prompts,
-      rewards: needsPrompts ? try rewards() : nil, text: text,
+      rewards: needsPrompts ? try rewards() : nil, recorded: recorded, text: text,
       sequences: phase == .pretrain ? try sequences(text) : nil)
+  }
+
+  private func recordedGroups(_ path: String) throws -> [RecordedGroup] {
+    try TrajectoryFile.groups(
+      at: URL(fileURLWithPath: path), tokenizer: tokenizer, vocabularySize: tokenizer.vocabularySize)
   }
 
   /// The sequences to pre-train on: `data.text` where given, otherwise demonstrations of the prompts.

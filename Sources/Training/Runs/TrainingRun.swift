@@ -38,17 +38,15 @@ public struct TrainingRun {
 
   /// Reinforcement: `rl.num_epochs` steps of GRPO. Collective.
   public func train(_ materials: RunAssembly.Materials) throws -> Outcome {
-    guard let prompts = materials.prompts, let rewards = materials.rewards else {
-      preconditionFailure("reinforcement without prompts")
-    }
     let learner = try assembly.learner(materials.masters)
-    let trainer = try Trainer(
-      configuration: configuration, learner: learner, prompts: prompts, tokenizer: assembly.tokenizer,
-      rewards: rewards)
+    let trainer = try makeTrainer(materials, learner)
     let leaving = { configuration.checkpoint.stop == .phase ? try StopSignal.isRequested(communicator) : false }
     return try run(
       trainer, total: configuration.rl.numEpochs, title: "train",
-      evaluate: { try evaluateTask(prompts, rewards, learner) }
+      evaluate: {
+        guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
+        return try evaluateTask(prompts, rewards, learner)
+      }
     ) { recorder, step in
       guard let report = try trainer.step(leaving: leaving) else { return false }
       try recorder?.record(step: step, report.metrics, prompts: report.prompts)
@@ -56,6 +54,20 @@ public struct TrainingRun {
       if let warning = report.warning { recorder?.note(warning) }
       return true
     }
+  }
+
+  /// A trainer on recorded trajectories where there are some, otherwise on prompts.
+  private func makeTrainer(_ materials: RunAssembly.Materials, _ learner: Learner) throws -> Trainer {
+    if let recorded = materials.recorded {
+      return try Trainer(
+        configuration: configuration, learner: learner, recorded: recorded, tokenizer: assembly.tokenizer)
+    }
+    guard let prompts = materials.prompts, let rewards = materials.rewards else {
+      preconditionFailure("reinforcement without prompts or recorded trajectories")
+    }
+    return try Trainer(
+      configuration: configuration, learner: learner, prompts: prompts, tokenizer: assembly.tokenizer,
+      rewards: rewards)
   }
 
   /// Pre-training: `pretrain.steps` steps on text or demonstrations. Collective.

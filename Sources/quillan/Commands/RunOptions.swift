@@ -34,12 +34,14 @@ struct RunOptions: ParsableArguments {
 
   /// Loads everything on every rank, runs `body`, and prints its outcome on rank 0.
   func execute(
-    _ phase: RunAssembly.Phase, _ body: @escaping (TrainingRun, RunAssembly.Materials) throws -> TrainingRun.Outcome
+    _ phase: RunAssembly.Phase, change: @escaping (inout RunConfiguration) -> Void = { _ in },
+    _ body: @escaping (TrainingRun, RunAssembly.Materials) throws -> TrainingRun.Outcome
   ) {
     CommandRunner.onRanks { communicator in
       let loaded = try communicator.agree {
         var result = try configuration.load()
         if let skipNonfinite { result.debug.skipNonfinite = skipNonfinite }
+        change(&result)
         return result
       }
       let threads = try communicator.threads(configured: loaded.parallel.threads)
