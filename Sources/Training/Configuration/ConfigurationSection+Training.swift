@@ -141,6 +141,8 @@ extension ConfigurationSection {
       .whole("count", \.evaluation.count, "held-out prompts of one evaluation"),
       .whole("samples", \.evaluation.samples, in: 0...65536, "sampled completions per prompt besides the greedy one"),
       .real("temperature", \.evaluation.temperature, .positive, "temperature of the sampled completions"),
+      .groups("tasks", \.evaluation.tasks, "further built-in tasks to evaluate, each like data.task"),
+      .flag("keep_best", \.evaluation.keepBest, "write best.safetensors whenever an evaluation is the best so far"),
     ])
 
   static let checkpoint = ConfigurationSection(
@@ -171,6 +173,12 @@ extension ConfigurationSection {
       .whole(
         "samples_every", \.logging.samplesEvery, in: 0...largestConfigurationCount,
         "optimizer steps between sample completions; 0 is none"),
+      .whole(
+        "loads_every", \.logging.loadsEvery, in: 0...largestConfigurationCount,
+        "optimizer steps between records of the routers' loads; 0 is none"),
+      .whole(
+        "alarm_patience", \.logging.alarmPatience, in: 0...largestConfigurationCount,
+        "steps for which something must go wrong before it is an alarm; 0 is no alarms"),
       .text("directory", \.logging.directory, "where run directories are made"),
       .choice("level", \.logging.level, "least severe log lines shown"),
     ])

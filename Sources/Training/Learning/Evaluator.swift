@@ -41,6 +41,10 @@ public struct Evaluator {
     public let meanLength: Double
     /// Share of completions that reached the end token.
     public let finished: Double
+    /// Completions without a reward.
+    public let unscored: Int
+    /// For k = 1, 2, 4, … and the number of samples: the mean chance that one of k samples is right (`PassRate`).
+    public let passAt: [Int: Double]
     /// The first completions of rank 0.
     public let examples: [SamplesWriter.Sample]
   }
@@ -73,22 +77,29 @@ public struct Evaluator {
       }
     }
     let outcomes = try rewards.outcomes(items)
+    let reported = PassRate.reported(samples: draws)
     let records = stride(from: 0, to: items.count, by: draws).map { first in
-      (first..<first + draws).reduce([0.0, 0, 0, 0, 0]) { sum, place in
+      let sum = (first..<first + draws).reduce([0.0, 0, 0, 0, 0]) { sum, place in
         zip(sum, Self.figures(items[place], outcomes[place])).map(+)
       }
+      return sum + reported.map { PassRate.estimate(samples: draws, correct: Int(sum[0]), k: $0) }
     }
     let examples = zip(items, outcomes).prefix(8).map { item, outcome in
       SamplesWriter.Sample(
         prompt: item.prompt.text, completion: item.completion, answer: item.prompt.answer,
         reward: outcome.score?.total ?? .nan)
     }
-    let totals = try communicator.gatherRecords(records, width: 5).reduce([0.0, 0, 0, 0, 0]) { zip($0, $1).map(+) }
+    let width = 5 + reported.count
+    let totals = try communicator.gatherRecords(records, width: width)
+      .reduce([Double](repeating: 0, count: width)) { zip($0, $1).map(+) }
     let completions = Double(all.count * draws)
     return TaskResult(
       task: source.name, mode: samples == 0 ? "greedy" : "sampled", prompts: all.count, samples: draws,
       exactMatch: totals[0] / completions, reward: totals[1] / max(1, totals[4]), meanLength: totals[2] / completions,
-      finished: totals[3] / completions, examples: examples)
+      finished: totals[3] / completions, unscored: Int(completions - totals[4]),
+      passAt: Dictionary(
+        uniqueKeysWithValues: zip(reported, totals.dropFirst(5)).map { ($0, $1 / Double(all.count)) }),
+      examples: examples)
   }
 
   /// Exact match, reward, length, whether it finished, and whether it has a reward.

@@ -83,25 +83,37 @@ public struct RunAssembly {
   /// The prompts that the configuration names.
   public func prompts() throws -> any PromptSource {
     switch try configuration.promptSource(file: file) {
-    case .task(let task):
-      var options = BuiltInTask.Options()
-      guard let builtIn = BuiltInTask(rawValue: task.name.rawValue) else {
-        preconditionFailure("the task \(task.name.rawValue) is not built in")
-      }
-      switch builtIn {
-      case .addition, .subtraction, .multiplication:
-        options.size = task.digits
-        options.minimumSize = task.minimumDigits
-        options.isZeroPadded = task.zeroPadded
-        options.isAnswerReversed = task.answerReversed
-      case .sorting, .reversal, .copy: options.size = task.length
-      }
-      return try ProceduralTask(
-        family: builtIn.family(options), seed: task.seed, heldOutShare: configuration.data.heldOut)
+    case .task(let task): return try prompts(of: task)
     case .file(let path):
       return try PromptSet(
         name: path, prompts: PromptFile.prompts(at: URL(fileURLWithPath: path)), seed: configuration.rl.seed,
         heldOutShare: configuration.data.heldOut)
+    }
+  }
+
+  private func prompts(of task: TaskConfiguration) throws -> any PromptSource {
+    var options = BuiltInTask.Options()
+    guard let builtIn = BuiltInTask(rawValue: task.name.rawValue) else {
+      preconditionFailure("the task \(task.name.rawValue) is not built in")
+    }
+    switch builtIn {
+    case .addition, .subtraction, .multiplication:
+      options.size = task.digits
+      options.minimumSize = task.minimumDigits
+      options.isZeroPadded = task.zeroPadded
+      options.isAnswerReversed = task.answerReversed
+    case .sorting, .reversal, .copy: options.size = task.length
+    }
+    return try ProceduralTask(
+      family: builtIn.family(options), seed: task.seed, heldOutShare: configuration.data.heldOut)
+  }
+
+  /// `evaluation.tasks` with the names that figures have: the task's, and its place where two are of one name.
+  public func evaluationTasks() throws -> [(name: String, source: any PromptSource)] {
+    let tasks = configuration.evaluation.tasks
+    return try tasks.enumerated().map { index, task in
+      let isAlone = tasks.count { $0.name == task.name } == 1
+      return (isAlone ? task.name.rawValue : "\(task.name.rawValue)-\(index + 1)", try prompts(of: task))
     }
   }
 

@@ -170,6 +170,7 @@ public final class Trainer {
       step: stepCount, records: everyone, objective: objective, norm: reduced.norm,
       learningRate: schedule.learningRate(at: stepCount))
     report.metrics.merge(learner.loadMetrics) { $1 }
+    report.loads = RoutingSnapshot(learner.loads)
     if updatesSincePublication == 0, source.hasExactLogProbabilities {
       let difference = everyone.map(\.statistics.logRatioMaximum).max() ?? 0
       report.metrics["rollout/logp_abs_diff_max"] = difference
@@ -337,12 +338,23 @@ public final class Trainer {
         piece.trajectory, objective: piece.objective, index: piece.index,
         referenceLogProbabilities: references?[index])
     }
+    let noise = DiffusionNoise.input(
+      part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
     let results = loss.accumulate(
-      items,
-      diffusion: DiffusionNoise.input(
-        part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed),
-      learner.weights, learner.gradients, loads: learner.loads, context)
+      items, diffusion: noise, learner.weights, learner.gradients, loads: learner.loads, context)
+    if let noise { compareLatents(part, targets: noise.targets, &records) }
     for (piece, result) in zip(part, results) { records[piece.place].add(result, piece.trajectory) }
+  }
+
+  private func compareLatents(_ part: [Piece], targets: [UInt8], _ records: inout [GroupRecord]) {
+    var first = 0
+    for piece in part {
+      let latents = piece.trajectory.latents
+      records[piece.place].compare(
+        latents: latents[...], targets: targets[first..<first + latents.count], bits: model.configuration.dim,
+        positions: piece.trajectory.tokens.count)
+      first += latents.count
+    }
   }
 
   private func referenceLogProbabilities(_ part: [Piece]) -> [[Float]]? {

@@ -49,7 +49,7 @@ public struct TrainingRun {
       }
     ) { recorder, step in
       guard let report = try trainer.step(leaving: leaving) else { return false }
-      try recorder?.record(step: step, report.metrics, prompts: report.prompts)
+      try recorder?.record(step: step, report.metrics, prompts: report.prompts, loads: report.loads)
       try recorder?.record(step: step, samples: report.samples)
       if let warning = report.warning { recorder?.note(warning) }
       return true
@@ -84,7 +84,7 @@ public struct TrainingRun {
       }
     ) { recorder, step in
       let metrics = try trainer.step()
-      try recorder?.record(step: step, metrics)
+      try recorder?.record(step: step, metrics, loads: RoutingSnapshot(learner.loads))
       return true
     }
   }
@@ -123,6 +123,10 @@ public struct TrainingRun {
       stopped = try StopSignal.isRequested(communicator)
       if done == total || (every > 0 && done % every == 0) {
         (after, examples) = try evaluate()
+        let isBest = configuration.evaluation.keepBest && recorder?.isBest(after) == true
+        if try communicator.broadcast(isBest ? 1 : 0, from: 0) != 0 {
+          try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata(done, title))
+        }
         try recorder?.record(step: done, evaluation: after)
         isFinished = goal > 0 && (after["eval/exact_match"] ?? 0) >= goal
       }
@@ -131,15 +135,17 @@ public struct TrainingRun {
     stopped = stopped && !isFinished && done < total
     let checkpoint = try saves.finish(mustSave: stopped)
     if !stopped {
-      try WeightsFile.save(
-        run.learner, to: recorder?.directory.weights,
-        metadata: ["format": "quillan-weights", "version": "1", "steps": "\(done)", "phase": title])
+      try WeightsFile.save(run.learner, to: recorder?.directory.weights, metadata: metadata(done, title))
     }
     try recorder?.finish(panels: Self.panels)
     return Outcome(
       directory: recorder?.directory, steps: done, stopped: stopped,
       seconds: (ContinuousClock.now - start) / .seconds(1), before: before, after: after, examples: examples,
       checkpoint: checkpoint)
+  }
+
+  private func metadata(_ steps: Int, _ phase: String) -> [String: String] {
+    ["format": "quillan-weights", "version": "1", "steps": "\(steps)", "phase": phase]
   }
 
   private func resumption(_ phase: String) -> RunResumption? {
