@@ -22,6 +22,9 @@ public protocol Tokenizer: Sendable {
 }
 
 extension Tokenizer {
+  /// None.
+  public var specialTokens: [String: Int32] { [:] }
+
   /// The token ids of the text's UTF-8.
   public func encode(_ text: String) -> [Int32] { encode(bytes: Array(text.utf8)) }
 
