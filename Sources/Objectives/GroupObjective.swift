@@ -10,8 +10,11 @@
 /// float64, in order of position, then of trajectory.
 public struct GroupObjective: Sendable {
   public let configuration: ObjectiveConfiguration
+  /// R_i of each sequence.
   public let rewards: [Double]
-  /// Generated tokens of each trajectory.
+  /// R of each trajectory: `rewards`, unless trajectories are several sequences.
+  public let trajectoryRewards: [Double]
+  /// Generated tokens of each sequence.
   public let tokenCounts: [Int]
   /// Â_i.
   public let advantages: [Double]
@@ -19,13 +22,18 @@ public struct GroupObjective: Sendable {
   public let tokenWeights: [Double]
   /// The weight of a generated token in H, L_value and KL: 1/(groups · Σ n_i), or 0 without any.
   public let meanWeight: Double
-  /// The weight of a trajectory in L_aux and L_diff: 1/(groups · G).
+  /// The weight of a sequence in L_aux and L_diff: 1/(groups · sequences).
   public let trajectoryWeight: Double
 
-  /// - Parameter batch: the counts of the whole optimizer step.
+  /// - Parameters:
+  ///   - batch: the counts of the whole optimizer step.
+  ///   - owners: the trajectory (0, 1, … in order of its first sequence) that each sequence belongs to, where
+  ///     trajectories are several sequences. G, the statistics and n_i are then the trajectories'; L_aux and L_diff are
+  ///     means over sequences.
   /// - Throws: `ObjectiveError` where a reward is not finite.
   public init(
-    configuration: ObjectiveConfiguration, rewards: [Double], tokenCounts: [Int], batch: BatchCounts
+    configuration: ObjectiveConfiguration, rewards: [Double], tokenCounts: [Int], batch: BatchCounts,
+    owners: [Int]? = nil
   ) throws(ObjectiveError) {
     precondition(
       !rewards.isEmpty && rewards.count == tokenCounts.count,
@@ -33,9 +41,21 @@ public struct GroupObjective: Sendable {
     self.configuration = configuration
     self.rewards = rewards
     self.tokenCounts = tokenCounts
-    advantages = try configuration.advantages(of: rewards)
-    tokenWeights = configuration.aggregation.weights(
-      tokenCounts: tokenCounts, batch: batch, maxTrajectoryLen: configuration.maxTrajectoryLen)
+    let owners = owners ?? Array(rewards.indices)
+    precondition(owners.count == rewards.count, "\(owners.count) owners of \(rewards.count) sequences")
+    let count = (owners.max() ?? 0) + 1
+    var trajectoryRewards = [Double](repeating: 0, count: count)
+    var trajectoryTokens = [Int](repeating: 0, count: count)
+    for (sequence, owner) in owners.enumerated() {
+      trajectoryRewards[owner] = rewards[sequence]
+      trajectoryTokens[owner] += tokenCounts[sequence]
+    }
+    self.trajectoryRewards = trajectoryRewards
+    let trajectoryAdvantages = try configuration.advantages(of: trajectoryRewards)
+    let weights = configuration.aggregation.weights(
+      tokenCounts: trajectoryTokens, batch: batch, maxTrajectoryLen: configuration.maxTrajectoryLen)
+    advantages = owners.map { trajectoryAdvantages[$0] }
+    tokenWeights = owners.map { weights[$0] }
     let tokens = tokenCounts.reduce(0, +)
     meanWeight = tokens > 0 ? 1 / (Double(batch.groups) * Double(tokens)) : 0
     trajectoryWeight = 1 / (Double(batch.groups) * Double(rewards.count))

@@ -52,8 +52,12 @@ public struct TrajectoryGroup: Sendable {
   public let id: UInt64
   public var trajectories: [Trajectory]
   public var rewards: [Double]
+  /// Which trajectory of the group each sequence of `trajectories` belongs to, where a recorded trajectory is several
+  /// sequences: they share its reward and advantage, and it counts once. Nil: each is its own.
+  public var owners: [Int]?
 
-  public init(id: UInt64, trajectories: [Trajectory], rewards: [Double] = []) {
+  public init(id: UInt64, trajectories: [Trajectory], rewards: [Double] = [], owners: [Int]? = nil) {
+    self.owners = owners
     self.id = id
     self.trajectories = trajectories
     self.rewards = rewards

@@ -15,8 +15,9 @@ struct Quillan: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, CheckpointCommand.self,
-      QuantizeCommand.self, ExportCommand.self, BitsCommand.self, PlanCommand.self, BenchCommand.self,
+      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, ReportCommand.self, GenerateCommand.self,
+      CheckpointCommand.self, QuantizeCommand.self, ExportCommand.self, BitsCommand.self, PlanCommand.self,
+      BenchCommand.self,
       DebugCommand.self,
     ])
 

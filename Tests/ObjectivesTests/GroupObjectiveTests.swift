@@ -207,4 +207,19 @@ struct GroupObjectiveTests {
         batch: BatchCounts(groups: 1, generatedTokens: 2))
     }
   }
+
+  @Test("a trajectory of two sequences counts once, and its tokens together", arguments: AggregationMode.allCases)
+  func severalSequences(mode: AggregationMode) throws {
+    let configuration = Self.configuration(.standardized, mode)
+    let batch = BatchCounts(groups: 1, generatedTokens: 9)
+    let split = try GroupObjective(
+      configuration: configuration, rewards: [1, 0, 0, 0.5], tokenCounts: [3, 1, 3, 2], batch: batch,
+      owners: [0, 1, 1, 2])
+    let whole = try GroupObjective(
+      configuration: configuration, rewards: [1, 0, 0.5], tokenCounts: [3, 4, 2], batch: batch)
+    #expect(split.trajectoryRewards == whole.rewards)
+    #expect(split.advantages == [0, 1, 1, 2].map { whole.advantages[$0] })
+    #expect(split.tokenWeights == [0, 1, 1, 2].map { whole.tokenWeights[$0] })
+    #expect(split.meanWeight == whole.meanWeight)
+  }
 }

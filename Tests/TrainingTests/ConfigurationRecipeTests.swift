@@ -7,6 +7,7 @@ import Training
 @Suite struct ConfigurationRecipeTests {
   private static let names = [
     "quickstart", "quillan-511m", "quillan-low-memory", "no-bitnet", "no-diffusion", "diffusion-20-steps",
+    "ablations/addition", "ablations/sorting", "ablations/reversal", "ablations/chain-sum",
   ]
 
   private func load(_ name: String, overrides: [String] = []) throws -> RunConfiguration {

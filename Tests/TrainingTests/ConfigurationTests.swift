@@ -134,6 +134,16 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
       ),
       ("data:\n  rewards: []\n", "x.yaml:2: data.rewards must hold at least one reward"),
       (
+        "data:\n  rewards: [{name: command}]\n",
+        "x.yaml:2: data.rewards [0] 'command' needs a command: a list of program and arguments"
+      ),
+      (
+        "data:\n  rewards: [{name: length, length: 3, command: [x]}]\n",
+        "x.yaml:2: data.rewards [0] 'length' takes no command; leave out name or command"
+      ),
+      ("data:\n  rewards: [{weight: 2}]\n", "x.yaml:2: data.rewards[0] has no key 'name'; add it"),
+      ("data:\n  rewards: [{command: x}]\n", "x.yaml:2: data.rewards[0].command must be a list of texts, got 'x'"),
+      (
         "data:\n  rewards: [{name: format}]\n",
         "x.yaml:2: data.rewards [0] 'format' needs a pattern (regular expression)"
       ),

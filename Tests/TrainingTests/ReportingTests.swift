@@ -1,4 +1,5 @@
 import Foundation
+import Rollouts
 import Testing
 import Training
 

@@ -34,8 +34,10 @@ import Training
     func metrics(_ run: String) throws -> [String] {
       let text = try String(contentsOfFile: "\(path)/\(run)/metrics.jsonl", encoding: .utf8)
       return text.split(separator: "\n").map { line in
-        line.split(separator: ",").filter { !$0.contains("time") && !$0.contains("tokens_per_second") }
-          .joined(separator: ",")
+        line.split(separator: ",").filter {
+          !$0.contains("time") && !$0.contains("tokens_per_second") && !$0.contains("memory/")
+        }
+        .joined(separator: ",")
       }
     }
 

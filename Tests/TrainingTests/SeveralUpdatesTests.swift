@@ -134,6 +134,64 @@ import Training
     #expect(report.metrics["completions/mean_length"] == other.metrics["completions/mean_length"])
   }
 
+  /// As `ArbitraryReward`, but completions of an odd number of bytes, or all, have no score.
+  private struct Sometimes: Reward {
+    let name = "sometimes"
+    var isNever = false
+
+    func score(prompt: Prompt, completion: String, completionTokens: Int, finished: Bool) -> Double {
+      ArbitraryReward().score(
+        prompt: prompt, completion: completion, completionTokens: completionTokens, finished: finished)
+    }
+
+    func outcomes(_ items: [RewardItem]) -> [RewardOutcome] {
+      items.map { item in
+        guard !isNever, item.completion.utf8.count.isMultiple(of: 2) else { return .unscored(.timeout) }
+        return .scored(
+          score(
+            prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
+            finished: item.finished),
+          metrics: ["bytes": Double(item.completion.utf8.count)])
+      }
+    }
+  }
+
+  @Test("unscored trajectories are left out of their group; a group with fewer than two scores is left out whole")
+  func unscored() throws {
+    var run = try TinyRun { $0.debug.assertExact = true }
+    let all = try run.trainer(Ranks.alone()).sampleGroups(step: 0).groups
+    run.rewards = try WeightedRewards([WeightedRewards.Term(Sometimes())])
+    let trainer = try run.trainer(Ranks.alone())
+    let some = try trainer.sampleGroups(step: 0).groups
+    let wanted = all.map { group in
+      let even = group.trajectories.indices.filter { index in
+        let tokens = group.trajectories[index].generatedTokens.filter { $0 != trainer.tokenizer.endToken }
+        return trainer.tokenizer.decode(tokens).utf8.count.isMultiple(of: 2)
+      }
+      return (group.id, even.map { group.trajectories[$0].id }, even.map { group.rewards[$0] })
+    }.filter { $0.1.count >= 2 }
+    #expect(some.map(\.id) == wanted.map(\.0))
+    #expect(some.map { $0.trajectories.map(\.id) } == wanted.map(\.1))
+    #expect(some.map(\.rewards) == wanted.map(\.2))
+    let report = try trainer.step()
+    let scored = 20 - (report.metrics["unscored/timeout"] ?? 0)
+    #expect(scored > 0 && scored < 20)
+    #expect(report.metrics["sampling/dropped_unscored"] == Double(5 - wanted.count))
+    #expect((report.metrics["rewards/sometimes/bytes"] ?? 0) > 0)
+  }
+
+  @Test("a step without any score changes nothing and goes on")
+  func neverScored() throws {
+    var run = try TinyRun()
+    run.rewards = try WeightedRewards([WeightedRewards.Term(Sometimes(isNever: true))])
+    let trainer = try run.trainer(Ranks.alone())
+    let before = Fingerprint.of(trainer.learner.masters)
+    let report = try trainer.step()
+    #expect(report.metrics["unscored/timeout"] == 20)
+    #expect(report.prompts?.dropped["unscored"] == [0, 1, 2, 3, 4])
+    #expect(Fingerprint.of(trainer.learner.masters) == before)
+  }
+
   @Test("the entropy coefficient rises while the entropy is below its target, and stays within its bounds")
   func entropyTarget() throws {
     let reports = try TinyRun {

@@ -180,7 +180,7 @@ struct Fingerprint: Equatable {
 extension Dictionary where Key == String, Value == Double {
   /// The bits of every metric that is no time and does not tell what travelled, except those named.
   func bits(without names: Set<String> = []) -> [String: UInt64] {
-    let times = ["step_time", "tokens_per_second"]
+    let times = ["step_time", "tokens_per_second", "memory/peak_bytes"]
     return filter {
       !$0.key.hasPrefix("publication/") && !names.contains($0.key) && !times.contains($0.key)
         && !$0.key.hasPrefix("time/")

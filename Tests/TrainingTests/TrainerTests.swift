@@ -99,4 +99,14 @@ import Training
     try trainer.updateOldPolicy()
     #expect(try trainer.sampleGroups(step: 9).groups.flatMap(\.trajectories) != before)
   }
+
+  @Test("The latents' share of predicted bits is reported, and rises as the denoiser learns")
+  func latentAccuracy() throws {
+    let reports = try TinyRun { $0.rl.objective.diffusionLossCoef = 5 }.trained(steps: 20).reports
+    let shares = reports.compactMap { $0.metrics["latent/accuracy"] }
+    #expect(shares.count == 20 && shares.allSatisfy { $0 > 0.3 && $0 < 1 })
+    #expect(shares[15...].reduce(0, +) > shares[..<5].reduce(0, +))
+    #expect(
+      try TinyRun { $0.model.useBitDiffusion = false }.trained(steps: 1).reports[0].metrics["latent/accuracy"] == nil)
+  }
 }

@@ -1,8 +1,8 @@
-/// A JSON value, kept as it was written: whole numbers that fit stay integers.
+/// A JSON value, kept as it was written: whole numbers that fit 64 bits stay integers.
 public enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)
-  case integer(Int64)
+  case integer(Int)
   case number(Double)
   case text(String)
   case list([JSONValue])
@@ -30,7 +30,16 @@ public enum JSONValue: Equatable, Sendable {
   public var objectValue: [String: JSONValue]? { if case .object(let members) = self { members } else { nil } }
 
   /// The whole number, where the value is one.
-  public var integerValue: Int64? { if case .integer(let integer) = self { integer } else { nil } }
+  public var integerValue: Int? { if case .integer(let integer) = self { integer } else { nil } }
+
+  /// The number, whole or not, where the value is one.
+  public var numberValue: Double? {
+    switch self {
+    case .integer(let integer): Double(integer)
+    case .number(let number): number
+    default: nil
+    }
+  }
 
   /// The truth value, where the value is one.
   public var boolValue: Bool? { if case .bool(let bool) = self { bool } else { nil } }

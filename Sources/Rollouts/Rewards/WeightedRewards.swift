@@ -17,6 +17,12 @@ public struct WeightedRewards: Sendable {
     public let parts: [Double]
     /// Figures that rewards give beside their scores, as `reward/figure`.
     public let metrics: [String: Double]
+
+    public init(total: Double, parts: [Double], metrics: [String: Double]) {
+      self.total = total
+      self.parts = parts
+      self.metrics = metrics
+    }
   }
 
   public let terms: [Term]
@@ -61,6 +67,9 @@ public struct WeightedRewards: Sendable {
     case scored(Score)
     /// The first term without a score, and why; the others do not count.
     case unscored(reward: String, UnscoredReason)
+
+    /// The score, where there is one.
+    public var score: Score? { if case .scored(let score) = self { score } else { nil } }
   }
 
   /// The scores of completions, in their order; each term sees all of them at once.

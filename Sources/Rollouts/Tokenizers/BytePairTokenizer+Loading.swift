@@ -99,5 +99,6 @@ extension BytePairVocabulary {
       tokens.append(bytes)
     }
     try self.init(tokens: tokens, endToken: endToken, special: special, pairs: pairs, file: file)
+    name(specialTokens: added.merging([endTokenText: endToken]) { $1 })
   }
 }

@@ -10,6 +10,7 @@
 public struct BytePairTokenizer: Tokenizer {
   public let vocabularySize: Int
   public let endToken: Int32
+  public var specialTokens: [String: Int32] { vocabulary.specialTokens }
   private let vocabulary: BytePairVocabulary
 
   /// GPT-2's tokenizer from the merges that come with this package: 50,257 tokens, `<|endoftext|>` = 50256.

@@ -7,6 +7,8 @@ struct BytePairVocabulary: Sendable {
   /// The id of each byte's own token.
   let byteIds: [Int32]
   let merges: MergeTable
+  /// Names of special tokens.
+  private(set) var specialTokens: [String: Int32] = [:]
   /// The tokens' bytes end to end, token i at starts[i] ..< starts[i + 1]; special tokens have none.
   private let allBytes: [UInt8]
   private let starts: [Int]
@@ -27,6 +29,7 @@ struct BytePairVocabulary: Sendable {
     for pair in pairs { tokens.append(pair.left + pair.right) }
     try self.init(
       tokens: tokens, endToken: Int32(tokens.count), special: [Int32(tokens.count)], pairs: pairs, file: file)
+    specialTokens = [Self.endTokenText: endToken]
   }
 
   /// A vocabulary of `tokens` (id → bytes), to which the special ids that lie above them are added.
@@ -80,4 +83,7 @@ struct BytePairVocabulary: Sendable {
     self.allBytes = allBytes
     self.starts = starts
   }
+
+  /// Gives special tokens their names.
+  mutating func name(specialTokens names: [String: Int32]) { specialTokens = names }
 }

@@ -5,6 +5,8 @@ public struct ByteTokenizer: Tokenizer {
   public let beginToken: Int32 = 257
   public let padToken: Int32 = 258
 
+  public let specialTokens: [String: Int32] = ["<|end|>": 256, "<|begin|>": 257, "<|pad|>": 258]
+
   public init() {}
 
   public func encode(bytes: [UInt8]) -> [Int32] { bytes.map(Int32.init) }

@@ -10,6 +10,9 @@ public protocol Tokenizer: Sendable {
   /// The id that ends a text.
   var endToken: Int32 { get }
 
+  /// Special tokens by the names that a prompt template may use.
+  var specialTokens: [String: Int32] { get }
+
   /// The token ids of a byte string.
   func encode(bytes: [UInt8]) -> [Int32]
 
@@ -19,6 +22,9 @@ public protocol Tokenizer: Sendable {
 }
 
 extension Tokenizer {
+  /// None.
+  public var specialTokens: [String: Int32] { [:] }
+
   /// The token ids of the text's UTF-8.
   public func encode(_ text: String) -> [Int32] { encode(bytes: Array(text.utf8)) }
 

@@ -6,6 +6,13 @@ public struct TokenizerError: Error, Equatable, Sendable, CustomStringConvertibl
   public let problem: String
   public let remedy: String
 
+  public init(file: String, line: Int?, problem: String, remedy: String) {
+    self.file = file
+    self.line = line
+    self.problem = problem
+    self.remedy = remedy
+  }
+
   public var description: String {
     let place = line.map { "\(file):\($0)" } ?? file
     return "\(place): \(problem); \(remedy)"

@@ -35,14 +35,22 @@ protocol ConfigurationGroup: Sendable {
   static var fields: [ConfigurationField<Self>] { get }
   /// Keys without a default.
   static var requiredKeys: [String] { get }
+  /// A key that is missing beside those that are there.
+  static func missingKey(_ keys: Set<String>) -> String?
+  /// Sets what follows from the keys that are there.
+  static func finish(_ group: inout Self, keys: Set<String>)
 }
 
 extension ConfigurationGroup {
+  static func missingKey(_ keys: Set<String>) -> String? { requiredKeys.first { !keys.contains($0) } }
+
+  static func finish(_ group: inout Self, keys: Set<String>) {}
+
   static func read(_ node: ConfigurationNode, name: String) throws(ConfigurationError) -> Self {
     guard case .mapping(let entries) = node.content else {
       throw ConfigurationError(node.location, "\(name) must be a group of keys, got \(node.shown)")
     }
-    for key in requiredKeys where !entries.contains(where: { $0.key == key }) {
+    if let key = missingKey(Set(entries.map(\.key))) {
       throw ConfigurationError(node.location, "\(name) has no key '\(key)'; add it")
     }
     var group = Self()
@@ -55,6 +63,7 @@ extension ConfigurationGroup {
       }
       try field.decode(entry.value, "\(name).\(field.key)", &group)
     }
+    finish(&group, keys: Set(entries.map(\.key)))
     return group
   }
 

@@ -132,6 +132,19 @@ extension ConfigurationField {
     }
   }
 
+  /// A list of texts.
+  static func texts(
+    _ key: String, _ path: WritableKeyPath<Root, [String]> & Sendable, _ documentation: String
+  ) -> Self {
+    field(key, path, kind: "list of texts", documentation) { node in
+      guard case .list(let items) = node.content else { return .mismatch("a list of texts") }
+      let texts = items.compactMap(\.text)
+      return texts.count == items.count ? .value(texts) : .mismatch("a list of texts")
+    } write: {
+      "[" + $0.map(ConfigurationText.quoted).joined(separator: ", ") + "]"
+    }
+  }
+
   /// A whole number in a range, or nothing (`null`).
   static func optionalWhole(
     _ key: String, _ path: WritableKeyPath<Root, Int?> & Sendable, _ documentation: String

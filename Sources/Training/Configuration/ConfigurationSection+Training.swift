@@ -110,14 +110,26 @@ extension ConfigurationSection {
     fields: [
       .optionalGroup("task", \.data.task, "a built-in task: name, digits, length, seed"),
       .optionalText("prompts", \.data.prompts, "JSON Lines file of prompts and answers, instead of task"),
+      .optionalText("trajectories", \.data.trajectories, "JSON Lines file of recorded trajectories for train"),
       .optionalText("text", \.data.text, "text or JSON Lines file for pre-training"),
       .real("held_out", \.data.heldOut, .properFraction, "share kept for evaluation, never trained on"),
-      .choice("tokenizer", \.data.tokenizer, "byte (259 ids) or gpt2 (50257 ids)"),
+      .choice("tokenizer", \.data.tokenizer, "byte (259 ids), gpt2 (50257 ids), or file: that of tokenizer_file"),
+      .optionalText(
+        "tokenizer_file", \.data.tokenizerFile, "byte-level BPE: tokenizer.json, or vocab.json with merges_file"),
+      .optionalText("merges_file", \.data.mergesFile, "merges.txt of a vocab.json"),
+      .text("end_token", \.data.endToken, "the token of tokenizer_file that ends a text"),
+      .text(
+        "template", \.data.template,
+        "what the model reads: {prompt} and other members of the prompt; special tokens by name; {{ and }} are braces"),
       .whole("max_prompt_len", \.data.maxPromptLen, "tokens of a prompt, at most")
         .defaulting(to: "what max_trajectory_len leaves of max_seq_len") {
           $0.data.maxPromptLen = max(1, $0.model.maxSeqLen - $0.rl.objective.maxTrajectoryLen)
         },
-      .groups("rewards", \.data.rewards, "terms of the reward: name, weight, pattern (format), length (length)"),
+      .choice("truncation", \.data.truncation, "longer prompts: an error, or cut off on the left or the right"),
+      .groups(
+        "rewards", \.data.rewards,
+        "terms of the reward: name, weight, pattern (format), length (length); "
+          + "or command, label, workers, batch, timeout, start_timeout"),
     ])
 
   static let evaluation = ConfigurationSection(
@@ -129,6 +141,8 @@ extension ConfigurationSection {
       .whole("count", \.evaluation.count, "held-out prompts of one evaluation"),
       .whole("samples", \.evaluation.samples, in: 0...65536, "sampled completions per prompt besides the greedy one"),
       .real("temperature", \.evaluation.temperature, .positive, "temperature of the sampled completions"),
+      .groups("tasks", \.evaluation.tasks, "further built-in tasks to evaluate, each like data.task"),
+      .flag("keep_best", \.evaluation.keepBest, "write best.safetensors whenever an evaluation is the best so far"),
     ])
 
   static let checkpoint = ConfigurationSection(
@@ -159,6 +173,12 @@ extension ConfigurationSection {
       .whole(
         "samples_every", \.logging.samplesEvery, in: 0...largestConfigurationCount,
         "optimizer steps between sample completions; 0 is none"),
+      .whole(
+        "loads_every", \.logging.loadsEvery, in: 0...largestConfigurationCount,
+        "optimizer steps between records of the routers' loads; 0 is none"),
+      .whole(
+        "alarm_patience", \.logging.alarmPatience, in: 0...largestConfigurationCount,
+        "steps for which something must go wrong before it is an alarm; 0 is no alarms"),
       .text("directory", \.logging.directory, "where run directories are made"),
       .choice("level", \.logging.level, "least severe log lines shown"),
     ])

@@ -9,6 +9,11 @@ public struct EvaluationConfiguration: Sendable, Equatable {
   /// Temperature of the sampled completions.
   public var temperature = 1.0
 
+  /// Further built-in tasks that are evaluated beside the one that is trained on.
+  public var tasks: [TaskConfiguration] = []
+  /// Whether a run keeps the weights of its best evaluation.
+  public var keepBest = true
+
   /// The defaults.
   public init() {}
 }

@@ -12,6 +12,8 @@ public struct RewardConfiguration: Sendable, Equatable {
     case format
     /// 1 at `length` tokens or fewer, falling beyond.
     case length
+    /// What the program `command` says.
+    case command
   }
 
   /// Which reward.
@@ -22,6 +24,18 @@ public struct RewardConfiguration: Sendable, Equatable {
   public var pattern: String?
   /// The length in tokens of `length`.
   public var length: Int?
+  /// Program and arguments of `command`.
+  public var command: [String] = []
+  /// What `command` is called in metrics; nil: `command`.
+  public var label: String?
+  /// Processes of `command` on each rank.
+  public var workers = 1
+  /// Completions that a process of `command` is given at a time.
+  public var batch = 16
+  /// Seconds that `command` may take for one completion.
+  public var timeout = 10.0
+  /// Seconds that a new process of `command` may take for its first answer.
+  public var startTimeout = 60.0
 
   /// The defaults: exact match with weight 1.
   public init() {}
@@ -30,9 +44,24 @@ public struct RewardConfiguration: Sendable, Equatable {
 extension RewardConfiguration: ConfigurationGroup {
   static let requiredKeys = ["name"]
   static let fields: [ConfigurationField<RewardConfiguration>] = [
-    .choice("name", \.name, "which reward"),
+    .choice("name", \.name, "which reward; command needs none"),
     .real("weight", \.weight, .finite, "factor in the sum of rewards"),
     .optionalText("pattern", \.pattern, "regular expression (format)"),
     .optionalWhole("length", \.length, "tokens (length)"),
+    .texts("command", \.command, "program and arguments; answers each JSON line by one (command)"),
+    .optionalText("label", \.label, "what it is called in metrics (command)"),
+    .whole("workers", \.workers, in: 1...1024, "processes on each rank (command)"),
+    .whole("batch", \.batch, in: 1...65536, "completions given at a time (command)"),
+    .real("timeout", \.timeout, .positive, "seconds for one completion (command)"),
+    .real("start_timeout", \.startTimeout, .positive, "seconds for a process's first answer (command)"),
   ]
+
+  static func finish(_ group: inout RewardConfiguration, keys: Set<String>) {
+    if keys.contains("command"), !keys.contains("name") { group.name = .command }
+  }
+
+  /// `command` alone says which reward it is.
+  static func missingKey(_ keys: Set<String>) -> String? {
+    keys.contains("name") || keys.contains("command") ? nil : "name"
+  }
 }

@@ -1,4 +1,5 @@
 import Models
+import Rollouts
 
 extension RunConfiguration {
   /// Checks every rule across keys.
@@ -87,6 +88,18 @@ extension RunConfiguration {
         rule: "must be at least \(data.tokenizer.vocabularySize) for the tokenizer '\(data.tokenizer.rawValue)', "
           + "got \(model.vocabSize); raise it or choose another data.tokenizer")
     }
+    if (data.tokenizer == .file) != (data.tokenizerFile != nil) {
+      return ConfigurationIssue(
+        key: "data.tokenizer_file", rule: "belongs to data.tokenizer 'file', and that needs it; set both or neither")
+    }
+    if data.mergesFile != nil, data.tokenizerFile == nil {
+      return ConfigurationIssue(key: "data.merges_file", rule: "belongs to a vocab.json in data.tokenizer_file")
+    }
+    do throws(PromptTemplateError) {
+      _ = try PromptTemplate(data.template)
+    } catch {
+      return ConfigurationIssue(key: "data.template", rule: "has \(error.problem)")
+    }
     if data.task != nil, data.prompts != nil {
       return ConfigurationIssue(key: "data.prompts", rule: "cannot be given together with data.task; keep one of them")
     }
@@ -96,6 +109,13 @@ extension RunConfiguration {
     for (index, reward) in data.rewards.enumerated() {
       if reward.name == .format, reward.pattern == nil {
         return ConfigurationIssue(key: "data.rewards", rule: "[\(index)] 'format' needs a pattern (regular expression)")
+      }
+      if (reward.name == .command) == reward.command.isEmpty {
+        return ConfigurationIssue(
+          key: "data.rewards",
+          rule: reward.command.isEmpty
+            ? "[\(index)] 'command' needs a command: a list of program and arguments"
+            : "[\(index)] '\(reward.name.rawValue)' takes no command; leave out name or command")
       }
       if reward.name == .length, reward.length == nil {
         return ConfigurationIssue(key: "data.rewards", rule: "[\(index)] 'length' needs a length in tokens")

@@ -35,12 +35,16 @@ public struct Evaluator {
     public let prompts: Int
     /// Completions per prompt.
     public let samples: Int
-    /// Mean over completions of exact match, and of the weighted reward.
+    /// Mean over completions of exact match, and over those with a score of the weighted reward.
     public let exactMatch: Double
     public let reward: Double
     public let meanLength: Double
     /// Share of completions that reached the end token.
     public let finished: Double
+    /// Completions without a reward.
+    public let unscored: Int
+    /// For k = 1, 2, 4, … and the number of samples: the mean chance that one of k samples is right (`PassRate`).
+    public let passAt: [Int: Double]
     /// The first completions of rank 0.
     public let examples: [SamplesWriter.Sample]
   }
@@ -63,35 +67,50 @@ public struct Evaluator {
         prompt: try PromptTokens.encode(all[index], tokenizer, configuration),
         trajectories: (0..<draws).map { Self.firstID + UInt64(index * draws + $0) })
     }
-    let exact = ExactMatchReward()
-    var records: [[Double]] = []
-    var examples: [SamplesWriter.Sample] = []
-    for (index, group) in zip(share.range, sampler.sample(requests, weights, context)) {
-      var record = [0.0, 0, 0, 0]
-      for trajectory in group {
-        let completion = tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken })
-        let length = trajectory.logProbabilities.count
-        let score = try rewards.score(
-          prompt: all[index], completion: completion, completionTokens: length, finished: trajectory.finished)
-        record[0] += exact.score(
-          prompt: all[index], completion: completion, completionTokens: length, finished: trajectory.finished)
-        record[1] += score.total
-        record[2] += Double(length)
-        record[3] += trajectory.finished ? 1 : 0
-        if examples.count < 8 {
-          examples.append(
-            SamplesWriter.Sample(
-              prompt: all[index].text, completion: completion, answer: all[index].answer, reward: score.total))
-        }
+    let groups = sampler.sample(requests, weights, context)
+    let items = zip(share.range, groups).flatMap { index, group in
+      group.map { trajectory in
+        RewardItem(
+          id: trajectory.id, prompt: all[index],
+          completion: tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken }),
+          completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished)
       }
-      records.append(record)
     }
-    let totals = try communicator.gatherRecords(records, width: 4).reduce([0.0, 0, 0, 0]) { zip($0, $1).map(+) }
+    let outcomes = try rewards.outcomes(items)
+    let reported = PassRate.reported(samples: draws)
+    let records = stride(from: 0, to: items.count, by: draws).map { first in
+      let sum = (first..<first + draws).reduce([0.0, 0, 0, 0, 0]) { sum, place in
+        zip(sum, Self.figures(items[place], outcomes[place])).map(+)
+      }
+      return sum + reported.map { PassRate.estimate(samples: draws, correct: Int(sum[0]), k: $0) }
+    }
+    let examples = zip(items, outcomes).prefix(8).map { item, outcome in
+      SamplesWriter.Sample(
+        prompt: item.prompt.text, completion: item.completion, answer: item.prompt.answer,
+        reward: outcome.score?.total ?? .nan)
+    }
+    let width = 5 + reported.count
+    let totals = try communicator.gatherRecords(records, width: width)
+      .reduce([Double](repeating: 0, count: width)) { zip($0, $1).map(+) }
     let completions = Double(all.count * draws)
     return TaskResult(
       task: source.name, mode: samples == 0 ? "greedy" : "sampled", prompts: all.count, samples: draws,
-      exactMatch: totals[0] / completions, reward: totals[1] / completions, meanLength: totals[2] / completions,
-      finished: totals[3] / completions, examples: examples)
+      exactMatch: totals[0] / completions, reward: totals[1] / max(1, totals[4]), meanLength: totals[2] / completions,
+      finished: totals[3] / completions, unscored: Int(completions - totals[4]),
+      passAt: Dictionary(
+        uniqueKeysWithValues: zip(reported, totals.dropFirst(5)).map { ($0, $1 / Double(all.count)) }),
+      examples: examples)
+  }
+
+  /// Exact match, reward, length, whether it finished, and whether it has a reward.
+  private static func figures(_ item: RewardItem, _ outcome: WeightedRewards.Outcome) -> [Double] {
+    let exact = ExactMatchReward().score(
+      prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
+      finished: item.finished)
+    return [
+      exact, outcome.score?.total ?? 0, Double(item.completionTokens), item.finished ? 1 : 0,
+      outcome.score == nil ? 0 : 1,
+    ]
   }
 
   /// How well a held-out text is predicted.

@@ -12,6 +12,9 @@ struct GroupRecord: Sendable {
   private(set) var trajectories = 0
   private(set) var tokens = 0
   private(set) var clipped = 0
+  /// Latent bits that equal the sketch of what followed, of how many.
+  private(set) var latentHits = 0
+  private(set) var latentBits = 0
   /// The first trajectory with a term that is not finite, and the first tensor that could not be added; −1: none.
   private(set) var badTrajectory = -1.0
   private(set) var badTensor = -1.0
@@ -34,9 +37,19 @@ struct GroupRecord: Sendable {
     if badTrajectory < 0, !sum.isFinite { badTrajectory = Double(trajectory.id) }
   }
 
+  /// Compares the latents of a trajectory's positions, but the last one, with their targets.
+  mutating func compare(latents: ArraySlice<UInt8>, targets: ArraySlice<UInt8>, bits: Int, positions: Int) {
+    var wrong = 0
+    for (latent, target) in zip(latents, targets).prefix((bits + 7) / 8 * max(0, positions - 1)) {
+      wrong += (latent ^ target).nonzeroBitCount
+    }
+    latentBits += bits * max(0, positions - 1)
+    latentHits += bits * max(0, positions - 1) - wrong
+  }
+
   mutating func fail(tensor: ParameterID, _ group: UInt64) { badTensor = Double(tensor.index) }
 
-  static let width = 23
+  static let width = 25
 
   var numbers: [Double] {
     [
@@ -44,7 +57,7 @@ struct GroupRecord: Sendable {
       terms.diffusion, terms.value, terms.kl, Double(statistics.tokens), Double(statistics.clippedLow),
       Double(statistics.clippedHigh), statistics.ratioSum, statistics.ratioMaximum, statistics.k1Sum,
       statistics.k3Sum, statistics.logRatioMaximum, Double(trajectories), Double(tokens), Double(clipped),
-      badTrajectory, badTensor,
+      badTrajectory, badTensor, Double(latentHits), Double(latentBits),
     ]
   }
 
@@ -71,5 +84,7 @@ struct GroupRecord: Sendable {
     clipped = Int(numbers[20])
     badTrajectory = numbers[21]
     badTensor = numbers[22]
+    latentHits = Int(numbers[23])
+    latentBits = Int(numbers[24])
   }
 }

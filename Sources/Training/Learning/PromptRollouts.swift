@@ -16,6 +16,7 @@ struct PromptRollouts: RolloutSource {
   private static let shown = 8
 
   var rewardNames: [String] { rewards.names }
+  var hasExactLogProbabilities: Bool { true }
 
   init(
     configuration: RunConfiguration, model: QuillanModel, prompts: any PromptSource, tokenizer: any Tokenizer,

@@ -65,20 +65,38 @@ public struct RolloutBatch: Sendable {
             rewards: Dictionary(zip(rules.rewardNames, score.parts)) { first, _ in first }))
       }
     }
-    if raw.isEmpty || (raw.count < 2 && members.count > 1) {
-      record.fate = .unscored
-    } else if rules.dropsUniform, raw.allSatisfy({ $0 == raw[0] }) {
-      record.fate = .uniform
-    } else {
-      groups.append(group)
-    }
+    record.fate = Self.fate(raw, of: members.count, dropsUniform: rules.dropsUniform)
+    if record.fate == .kept { groups.append(group) }
     records.append(record)
   }
 
-  /// Adds groups that do not come from scored completions.
-  mutating func add(_ group: TrajectoryGroup, _ record: RolloutRecord) {
-    groups.append(group)
+  /// Adds a recorded group, whose trajectories without a score are left out already.
+  ///
+  /// - Parameter rewards: of each scored trajectory.
+  mutating func add(
+    _ group: TrajectoryGroup, _ recorded: RecordedGroup, rewards: [Double], dropsUniform: Bool,
+    _ tokenizer: any Tokenizer
+  ) {
+    let prompt = Prompt(id: Int64(group.id), text: recorded.question, answer: "", origin: recorded.origin)
+    var record = RolloutRecord(number: group.id, digest: prompt.digest, parts: 0)
+    for trajectory in group.trajectories { record.count(trajectory) }
+    for reward in rewards { record.add(WeightedRewards.Score(total: reward, parts: [], metrics: [:])) }
+    let missing = recorded.trajectories.count - rewards.count
+    if missing > 0 { record.unscored[.none] = missing }
+    record.fate = Self.fate(rewards, of: recorded.trajectories.count, dropsUniform: dropsUniform)
+    if record.fate == .kept { groups.append(group) }
     records.append(record)
+    for (trajectory, reward) in zip(group.trajectories, group.rewards) {
+      samples.append(
+        SamplesWriter.Sample(
+          prompt: recorded.question, completion: tokenizer.decode(trajectory.generatedTokens), answer: nil,
+          reward: reward))
+    }
+  }
+
+  private static func fate(_ raw: [Double], of count: Int, dropsUniform: Bool) -> RolloutRecord.Fate {
+    if raw.isEmpty || (raw.count < 2 && count > 1) { return .unscored }
+    return dropsUniform && raw.allSatisfy { $0 == raw[0] } ? .uniform : .kept
   }
 
   /// Adds what was sampled later.

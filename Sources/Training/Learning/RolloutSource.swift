@@ -6,6 +6,8 @@ import Tensors
 protocol RolloutSource: Sendable {
   /// The rewards' names, for metrics.
   var rewardNames: [String] { get }
+  /// Whether the groups' log-probabilities are π_old's own, computed here.
+  var hasExactLogProbabilities: Bool { get }
 
   /// Groups by their global numbers, a function of number and policy alone. Local.
   ///

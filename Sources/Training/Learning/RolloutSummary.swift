@@ -79,11 +79,12 @@ struct RolloutSummary {
 
 extension StepReport {
   /// Adds times and throughput: prompt and completion tokens of all ranks that the step trained on, over the slowest
-  /// rank's seconds. Collective.
+  /// rank's seconds; the most memory that a rank ever held. Collective.
   mutating func add(_ clock: PhaseClock, tokens: Int, _ communicator: Communicator) throws(MPIError) {
     let slowest = try communicator.allReduce(clock.total, .maximum)
     let all = try communicator.allReduce(Int64(tokens), .sum)
     metrics["step_time"] = slowest
+    metrics["memory/peak_bytes"] = try communicator.allReduce(ProcessMemory.peakBytes, .maximum)
     metrics["tokens_per_second"] = Double(all) / max(1e-9, slowest)
     for (phase, seconds) in clock.seconds { metrics["time/\(phase)"] = seconds }
   }

@@ -1,6 +1,7 @@
 import Checkpoints
 import Exports
 import Foundation
+import Logging
 import MPI
 import Models
 import Optimizers
@@ -36,7 +37,7 @@ public struct RunAssembly {
     ownership = Ownership(
       miniMoEs: miniMoEs, size: configuration.parallel.expert, rank: communicator.rank % configuration.parallel.expert)
     model = try QuillanModel(configuration.model, configuration.precision)
-    tokenizer = try configuration.data.tokenizer.make()
+    tokenizer = try configuration.data.makeTokenizer()
     guard tokenizer.vocabularySize <= configuration.model.vocabSize else {
       throw TrainingError(
         .configuration,
@@ -83,25 +84,37 @@ public struct RunAssembly {
   /// The prompts that the configuration names.
   public func prompts() throws -> any PromptSource {
     switch try configuration.promptSource(file: file) {
-    case .task(let task):
-      var options = BuiltInTask.Options()
-      guard let builtIn = BuiltInTask(rawValue: task.name.rawValue) else {
-        preconditionFailure("the task \(task.name.rawValue) is not built in")
-      }
-      switch builtIn {
-      case .addition, .subtraction, .multiplication:
-        options.size = task.digits
-        options.minimumSize = task.minimumDigits
-        options.isZeroPadded = task.zeroPadded
-        options.isAnswerReversed = task.answerReversed
-      case .sorting, .reversal, .copy: options.size = task.length
-      }
-      return try ProceduralTask(
-        family: builtIn.family(options), seed: task.seed, heldOutShare: configuration.data.heldOut)
+    case .task(let task): return try prompts(of: task)
     case .file(let path):
       return try PromptSet(
         name: path, prompts: PromptFile.prompts(at: URL(fileURLWithPath: path)), seed: configuration.rl.seed,
         heldOutShare: configuration.data.heldOut)
+    }
+  }
+
+  private func prompts(of task: TaskConfiguration) throws -> any PromptSource {
+    var options = BuiltInTask.Options()
+    guard let builtIn = BuiltInTask(rawValue: task.name.rawValue) else {
+      preconditionFailure("the task \(task.name.rawValue) is not built in")
+    }
+    switch builtIn {
+    case .addition, .subtraction, .multiplication:
+      options.size = task.digits
+      options.minimumSize = task.minimumDigits
+      options.isZeroPadded = task.zeroPadded
+      options.isAnswerReversed = task.answerReversed
+    case .sorting, .reversal, .copy: options.size = task.length
+    }
+    return try ProceduralTask(
+      family: builtIn.family(options), seed: task.seed, heldOutShare: configuration.data.heldOut)
+  }
+
+  /// `evaluation.tasks` with the names that figures have: the task's, and its place where two are of one name.
+  public func evaluationTasks() throws -> [(name: String, source: any PromptSource)] {
+    let tasks = configuration.evaluation.tasks
+    return try tasks.enumerated().map { index, task in
+      let isAlone = tasks.count { $0.name == task.name } == 1
+      return (isAlone ? task.name.rawValue : "\(task.name.rawValue)-\(index + 1)", try prompts(of: task))
     }
   }
 
@@ -133,9 +146,27 @@ public struct RunAssembly {
           let full = reward.length ?? 0
           term = try LengthReward(
             fullAt: full, zeroAt: max(full + 1, configuration.objective.maxTrajectoryLen))
+        case .command: term = try commandReward(reward)
         }
         return WeightedRewards.Term(term, weight: reward.weight)
       })
+  }
+
+  /// A reward by a program; what its processes write to stderr becomes log lines of this rank.
+  private func commandReward(_ reward: RewardConfiguration) throws -> CommandReward {
+    var settings = CommandReward.Settings(command: reward.command)
+    settings.workers = reward.workers
+    settings.batch = reward.batch
+    settings.timeout = reward.timeout
+    settings.startTimeout = reward.startTimeout
+    let logger = Logger(label: "quillan")
+    do {
+      return try CommandReward(name: reward.label ?? "command", settings: settings, rank: communicator.rank) {
+        logger.warning("\($0)")
+      }
+    } catch {
+      throw TrainingError(.configuration, "\(file): data.rewards: \(error)")
+    }
   }
 
   /// What a run reads from files before it starts.
@@ -144,6 +175,8 @@ public struct RunAssembly {
     /// Nil where `data.text` is pre-trained on or evaluated instead.
     public let prompts: (any PromptSource)?
     public let rewards: WeightedRewards?
+    /// What `train` learns from instead of sampling, where `data.trajectories` is given.
+    public let recorded: [RecordedGroup]?
     public let text: (train: TokenStream, heldOut: TokenStream?)?
     /// What is pre-trained on.
     public let sequences: (any SequenceSource)?
@@ -152,12 +185,15 @@ public struct RunAssembly {
   /// The kinds of run.
   public enum Phase: String, Sendable { case pretrain, train, evaluate }
 
-  /// Reads weights, prompts, rewards and text. Local: every rank reads the same.
+  /// Reads weights, prompts, rewards, recorded trajectories and text. Local: every rank reads the same.
   ///
   /// - Parameter blank: as for `masters`.
   public func materials(for phase: Phase, weights path: String?, blank: Bool = false) throws -> Materials {
     let text = phase == .train ? nil : try text()
-    let needsPrompts = phase == .train || text == nil
+    let data = configuration.data
+    let recorded = phase == .train ? try data.trajectories.map(recordedGroups) : nil
+    // Recorded trajectories need no prompts, but can be evaluated on some.
+    let needsPrompts = recorded == nil ? phase == .train || text == nil : data.task != nil || data.prompts != nil
     let prompts = needsPrompts ? try prompts() : nil
     if phase == .evaluate, text.map({ $0.heldOut == nil }) ?? (prompts?.heldOutCount == 0) {
       throw TrainingError(
@@ -167,8 +203,13 @@ public struct RunAssembly {
     }
     return Materials(
       masters: try masters(weights: path, whole: phase == .evaluate, blank: blank), prompts: prompts,
-      rewards: needsPrompts ? try rewards() : nil, text: text,
+      rewards: needsPrompts ? try rewards() : nil, recorded: recorded, text: text,
       sequences: phase == .pretrain ? try sequences(text) : nil)
+  }
+
+  private func recordedGroups(_ path: String) throws -> [RecordedGroup] {
+    try TrajectoryFile.groups(
+      at: URL(fileURLWithPath: path), tokenizer: tokenizer, vocabularySize: tokenizer.vocabularySize)
   }
 
   /// The sequences to pre-train on: `data.text` where given, otherwise demonstrations of the prompts.

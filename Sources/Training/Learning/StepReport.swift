@@ -11,6 +11,8 @@ public struct StepReport: Sendable {
   public internal(set) var metrics: [String: Double]
   /// A line for the log, where the update was skipped.
   public internal(set) var warning: String?
+  /// How often each choice of the routers was taken.
+  public internal(set) var loads: RoutingSnapshot?
   /// Which prompts were drawn for the step, where it drew any.
   public internal(set) var prompts: PromptLedger?
   /// Sample completions of this rank.
@@ -44,6 +46,8 @@ public struct StepReport: Sendable {
       "grad_norm": norm, "learning_rate": learningRate, "loss": terms.total(objective), "loss/policy": terms.policy,
       "loss/aux": terms.aux, "loss/diffusion": terms.diffusion, "loss/value": terms.value,
     ]
+    let bits = records.reduce(0) { $0 + $1.latentBits }
+    if bits > 0 { metrics["latent/accuracy"] = Double(records.reduce(0) { $0 + $1.latentHits }) / Double(bits) }
     if objective.klCoef != 0 { metrics["loss/kl_reference"] = terms.kl }
   }
 }

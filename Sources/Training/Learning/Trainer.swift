@@ -16,9 +16,7 @@ import Tensors
 public final class Trainer {
   public let configuration: RunConfiguration
   public let learner: Learner
-  public let prompts: any PromptSource
   public let tokenizer: any Tokenizer
-  public let rewards: WeightedRewards
   /// Optimizer steps done, skipped updates included.
   public private(set) var stepCount = 0
   /// Where groups come from.
@@ -45,12 +43,31 @@ public final class Trainer {
   var communicator: Communicator { learner.communicator }
   var context: Context { learner.context }
 
-  /// Collective: π_old is published.
+  /// Samples completions of prompts, and scores them. Collective: π_old is published.
   ///
-  /// - Throws: `TrainingError` where ranks outnumber groups or a prompt cannot fit; `RewardError`.
-  public init(
+  /// - Throws: `TrainingError` where ranks outnumber groups; `RewardError`.
+  public convenience init(
     configuration: RunConfiguration, learner: Learner, prompts: any PromptSource, tokenizer: any Tokenizer,
     rewards: WeightedRewards
+  ) throws {
+    let source = try PromptRollouts(
+      configuration: configuration, model: learner.model, prompts: prompts, tokenizer: tokenizer, rewards: rewards)
+    try self.init(configuration: configuration, learner: learner, tokenizer: tokenizer, source: source)
+  }
+
+  /// Learns from recorded trajectories. Collective: π_old is published.
+  ///
+  /// - Throws: `TrainingError` where ranks outnumber groups or a sequence does not fit.
+  public convenience init(
+    configuration: RunConfiguration, learner: Learner, recorded: [RecordedGroup], tokenizer: any Tokenizer
+  ) throws {
+    let source = try RecordedRollouts(
+      configuration: configuration, model: learner.model, tokenizer: tokenizer, groups: recorded)
+    try self.init(configuration: configuration, learner: learner, tokenizer: tokenizer, source: source)
+  }
+
+  private init(
+    configuration: RunConfiguration, learner: Learner, tokenizer: any Tokenizer, source: any RolloutSource
   ) throws {
     let rl = configuration.rl
     guard rl.batchSize >= learner.communicator.size else {
@@ -61,12 +78,9 @@ public final class Trainer {
     }
     self.configuration = configuration
     self.learner = learner
-    self.prompts = prompts
     self.tokenizer = tokenizer
-    self.rewards = rewards
+    self.source = source
     schedule = LearningRateSchedule(peak: rl.learningRate, warmupSteps: rl.warmupSteps, totalSteps: rl.numEpochs)
-    source = try PromptRollouts(
-      configuration: configuration, model: learner.model, prompts: prompts, tokenizer: tokenizer, rewards: rewards)
     objective = configuration.objective
     if rl.oldPolicyInterval > 1 {
       let replica = PolicyReplica(learner.model.makePackedModel(), topology: learner.topology)
@@ -141,7 +155,7 @@ public final class Trainer {
     // With expert parallelism, ranks go through units and micro-batches together; one that has run out takes part.
     for (number, count) in try learner.agree(microBatches: parts.map(\.count)).enumerated() {
       let unit = number < units.count ? units[number] : []
-      var record = unit.map { GroupRecord(group: $0.group, rewards: $0.objective.rewards) }
+      var record = unit.map { GroupRecord(group: $0.group, rewards: $0.objective.trajectoryRewards) }
       for place in 0..<count {
         try accumulate(number < parts.count && place < parts[number].count ? parts[number][place] : [], &record)
       }
@@ -156,7 +170,8 @@ public final class Trainer {
       step: stepCount, records: everyone, objective: objective, norm: reduced.norm,
       learningRate: schedule.learningRate(at: stepCount))
     report.metrics.merge(learner.loadMetrics) { $1 }
-    if updatesSincePublication == 0 {
+    report.loads = RoutingSnapshot(learner.loads)
+    if updatesSincePublication == 0, source.hasExactLogProbabilities {
       let difference = everyone.map(\.statistics.logRatioMaximum).max() ?? 0
       report.metrics["rollout/logp_abs_diff_max"] = difference
       if configuration.debug.assertExact, difference != 0 { throw inexact(difference, everyone) }
@@ -172,6 +187,7 @@ public final class Trainer {
     var report = StepReport(
       step: stepCount, records: [], objective: objective, norm: 0,
       learningRate: schedule.learningRate(at: stepCount))
+    report.metrics = ["learning_rate": report.learningRate]
     report.warning = "step \(stepCount): no group can be trained on; the step changes nothing"
     stepCount += 1
     return report
@@ -271,7 +287,7 @@ public final class Trainer {
         group: group.id, trajectories: group.trajectories,
         objective: try GroupObjective(
           configuration: objective, rewards: group.rewards,
-          tokenCounts: group.trajectories.map { $0.logProbabilities.count }, batch: counts))
+          tokenCounts: group.trajectories.map { $0.logProbabilities.count }, batch: counts, owners: group.owners))
     }
     if learner.reducer.isReproducible { return all.map { [$0] } }
     return all.isEmpty ? [] : [all]
@@ -322,12 +338,23 @@ public final class Trainer {
         piece.trajectory, objective: piece.objective, index: piece.index,
         referenceLogProbabilities: references?[index])
     }
+    let noise = DiffusionNoise.input(
+      part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
     let results = loss.accumulate(
-      items,
-      diffusion: DiffusionNoise.input(
-        part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed),
-      learner.weights, learner.gradients, loads: learner.loads, context)
+      items, diffusion: noise, learner.weights, learner.gradients, loads: learner.loads, context)
+    if let noise { compareLatents(part, targets: noise.targets, &records) }
     for (piece, result) in zip(part, results) { records[piece.place].add(result, piece.trajectory) }
+  }
+
+  private func compareLatents(_ part: [Piece], targets: [UInt8], _ records: inout [GroupRecord]) {
+    var first = 0
+    for piece in part {
+      let latents = piece.trajectory.latents
+      records[piece.place].compare(
+        latents: latents[...], targets: targets[first..<first + latents.count], bits: model.configuration.dim,
+        positions: piece.trajectory.tokens.count)
+      first += latents.count
+    }
   }
 
   private func referenceLogProbabilities(_ part: [Piece]) -> [[Float]]? {

@@ -27,12 +27,12 @@ final class JSONLinesFile {
   /// Cuts off the lines whose `step` is above `step`, and everything after the first of them.
   ///
   /// - Returns: the lines kept.
-  static func keep(_ path: String, through step: Int) throws(ReportError) -> [[String: Rollouts.JSONValue]] {
+  static func keep(_ path: String, through step: Int) throws(ReportError) -> [[String: JSONValue]] {
     guard let bytes = FileManager.default.contents(atPath: path) else { return [] }
-    var kept: [[String: Rollouts.JSONValue]] = []
+    var kept: [[String: JSONValue]] = []
     var end = 0
     for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
-      guard let members = (try? Rollouts.JSONValue.parse(line))?.objectValue else { break }
+      guard let members = (try? JSONValue.parse(line))?.objectValue else { break }
       if let number = members["step"]?.integerValue, number > Int64(step) { break }
       kept.append(members)
       end += line.count + 1

@@ -1,3 +1,5 @@
+import Rollouts
+
 /// `metrics.jsonl`: one JSON object a line with sorted keys, after a header
 /// `{"format":"quillan-metrics","version":1}`; non-finite numbers are null.
 ///

@@ -16,6 +16,12 @@ public struct RunDirectory: Sendable, Equatable {
   public var samples: String { "\(path)/samples.jsonl" }
   /// The reward and loss plot.
   public var plot: String { "\(path)/plot.svg" }
+  /// Alarms of the run.
+  public var alarms: String { "\(path)/alarms.jsonl" }
+  /// All evaluations as a Markdown table.
+  public var evaluations: String { "\(path)/evaluation.md" }
+  /// The weights of the best evaluation.
+  public var best: String { "\(path)/best.safetensors" }
   /// The weights at the end of the run.
   public var weights: String { "\(path)/weights.safetensors" }
 

@@ -1,3 +1,5 @@
+import Rollouts
+
 /// `samples.jsonl`: sample completions, one JSON object a line, after a header
 /// `{"format":"quillan-samples","version":1}`.
 public final class SamplesWriter {

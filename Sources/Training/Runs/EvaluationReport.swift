@@ -5,6 +5,8 @@ import Rollouts
 /// Held-out results of one set of weights, as a table and as JSON.
 public struct EvaluationReport: Sendable {
   public private(set) var tasks: [Evaluator.TaskResult] = []
+  /// What each of `tasks` is called.
+  private var names: [String] = []
   public private(set) var corpus: Evaluator.TextResult?
 
   /// Measures; equal on every rank. Collective.
@@ -22,35 +24,57 @@ public struct EvaluationReport: Sendable {
       let length = min(assembly.configuration.pretrain.sequenceLength, assembly.model.configuration.maxSeqLen)
       corpus = try evaluator.text(heldOut, length: length, weights)
     } else if let prompts = materials.prompts, let rewards = materials.rewards {
-      let available = min(count, prompts.heldOutCount ?? count)
-      for draws in samples > 0 ? [0, samples] : [0] {
-        tasks.append(try evaluator.task(prompts, rewards, count: available, samples: draws, weights))
+      for (name, source) in [(prompts.name, prompts)] + (try assembly.evaluationTasks()) {
+        let available = min(count, source.heldOutCount ?? count)
+        for draws in samples > 0 ? [0, samples] : [0] where available > 0 {
+          tasks.append(try evaluator.task(source, rewards, count: available, samples: draws, weights))
+          names.append(name)
+        }
       }
     }
   }
 
-  /// The table that people read.
-  public var text: String {
-    var parts: [String] = []
-    if !tasks.isEmpty {
-      var table = Table(["task", "mode", "prompts", "samples", "exact match", "reward", "mean length", "finished"])
-      for task in tasks {
-        table.add([
-          task.task, task.mode, "\(task.prompts)", "\(task.samples)", FigureText.fixed(task.exactMatch, 4),
-          FigureText.fixed(task.reward, 4), FigureText.fixed(task.meanLength, 2), FigureText.fixed(task.finished, 4),
-        ])
-      }
-      parts.append(table.text)
+  /// One row a task and mode; pass@k where samples were drawn.
+  private var taskRows: [[String]] {
+    let ks = Set(tasks.filter { $0.samples > 1 }.flatMap(\.passAt.keys)).sorted()
+    let header = ["task", "mode", "prompts", "samples", "exact match", "reward", "mean length", "finished"]
+    let rows = zip(names, tasks).map { name, task in
+      [
+        name, task.mode, "\(task.prompts)", "\(task.samples)", FigureText.fixed(task.exactMatch, 4),
+        FigureText.fixed(task.reward, 4), FigureText.fixed(task.meanLength, 2), FigureText.fixed(task.finished, 4),
+      ] + ks.map { k in task.samples > 1 ? task.passAt[k].map { FigureText.fixed($0, 4) } ?? "" : "" }
     }
-    if let corpus {
-      var table = Table(["text", "bits per byte", "nats per token", "tokens", "bytes"])
-      table.add([
+    return [header + ks.map { "pass@\($0)" }] + rows
+  }
+
+  private var textRows: [[String]] {
+    guard let corpus else { return [] }
+    return [
+      ["text", "bits per byte", "nats per token", "tokens", "bytes"],
+      [
         "held out", FigureText.fixed(corpus.bitsPerByte, 4), FigureText.fixed(corpus.crossEntropy, 4),
         "\(corpus.tokens)", "\(corpus.bytes)",
-      ])
-      parts.append(table.text)
-    }
-    return parts.joined(separator: "\n")
+      ],
+    ]
+  }
+
+  private var tables: [[[String]]] { [tasks.isEmpty ? [] : taskRows, textRows].filter { !$0.isEmpty } }
+
+  /// The tables that people read.
+  public var text: String {
+    tables.map { rows in
+      var table = Table(rows[0])
+      for row in rows.dropFirst() { table.add(row) }
+      return table.text
+    }.joined(separator: "\n")
+  }
+
+  /// The same as Markdown.
+  public var markdown: String {
+    tables.map { rows in
+      let rule = rows[0].indices.map { $0 == 0 ? "---" : "---:" }
+      return ([rows[0], rule] + rows.dropFirst()).map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
+    }.joined(separator: "\n")
   }
 
   /// One JSON object on a line.
@@ -58,13 +82,7 @@ public struct EvaluationReport: Sendable {
     var members: [String: JSONValue] = [
       "format": .text("quillan-evaluation"), "version": .integer(1),
       "tasks": .list(
-        tasks.map {
-          .object([
-            "task": .text($0.task), "mode": .text($0.mode), "prompts": .integer($0.prompts),
-            "samples": .integer($0.samples), "exact_match": .number($0.exactMatch), "reward": .number($0.reward),
-            "mean_length": .number($0.meanLength), "finished": .number($0.finished),
-          ])
-        }),
+        zip(names, tasks).map { name, task in Self.json(name, task) }),
     ]
     if let corpus {
       members["text"] = .object([
@@ -73,5 +91,18 @@ public struct EvaluationReport: Sendable {
       ])
     }
     return JSONValue.object(members).serialized + "\n"
+  }
+
+  private static func json(_ name: String, _ task: Evaluator.TaskResult) -> JSONValue {
+    var members: [String: JSONValue] = [
+      "task": .text(name), "mode": .text(task.mode), "prompts": .integer(task.prompts),
+      "samples": .integer(task.samples), "exact_match": .number(task.exactMatch), "reward": .number(task.reward),
+      "mean_length": .number(task.meanLength), "finished": .number(task.finished), "unscored": .integer(task.unscored),
+    ]
+    if task.samples > 1 {
+      members["pass_at"] = .object(
+        Dictionary(uniqueKeysWithValues: task.passAt.map { ("\($0.key)", JSONValue.number($0.value)) }))
+    }
+    return .object(members)
   }
 }

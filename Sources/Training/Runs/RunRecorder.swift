@@ -2,7 +2,8 @@ import Foundation
 import MPI
 import Rollouts
 
-/// Everything that a run leaves for people: metrics.jsonl, TensorBoard events, samples, the progress line, the plot.
+/// Everything that a run leaves for people: metrics.jsonl, TensorBoard events, samples, the progress line, alarms, the plot,
+/// the table of evaluations.
 ///
 /// Rank 0 holds one; other ranks hold none.
 public final class RunRecorder {
@@ -14,6 +15,8 @@ public final class RunRecorder {
   private let configuration: RunConfiguration
   private let title: String
   private let start = ContinuousClock.now
+  private let alarms: JSONLinesFile
+  private var health: HealthMonitor?
   private var history: [String: [(x: Double, y: Double)]] = [:]
 
   /// The evaluation before the first step, by name.
@@ -37,6 +40,7 @@ public final class RunRecorder {
       self.directory = directory
       try AtomicFile.write(configuration.yaml(), to: directory.configuration)
       _ = try JSONLinesFile.keep(directory.samples, through: resumed)
+      _ = try JSONLinesFile.keep(directory.alarms, through: resumed)
     } else {
       self.directory = try RunDirectory.create(
         parent: configuration.logging.directory, name: name, configuration: configuration)
@@ -45,6 +49,9 @@ public final class RunRecorder {
     let lines = try JSONLinesFile.keep(directory.metrics, through: resumed)
     metrics = try MetricsWriter(path: directory.metrics)
     samples = try SamplesWriter(path: directory.samples)
+    alarms = try JSONLinesFile(path: directory.alarms, format: "quillan-alarms")
+    let patience = configuration.logging.alarmPatience
+    health = patience > 0 ? HealthMonitor(patience: patience) : nil
     events = try TensorBoardWriter(
       directory: URL(fileURLWithPath: directory.path), resumedAt: step.map { Int64($0 + 1) })
     progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
@@ -52,8 +59,9 @@ public final class RunRecorder {
   }
 
   /// Takes a line of metrics of an earlier part of the run into the plot.
-  private func remember(_ line: [String: Rollouts.JSONValue]) {
+  private func remember(_ line: [String: JSONValue]) {
     guard let step = line["step"]?.integerValue else { return }
+    if step > 0 { _ = health?.observe(step: step, line.compactMapValues(\.numberValue)) }
     for (name, value) in line where name != "step" {
       let number: Double
       switch value {
@@ -70,17 +78,29 @@ public final class RunRecorder {
   public func synchronize() throws {
     try metrics.synchronize()
     try samples.synchronize()
+    try alarms.synchronize()
     try events.flush()
   }
 
   public var elapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
 
-  /// Records a step (numbered from 1) by its metrics and the prompts that it drew.
-  public func record(step: Int, _ values: [String: Double], prompts: PromptLedger? = nil) throws {
+  /// Records a step (numbered from 1) by its metrics, the prompts that it drew and its routing; says new alarms.
+  public func record(
+    step: Int, _ values: [String: Double], prompts: PromptLedger? = nil, loads: RoutingSnapshot? = nil
+  ) throws {
+    for alarm in health?.observe(step: step, values, loads) ?? [] {
+      try alarms.append([
+        "step": .integer(step), "since": .integer(alarm.step), "name": .text(alarm.name),
+        "message": .text(alarm.message),
+      ])
+      progress.note("alarm since step \(alarm.step): \(alarm.message)")
+    }
     for (name, value) in values where value.isFinite { history[name, default: []].append((Double(step), value)) }
     if step % configuration.logging.every == 0 {
       var line = values.mapValues(JSONValue.number)
       if let prompts { line["prompts"] = prompts.json }
+      let every = configuration.logging.loadsEvery
+      if let loads, every > 0, step == 1 || step % every == 0 { line["loads"] = loads.json }
       try metrics.write(step: step, line)
       for (name, value) in values.sorted(by: { $0.key < $1.key }) where value.isFinite {
         try events.scalar(name, value: value, step: Int64(step))
@@ -105,6 +125,13 @@ public final class RunRecorder {
       step: Int64(step))
   }
 
+  /// Whether an evaluation to record is better than all before: by exact match, on text by bits per byte.
+  public func isBest(_ values: [String: Double]) -> Bool {
+    if let match = values["eval/exact_match"] { return (history["eval/exact_match"] ?? []).allSatisfy { $0.y < match } }
+    guard let bits = values["eval/bits_per_byte"] else { return false }
+    return (history["eval/bits_per_byte"] ?? []).allSatisfy { $0.y > bits }
+  }
+
   /// Records an evaluation of the weights after `step` steps.
   public func record(step: Int, evaluation values: [String: Double]) throws {
     guard !values.isEmpty else { return }
@@ -122,7 +149,8 @@ public final class RunRecorder {
   /// Writes a line above the progress line.
   public func note(_ message: String) { progress.note(message) }
 
-  /// Ends the progress line, syncs the files and draws the plot of these metrics, one panel each.
+  /// Ends the progress line, syncs the files, writes the table of evaluations and draws the plot of these metrics, one
+  /// panel each.
   public func finish(panels: [(title: String, label: String, metrics: [String])]) throws {
     progress.finish()
     try synchronize()
@@ -132,6 +160,8 @@ public final class RunRecorder {
       }
       return series.isEmpty ? nil : LineChart.Panel(title: panel.title, label: panel.label, series: series)
     }
+    let evaluations = try RunContent(path: directory.path).evaluations
+    if !evaluations.isEmpty { try AtomicFile.write(EvaluationTable(evaluations).markdown, to: directory.evaluations) }
     guard !drawn.isEmpty else { return }
     try LineChart(title: title, subtitle: directory.path, panels: drawn).write(to: directory.plot)
   }

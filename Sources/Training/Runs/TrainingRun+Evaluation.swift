@@ -7,17 +7,37 @@ extension TrainingRun {
       communicator: communicator, context: assembly.context)
   }
 
-  /// Greedy answers to held-out prompts, and some of them. Collective.
+  /// Answers to held-out prompts of the run's task and of `evaluation.tasks`, greedy and sampled, and some of them.
+  /// Collective.
   func evaluateTask(_ prompts: any PromptSource, _ rewards: WeightedRewards, _ learner: Learner) throws
     -> ([String: Double], [SamplesWriter.Sample])
   {
-    let count = min(configuration.evaluation.count, prompts.heldOutCount ?? configuration.evaluation.count)
+    var (figures, examples) = try evaluate(prompts, rewards, learner, prefix: "eval")
+    for (name, source) in try assembly.evaluationTasks() {
+      figures.merge(try evaluate(source, rewards, learner, prefix: "eval/\(name)").0) { $1 }
+    }
+    if figures.isEmpty { examples = [] }
+    return (figures, examples)
+  }
+
+  private func evaluate(
+    _ prompts: any PromptSource, _ rewards: WeightedRewards, _ learner: Learner, prefix: String
+  ) throws -> ([String: Double], [SamplesWriter.Sample]) {
+    let evaluation = configuration.evaluation
+    let count = min(evaluation.count, prompts.heldOutCount ?? evaluation.count)
     guard count > 0 else { return ([:], []) }
-    let result = try evaluator.task(prompts, rewards, count: count, samples: 0, learner.wholeWeights().weights)
-    return (
-      ["eval/exact_match": result.exactMatch, "eval/reward": result.reward, "eval/mean_length": result.meanLength],
-      result.examples
-    )
+    let weights = try learner.wholeWeights().weights
+    let greedy = try evaluator.task(prompts, rewards, count: count, samples: 0, weights)
+    var figures = [
+      "\(prefix)/exact_match": greedy.exactMatch, "\(prefix)/reward": greedy.reward,
+      "\(prefix)/mean_length": greedy.meanLength,
+    ]
+    if evaluation.samples > 0 {
+      let sampled = try evaluator.task(prompts, rewards, count: count, samples: evaluation.samples, weights)
+      figures["\(prefix)/mean@\(evaluation.samples)"] = sampled.exactMatch
+      for (k, rate) in sampled.passAt { figures["\(prefix)/pass@\(k)"] = rate }
+    }
+    return (figures, greedy.examples)
   }
 
   /// Bits per byte on held-out text. Collective.

@@ -38,24 +38,36 @@ public struct TrainingRun {
 
   /// Reinforcement: `rl.num_epochs` steps of GRPO. Collective.
   public func train(_ materials: RunAssembly.Materials) throws -> Outcome {
-    guard let prompts = materials.prompts, let rewards = materials.rewards else {
-      preconditionFailure("reinforcement without prompts")
-    }
     let learner = try assembly.learner(materials.masters)
-    let trainer = try Trainer(
-      configuration: configuration, learner: learner, prompts: prompts, tokenizer: assembly.tokenizer,
-      rewards: rewards)
+    let trainer = try makeTrainer(materials, learner)
     let leaving = { configuration.checkpoint.stop == .phase ? try StopSignal.isRequested(communicator) : false }
     return try run(
       trainer, total: configuration.rl.numEpochs, title: "train",
-      evaluate: { try evaluateTask(prompts, rewards, learner) }
+      evaluate: {
+        guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
+        return try evaluateTask(prompts, rewards, learner)
+      }
     ) { recorder, step in
       guard let report = try trainer.step(leaving: leaving) else { return false }
-      try recorder?.record(step: step, report.metrics, prompts: report.prompts)
+      try recorder?.record(step: step, report.metrics, prompts: report.prompts, loads: report.loads)
       try recorder?.record(step: step, samples: report.samples)
       if let warning = report.warning { recorder?.note(warning) }
       return true
     }
+  }
+
+  /// A trainer on recorded trajectories where there are some, otherwise on prompts.
+  private func makeTrainer(_ materials: RunAssembly.Materials, _ learner: Learner) throws -> Trainer {
+    if let recorded = materials.recorded {
+      return try Trainer(
+        configuration: configuration, learner: learner, recorded: recorded, tokenizer: assembly.tokenizer)
+    }
+    guard let prompts = materials.prompts, let rewards = materials.rewards else {
+      preconditionFailure("reinforcement without prompts or recorded trajectories")
+    }
+    return try Trainer(
+      configuration: configuration, learner: learner, prompts: prompts, tokenizer: assembly.tokenizer,
+      rewards: rewards)
   }
 
   /// Pre-training: `pretrain.steps` steps on text or demonstrations. Collective.
@@ -72,7 +84,7 @@ public struct TrainingRun {
       }
     ) { recorder, step in
       let metrics = try trainer.step()
-      try recorder?.record(step: step, metrics)
+      try recorder?.record(step: step, metrics, loads: RoutingSnapshot(learner.loads))
       return true
     }
   }
@@ -111,6 +123,10 @@ public struct TrainingRun {
       stopped = try StopSignal.isRequested(communicator)
       if done == total || (every > 0 && done % every == 0) {
         (after, examples) = try evaluate()
+        let isBest = configuration.evaluation.keepBest && recorder?.isBest(after) == true
+        if try communicator.broadcast(isBest ? 1 : 0, from: 0) != 0 {
+          try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata(done, title))
+        }
         try recorder?.record(step: done, evaluation: after)
         isFinished = goal > 0 && (after["eval/exact_match"] ?? 0) >= goal
       }
@@ -119,15 +135,17 @@ public struct TrainingRun {
     stopped = stopped && !isFinished && done < total
     let checkpoint = try saves.finish(mustSave: stopped)
     if !stopped {
-      try WeightsFile.save(
-        run.learner, to: recorder?.directory.weights,
-        metadata: ["format": "quillan-weights", "version": "1", "steps": "\(done)", "phase": title])
+      try WeightsFile.save(run.learner, to: recorder?.directory.weights, metadata: metadata(done, title))
     }
     try recorder?.finish(panels: Self.panels)
     return Outcome(
       directory: recorder?.directory, steps: done, stopped: stopped,
       seconds: (ContinuousClock.now - start) / .seconds(1), before: before, after: after, examples: examples,
       checkpoint: checkpoint)
+  }
+
+  private func metadata(_ steps: Int, _ phase: String) -> [String: String] {
+    ["format": "quillan-weights", "version": "1", "steps": "\(steps)", "phase": phase]
   }
 
   private func resumption(_ phase: String) -> RunResumption? {

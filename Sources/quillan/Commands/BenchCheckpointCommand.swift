@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoints
 import Foundation
+import Rollouts
 import Training
 
 /// `quillan bench checkpoint`.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MPI
+import Rollouts
 import Training
 
 /// `quillan bench parallel`.

@@ -103,7 +103,7 @@ struct CheckpointConvertCommand: ParsableCommand {
       throw CommandError(.failed, "\(path): cannot be read; give a JSON file of names")
     }
     let fault = CommandError(.badData, "\(path): must be a JSON object of names to a name or a list of names")
-    guard let members = (try? Rollouts.JSONValue.parse(bytes))?.objectValue else { throw fault }
+    guard let members = (try? JSONValue.parse(bytes))?.objectValue else { throw fault }
     return try members.mapValues { value in
       if let name = value.textValue { return [name] }
       guard let list = value.listValue, !list.isEmpty else { throw fault }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import Rollouts
 import Training
 
 /// `quillan checkpoint inspect`.

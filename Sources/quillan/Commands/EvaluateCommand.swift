@@ -28,8 +28,12 @@ struct EvaluateCommand: ParsableCommand {
   @Flag(help: "Print one JSON object instead of a table.")
   var json = false
 
+  @Flag(help: "Print Markdown tables.")
+  var markdown = false
+
   func validate() throws {
     if let count, count < 1 { throw ValidationError("--count must be 1 or more, got \(count)") }
+    if json, markdown { throw ValidationError("--json and --markdown exclude each other; give one of them") }
     if let samples, samples < 0 { throw ValidationError("--samples must be 0 or more, got \(samples)") }
   }
 
@@ -45,7 +49,9 @@ struct EvaluateCommand: ParsableCommand {
       let report = try EvaluationReport(
         assembly, materials, count: count ?? loaded.evaluation.count, samples: samples ?? loaded.evaluation.samples)
       try communicator.agree {
-        if communicator.rank == 0 { try StandardOutput.write(json ? report.json : report.text) }
+        if communicator.rank == 0 {
+          try StandardOutput.write(json ? report.json : markdown ? report.markdown : report.text)
+        }
       }
       return .done
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Rollouts
 import Training
 
 /// `quillan plan`: what a configuration costs, without allocating it.
@@ -144,7 +145,7 @@ struct PlanCommand: ParsableCommand {
         ]) { $1 })
     }
     let uses = memory.rows.map { row in
-      JSONValue.object(["name": .text(row.name), "bytes": .integer(row.bytes), "estimate": .boolean(row.isEstimate)])
+      JSONValue.object(["name": .text(row.name), "bytes": .integer(row.bytes), "estimate": .bool(row.isEstimate)])
     }
     var document: [String: JSONValue] = [
       "parameters": .integer(parameters.total.parameters), "balance_biases": .integer(parameters.balanceBiases),

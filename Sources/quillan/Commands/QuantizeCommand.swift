@@ -3,6 +3,7 @@ import Exports
 import Foundation
 import MPI
 import Models
+import Rollouts
 import Tensors
 import Training
 

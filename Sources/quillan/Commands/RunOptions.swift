@@ -34,12 +34,14 @@ struct RunOptions: ParsableArguments {
 
   /// Loads everything on every rank, runs `body`, and prints its outcome on rank 0.
   func execute(
-    _ phase: RunAssembly.Phase, _ body: @escaping (TrainingRun, RunAssembly.Materials) throws -> TrainingRun.Outcome
+    _ phase: RunAssembly.Phase, change: @escaping (inout RunConfiguration) -> Void = { _ in },
+    _ body: @escaping (TrainingRun, RunAssembly.Materials) throws -> TrainingRun.Outcome
   ) {
     CommandRunner.onRanks { communicator in
       let loaded = try communicator.agree {
         var result = try configuration.load()
         if let skipNonfinite { result.debug.skipNonfinite = skipNonfinite }
+        change(&result)
         return result
       }
       let threads = try communicator.threads(configured: loaded.parallel.threads)
@@ -79,13 +81,19 @@ struct RunOptions: ParsableArguments {
 
 /// The closing words of a run.
 enum OutcomeText {
+  /// A cell of a table: line breaks as ⏎.
+  private static func oneLine(_ text: String) -> String {
+    text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "⏎")
+  }
+
   static func text(_ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome) -> String {
     var lines: [String] = []
     if !outcome.examples.isEmpty {
       var table = Table(["prompt", "completion", "answer", "reward"], alignments: [.left, .left, .left, .right])
       for example in outcome.examples.prefix(6) {
         table.add([
-          example.prompt, example.completion, example.answer ?? "", FigureText.fixed(example.reward, 3),
+          oneLine(example.prompt), oneLine(example.completion), oneLine(example.answer ?? ""),
+          FigureText.fixed(example.reward, 3),
         ])
       }
       lines += ["sample completions", table.text]

@@ -13,5 +13,14 @@ struct TrainCommand: ParsableCommand {
 
   @OptionGroup var options: RunOptions
 
-  func run() throws { options.execute(.train) { try $0.train($1) } }
+  @Option(
+    help: ArgumentHelp(
+      "Learn from these recorded trajectories (JSON Lines) instead of sampling; data.trajectories.", valueName: "file"))
+  var trajectories: String?
+
+  func run() throws {
+    options.execute(.train, change: { if let trajectories { $0.data.trajectories = trajectories } }) {
+      try $0.train($1)
+    }
+  }
 }

@@ -8,7 +8,8 @@ import Rollouts
 ///
 /// Of a group g with G trajectories of T tokens each, N of them generated (sums over the group's trajectories):
 /// `groups.g.trajectories` I64 [G, 5] (id, id of the prompt's latents, prompt length, T, finished), `.tokens` I32 [ΣT],
-/// `.mask` U8 [ΣT, one bit each], `.latents` U8 [ΣT, ⌈B/8⌉], `.log_probabilities` F32 [ΣN], `.rewards` F64 [G].
+/// `.mask` U8 [ΣT, one bit each], `.latents` U8 [ΣT, ⌈B/8⌉], `.log_probabilities` F32 [ΣN], `.rewards` F64 [G], and where recorded
+/// trajectories are several sequences `.owners` I64 [G].
 /// `updates.u.r` I64: the groups of rank r for the u-th update to come. `summary.…`: what that rollout's report will say.
 enum RolloutPieces {
   static func pieces(_ waiting: [[TrajectoryGroup]], _ summary: RolloutSummary?, rank: Int) -> [TensorPiece] {
@@ -38,6 +39,7 @@ enum RolloutPieces {
         let values = all.flatMap(\.logProbabilities)
         add("\(name).log_probabilities", .float32, [values.count], values)
         add("\(name).rewards", .float64, [group.rewards.count], group.rewards)
+        if let owners = group.owners { add("\(name).owners", .int64, [owners.count], owners.map { Int64($0) }) }
       }
     }
     if let summary {
@@ -129,7 +131,12 @@ enum RolloutPieces {
     guard rewards.count == trajectories.count, tokens.isEmpty, values.isEmpty else {
       throw fault(reader, "groups.\(id).rewards")
     }
-    return TrajectoryGroup(id: id, trajectories: trajectories, rewards: rewards)
+    var owners: [Int]?
+    if reader.manifest.tensor(TensorKey("groups.\(id).owners", .rollout)) != nil {
+      owners = try array("owners", .int64, Int64.self).map { Int($0) }
+      guard owners?.count == trajectories.count else { throw fault(reader, "groups.\(id).owners") }
+    }
+    return TrajectoryGroup(id: id, trajectories: trajectories, rewards: rewards, owners: owners)
   }
 
   private static func fault(_ reader: CheckpointReader, _ tensor: String) -> CheckpointError {

@@ -1,15 +1,6 @@
-/// A JSON value written on one line with sorted keys, so that equal values are equal bytes.
-public enum JSONValue: Sendable, Equatable {
-  case null
-  case boolean(Bool)
-  case integer(Int)
-  /// Written with the fewest digits that read back to the same value; a non-finite number is written as null.
-  case number(Double)
-  case text(String)
-  case list([JSONValue])
-  case object([String: JSONValue])
-
-  /// The JSON text, without line breaks.
+extension JSONValue {
+  /// The JSON text on one line with sorted keys, so that equal values are equal bytes. A number has the fewest digits that
+  /// read back to the same value; one that is not finite is written as null.
   public var serialized: String {
     var result = ""
     append(to: &result)
@@ -19,7 +10,7 @@ public enum JSONValue: Sendable, Equatable {
   private func append(to result: inout String) {
     switch self {
     case .null: result += "null"
-    case .boolean(let value): result += value ? "true" : "false"
+    case .bool(let value): result += value ? "true" : "false"
     case .integer(let value): result += String(value)
     case .number(let value): result += value.isFinite ? "\(value)" : "null"
     case .text(let value): Self.append(text: value, to: &result)
@@ -71,5 +62,5 @@ extension JSONValue: ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral, Exp
   public init(floatLiteral value: Double) { self = .number(value) }
   public init(integerLiteral value: Int) { self = .integer(value) }
   public init(stringLiteral value: String) { self = .text(value) }
-  public init(booleanLiteral value: Bool) { self = .boolean(value) }
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
 }

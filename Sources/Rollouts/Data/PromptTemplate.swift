@@ -1,0 +1,105 @@
+/// How a prompt becomes what the model reads: text with members of the prompt's JSON object in braces.
+///
+///     "<|user|>{prompt}<|assistant|>"      "Q: {prompt}\nA: "      "{system}\n{prompt}"
+///
+/// `{prompt}` is the prompt's text; other names are members of its line in the prompt file. `{{` and `}}` are braces.
+/// Names of special tokens in the template itself become those tokens; in a prompt's text they stay text, so data can
+/// not forge a turn. Without special tokens the whole text is encoded at once.
+public struct PromptTemplate: Equatable, Sendable {
+  enum Part: Equatable, Sendable {
+    case literal(String)
+    case member(String)
+  }
+
+  /// The prompt's text alone.
+  public static let plain = PromptTemplate(parts: [.member("prompt")])
+
+  let parts: [Part]
+
+  private init(parts: [Part]) { self.parts = parts }
+
+  /// - Throws: `PromptTemplateError` where a brace is not closed or nothing but a name belongs between braces.
+  public init(_ text: String) throws(PromptTemplateError) {
+    var parts: [Part] = []
+    var literal = ""
+    var rest = text[...]
+    while let character = rest.popFirst() {
+      if character == "{" || character == "}", rest.first == character {
+        literal.append(character)
+        rest.removeFirst()
+      } else if character == "{" {
+        guard let end = rest.firstIndex(of: "}") else {
+          throw PromptTemplateError(problem: "a '{' that is not closed; write '{{' for a brace")
+        }
+        let name = String(rest[..<end])
+        guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) else {
+          throw PromptTemplateError(problem: "'{\(name)}' names no member; write '{{' for a brace")
+        }
+        if !literal.isEmpty { parts.append(.literal(literal)) }
+        literal = ""
+        parts.append(.member(name))
+        rest = rest[rest.index(after: end)...]
+      } else if character == "}" {
+        throw PromptTemplateError(problem: "a '}' without its '{'; write '}}' for a brace")
+      } else {
+        literal.append(character)
+      }
+    }
+    if !literal.isEmpty { parts.append(.literal(literal)) }
+    guard parts.contains(.member("prompt")) else {
+      throw PromptTemplateError(problem: "no {prompt}, so that every prompt would read the same")
+    }
+    self.parts = parts
+  }
+
+  /// The tokens that the model reads for a prompt.
+  ///
+  /// - Throws: `PromptTemplateError` where the prompt lacks a member.
+  public func tokens(for prompt: Prompt, _ tokenizer: any Tokenizer) throws(PromptTemplateError) -> [Int32] {
+    var tokens: [Int32] = []
+    var text = ""
+    for part in parts {
+      switch part {
+      case .member(let name):
+        guard let value = name == "prompt" ? prompt.text : prompt.fields[name]?.textValue else {
+          throw PromptTemplateError(problem: "the template's {\(name)} is no text of \(prompt.origin)")
+        }
+        text += value
+      case .literal(let literal):
+        var rest = literal[...]
+        while let (range, id) = Self.firstSpecial(in: rest, tokenizer.specialTokens) {
+          text += rest[..<range.lowerBound]
+          if !text.isEmpty { tokens += tokenizer.encode(text) }
+          text = ""
+          tokens.append(id)
+          rest = rest[range.upperBound...]
+        }
+        text += rest
+      }
+    }
+    return text.isEmpty ? tokens : tokens + tokenizer.encode(text)
+  }
+
+  /// The leftmost special token, the longest of those that begin there.
+  private static func firstSpecial(in text: Substring, _ special: [String: Int32]) -> (Range<Substring.Index>, Int32)? {
+    var found: (range: Range<Substring.Index>, id: Int32)?
+    for (name, id) in special {
+      guard let range = text.firstRange(of: name) else { continue }
+      if let best = found?.range,
+        range.lowerBound > best.lowerBound
+          || (range.lowerBound == best.lowerBound && range.upperBound < best.upperBound)
+      {
+        continue
+      }
+      found = (range, id)
+    }
+    return found
+  }
+}
+
+/// A template that cannot be used: what is wrong with it, or what a prompt lacks.
+public struct PromptTemplateError: Error, Equatable, Sendable, CustomStringConvertible {
+  public let problem: String
+
+  public var description: String { problem }
+}

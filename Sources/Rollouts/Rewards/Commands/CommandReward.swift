@@ -1,0 +1,100 @@
+import Foundation
+import Synchronization
+
+/// A reward that programs of one's own compute: a pool of processes that read completions and write scores, JSON Lines
+/// both ways.
+///
+///     → {"id": 17, "prompt": "…", "completion": "…", "answer": "…", …the prompt's other members}
+///     ← {"id": 17, "reward": 0.5, "metrics": {"words": 3}}
+///
+/// A program reads line by line, answers each line by one line in the same order, and flushes it; `reward` is a number or
+/// null, `metrics` (numbers by name) may be left out. It ends when its input ends. What it writes to stderr goes to the
+/// log. No answer within the time, an end in between, or null leaves a completion *unscored*, never scored 0; a process
+/// that hangs is killed with all that it started, and replaced.
+public final class CommandReward: Reward {
+  public struct Settings: Sendable, Equatable {
+    /// Program and arguments.
+    public var command: [String]
+    /// Processes of this rank.
+    public var workers = 1
+    /// Completions that a process is given at a time.
+    public var batch = 16
+    /// Seconds for one completion.
+    public var timeout = 10.0
+    /// Seconds for a new process's first answer, in which it loads what it needs.
+    public var startTimeout = 60.0
+
+    public init(command: [String]) { self.command = command }
+  }
+
+  public let name: String
+  public let settings: Settings
+  private let pool: Mutex<CommandPool>
+
+  /// Starts no process yet: the first completions do.
+  ///
+  /// - Parameters:
+  ///   - rank: this process's number, which workers find as `QUILLAN_RANK`.
+  ///   - log: takes the lines that workers write to stderr.
+  /// - Throws: `RewardError` where there is no such program.
+  public init(
+    name: String, settings: Settings, rank: Int = 0, log: @escaping @Sendable (String) -> Void
+  ) throws(RewardError) {
+    precondition(
+      settings.workers > 0 && settings.batch > 0, "\(settings.workers) workers, batches of \(settings.batch)")
+    guard let program = settings.command.first, let path = Self.lookUp(program) else {
+      throw RewardError(
+        reward: name, problem: "there is no program '\(settings.command.first ?? "")'",
+        remedy: "give a path, or a name on PATH, as the first word of the command")
+    }
+    self.name = name
+    self.settings = settings
+    pool = Mutex(
+      CommandPool(
+        name: name, settings: settings, command: Self.mortal([path] + settings.command.dropFirst()),
+        environment: Self.environment(rank: rank), log: log))
+  }
+
+  public func score(prompt: Prompt, completion: String, completionTokens: Int, finished: Bool) -> Double {
+    let item = RewardItem(
+      id: 0, prompt: prompt, completion: completion, completionTokens: completionTokens, finished: finished)
+    guard case .scored(let value, _)? = try? outcomes([item]).first else { return .nan }
+    return value
+  }
+
+  public func outcomes(_ items: [RewardItem]) throws(RewardError) -> [RewardOutcome] {
+    // The pool's own error passes through the lock as a value.
+    let result: Result<[RewardOutcome], RewardError> = pool.withLock { pool in
+      do throws(RewardError) { return .success(try pool.outcomes(items)) } catch { return .failure(error) }
+    }
+    return try result.get()
+  }
+
+  /// The path of a program that can be run.
+  private static func lookUp(_ program: String) -> String? {
+    let manager = FileManager.default
+    func isProgram(_ path: String) -> Bool {
+      var isDirectory: ObjCBool = false
+      return manager.fileExists(atPath: path, isDirectory: &isDirectory) && !isDirectory.boolValue
+        && manager.isExecutableFile(atPath: path)
+    }
+    if program.contains("/") { return isProgram(program) ? program : nil }
+    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
+    return folders.map { "\($0)/\(program)" }.first(where: isProgram)
+  }
+
+  /// Workers die with this process even where it is killed and they do not look at their input.
+  private static func mortal(_ command: [String]) -> [String] {
+    guard let setpriv = lookUp("setpriv") else { return command }
+    return [setpriv, "--pdeathsig", "KILL", "--"] + command
+  }
+
+  /// This process's environment without what would make a worker a rank of this run.
+  private static func environment(rank: Int) -> [String: String] {
+    var variables = ProcessInfo.processInfo.environment.filter { name, _ in
+      !["OMPI_", "PMIX_", "PMI_", "PRTE_", "OPAL_"].contains { name.hasPrefix($0) }
+    }
+    variables["QUILLAN_RANK"] = "\(rank)"
+    return variables
+  }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import Rollouts
+
+/// What a run directory holds, read for a report. A run that is still going on, or was cut off, reads as far as it goes.
+public struct RunContent: Sendable {
+  /// The directory's last component.
+  public let name: String
+  public let path: String
+  /// Keys `section.key` with their values, in the order of the file.
+  public let configuration: [(key: String, value: String)]
+  /// One entry for each line of metrics.jsonl.
+  let lines: [(step: Int, members: [String: JSONValue])]
+  /// The lines of samples.jsonl.
+  let samples: [(step: Int, members: [String: JSONValue])]
+
+  /// - Throws: `ReportError` where the directory holds no run or no metrics; `DataError` for a line that is not JSON.
+  public init(path: String) throws {
+    let directory = try RunDirectory.open(path)
+    self.path = path
+    name = path.split(separator: "/").last.map(String.init) ?? path
+    configuration = Self.keys(try Self.text(directory.configuration))
+    lines = try Self.lines(directory.metrics)
+    alarms = FileManager.default.fileExists(atPath: directory.alarms) ? try Self.lines(directory.alarms) : []
+    samples = FileManager.default.fileExists(atPath: directory.samples) ? try Self.lines(directory.samples) : []
+  }
+
+  private static func text(_ path: String) throws(ReportError) -> String {
+    do {
+      return try String(contentsOfFile: path, encoding: .utf8)
+    } catch {
+      throw ReportError(path: path, message: "cannot be read (\(error.localizedDescription)); check the run directory")
+    }
+  }
+
+  /// The objects of a JSON Lines file behind its header; a last line without its end is left out.
+  private static func lines(_ path: String) throws -> [(step: Int, members: [String: JSONValue])] {
+    let parts = try text(path).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    var result: [(step: Int, members: [String: JSONValue])] = []
+    for (number, line) in parts.enumerated() where !line.isEmpty {
+      do {
+        guard let members = try JSONValue.parse(line.utf8).objectValue else { continue }
+        if let step = members["step"]?.integerValue { result.append((step, members)) }
+      } catch {
+        throw DataError(
+          file: path, line: number + 1, problem: "not JSON: \(error)",
+          remedy: "report on another run, or restore the file")
+      }
+    }
+    return result
+  }
+
+  /// The keys of a configuration as `RunConfiguration.yaml()` writes it.
+  private static func keys(_ yaml: String) -> [(key: String, value: String)] {
+    var section = ""
+    var result: [(key: String, value: String)] = []
+    for line in yaml.split(separator: "\n") {
+      guard let colon = line.firstIndex(of: ":") else { continue }
+      let key = line[..<colon].trimmingCharacters(in: .whitespaces)
+      if line.first != " " {
+        section = key
+      } else {
+        result.append(("\(section).\(key)", line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)))
+      }
+    }
+    return result
+  }
+
+  /// The finite values of a metric over the steps.
+  func points(_ metric: String) -> [(x: Double, y: Double)] {
+    lines.compactMap { line in
+      line.members[metric]?.numberValue.map { (Double(line.step), $0) }
+    }
+  }
+
+  /// Names of metrics that begin with a prefix, sorted.
+  func metrics(prefix: String) -> [String] {
+    Set(lines.flatMap { $0.members.keys.filter { $0.hasPrefix(prefix) } }).sorted()
+  }
+
+  /// Evaluations by step: the members that begin with `eval/`.
+  var evaluations: [(step: Int, figures: [String: Double])] {
+    lines.compactMap { line in
+      let figures = line.members.filter { $0.key.hasPrefix("eval/") }.compactMapValues(\.numberValue)
+      return figures.isEmpty ? nil : (line.step, figures)
+    }
+  }
+
+  /// The lines of alarms.jsonl.
+  let alarms: [(step: Int, members: [String: JSONValue])]
+
+  /// Loads over the recorded steps, each choice's share times the number of choices: 1 is even. [choice][step]
+  func loads(_ level: String) -> [[Double]] {
+    var columns: [[Double]] = []
+    for line in lines {
+      guard let rows = line.members["loads"]?.objectValue?[level]?.listValue else { continue }
+      let counts = rows.map { ($0.listValue ?? []).compactMap(\.numberValue) }
+      if level == "mini_moes" {
+        let sums = counts.reduce([Double](repeating: 0, count: counts.first?.count ?? 0)) { zip($0, $1).map(+) }
+        columns.append(Self.relative(sums))
+      } else {
+        columns.append(counts.flatMap(Self.relative))
+      }
+    }
+    guard let first = columns.first else { return [] }
+    return first.indices.map { row in columns.map { row < $0.count ? $0[row] : 0 } }
+  }
+
+  /// The share of each mini-MoE's micro agents that a step chose. [mini-MoE][step]
+  var microAgentsUsed: [[Double]] {
+    let columns = lines.compactMap { line in
+      line.members["loads"]?.objectValue?["micro_agents_used"]?.listValue?.compactMap(\.numberValue)
+    }
+    guard let first = columns.first else { return [] }
+    return first.indices.map { row in columns.map { row < $0.count ? $0[row] : 0 } }
+  }
+
+  private static func relative(_ counts: [Double]) -> [Double] {
+    let sum = counts.reduce(0, +)
+    return counts.map { sum > 0 ? $0 * Double(counts.count) / sum : 0 }
+  }
+}

@@ -1,0 +1,26 @@
+"""Writes prompts of a reasoning-gym task as JSON Lines for data.prompts (pip install reasoning-gym).
+
+    python3 examples/rewards/reasoning_gym_prompts.py chain_sum 2000 '{"min_terms": 2, "max_terms": 2}' > prompts.jsonl
+
+Each line keeps the task's name and the entry's metadata, which reasoning_gym_reward.py needs to score an answer.
+"""
+
+import json
+import sys
+
+import reasoning_gym
+
+task, size = sys.argv[1], int(sys.argv[2])
+options = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
+seen = set()
+for entry in reasoning_gym.create_dataset(task, size=size, seed=0, **options):
+    if entry["question"] in seen:
+        continue
+    seen.add(entry["question"])
+    line = {
+        "prompt": entry["question"] + "\n",
+        "answer": str(entry["answer"]),
+        "task": task,
+        "entry": json.loads(json.dumps(entry, default=str)),
+    }
+    print(json.dumps(line))
