@@ -84,7 +84,7 @@ extension StepReport {
     let slowest = try communicator.allReduce(clock.total, .maximum)
     let all = try communicator.allReduce(Int64(tokens), .sum)
     metrics["step_time"] = slowest
-    metrics["memory/peak_bytes"] = try communicator.allReduce(ProcessMemory.peakBytes, .maximum)
+    metrics["memory/peak_bytes"] = try communicator.allReduce(ProcessMemory.peakBytes.map(Double.init) ?? .nan, .maximum)
     metrics["tokens_per_second"] = Double(all) / max(1e-9, slowest)
     for (phase, seconds) in clock.seconds { metrics["time/\(phase)"] = seconds }
   }
