@@ -9,7 +9,7 @@ enum CompletionText {
   static func json(
     _ text: String, _ prompt: [Int32], _ completions: [TextGenerator.Completion], _ tokenizer: any Tokenizer,
     _ command: GenerateCommand
-  ) -> Training.JSONValue {
+  ) -> JSONValue {
     .object([
       "prompt": .text(text), "prompt_tokens": .integer(prompt.count),
       "completions": .list(completions.map { completion($0, tokenizer, command) }),
@@ -18,8 +18,8 @@ enum CompletionText {
 
   private static func completion(
     _ completion: TextGenerator.Completion, _ tokenizer: any Tokenizer, _ command: GenerateCommand
-  ) -> Training.JSONValue {
-    var members: [String: Training.JSONValue] = [
+  ) -> JSONValue {
+    var members: [String: JSONValue] = [
       "text": .text(completion.text), "finish": .text(completion.finish.rawValue),
       "tokens": .list(completion.tokens.map { .integer(Int($0.token)) }),
     ]
