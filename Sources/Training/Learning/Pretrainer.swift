@@ -74,7 +74,8 @@ public final class Pretrainer {
     clock.lap("step")
     let slowest = try learner.communicator.allReduce(clock.total, .maximum)
     metrics["step_time"] = slowest
-    metrics["memory/peak_bytes"] = try learner.communicator.allReduce(ProcessMemory.peakBytes.map(Double.init) ?? .nan, .maximum)
+    let peak = ProcessMemory.peakBytes.map(Double.init) ?? .nan
+    metrics["memory/peak_bytes"] = try learner.communicator.allReduce(peak, .maximum)
     metrics["tokens_per_second"] = totals[3] / max(1e-9, slowest)
     stepCount += 1
     return metrics

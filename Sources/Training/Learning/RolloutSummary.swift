@@ -84,7 +84,8 @@ extension StepReport {
     let slowest = try communicator.allReduce(clock.total, .maximum)
     let all = try communicator.allReduce(Int64(tokens), .sum)
     metrics["step_time"] = slowest
-    metrics["memory/peak_bytes"] = try communicator.allReduce(ProcessMemory.peakBytes.map(Double.init) ?? .nan, .maximum)
+    let peak = ProcessMemory.peakBytes.map(Double.init) ?? .nan
+    metrics["memory/peak_bytes"] = try communicator.allReduce(peak, .maximum)
     metrics["tokens_per_second"] = Double(all) / max(1e-9, slowest)
     for (phase, seconds) in clock.seconds { metrics["time/\(phase)"] = seconds }
   }
