@@ -39,12 +39,8 @@ public final class Pretrainer {
   public func step() throws -> [String: Double] {
     var clock = PhaseClock()
     let size = configuration.pretrain.batchSize
-    let units = (size + Self.unit - 1) / Self.unit
-    let share = Share(of: units, rank: learner.communicator.rank, size: learner.communicator.size)
-    let ranges = share.range.map { $0 * Self.unit..<min(size, ($0 + 1) * Self.unit) }
-    let examples = try ranges.map { range in
-      try range.map { try source.sequence(step: stepCount, index: $0, batchSize: size) }
-    }
+    let ranges = unitRanges
+    let examples = try ranges.map(self.examples)
     let predicted = try learner.communicator.allReduce(
       Int64(examples.joined().reduce(0) { $0 + $1.positions.count }), .sum)
     learner.begin()
@@ -79,6 +75,19 @@ public final class Pretrainer {
     metrics["tokens_per_second"] = totals[3] / max(1e-9, slowest)
     stepCount += 1
     return metrics
+  }
+
+  /// The places in the batch of this rank's units.
+  var unitRanges: [Range<Int>] {
+    let size = configuration.pretrain.batchSize
+    let units = (size + Self.unit - 1) / Self.unit
+    let share = Share(of: units, rank: learner.communicator.rank, size: learner.communicator.size)
+    return share.range.map { $0 * Self.unit..<min(size, ($0 + 1) * Self.unit) }
+  }
+
+  /// The sequences of the next step at these places.
+  func examples(_ range: Range<Int>) throws -> [TrainingSequence] {
+    try range.map { try source.sequence(step: stepCount, index: $0, batchSize: configuration.pretrain.batchSize) }
   }
 
   private func apply(_ reduced: Learner.Reduced, _ loss: Double, _ records: [[Double]], _ rate: Double) throws {
