@@ -11,7 +11,7 @@ import Training
   private func small(_ change: (inout RunConfiguration) -> Void = { _ in }) -> RunConfiguration {
     var result = RunConfiguration()
     var model = ModelConfiguration(dim: 10)
-    model.vocabSize = 100
+    model.vocabSize = 300
     model.numLayers = 1
     model.numHeads = 1
     model.numMiniMoes = 4
@@ -29,6 +29,8 @@ import Training
     model.maxSeqLen = 64
     model.int4Group = 10
     result.model = model
+    result.data.tokenizer = .byte
+    result.data.task = TaskConfiguration()
     result.data.maxPromptLen = 16
     result.pretrain.sequenceLength = 32
     result.rl.batchSize = 8
@@ -57,10 +59,10 @@ import Training
     #expect(close(work.denoiser, 0.55 * denoiser))
     let backward: Double = 2 * (products + denoiser + 3 * attention)
     #expect(close(work.backward, backward))
-    #expect(close(work.head, 1000) && close(work.headBackward, 2000))
-    let recomputed: Double = 2 * forward + work.denoiser + backward + 0.5 * 3000
+    #expect(close(work.head, 3000) && close(work.headBackward, 6000))
+    let recomputed: Double = 2 * forward + work.denoiser + backward + 0.5 * 9000
     #expect(close(work.training(predicted: 0.5, recomputed: true), recomputed))
-    #expect(close(work.sampling, forward + 3 * work.denoiser + 1000))
+    #expect(close(work.sampling, forward + 3 * work.denoiser + 3000))
     let single = ModelWork(small { $0.rl.useMixedPrecision = false }, positions: 7)
     let twice: Double = 2 * (2 * (products + denoiser) + 3 * attention)
     #expect(close(single.backward, twice))
