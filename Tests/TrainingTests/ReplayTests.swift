@@ -198,4 +198,22 @@ import Training
     }.execute(ranks, name: "run", resume: .auto)
     for step in 1...6 { #expect(try replay("\(folder.path)/run", step: step).comparison.isSame, "step \(step)") }
   }
+
+  @Test("The step that ended a run ends its replay with the same words, and can be looked into")
+  func failing() throws {
+    let ranks = try Ranks.alone()
+    let folder = try SharedFolder(ranks)
+    let run = try tiny(folder) {
+      $0.rl.learningRate = 1e30
+      $0.checkpoint.every = 1
+    }
+    let error = #expect(throws: TrainingError.self) { try run.execute(ranks, name: "run") }
+    let text = try String(contentsOfFile: "\(folder.path)/run/metrics.jsonl", encoding: .utf8)
+    let last = try (1...6).last { try line($0, with: "learning_rate", text) != nil } ?? 0
+    #expect(error?.description.hasPrefix("step \(last + 1): ") == true, "\(error as Any)")
+    let outcome = try replay("\(folder.path)/run", step: last + 1, tokens: true, tensors: ["gradients.*"])
+    #expect(outcome.failure?.description == error?.description)
+    #expect(!outcome.comparison.isSame)
+    #expect(!outcome.tokens.isEmpty && !outcome.tensors.isEmpty)
+  }
 }

@@ -103,7 +103,7 @@ public final class Pretrainer {
       let tensor = (badTensor ?? reduced.nonfinite).map { "the gradient of \($0)" } ?? "the loss (\(loss))"
       throw TrainingError(
         .failure, isAgreed: true,
-        "step \(stepCount): \(tensor) is not finite; lower pretrain.learning_rate or rl.max_grad_norm, or pass "
+        "step \(stepCount + 1): \(tensor) is not finite; lower pretrain.learning_rate or rl.max_grad_norm, or pass "
           + "--skip-nonfinite n to leave out up to n such updates")
     }
   }

@@ -186,7 +186,7 @@ public final class Trainer {
       step: stepCount, records: [], objective: objective, norm: 0,
       learningRate: schedule.learningRate(at: stepCount))
     report.metrics = ["learning_rate": report.learningRate]
-    report.warning = "step \(stepCount): no group can be trained on; the step changes nothing"
+    report.warning = "step \(stepCount + 1): no group can be trained on; the step changes nothing"
     stepCount += 1
     return report
   }
@@ -251,18 +251,18 @@ public final class Trainer {
     guard skipped <= configuration.debug.skipNonfinite else {
       throw TrainingError(
         .failure, isAgreed: true,
-        "step \(stepCount): \(problem); lower rl.learning_rate or rl.max_grad_norm, or pass --skip-nonfinite n to "
+        "step \(stepCount + 1): \(problem); lower rl.learning_rate or rl.max_grad_norm, or pass --skip-nonfinite n to "
           + "leave out up to n such updates")
     }
     report.warning =
-      "step \(stepCount): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
+      "step \(stepCount + 1): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
   }
 
   private func inexact(_ difference: Double, _ records: [GroupRecord]) -> TrainingError {
     let group = records.first { $0.statistics.logRatioMaximum == difference }.map(\.group) ?? 0
     return TrainingError(
       .failure, isAgreed: true,
-      "step \(stepCount): rollout and training log-probabilities differ by \(difference) in group \(group) though the "
+      "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) though the "
         + "weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
   }
 
