@@ -161,7 +161,7 @@ struct PlanTests {
     #expect(plan.assumed.count == 2)
     let text = try Program.execute(arguments + ["--ranks-per-host", "2"])
     #expect(text.output.contains("fastest: 2 ranks a host"))
-    #expect(text.output.contains("\nassumed   training "))
+    #expect(text.output.contains("\nassumed   train-step: training "))
     #expect(text.output.contains("\nsum of gradients "))
   }
 

@@ -8,17 +8,15 @@ extension Calibration {
   /// - Throws: `DataError` naming file and line of what is no such result.
   public init(paths: [String]) throws {
     var result = Calibration.standard
-    var seen: Set<String> = []
+    var seen: [String: String] = [:]
     var samples: [DecodingSample] = []
     // The memory's rate is needed to read training's.
     let results = try paths.flatMap(BenchmarkResult.read)
     for entry in results.filter(\.isMemory) + results.filter({ !$0.isMemory }) {
-      let kind = try result.take(entry, &samples)
-      seen.insert(kind)
-      result.measured.append("\(kind): \(entry.path)")
+      seen[try result.take(entry, &samples)] = entry.path
     }
     if !samples.isEmpty { result.fitDecoding(samples) }
-    result.assume(without: seen)
+    result.describe(seen)
     self = result
   }
 
@@ -100,17 +98,25 @@ extension Calibration {
     }
   }
 
-  private mutating func assume(without seen: Set<String>) {
-    func line(_ kind: String, _ text: String) {
-      if !seen.contains(kind) { assumed.append("\(text) (no bench \(kind))") }
-    }
+  /// Says each rate, and where it is from.
+  private mutating func describe(_ files: [String: String]) {
     func giga(_ value: Double) -> String { FigureText.fixed(value / 1e9, 1) }
-    line(
-      "train-step",
-      "training \(giga(training)) G bfloat16 multiply-adds, update \(giga(update)) ns of work a nanosecond and core")
-    line("decode", "sampling \(giga(sampling)) G multiply-adds and \(giga(decoding)) GB of weights a second and core")
-    line("memory", "passes over tensors \(giga(memory)) GB a second and core")
-    line("mpi", "messages within a host \(giga(messages)) GB a second, \(FigureText.fixed(messageLatency * 1e6, 1)) µs")
+    let lines = [
+      ("memory", "passes over tensors \(giga(memory)) GB a second and core"),
+      (
+        "train-step",
+        "training \(giga(training)) G bfloat16 multiply-adds a second and core, update \(giga(update)) times its count"
+      ),
+      ("decode", "sampling \(giga(sampling)) G multiply-adds and \(giga(decoding)) GB of weights a second and core"),
+      ("mpi", "messages within a host \(giga(messages)) GB a second, \(FigureText.fixed(messageLatency * 1e6, 1)) µs"),
+    ]
+    for (kind, text) in lines {
+      if let file = files[kind] {
+        measured.append("\(kind): \(text) (\(file))")
+      } else {
+        assumed.append("\(kind): \(text)")
+      }
+    }
   }
 }
 
