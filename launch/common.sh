@@ -28,7 +28,7 @@ quillan_check_swift() {
   fi
 }
 
-# Installs the Debian packages that are missing, and only those.
+# Installs the Debian packages of QUILLAN_PACKAGES that are missing, and only those.
 quillan_install() {
   local missing=() package
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
@@ -83,24 +83,134 @@ quillan_build() {
   return "$code"
 }
 
-# quillan_mpirun N command ...: runs the command on N ranks and returns their exit code.
-# mpirun kills its ranks soon after TERM or INT but forwards USR1, after which ranks save and leave with code 75:
-# the first TERM, INT or HUP becomes USR1, the second TERM. mpirun gets a session of its own, since a terminal
-# would send it Ctrl-C directly.
-quillan_mpirun() {
-  local ranks=$1 pid code interrupted signal=USR1
-  shift
-  local yield=0
-  ((ranks <= $(nproc))) || yield=1
-  OMPI_MCA_mpi_yield_when_idle=$yield setsid mpirun -n "$ranks" "$@" </dev/null &
+# The cores that this machine gives: its own, less what affinity and the quota of a control group leave out.
+quillan_cores() {
+  local cores quota period
+  # nproc would answer with OMP_NUM_THREADS where that is set.
+  cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
+  if read -r quota period 2>/dev/null </sys/fs/cgroup/cpu.max && [[ $quota =~ ^[0-9]+$ ]]; then
+    quota=$(((quota + period - 1) / period))
+    ((quota >= cores)) || cores=$quota
+  fi
+  echo "$cores"
+}
+
+# The bytes of memory that programs can still get here, also in a control group.
+quillan_memory() {
+  local available limit used
+  available=$(awk '/^MemAvailable:/ { printf "%.0f", $2 * 1024 }' /proc/meminfo)
+  limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || true)
+  if [[ $limit =~ ^[0-9]+$ ]]; then
+    used=$(awk '/^(anon|shmem|kernel) / { sum += $2 } END { printf "%.0f", sum }' /sys/fs/cgroup/memory.stat)
+    ((limit - used >= available)) || available=$((limit > used ? limit - used : 0))
+  fi
+  echo "$available"
+}
+
+# The program: QUILLAN_PROGRAM, the release build, or the one on the path.
+quillan_program() {
+  local program=${QUILLAN_PROGRAM:-$QUILLAN_ROOT/.build/release/quillan}
+  [[ -n ${QUILLAN_PROGRAM:-} || -x $program ]] || program=$(command -v quillan || true)
+  [[ -x $program ]] ||
+    quillan_fail "${program:-quillan}: no program here; build it with: swift build -c release --product quillan"
+  realpath -s "$program"
+}
+
+# quillan_read_command WORD ...: what the scripts need to know of a quillan command: quillan_phase, quillan_config,
+# quillan_sets (as arguments), quillan_name, quillan_resume and quillan_files (arguments that are paths).
+# shellcheck disable=SC2034  # read by the scripts that source this
+quillan_read_command() {
+  quillan_phase='' quillan_config='' quillan_sets=() quillan_name='' quillan_resume='' quillan_files=()
+  local word value previous=''
+  while (($#)); do
+    word=$1 value=${2:-}
+    [[ $word != --*=* ]] || { value=${word#*=} && word=${word%%=*}; }
+    case $word in
+      train | pretrain | evaluate) [[ -n $quillan_phase || $previous == --* ]] || quillan_phase=$word ;;
+      --config) quillan_config=$value ;;
+      --set) quillan_sets+=(--set "$value") ;;
+      --name) quillan_name=$value ;;
+      --resume) quillan_resume=$value ;;
+      --weights | --trajectories) quillan_files+=("$value") ;;
+    esac
+    previous=$1
+    shift
+  done
+  quillan_phase=${quillan_phase:-train}
+  [[ -n $quillan_config ]] || quillan_fail "--config FILE is missing; see launch/${0##*/} --help" 2
+}
+
+# quillan_resolve PROGRAM: the whole configuration of the command that was read, for quillan_setting. Where the
+# configuration is wrong, the script ends as the program does: with its line and its code.
+quillan_resolve() {
+  local errors code=0
+  errors=$(mktemp)
+  quillan_resolved=$("$1" debug configuration --config "$quillan_config" "${quillan_sets[@]}" 2>"$errors") || code=$?
+  ((code == 0)) || cat "$errors" >&2
+  rm -f "$errors"
+  ((code == 0)) || exit "$code"
+}
+
+# quillan_setting SECTION.KEY: a value of the resolved configuration, without quotes; nothing where it is null.
+quillan_setting() {
+  awk -v section="${1%%.*}:" -v key="  ${1#*.}: " '
+    /^[a-z]/ { inside = $0 == section }
+    inside && index($0, key) == 1 {
+      value = substr($0, length(key) + 1)
+      if (value ~ /^".*"$/) value = substr(value, 2, length(value) - 2)
+      if (value != "null") print value
+    }' <<<"$quillan_resolved"
+}
+
+# quillan_rank_memory PROGRAM RANKS: the bytes that a rank needs at its peak, as planned.
+quillan_rank_memory() {
+  "$1" plan --json --ranks "$2" --config "$quillan_config" "${quillan_sets[@]}" 2>/dev/null |
+    grep -oE '"memory_bytes":[0-9]+' | grep -oE '[0-9]+$' ||
+    quillan_fail "quillan plan --config $quillan_config failed; run it to see why"
+}
+
+# Bytes as people read them.
+quillan_bytes() {
+  numfmt --to=iec-i --suffix=B --format=%.1f "$1"
+}
+
+# quillan_guard COMMAND ...: runs the command in a session of its own, since a terminal would send it Ctrl-C directly,
+# and returns its exit code. The first TERM, INT, HUP or USR1 reaches it as USR1, after which ranks save and leave with
+# code 75; further ones as TERM, which ends it. Ranks that do not listen yet are ended by USR1 and have lost nothing:
+# that is 75 as well. quillan_signals has what came; the function quillan_on_start, if any, gets the process's number.
+quillan_guard() {
+  local pid='' code interrupted=0 signal
+  quillan_signals=()
+  for signal in TERM INT HUP USR1; do
+    # shellcheck disable=SC2064  # this signal's name, now
+    trap "interrupted=1; quillan_signals+=($signal); quillan_pass_stop" "$signal"
+  done
+  setsid "$@" </dev/null &
   pid=$!
-  trap 'interrupted=1; kill -"$signal" "$pid" 2>/dev/null || true; signal=TERM' TERM INT HUP
+  ((${#quillan_signals[@]} == 0)) || quillan_pass_stop
+  if declare -F quillan_on_start >/dev/null; then quillan_on_start "$pid"; fi
   while :; do
-    interrupted=0
-    code=0
+    interrupted=0 code=0
     wait "$pid" || code=$?
     ((interrupted)) || break
   done
-  trap - TERM INT HUP
+  trap - TERM INT HUP USR1
+  ((${#quillan_signals[@]} != 1 || code != 138)) || code=75
   return "$code"
+}
+
+# Part of quillan_guard: tells its process to stop.
+quillan_pass_stop() {
+  local signal=USR1
+  ((${#quillan_signals[@]} < 2)) || signal=TERM
+  [[ -z $pid ]] || kill -"$signal" "$pid" 2>/dev/null || true
+}
+
+# quillan_mpirun N command ...: runs the command on N ranks of this machine and returns their exit code; a signal makes
+# them save and leave (quillan_guard), since mpirun itself kills its ranks soon after TERM or INT but forwards USR1.
+quillan_mpirun() {
+  local ranks=$1 yield=0
+  shift
+  ((ranks <= $(quillan_cores))) || yield=1
+  OMPI_MCA_mpi_yield_when_idle=$yield quillan_guard mpirun -n "$ranks" "$@"
 }
