@@ -191,7 +191,8 @@ quillan_guard() {
   if declare -F quillan_on_start >/dev/null; then quillan_on_start "$pid"; fi
   while :; do
     interrupted=0 code=0
-    wait "$pid" || code=$?
+    # Without what bash says of a command that a signal has ended.
+    wait "$pid" 2>/dev/null || code=$?
     ((interrupted)) || break
   done
   trap - TERM INT HUP USR1

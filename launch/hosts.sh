@@ -156,37 +156,38 @@ shared_network() {
   [[ -z $found ]] || network_of '' "$folder/here" | grep -xF "$found" || true
 }
 
-# watch_hosts PROCESS SECONDS FOLDER INDEX ...: for each of these hosts that is reached over ssh, a background job that holds a connection
-# open. A host that stops answering is named; if it has not come back within SECONDS of its last answer, FOLDER/silent
-# is written and the process's session is killed, since mpirun itself would wait for the host's connection to time out
-# (by Linux's defaults, a quarter of an hour). The jobs end when this script does: then nobody holds their input open.
+# watch_hosts PROCESS SECONDS FOLDER RANK INDEX ...: for each of these hosts that is reached over ssh, a background job
+# that holds a connection open. A host that stops answering is named. If it has not come back within SECONDS of its last
+# answer, or as soon as no process named RANK is left here (nothing where there never was one), FOLDER/silent is written
+# and the process's session is killed: mpirun itself would wait for the host's connection to time out, by Linux's
+# defaults for a quarter of an hour. The jobs end when this script does: then nobody holds their input open.
 watch_hosts() {
-  local process=$1 seconds=$2 folder=$3 index input
-  shift 3
+  local process=$1 seconds=$2 folder=$3 rank=$4 index input
+  shift 4
   mkfifo "$folder/input"
   exec {input}<>"$folder/input"
   for index in "$@"; do
     [[ ${reach[index]} == remote ]] || continue
-    (exec {input}>&- && watch_host "${hosts[index]}" "$process" "$seconds" "$folder") &
+    (exec {input}>&- && watch_host "${hosts[index]}" "$process" "$seconds" "$folder" "$rank") &
   done
 }
 
 watch_host() {
-  local host=$1 process=$2 seconds=$3 folder=$4 said silent_since errors=$4/watch-$1
+  local host=$1 process=$2 seconds=$3 folder=$4 rank=$5 said silent_since errors=$4/watch-$1
   trap '' INT HUP
   while :; do
     silent_since=''
-    setsid "${remote[@]}" "${ssh_options[@]}" "$host" cat <"$folder/input" >/dev/null 2>"$errors" || silent_since=$SECONDS
+    setsid "${remote[@]}" -o LogLevel=INFO "${ssh_options[@]}" "$host" cat <"$folder/input" >/dev/null 2>"$errors" || silent_since=$SECONDS
     [[ -n $silent_since ]] && kill -0 "$process" 2>/dev/null || return 0
     # ssh gives up late where there is silence, at once where the connection was closed.
     ! grep -q 'not responding' "$errors" || silent_since=$((silent_since - silence))
     said=0
-    until setsid "${remote[@]}" "${ssh_options[@]}" -o ConnectTimeout=3 "$host" true </dev/null >/dev/null 2>&1; do
+    until setsid "${remote[@]}" -o ConnectTimeout=2 "${ssh_options[@]}" "$host" true </dev/null >/dev/null 2>&1; do
       kill -0 "$process" 2>/dev/null || return 0
       ((said)) || echo "quillan: $host: does not answer any more; the run waits $seconds s for it (parallel.timeout and a little)" >&2
       said=1
-      if ((SECONDS - silent_since >= seconds)); then
-        echo "quillan: $host: silent for $((SECONDS - silent_since)) s, so the run is ended; when host and network are back, start it again with --resume auto" >&2
+      if ((SECONDS - silent_since >= seconds)) || { [[ -n $rank ]] && ! pgrep -s "$process" -x "${rank:0:15}" >/dev/null; }; then
+        echo "quillan: $host: silent for $((SECONDS - silent_since)) s, so the run has ended; when host and network are back, start it again with --resume auto" >&2
         : >"$folder/silent"
         pkill -KILL -s "$process" || true
         return 0
