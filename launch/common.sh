@@ -176,10 +176,11 @@ quillan_bytes() {
 
 # quillan_guard COMMAND ...: runs the command in a session of its own, since a terminal would send it Ctrl-C directly,
 # and returns its exit code. The first TERM, INT, HUP or USR1 reaches it as USR1, after which ranks save and leave with
-# code 75; further ones as TERM, which ends it. Ranks that do not listen yet are ended by USR1 and have lost nothing:
-# that is 75 as well. quillan_signals has what came; the function quillan_on_start, if any, gets the process's number.
+# code 75; one that comes seconds later as TERM, which ends it. Ranks that do not listen yet are ended by USR1 and have
+# lost nothing: that is 75 as well. quillan_signals has what came; the function quillan_on_start, if any, gets the
+# process's number.
 quillan_guard() {
-  local pid='' code interrupted=0 signal
+  local pid='' code interrupted=0 stopped_at=0 signal
   quillan_signals=()
   for signal in TERM INT HUP USR1; do
     # shellcheck disable=SC2064  # this signal's name, now
@@ -187,7 +188,7 @@ quillan_guard() {
   done
   setsid "$@" </dev/null &
   pid=$!
-  ((${#quillan_signals[@]} == 0)) || quillan_pass_stop
+  ((${#quillan_signals[@]} == 0)) || kill -USR1 "$pid" 2>/dev/null || true
   if declare -F quillan_on_start >/dev/null; then quillan_on_start "$pid"; fi
   while :; do
     interrupted=0 code=0
@@ -196,14 +197,20 @@ quillan_guard() {
     ((interrupted)) || break
   done
   trap - TERM INT HUP USR1
-  ((${#quillan_signals[@]} != 1 || code != 138)) || code=75
+  ((${#quillan_signals[@]} == 0 || code != 138)) || code=75
   return "$code"
 }
 
-# Part of quillan_guard: tells its process to stop.
+# Part of quillan_guard: tells its process to stop. Signals within two seconds are one request: a batch system may send
+# it to every process, and each passes it on.
 quillan_pass_stop() {
   local signal=USR1
-  ((${#quillan_signals[@]} < 2)) || signal=TERM
+  if ((${#quillan_signals[@]} == 1)); then
+    stopped_at=$SECONDS
+  else
+    ((SECONDS - stopped_at >= 2)) || return 0
+    signal=TERM
+  fi
   [[ -z $pid ]] || kill -"$signal" "$pid" 2>/dev/null || true
 }
 
