@@ -5,7 +5,7 @@
 checks_passed=0 checks_failed=0 checks_filter=''
 
 # check SENTENCE COMMAND ...: the sentence holds where the command succeeds, a function with every command in it; its
-# output is shown where it does not hold. Not to be called in a condition, where bash would not stop at a failure.
+# output is shown where it does not hold, and lines 'note: …' of it where it does. Not to be called in a condition, where bash would not stop at a failure.
 check() {
   local sentence=$1 started=$SECONDS output code
   shift
@@ -17,6 +17,7 @@ check() {
   if ((code == 0)); then
     checks_passed=$((checks_passed + 1))
     echo "passed  $sentence ($((SECONDS - started)) s)"
+    sed -n 's/^note: /        /p' <<<"$output"
   else
     checks_failed=$((checks_failed + 1))
     echo "FAILED  $sentence"

@@ -7,9 +7,9 @@ hosts=() slots=() reach=()
 
 # The way to a host: a command that runs another one there.
 remote=(ssh)
-ssh_options=(-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3)
+ssh_options=(-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=3 -o ServerAliveCountMax=3)
 # Seconds after which a host that does not answer is taken for silent: what those options make of it.
-silence=15
+silence=9
 
 # read_hostfile FILE: lines 'host [slots=N]', as mpirun reads them; # begins a comment.
 read_hostfile() {
