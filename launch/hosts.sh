@@ -80,7 +80,7 @@ on_host() {
 # Runs on a host and says what the checks need to know: a word and its value a line. The program's hash takes its
 # resources in; a directory counts by the names and sizes of its files.
 quillan_probe() {
-  local program=$1 directory=$2 token=$3 path
+  local program=$1 directory=$2 token=$3 path words
   shift 3
   echo "clock $(date +%s.%N)"
   echo "cores $(quillan_cores)"
@@ -89,8 +89,10 @@ quillan_probe() {
   [[ -z ${SSH_CONNECTION:-} ]] || echo "address $(cut -d ' ' -f 3 <<<"$SSH_CONNECTION")"
   ip -o -4 addr show scope global 2>/dev/null | awk '{ print "network", $4 }' || true
   if cd "$directory" 2>/dev/null; then echo "directory there"; fi
-  [[ ! -x $program ]] ||
+  if [[ -x $program ]]; then
     echo "program $({ cat "$program"; find "$(dirname "$program")"/*.resources -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0r cat; } | sha256sum | cut -c 1-64)"
+    words=$("$program" --version 2>&1) || echo "trouble ${words##*$'\n'}"
+  fi
   [[ -z $token || ! -e $token ]] || echo "token seen"
   for path in "$@"; do
     if [[ -d $path ]]; then
