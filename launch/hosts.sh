@@ -219,13 +219,14 @@ watch_host() {
     said=0
     until setsid "${remote[@]}" -o ConnectTimeout=2 "${ssh_options[@]}" "$host" true </dev/null >/dev/null 2>&1; do
       kill -0 "$process" 2>/dev/null || return 0
+      sleep 1
+      ((SECONDS - silent_since >= silence)) || continue
       ((said)) || echo "quillan: $host: does not answer any more; the run waits $seconds s for it (parallel.timeout and a little)" >&2
       said=1
       if ((SECONDS - silent_since >= seconds)) || { [[ -n $rank ]] && ! has_ranks "$process" "$rank"; }; then
         end_run "$process" "$folder" "$host: silent for $((SECONDS - silent_since)) s, so the run has ended; when host and network are back, start it again with --resume auto"
         return 0
       fi
-      sleep 1
     done
     ((said == 0)) || echo "quillan: $host: answers again" >&2
   done
