@@ -190,5 +190,13 @@ extension ConfigurationSection {
       .whole(
         "skip_nonfinite", \.debug.skipNonfinite, in: 0...largestConfigurationCount,
         "updates with a non-finite loss or gradient to skip before the run stops"),
+      .flag(
+        "checks", \.debug.checks, "debug mode (--debug): check collectives, values and replicas, write the routing"),
+      .whole(
+        "hash_every", \.debug.hashEvery, in: 0...largestConfigurationCount,
+        "in debug mode, optimizer steps between comparisons of the replicas; 0 is never"),
+      .texts(
+        "check_gradients", \.debug.checkGradients,
+        "in debug mode, tensors whose gradient in the first step is held against finite differences; * is any text"),
     ])
 }
