@@ -1,7 +1,7 @@
 """The Quillan model as a skilled PyTorch user would write it: floating-point weights, no quantisation.
 
 Sizes and names are those of the `model` section of a Quillan configuration. Experts see their tokens sorted and grouped;
-micro agents go through one padded batched product (training) or through gathered weights (few tokens). Attention is
+micro agents go through one batched product over short pieces (training) or through gathered weights (few tokens). Attention is
 PyTorch's own, with a preallocated key-value cache in decoding. Latents come from the reasoning diffusion.
 """
 
@@ -13,6 +13,19 @@ import torch.nn.functional as F
 
 def rms_norm(x, weight=None, eps=1e-6):
     return F.rms_norm(x, (x.shape[-1],), weight, eps)
+
+
+class Rows(torch.autograd.Function):
+    """table[index] whose backward is index_add, several times faster than the scatter of PyTorch's own."""
+
+    @staticmethod
+    def forward(context, table, index):
+        context.index, context.shape = index, table.shape
+        return table[index]
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient.new_zeros(context.shape).index_add_(0, context.index, gradient), None
 
 
 class Quillan(torch.nn.Module):
@@ -147,14 +160,22 @@ class Quillan(torch.nn.Module):
         share = torch.bincount(index.reshape(-1), minlength=n).to(p.dtype) / index.numel()
         return n * (share * p.mean(0)).sum()
 
-    def grouped_linear(self, x, order, groups):
-        """Rows x in the order of their group through the experts; groups: [(expert, first, last)]."""
-        p = self.p
+    def grouped_linear(self, x, experts, sizes):
+        """Rows x, sorted by expert, through the experts: sizes[i] rows for experts[i].
+
+        split, not slices: the backward of a slice fills the whole of x with zeros.
+        """
         out = []
-        for expert, first, last in groups:
-            h = F.linear(x[first:last], self.up[expert], p["expert_up_bias"][expert])
-            out.append(F.linear(F.gelu(h), self.down[expert], p["expert_down_bias"][expert]))
+        for expert, rows in zip(experts, x.split(sizes)):
+            h = F.linear(rows, self.up[expert], self.up_bias[expert])
+            out.append(F.linear(F.gelu(h), self.down[expert], self.down_bias[expert]))
         return torch.cat(out)
+
+    @staticmethod
+    def by_mini(x, routers, counts):
+        """Rows x, sorted by mini-MoE, through that mini-MoE's router."""
+        pairs = zip(routers, x.split(counts))
+        return torch.cat([F.linear(rows, router) for router, rows in pairs if len(rows)])
 
     def council(self, u, gates, minis, aux):
         """u [T, d]; gates and minis [T, k]."""
@@ -166,32 +187,18 @@ class Quillan(torch.nn.Module):
         counts = torch.bincount(slot, minlength=s["num_mini_moes"]).tolist()
         row = by_mini // k
         x = u[row]
-        logits, first = [], 0
-        for mini, count in enumerate(counts):
-            if count:
-                logits.append(F.linear(x[first : first + count], p["mini_router"][mini]))
-                first += count
-        probabilities, gate, chosen = self.choose(torch.cat(logits), s["expert_top_k"])
+        probabilities, gate, chosen = self.choose(self.by_mini(x, self.mini_routers, counts), s["expert_top_k"])
         if aux is not None:
             aux.append(self.balance(probabilities, chosen, e))
         expert = (slot[:, None] * e + chosen).reshape(-1)
         expert, order = expert.sort()
         used, sizes = torch.unique_consecutive(expert, return_counts=True)
-        groups, start = [], 0
-        for number, size in zip(used.tolist(), sizes.tolist()):
-            groups.append((number, start, start + size))
-            start += size
         place = order // s["expert_top_k"]
-        y = self.grouped_linear(x[place], order, groups) * gate.reshape(-1)[order, None].to(x.dtype)
+        y = self.grouped_linear(x[place], used.tolist(), sizes.tolist()) * gate.reshape(-1)[order, None].to(x.dtype)
         out = torch.zeros_like(x).index_add(0, place, y.to(x.dtype))
 
         hat = rms_norm(out)
-        logits, first = [], 0
-        for mini, count in enumerate(counts):
-            if count:
-                logits.append(F.linear(hat[first : first + count], p["micro_router"][mini]))
-                first += count
-        probabilities, gate, chosen = self.choose(torch.cat(logits), s["micro_top_k"])
+        probabilities, gate, chosen = self.choose(self.by_mini(hat, self.micro_routers, counts), s["micro_top_k"])
         if aux is not None:
             aux.append(self.balance(probabilities, chosen, a))
         agent = (slot[:, None] * a + chosen).reshape(-1)
@@ -208,22 +215,21 @@ class Quillan(torch.nn.Module):
         gate = gates.reshape(-1)[by_mini, None].to(value.dtype)
         return torch.zeros_like(u).index_add(0, row, value * gate)
 
-    def agents_padded(self, x, agent):
+    def agents_padded(self, x, agent, rows=4):
+        """Rows x, sorted by agent, in pieces of up to `rows` rows of one agent: little padding, one batched product."""
         p = self.p
         used, index, sizes = torch.unique_consecutive(agent, return_inverse=True, return_counts=True)
-        start = sizes.cumsum(0) - sizes
-        within = torch.arange(len(agent)) - start[index]
-        x = x * p["agent_norm"][agent]
-        padded = x.new_zeros(len(used), int(sizes.max()), x.shape[1]).index_put((index, within), x)
-        up, down = self.agent_up, self.agent_down
-        if len(used) < len(up):
-            up, down = up[used], down[used]
-            biases = p["agent_up_bias"][used], p["agent_down_bias"][used]
-        else:
-            biases = p["agent_up_bias"], p["agent_down_bias"]
-        h = F.gelu(torch.bmm(padded, up.transpose(1, 2)) + biases[0][:, None].to(padded.dtype))
-        y = torch.bmm(h, down.transpose(1, 2)) + biases[1][:, None].to(h.dtype)
-        return y[index, within]
+        within = torch.arange(len(agent)) - (sizes.cumsum(0) - sizes)[index]
+        pieces = (sizes + rows - 1) // rows
+        piece = (pieces.cumsum(0) - pieces)[index] + within // rows
+        owner = used.repeat_interleave(pieces)
+        padded = x.new_zeros(len(owner), rows, x.shape[1]).index_put((piece, within % rows), x)
+        padded = padded * Rows.apply(p["agent_norm"], owner)[:, None].to(padded.dtype)
+        up, down = Rows.apply(self.agent_up, owner), Rows.apply(self.agent_down, owner)
+        biases = (Rows.apply(p[f"agent_{part}_bias"], owner)[:, None].to(padded.dtype) for part in ("up", "down"))
+        h = F.gelu(torch.bmm(padded, up.transpose(1, 2)) + next(biases))
+        y = torch.bmm(h, down.transpose(1, 2)) + next(biases)
+        return y[piece, within % rows]
 
     def agents_gathered(self, x, agent):
         p = self.p
@@ -232,9 +238,14 @@ class Quillan(torch.nn.Module):
         return (torch.bmm(self.agent_down[agent], h)[:, :, 0] + p["agent_down_bias"][agent].to(x.dtype))
 
     def cast_experts(self, dtype):
-        """The expert stacks in the products' type, once a pass: layers share them."""
+        """The expert stacks in the products' type, once a pass: layers share them.
+
+        Experts are unbound, so that backward gathers their gradients once instead of a whole stack for each.
+        """
         p = self.p
-        self.up, self.down = p["expert_up"].to(dtype), p["expert_down"].to(dtype)
+        self.up, self.down = p["expert_up"].to(dtype).unbind(0), p["expert_down"].to(dtype).unbind(0)
+        self.up_bias, self.down_bias = p["expert_up_bias"].to(dtype).unbind(0), p["expert_down_bias"].to(dtype).unbind(0)
+        self.mini_routers, self.micro_routers = p["mini_router"].to(dtype).unbind(0), p["micro_router"].to(dtype).unbind(0)
         self.agent_up, self.agent_down = p["agent_up"].to(dtype), p["agent_down"].to(dtype)
 
     # Trunk -------------------------------------------------------------------------------------------------------
