@@ -20,7 +20,11 @@ extension MPITests {
         var line = 0
         let error = #expect(throws: MPIError.self) {
           line = #line + 1
-          if communicator.rank == last { try communicator.barrier() } else { _ = try communicator.allReduce([1, 2], .sum) }
+          if communicator.rank == last {
+            try communicator.barrier()
+          } else {
+            _ = try communicator.allReduce([1, 2], .sum)
+          }
         }
         #expect(error?.kind == .mismatch)
         #expect(error?.isEchoed == (communicator.rank > 0))

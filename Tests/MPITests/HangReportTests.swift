@@ -9,7 +9,8 @@ struct HangReportTests {
 
   /// A rank in the `place`-th collective of a communicator.
   private func waiting(
-    _ rank: Int, _ title: String, in communicator: UInt64 = world, _ members: RankRun = everyone, place: UInt64 = 7,
+    _ rank: Int, _ title: String, in communicator: UInt64 = Self.world, _ members: RankRun = Self.everyone,
+    place: UInt64 = 7,
     seconds: Double = 20
   ) -> RankState {
     var state = RankState(rank: rank)
@@ -59,13 +60,13 @@ struct HangReportTests {
   func namesSilence() {
     let late = [waiting(0, "barrier"), busy(1, "rewards")]
     #expect(
-      line(late, silent: [1: 21], ranks: 2)?.hasSuffix("rank 1 has not arrived, last seen rewards, silent for 21 s")
+      line(late, silent: [1: 21], ranks: 2)?.hasSuffix("rank 1 has been silent for 21 s, last seen rewards")
         == true)
     let two = RankRun(first: 0, stride: 1, count: 2)
     let arrived = [waiting(0, "barrier", Self.world, two), waiting(1, "barrier", Self.world, two)]
     #expect(
       line(arrived, silent: [1: 21], ranks: 2)?
-        .hasSuffix("rank 1 has not answered, last seen in barrier, silent for 21 s") == true)
+        .hasSuffix("rank 1 has been silent for 21 s, last seen in barrier") == true)
   }
 
   @Test("a rank that left a collective early has arrived in it; ranks in a circle are all named")
@@ -87,14 +88,17 @@ struct HangReportTests {
   func isModest() {
     #expect(line([waiting(0, "barrier", seconds: 19), busy(1, "rewards")]) == nil)
     let alone = line([waiting(3, "barrier"), busy(0, "rewards")], silent: [0: 9], hearsAll: false)
-    #expect(alone?.hasSuffix("step 41, has waited 20 s; rank 0 has not arrived, last seen rewards, silent for 9 s") == true)
+    #expect(
+      alone?.hasSuffix("step 41, has waited 20 s; rank 0 has been silent for 9 s, last seen rewards") == true)
   }
 
   @Test("of many ranks that have not arrived it names four")
   func cutsLongLists() {
     let many = RankRun(first: 0, stride: 1, count: 100)
     let states = [waiting(0, "barrier", Self.world, many)] + (1..<100).map { busy($0, "rewards") }
-    #expect(line(states, ranks: 100)?.hasSuffix("rank 4 has not arrived, last seen rewards; 95 more ranks have not arrived") == true)
+    #expect(
+      line(states, ranks: 100)?.hasSuffix("rank 4 has not arrived, last seen rewards; 95 more ranks have not arrived")
+        == true)
   }
 
   @Test("the table has a line for each rank")
@@ -105,7 +109,7 @@ struct HangReportTests {
     ]
     #expect(
       HangReport(ranks: 3, observed: observed, hearsAll: true).table() == [
-        "rank 0: in barrier, for 20 s, step 41", "rank 1: rewards, for 5 s, step 41, silent for 5 s",
+        "rank 0: in barrier, for 20 s, step 41", "rank 1: rewards, for 5 s, step 41, has been silent for 5 s",
         "rank 2: never heard from",
       ])
   }

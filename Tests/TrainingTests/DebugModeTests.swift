@@ -58,7 +58,8 @@ import Training
     let error = #expect(throws: TrainingError.self) { try trainer.step() }
     #expect(error?.isAgreed == true)
     let speaker = ranks.size > 1 ? "rank 0: " : ""
-    #expect(error?.description.hasPrefix("step 1: \(speaker)layer \(layer) forward, attention is nan, sequence 0, ") == true)
+    #expect(
+      error?.description.hasPrefix("step 1: \(speaker)layer \(layer) forward, attention is nan, sequence 0, ") == true)
   }
 
   @Test("A loss whose gradient is no number is found where the backward pass begins, with the trajectory")
@@ -120,7 +121,9 @@ import Training
     #expect(rows.filter { $0.contains("DIFFERS") || $0.contains("NOT FINITE") }.isEmpty)
     let agreeing = rows.filter { $0.hasSuffix("agrees") }
     #expect(agreeing.count > 20)
-    for part in ["layers.0.attention.qkv.weight", "layers.1.moe_norm.weight", "embedding.weight", "mini_moes.", "value_head."] {
+    for part in [
+      "layers.0.attention.qkv.weight", "layers.1.moe_norm.weight", "embedding.weight", "mini_moes.", "value_head.",
+    ] {
       #expect(agreeing.contains { $0.hasPrefix(part) }, "\(part)")
     }
   }

@@ -33,7 +33,7 @@ final class CommunicatorLog: @unchecked Sendable {
 
   deinit {
     if let place { FlightRecorder.state.withLock { $0.release(place) } }
-    if var shadow, Environment.isRunning { MPI_Comm_free(&shadow) }
+    if shadow != nil, Environment.isRunning { MPI_Comm_free(&shadow) }
   }
 
   /// Counts one more collective.

@@ -28,6 +28,7 @@ struct FlightRecord {
   ///
   /// - Returns: the path; nil where it could not be written.
   func write(to directory: String) -> String? {
+    for end in directory.indices where directory[end] == "/" { mkdir(String(directory[..<end]), 0o755) }
     mkdir(directory, 0o755)
     let path = "\(directory)/flight-rank-\(rank).json"
     let file = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)

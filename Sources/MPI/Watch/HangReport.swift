@@ -53,18 +53,18 @@ package struct HangReport {
       .sorted { $0.rank < $1.rank }
     let cases = expired.compactMap { state in state.waiting.map { (state, $0, missing($0, of: state.rank)) } }
     guard
-      let (state, waiting, missing) = cases.first(where: { !$0.2.isEmpty && $0.2.allSatisfy(isCause) })
+      let (state, waiting, absentees) = cases.first(where: { !$0.2.isEmpty && $0.2.allSatisfy(isCause) })
         ?? cases.first(where: { !$0.2.isEmpty }) ?? cases.first
     else { return nil }
     let line = "rank \(state.rank): \(waiting.title), step \(state.step), has waited \(Int(waiting.seconds)) s"
-    return "\(line); \(missing.isEmpty ? arrived(waiting, state) : absent(missing, step: state.step))"
+    return "\(line); \(absentees.isEmpty ? arrived(waiting, state) : absent(absentees, step: state.step))"
   }
 
   private func absent(_ missing: [Int], step: Int) -> String {
     var parts = missing.prefix(Self.named).map { rank -> String in
       guard let other = observed[rank] else { return "rank \(rank) has not arrived and was never heard from" }
       let place = other.state.step == step ? other.state.place : "\(other.state.place), step \(other.state.step)"
-      return "rank \(rank) has not arrived, last seen \(place)\(silence(rank))"
+      return "rank \(rank) has \(silence(rank) ?? "not arrived"), last seen \(place)"
     }
     let more = missing.count - parts.count
     if more > 0 { parts.append("\(more) more rank\(more == 1 ? " has" : "s have") not arrived") }
@@ -81,13 +81,14 @@ package struct HangReport {
     }
     return silent.prefix(Self.named).map { rank in
       guard let other = observed[rank] else { return "rank \(rank) was never heard from" }
-      return "rank \(rank) has not answered, last seen \(other.state.place)\(silence(rank))"
+      return "rank \(rank) has \(silence(rank) ?? "arrived"), last seen \(other.state.place)"
     }.joined(separator: "; ")
   }
 
-  private func silence(_ rank: Int) -> String {
-    guard let other = observed[rank], other.silence > Self.patience else { return "" }
-    return ", silent for \(Int(other.silence)) s"
+  /// For a rank that is silent, how long it `has …`; whether it has arrived since it was last heard is not known.
+  private func silence(_ rank: Int) -> String? {
+    guard let other = observed[rank], other.silence > Self.patience else { return nil }
+    return "been silent for \(Int(other.silence)) s"
   }
 
   /// A line for each rank: where it is, and for how long.
@@ -98,7 +99,8 @@ package struct HangReport {
       }
       let state = other.state
       let seconds = (state.waiting?.seconds ?? state.phaseSeconds) + other.silence
-      return "rank \(rank): \(state.place), for \(Int(seconds)) s, step \(state.step)\(silence(rank))"
+      return
+        "rank \(rank): \(state.place), for \(Int(seconds)) s, step \(state.step)\(silence(rank).map { ", has \($0)" } ?? "")"
     }
   }
 }

@@ -17,15 +17,16 @@ final class StatusHub {
   init?(nonce: UInt64, isLocal: Bool, peers: Int) {
     self.nonce = nonce
     Self.allowDescriptors(peers)
-    listener = StatusSocket.make()
+    let descriptor = StatusSocket.make()
+    listener = descriptor
     let address = isLocal ? StatusSocket.loopback : UInt32(0)
-    guard listener >= 0, StatusSocket.withAddress(address, port: 0, { bind(listener, $0, $1) }) == 0,
-      listen(listener, Int32(min(4096, peers + 16))) == 0
+    guard descriptor >= 0, StatusSocket.withAddress(address, port: 0, { bind(descriptor, $0, $1) }) == 0,
+      listen(descriptor, Int32(min(4096, peers + 16))) == 0
     else { return nil }
     var name = sockaddr_in()
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let code = withUnsafeMutablePointer(to: &name) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(listener, $0, &length) }
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
     }
     guard code == 0 else { return nil }
     port = name.sin_port
@@ -53,9 +54,10 @@ final class StatusHub {
     }
     peers.removeAll { !$0.isOpen }
     while true {
-      let kind = SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
-      let descriptor = accept4(listener, nil, nil, Int32(kind))
+      let descriptor = accept(listener, nil, nil)
       guard descriptor >= 0 else { break }
+      _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
       peers.append(StatusSocket(descriptor))
     }
     return isAsked

@@ -20,7 +20,7 @@ final class StatusSocket {
   func send(_ frame: StatusFrame) {
     guard isOpen else { return }
     let bytes = frame.bytes
-    let sent = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+    let sent = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     let isFull = sent < 0 && (errno == EAGAIN || errno == EINTR)
     // Half a frame would shift all that follow.
     if sent != bytes.count, !isFull { close() }

@@ -87,7 +87,7 @@ public enum Watchdog {
         case .hub(let hub):
           let isAsked = hub.receive(milliseconds: Self.look)
           let own = state()
-          if isAsked || own.wantsReport { print(report(hub.observed(own))) }
+          if isAsked || own.wantsReport { print(describe(hub.observed(own))) }
           if isDue { hub.send(own, .state) }
           decide(hub, own)
         case .link(let link):
@@ -100,8 +100,8 @@ public enum Watchdog {
           usleep(UInt32(Self.look) * 1000)
           let own = state()
           let alone = [rank: HangReport.Observation(state: own, silence: 0)]
-          if own.wantsReport { print(report(alone)) }
-          if own.isExpired { speak(report(alone)) }
+          if own.wantsReport { print(describe(alone)) }
+          if own.isExpired { speak(describe(alone)) }
         }
       }
     }
@@ -121,7 +121,7 @@ public enum Watchdog {
       return state
     }
 
-    private func report(_ observed: [Int: HangReport.Observation]) -> HangReport {
+    private func describe(_ observed: [Int: HangReport.Observation]) -> HangReport {
       var hearsAll = rank == 0
       if case .none = channel { hearsAll = false }
       return HangReport(ranks: ranks, observed: observed, hearsAll: hearsAll)
@@ -129,7 +129,7 @@ public enum Watchdog {
 
     /// Rank 0: once a rank has waited for too long, listens a little longer, then speaks for all.
     private func decide(_ hub: StatusHub, _ own: RankState) {
-      let report = report(hub.observed(own))
+      let report = describe(hub.observed(own))
       guard report.line() != nil else {
         expiredSince = nil
         return
@@ -152,12 +152,12 @@ public enum Watchdog {
       if expiredSince == nil { link.send(own) }
       expiredSince = since
       let waited = FlightRecorder.seconds(from: since, to: now)
-      if waited > (link.hearsHub ? 10 : 3.5) { speak(report(link.observed(own))) }
+      if waited > (link.hearsHub ? 10 : 3.5) { speak(describe(link.observed(own))) }
     }
 
     /// Has rank 0 print all places, or prints what this rank knows.
     private func ask(_ link: StatusLink, _ own: RankState) {
-      if link.hearsHub { link.send(own) } else { print(report(link.observed(own))) }
+      if link.hearsHub { link.send(own) } else { print(describe(link.observed(own))) }
     }
 
     private func print(_ report: HangReport) {

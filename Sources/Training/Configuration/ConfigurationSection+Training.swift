@@ -102,7 +102,8 @@ extension ConfigurationSection {
       .whole("threads", \.parallel.threads, in: 0...4096, "threads of one rank; 0 is the node's cores over its ranks"),
       .whole("expert", \.parallel.expert, "ranks of an expert group; must divide model.num_mini_moes and the ranks"),
       .flag("reproducible", \.parallel.reproducible, "fixed-point gradient sums: the same weights on any layout"),
-      .whole("timeout", \.parallel.timeout, "seconds that a rank waits for the others"),
+      .whole(
+        "timeout", \.parallel.timeout, "seconds that a collective may take; then the run ends and says who waits for whom"),
     ])
 
   static let data = ConfigurationSection(

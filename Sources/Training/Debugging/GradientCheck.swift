@@ -52,7 +52,7 @@ struct GradientCheck {
       guard let reason else { continue }
       table.add([model.table[id].name, "\(model.table[id].count)", "", "", "", "not checked: \(reason)"])
     }
-    let smooth = zip(ids, obstacles).filter { $0.1 == nil }.map(\.0)
+    let smooth = zip(ids, obstacles).filter { $0.1 == nil }.map { $0.0 }
     guard !smooth.isEmpty else { return table.text }
     let gradients = ParameterStore(model.table, holding: learner.masters.held)
     let weights = model.makePackedModel(holding: learner.masters.held)

@@ -23,7 +23,7 @@ final class PassRecorder: PassObserver {
 
   func produced(_ values: Matrix, _ what: StaticString, in part: PassPart) {
     guard isWatching.load(ordering: .relaxed) else { return }
-    watch.withLock { $0?.look(at: values, what, in: part) }
+    watch.withLock { (watch: inout NonfiniteWatch?) -> Void in watch?.look(at: values, what, in: part) }
   }
 
   /// Looks at every value from now on.

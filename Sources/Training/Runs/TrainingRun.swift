@@ -130,7 +130,8 @@ public struct TrainingRun {
     while done < total, !stopped, !isFinished {
       FlightRecorder.step = done + 1
       try tracer?.begin(step: done + 1)
-      guard try FlightRecorder.phase("step", done + 1, { try step(recorder, done + 1) }) else {
+      let isMade = try FlightRecorder.phase("step", done + 1) { try step(recorder, done + 1) }
+      guard isMade else {
         stopped = true
         break
       }
