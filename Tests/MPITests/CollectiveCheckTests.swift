@@ -17,21 +17,16 @@ extension MPITests {
       try comparing { communicator in
         guard communicator.size > 1 else { return }
         let last = communicator.size - 1
-        var line = 0
-        let error = #expect(throws: MPIError.self) {
-          line = #line + 1
-          if communicator.rank == last {
-            try communicator.barrier()
-          } else {
-            _ = try communicator.allReduce([1, 2], .sum)
-          }
-        }
+        // Outside of the macro, which changes line numbers.
+        let (here, barrier) = (#line, { () throws in try communicator.barrier() })
+        let (there, sum) = (#line, { () throws in _ = try communicator.allReduce([1, 2], .sum) })
+        let error = #expect(throws: MPIError.self) { try communicator.rank == last ? barrier() : sum() }
         #expect(error?.kind == .mismatch)
         #expect(error?.isEchoed == (communicator.rank > 0))
         #expect(
           error?.description == "ranks call different collectives: rank 0 all-reduce (sum) of 2 int64 at "
-            + "MPITests/CollectiveCheckTests.swift:\(line), rank \(last) barrier at "
-            + "MPITests/CollectiveCheckTests.swift:\(line); make all ranks call the same collectives, with the same "
+            + "MPITests/CollectiveCheckTests.swift:\(there), rank \(last) barrier at "
+            + "MPITests/CollectiveCheckTests.swift:\(here); make all ranks call the same collectives, with the same "
             + "arguments, in the same order")
       }
     }
@@ -41,7 +36,7 @@ extension MPITests {
       try comparing { communicator in
         guard communicator.size > 1 else { return }
         let isOdd = communicator.rank == communicator.size - 1
-        let error = #expect(throws: MPIError.self) {
+        func differ() throws {
           switch variant {
           case 0: _ = try communicator.allReduce([Float](repeating: 0, count: isOdd ? 3 : 2), .sum)
           case 1: if isOdd { try communicator.reduceOnce(Float(1)) } else { try communicator.reduceOnce(Int32(1)) }
@@ -55,6 +50,7 @@ extension MPITests {
             }
           }
         }
+        let error = #expect(throws: MPIError.self) { try differ() }
         #expect(error?.kind == .mismatch)
       }
     }

@@ -58,12 +58,12 @@ struct HangReportTests {
 
   @Test("a rank that is silent is named with how long, also where it had arrived")
   func namesSilence() {
-    let late = [waiting(0, "barrier"), busy(1, "rewards")]
+    let two = RankRun(first: 0, stride: 1, count: 2)
+    let late = [waiting(0, "barrier", in: Self.world, two), busy(1, "rewards")]
     #expect(
       line(late, silent: [1: 21], ranks: 2)?.hasSuffix("rank 1 has been silent for 21 s, last seen rewards")
         == true)
-    let two = RankRun(first: 0, stride: 1, count: 2)
-    let arrived = [waiting(0, "barrier", Self.world, two), waiting(1, "barrier", Self.world, two)]
+    let arrived = [waiting(0, "barrier", in: Self.world, two), waiting(1, "barrier", in: Self.world, two)]
     #expect(
       line(arrived, silent: [1: 21], ranks: 2)?
         .hasSuffix("rank 1 has been silent for 21 s, last seen in barrier") == true)
@@ -73,9 +73,9 @@ struct HangReportTests {
   func seesOtherCollectives() {
     let two = RankRun(first: 0, stride: 1, count: 2)
     // Rank 1 sent a broadcast's data and waits in the next collective, which rank 0 has not entered.
-    var ahead = waiting(1, "all-gather", Self.world, two, place: 8, seconds: 3)
+    var ahead = waiting(1, "all-gather", in: Self.world, two, place: 8, seconds: 3)
     ahead.isExpired = false
-    #expect(line([waiting(0, "broadcast", Self.world, two), ahead])?.contains("not arrived") == false)
+    #expect(line([waiting(0, "broadcast", in: Self.world, two), ahead])?.contains("not arrived") == false)
     // Each waits in a communicator that the other has not come to.
     var first = waiting(0, "all-reduce", in: 5, two, place: 1)
     first.progress[6] = 0
@@ -95,7 +95,7 @@ struct HangReportTests {
   @Test("of many ranks that have not arrived it names four")
   func cutsLongLists() {
     let many = RankRun(first: 0, stride: 1, count: 100)
-    let states = [waiting(0, "barrier", Self.world, many)] + (1..<100).map { busy($0, "rewards") }
+    let states = [waiting(0, "barrier", in: Self.world, many)] + (1..<100).map { busy($0, "rewards") }
     #expect(
       line(states, ranks: 100)?.hasSuffix("rank 4 has not arrived, last seen rewards; 95 more ranks have not arrived")
         == true)

@@ -49,17 +49,33 @@ import Training
     #expect(error?.description.contains(" on rank 1 and ") == true)
   }
 
-  @Test("A weight that is no number is found in the first layer that reads it", arguments: [0, 1])
-  func activations(layer: Int) throws {
+  @Test("A weight that is no number is named, also where its format rounds it away")
+  func weights() throws {
     let ranks = try Ranks.together()
     let trainer = try TinyRun { $0.debug.checks = true }.pretrainer(ranks) { masters in
-      masters.values(masters.table.require("layers.\(layer).attention.qkv.weight"))[0] = .nan
+      masters.values(masters.table.require("layers.1.attention.qkv.weight"))[3] = .nan
     }
     let error = #expect(throws: TrainingError.self) { try trainer.step() }
-    #expect(error?.isAgreed == true)
     let speaker = ranks.size > 1 ? "rank 0: " : ""
-    #expect(
-      error?.description.hasPrefix("step 1: \(speaker)layer \(layer) forward, attention is nan, sequence 0, ") == true)
+    let start = "step 1: \(speaker)the weight layers.1.attention.qkv.weight[3] is nan; "
+    #expect(error?.description.hasPrefix(start) == true)
+  }
+
+  @Test("A value that is no number is found in the first layer that computes one", arguments: [0, 1])
+  func activations(layer: Int) throws {
+    let ranks = try Ranks.together()
+    let trainer = try TinyRun {
+      $0.debug.checks = true
+      $0.precision.attention = .fp32
+    }.pretrainer(ranks)
+    // What passes read is damaged; its master is not.
+    let learner = trainer.learner
+    learner.weights.values(learner.model.table.require("layers.\(layer).attention_norm.weight"))[0] = .nan
+    let error = #expect(throws: TrainingError.self) { try trainer.step() }
+    #expect(error?.isAgreed == true)
+    let text = try #require(error?.description)
+    #expect(text.hasPrefix("step 1: "))
+    #expect(text.contains("layer \(layer) forward, attention is nan, sequence 0, "))
   }
 
   @Test("A loss whose gradient is no number is found where the backward pass begins, with the trajectory")
@@ -73,8 +89,8 @@ import Training
     }
     let error = #expect(throws: TrainingError.self) { try trainer.trainStep(groups) }
     let speaker = ranks.size > 1 ? "rank \(ranks.size - 1): " : ""
-    #expect(
-      error?.description.hasPrefix("step 1: \(speaker)head backward, gradient of loss is nan, sequence 19, ") == true)
+    let text = try #require(error?.description)
+    #expect(text.hasPrefix("step 1: \(speaker)head backward, gradient of loss is nan, sequence 19, "))
   }
 
   @Test("Debug mode changes no number")
@@ -121,11 +137,26 @@ import Training
     #expect(rows.filter { $0.contains("DIFFERS") || $0.contains("NOT FINITE") }.isEmpty)
     let agreeing = rows.filter { $0.hasSuffix("agrees") }
     #expect(agreeing.count > 20)
-    for part in [
-      "layers.0.attention.qkv.weight", "layers.1.moe_norm.weight", "embedding.weight", "mini_moes.", "value_head.",
-    ] {
+    for part in ["layers.", "embedding.weight", "mini_moes.", "overseer.", "diffusion.", "value_head."] {
       #expect(agreeing.contains { $0.hasPrefix(part) }, "\(part)")
     }
+  }
+
+  @Test("A gradient that is not the loss's is found", arguments: [1, 1.05])
+  func wrongGradient(factor: Double) throws {
+    let learner = try TinyRun().trainer(Ranks.alone()).learner
+    let id = learner.model.table.require("value_head.weight")
+    let count = learner.model.table[id].count
+    // The loss factor · Σ i·wᵢ² / 2, with the gradient of Σ i·wᵢ² / 2.
+    let table = GradientCheck(learner, patterns: ["value_head.weight"]).table { weights, gradients, _ in
+      let values = (0..<count).map { Double(weights.values(id)[$0]) }
+      for index in 0..<count { gradients.store.values(id)[index] = Float(Double(index) * values[index]) }
+      let loss = values.enumerated().reduce(0) { $0 + Double($1.offset) * $1.element * $1.element / 2 }
+      return GradientCheck.Value(trunk: 0, value: factor * loss)
+    }
+    let row = try #require(table.split(separator: "\n").last)
+    #expect(row.hasPrefix("value_head.weight") && row.hasSuffix(factor == 1 ? "agrees" : "DIFFERS"))
+    #expect(row.contains(factor == 1 ? " 0.00 %" : " 5.00 %"))
   }
 
   @Test("In rounded formats the table says why a tensor is not checked; the value head is")

@@ -103,7 +103,7 @@ extension ConfigurationSection {
       .whole("expert", \.parallel.expert, "ranks of an expert group; must divide model.num_mini_moes and the ranks"),
       .flag("reproducible", \.parallel.reproducible, "fixed-point gradient sums: the same weights on any layout"),
       .whole(
-        "timeout", \.parallel.timeout, "seconds that a collective may take; then the run ends and says who waits for whom"),
+        "timeout", \.parallel.timeout, "seconds that a collective may take before the run ends"),
     ])
 
   static let data = ConfigurationSection(

@@ -11,6 +11,8 @@ public final class DebugChecks {
   private let configuration: DebugConfiguration
   private let recorder: PassRecorder
   private var routing: JSONLinesFile?
+  /// Few, so that few routers choose otherwise under a small change.
+  private static let checkedSequences = 2
   private var seconds: [String: Double] = [:]
   private var isGradientCheckDue: Bool
   /// What was found in this step, in words.
@@ -43,14 +45,19 @@ public final class DebugChecks {
       }
       first += sequence.tokens
     }
-    finding = "\(found.place) is \(found.value)\(place), column \(found.column)"
+    // A NaN's sign says nothing.
+    let value = found.value.isNaN ? "nan" : "\(found.value)"
+    finding = "\(found.place) is \(value)\(place), column \(found.column)"
   }
 
   /// After the micro-batches of a step. Collective.
   ///
   /// - Throws: `TrainingError` on every rank where a value was not finite on any.
-  package func requireFinite(step: Int, _ communicator: Communicator) throws {
+  package func requireFinite(step: Int, _ learner: Learner) throws {
     defer { finding = nil }
+    let communicator = learner.communicator
+    // A format may round what is not finite to something else, so weights are looked at themselves.
+    if let weight = timed("weights", { NonfiniteWatch.weight(learner.masters) }) { finding = weight }
     let first = try communicator.allReduce(finding == nil ? communicator.size : communicator.rank, .minimum)
     guard first < communicator.size else { return }
     let text = try communicator.broadcast(Array((finding ?? "").utf8), from: first)
@@ -80,14 +87,15 @@ public final class DebugChecks {
 
   /// Holds the gradients of chosen tensors against finite differences, once, on rank 0.
   ///
-  /// - Parameter loss: of the micro-batch that is about to be trained on.
-  func checkGradients(_ learner: Learner, loss: GradientCheck.Loss) {
+  /// - Parameter loss: of so many of the first sequences of the micro-batch that is about to be trained on.
+  func checkGradients(_ learner: Learner, loss: (Int) -> GradientCheck.Loss) {
     guard isGradientCheckDue else { return }
     isGradientCheckDue = false
     guard learner.communicator.rank == 0 else { return }
     FlightRecorder.phase("gradient check") {
       timed("gradients") {
-        gradientTable = GradientCheck(learner, patterns: configuration.checkGradients).table(loss)
+        gradientTable = GradientCheck(learner, patterns: configuration.checkGradients).table(
+          loss(Self.checkedSequences))
       }
     }
     // Its own passes are no part of the step.

@@ -1,3 +1,4 @@
+import Parameters
 import Tensors
 
 /// Debug mode's look at every activation and gradient of a pass: keeps the first value of a step that is not finite.
@@ -38,6 +39,18 @@ struct NonfiniteWatch: Sendable {
         return
       }
     }
+  }
+
+  /// The first weight that is not finite, in words; nil where all are.
+  static func weight(_ masters: ParameterStore) -> String? {
+    for id in masters.held {
+      let values = masters.values(id)
+      let whole = Matrix(masters.pointer(id), rows: 1, columns: values.count)
+      if !isFinite(whole), let index = values.firstIndex(where: { !$0.isFinite }) {
+        return "the weight \(masters.table[id].name)[\(index)] is \(values[index])"
+      }
+    }
+    return nil
   }
 
   /// Forgets what was found.

@@ -62,7 +62,7 @@ public final class Pretrainer {
       if let tensor { records[records.count - 1][4] = Double(tensor.index) }
     }
     try learner.experts?.check()
-    try learner.debug?.requireFinite(step: stepCount + 1, learner.communicator)
+    try learner.debug?.requireFinite(step: stepCount + 1, learner)
     let everyone = try learner.communicator.gatherRecords(records, width: 5)
     let reduced = try learner.reduce()
     let totals = everyone.reduce([0.0, 0, 0, 0]) { sum, record in (0..<4).map { sum[$0] + record[$0] } }
@@ -121,9 +121,12 @@ public final class Pretrainer {
     let loss = SequenceLoss(
       model: model, temperature: 1, retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
       exchange: learner.experts?.exchange)
-    let noise = DiffusionNoise.input(Array(zip(ids, examples.map(\.tokens))), learner, configuration.rl.seed)
+    func noise(_ count: Int) -> ReasoningDiffusion.LossInput? {
+      DiffusionNoise.input(Array(zip(ids, examples.map(\.tokens)).prefix(count)), learner, configuration.rl.seed)
+    }
     func accumulate(
-      _ weights: PackedModel, _ gradients: Gradients, _ loads: RoutingLoads
+      _ sequences: [SequenceLoss.Sequence], _ noise: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
+      _ gradients: Gradients, _ loads: RoutingLoads
     ) -> (auxiliary: [Double], diffusion: [Double]) {
       crossEntropy = 0
       return loss.accumulate(
@@ -136,15 +139,18 @@ public final class Pretrainer {
       }
     }
     if !sequences.isEmpty {
-      learner.debug?.checkGradients(learner) { weights, gradients, loads in
-        let losses = accumulate(weights, gradients, loads)
-        return GradientCheck.Value(
-          trunk: crossEntropy
-            + (pretrain.auxLossCoef * losses.auxiliary.reduce(0, +)
-              + pretrain.diffusionLossCoef * losses.diffusion.reduce(0, +)) / Double(size))
+      learner.debug?.checkGradients(learner) { count in
+        let (some, someNoise) = (Array(sequences.prefix(count)), noise(count))
+        return { weights, gradients, loads in
+          let losses = accumulate(some, someNoise, weights, gradients, loads)
+          return GradientCheck.Value(
+            trunk: crossEntropy
+              + (pretrain.auxLossCoef * losses.auxiliary.reduce(0, +)
+                + pretrain.diffusionLossCoef * losses.diffusion.reduce(0, +)) / Double(size))
+        }
       }
     }
-    let losses = accumulate(learner.weights, learner.gradients, learner.loads)
+    let losses = accumulate(sequences, noise(sequences.count), learner.weights, learner.gradients, learner.loads)
     learner.debug?.passed(zip(ids, examples).map { ($0, $1.tokens.count) })
     return [
       crossEntropy, losses.auxiliary.reduce(0, +) / Double(size), losses.diffusion.reduce(0, +) / Double(size),

@@ -164,7 +164,7 @@ public final class Trainer {
       records += record
     }
     try learner.experts?.check()
-    try learner.debug?.requireFinite(step: stepCount + 1, communicator)
+    try learner.debug?.requireFinite(step: stepCount + 1, learner)
     let everyone = try communicator.gatherRecords(records.map(\.numbers), width: GroupRecord.width)
       .map(GroupRecord.init(numbers:)).sorted { $0.group < $1.group }
     let reduced = try learner.reduce()
@@ -344,17 +344,25 @@ public final class Trainer {
     }
     let noise = DiffusionNoise.input(
       part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
-    if !items.isEmpty {
-      learner.debug?.checkGradients(learner) { weights, gradients, loads in
-        let results = loss.accumulate(items, diffusion: noise, weights, gradients, loads: loads, context)
-        return GradientCheck.Value(results.map(\.terms), objective)
-      }
-    }
+    if !items.isEmpty { checkGradients(loss, items, part) }
     let results = loss.accumulate(
       items, diffusion: noise, learner.weights, learner.gradients, loads: learner.loads, context)
     learner.debug?.passed(part.map { ($0.trajectory.id, $0.trajectory.tokens.count) })
     if let noise { compareLatents(part, targets: noise.targets, &records) }
     for (piece, result) in zip(part, results) { records[piece.place].add(result, piece.trajectory) }
+  }
+
+  /// Debug mode's check of gradients, on the first trajectories of a micro-batch.
+  private func checkGradients(_ loss: PolicyLoss, _ items: [PolicyLoss.Item], _ part: [Piece]) {
+    learner.debug?.checkGradients(learner) { count in
+      let items = Array(items.prefix(count))
+      let noise = DiffusionNoise.input(
+        part.prefix(count).map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
+      return { [objective = self.objective, context = self.context] weights, gradients, loads in
+        let results = loss.accumulate(items, diffusion: noise, weights, gradients, loads: loads, context)
+        return GradientCheck.Value(results.map(\.terms), objective)
+      }
+    }
   }
 
   private func compareLatents(_ part: [Piece], targets: [UInt8], _ records: inout [GroupRecord]) {
