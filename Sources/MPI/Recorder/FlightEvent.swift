@@ -4,11 +4,14 @@ public struct ActivityLabel: Sendable {
   /// Which one; nil where there is one only.
   let number: Int?
   let detail: StaticString
+  /// Whether it says where a rank is. A step does not: it is named beside.
+  let isPlace: Bool
 
-  public init(_ name: StaticString, _ number: Int? = nil, _ detail: StaticString = "") {
+  public init(_ name: StaticString, _ number: Int? = nil, _ detail: StaticString = "", isPlace: Bool = true) {
     self.name = name
     self.number = number
     self.detail = detail
+    self.isPlace = isPlace
   }
 
   static let none = ActivityLabel("")
@@ -48,7 +51,7 @@ struct FlightEvent: Sendable {
   /// `all-to-all layer 2 forward`, or the phase.
   var title: String {
     guard let operation else { return label.text }
-    let place = label.text
+    let place = label.isPlace ? label.text : ""
     return "\(operation.kind.name)\(place.isEmpty ? "" : " ")\(place)"
   }
 }

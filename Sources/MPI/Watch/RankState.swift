@@ -148,7 +148,7 @@ extension FlightRecorder {
         .map { state.lanes[$0].collective }.min { $0.start < $1.start }
       return (clock(), waiting, state.mainPhase)
     }
-    if let phase {
+    if let phase, phase.label.isPlace {
       result.phase = phase.label.text
       result.phaseSeconds = seconds(from: phase.start, to: now)
     }

@@ -1,3 +1,4 @@
+internal import CMPI
 import Glibc
 import Synchronization
 
@@ -164,6 +165,18 @@ public enum Watchdog {
       for line in report.table() { Environment.report(unsigned: line) }
     }
 
+    /// Ends mpirun (or its daemon) where it does not end by itself, because its daemon on another machine is out of reach.
+    private func endLauncher() {
+      let parent = getppid()
+      let file = Glibc.open("/proc/\(parent)/comm", O_RDONLY | O_CLOEXEC)
+      guard file >= 0 else { return }
+      defer { close(file) }
+      var name = [UInt8](repeating: 0, count: 32)
+      let count = max(0, read(file, &name, name.count))
+      let text = String(decoding: name.prefix(count).prefix { $0 != 10 }, as: UTF8.self)
+      if ["mpirun", "mpiexec", "orterun", "orted"].contains(text) { cmpi_end_launcher(parent, 4) }
+    }
+
     /// Says the line, unless another rank of this machine has, and ends this rank.
     private func speak(_ report: HangReport, beforeLeaving: () -> Void = {}) -> Never {
       let line = report.line() ?? "rank \(rank): a collective takes too long"
@@ -174,6 +187,7 @@ public enum Watchdog {
           unsigned:
             "\(line); \(records)raise parallel.timeout (\(timeout) s) if that is no hang, or start again from the "
             + "last checkpoint")
+        endLauncher()
       }
       beforeLeaving()
       leave(reason: line)

@@ -130,7 +130,9 @@ public struct TrainingRun {
     while done < total, !stopped, !isFinished {
       FlightRecorder.step = done + 1
       try tracer?.begin(step: done + 1)
-      let isMade = try FlightRecorder.phase("step", done + 1) { try step(recorder, done + 1) }
+      FlightRecorder.begin(ActivityLabel("step", done + 1, isPlace: false))
+      let isMade = try step(recorder, done + 1)
+      FlightRecorder.end()
       guard isMade else {
         stopped = true
         break
