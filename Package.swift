@@ -100,7 +100,7 @@ let package = Package(
     .testTarget(
       name: "AllocationTests",
       dependencies: [
-        "CAllocations", "Tensors", "Parameters", "Layers", "Models", "Parallelism", "Optimizers", "TestSupport",
+        "CAllocations", "MPI", "Tensors", "Parameters", "Layers", "Models", "Parallelism", "Optimizers", "TestSupport",
       ]),
     .testTarget(
       name: "RolloutsTests",

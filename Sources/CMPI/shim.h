@@ -1,10 +1,11 @@
 // The constants of mpi.h are cast macros, which Swift cannot import: each is returned by a function here.
-// Besides them: the reduction operators of bfloat16, which MPI does not know, the watched start of MPI,
+// Besides them: the reduction operators of bfloat16, which MPI does not know, the watched start and end of MPI,
 // and the plain C loop that the all-reduce benchmark compares the Swift wrapper with.
 #ifndef QUILLAN_CMPI_SHIM_H
 #define QUILLAN_CMPI_SHIM_H
 
 #include <mpi.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/types.h>
@@ -112,6 +113,20 @@ static inline int cmpi_init_watched(int *provided, const char *last_words, size_
   close(ends[0]);
   close(ends[1]);
   return code;
+}
+
+// Ends the process `launcher` (mpirun, or its daemon) by SIGKILL, if it is still there after `seconds`. A child of its own
+// session waits for that, without any file of this process, so that the launcher does not take it for a rank.
+static inline void cmpi_end_launcher(pid_t launcher, int seconds) {
+  if (fork() != 0) return;
+  setsid();
+  for (int file = 0; file < 4096; file++) close(file);
+  for (int look = 0; look < 10 * seconds; look++) {
+    usleep(100000);
+    if (kill(launcher, 0) != 0) _exit(0);
+  }
+  kill(launcher, SIGKILL);
+  _exit(0);
 }
 
 // The benchmark's reference: `repetitions` in-place sums of binary32 straight from C.

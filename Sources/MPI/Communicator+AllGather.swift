@@ -3,55 +3,69 @@ internal import CMPI
 extension Communicator {
   /// Puts every rank's `values` one after another, in rank order, into every rank's `result`. Collective; equal lengths.
   public func allGather<Element: Transferable>(
-    _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>
+    _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
     let count = values.count
     precondition(result.count == count * size, "\(result.count) elements for \(size) blocks of \(count)")
-    if result.count <= countLimit {
-      let code = MPI_Allgather(
-        values.address(0), Int32(count), Element.datatype, result.address(0), Int32(count), Element.datatype, handle)
-      try check(code, "MPI_Allgather")
-    } else {
-      _ = result[(rank * count)...].update(fromContentsOf: values)
-      try broadcastBlocks(.same(count, size: size), in: result)
+    try recorded(.allGather, count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
+      if result.count <= countLimit {
+        let code = MPI_Allgather(
+          values.address(0), Int32(count), Element.datatype, result.address(0), Int32(count), Element.datatype, handle)
+        try check(code, "MPI_Allgather")
+      } else {
+        _ = result[(rank * count)...].update(fromContentsOf: values)
+        try broadcastBlocks(.same(count, size: size), in: result)
+      }
     }
   }
 
   /// Completes `buffer`, of which every rank r has filled the r-th of `size` equal blocks. Collective.
   public func allGather<Element: Transferable>(
-    _ buffer: UnsafeMutableBufferPointer<Element>
+    _ buffer: UnsafeMutableBufferPointer<Element>,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
     let count = blockLength(of: buffer.count)
-    if buffer.count <= countLimit {
-      let code = MPI_Allgather(
-        cmpi_in_place(), 0, Element.datatype, buffer.address(0), Int32(count), Element.datatype, handle)
-      try check(code, "MPI_Allgather")
-    } else {
-      try broadcastBlocks(.same(count, size: size), in: buffer)
+    try recorded(.allGather, count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
+      if buffer.count <= countLimit {
+        let code = MPI_Allgather(
+          cmpi_in_place(), 0, Element.datatype, buffer.address(0), Int32(count), Element.datatype, handle)
+        try check(code, "MPI_Allgather")
+      } else {
+        try broadcastBlocks(.same(count, size: size), in: buffer)
+      }
     }
   }
 
   /// All ranks' `values` in rank order, on every rank. Collective; equal lengths.
-  public func allGather<Element: Transferable>(_ values: [Element]) throws(MPIError) -> [Element] {
+  public func allGather<Element: Transferable>(_ values: [Element], file: StaticString = #fileID, line: Int = #line)
+    throws(MPIError) -> [Element]
+  {
     var result = [Element](repeating: .zero, count: values.count * size)
     try values.withUnsafe { (values) throws(MPIError) in
-      try result.withUnsafeMutable { (result) throws(MPIError) in try allGather(values, into: result) }
+      try result.withUnsafeMutable { (result) throws(MPIError) in
+        try allGather(values, into: result, file: file, line: line)
+      }
     }
     return result
   }
 
   /// Every rank's `value` in rank order, on every rank. Collective.
-  public func allGather<Element: Transferable>(_ value: Element) throws(MPIError) -> [Element] {
-    try allGather([value])
+  public func allGather<Element: Transferable>(_ value: Element, file: StaticString = #fileID, line: Int = #line)
+    throws(MPIError) -> [Element]
+  {
+    try allGather([value], file: file, line: line)
   }
 
   /// Starts an all-gather in `buffer`, of which every rank r has filled the r-th of `size` equal blocks. Collective.
   public func iAllGather<Element: Transferable>(
-    _ buffer: consuming TransferBuffer<Element>
+    _ buffer: consuming TransferBuffer<Element>,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> Request<TransferBuffer<Element>> {
     let elements = buffer.elements
     let count = blockLength(of: elements.count)
-    var request = Request(self, call: "MPI_Iallgather", payload: buffer)
+    var request = try Request(
+      self, .allGather, count, Element.transferType, CallSite(file, line), call: "MPI_Iallgather", payload: buffer)
     if elements.count <= countLimit {
       try request.start {
         MPI_Iallgather(

@@ -4,46 +4,54 @@ extension Communicator {
   /// Puts the `values` of every rank r, `counts[r]` elements, one after another into every rank's `result`.
   /// Collective; all ranks pass the same counts.
   public func allGatherv<Element: Transferable>(
-    _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, counts: [Int]
+    _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, counts: [Int],
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
     let starts = offsets(of: counts)
     precondition(values.count == counts[rank], "\(values.count) values for a count of \(counts[rank])")
     precondition(result.count == counts.reduce(0, +), "\(result.count) elements for counts \(counts)")
-    if result.count <= countLimit {
-      let code = MPI_Allgatherv(
-        values.address(0), Int32(values.count), Element.datatype, result.address(0), counts.map(Int32.init),
-        starts.map(Int32.init), Element.datatype, handle)
-      try check(code, "MPI_Allgatherv")
-    } else {
-      _ = result[starts[rank]...].update(fromContentsOf: values)
-      try broadcastBlocks(Blocks(counts: counts, offsets: starts), in: result)
+    try recorded(.allGatherv, result.count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
+      if result.count <= countLimit {
+        let code = MPI_Allgatherv(
+          values.address(0), Int32(values.count), Element.datatype, result.address(0), counts.map(Int32.init),
+          starts.map(Int32.init), Element.datatype, handle)
+        try check(code, "MPI_Allgatherv")
+      } else {
+        _ = result[starts[rank]...].update(fromContentsOf: values)
+        try broadcastBlocks(Blocks(counts: counts, offsets: starts), in: result)
+      }
     }
   }
 
   /// Completes `buffer`, of which every rank r has filled its block of `counts[r]` elements; the blocks lie one after
   /// another. Collective; all ranks pass the same counts.
   public func allGatherv<Element: Transferable>(
-    _ buffer: UnsafeMutableBufferPointer<Element>, counts: [Int]
+    _ buffer: UnsafeMutableBufferPointer<Element>, counts: [Int],
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
     let starts = offsets(of: counts)
     precondition(buffer.count == counts.reduce(0, +), "\(buffer.count) elements for counts \(counts)")
-    if buffer.count <= countLimit {
-      let code = MPI_Allgatherv(
-        cmpi_in_place(), 0, Element.datatype, buffer.address(0), counts.map(Int32.init), starts.map(Int32.init),
-        Element.datatype, handle)
-      try check(code, "MPI_Allgatherv")
-    } else {
-      try broadcastBlocks(Blocks(counts: counts, offsets: starts), in: buffer)
+    try recorded(.allGatherv, buffer.count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
+      if buffer.count <= countLimit {
+        let code = MPI_Allgatherv(
+          cmpi_in_place(), 0, Element.datatype, buffer.address(0), counts.map(Int32.init), starts.map(Int32.init),
+          Element.datatype, handle)
+        try check(code, "MPI_Allgatherv")
+      } else {
+        try broadcastBlocks(Blocks(counts: counts, offsets: starts), in: buffer)
+      }
     }
   }
 
   /// The `values` of every rank, in rank order, on every rank; lengths may differ. Collective.
-  public func allGatherv<Element: Transferable>(_ values: [Element]) throws(MPIError) -> [[Element]] {
-    let counts = try allGather(values.count)
+  public func allGatherv<Element: Transferable>(_ values: [Element], file: StaticString = #fileID, line: Int = #line)
+    throws(MPIError) -> [[Element]]
+  {
+    let counts = try allGather(values.count, file: file, line: line)
     var result = [Element](repeating: .zero, count: counts.reduce(0, +))
     try values.withUnsafe { (values) throws(MPIError) in
       try result.withUnsafeMutable { (result) throws(MPIError) in
-        try allGatherv(values, into: result, counts: counts)
+        try allGatherv(values, into: result, counts: counts, file: file, line: line)
       }
     }
     return cut(result, counts)
@@ -52,12 +60,15 @@ extension Communicator {
   /// Starts an all-gather in `buffer`, of which every rank r has filled its block of `counts[r]` elements; the blocks
   /// lie one after another. Collective; all ranks pass the same counts.
   public func iAllGatherv<Element: Transferable>(
-    _ buffer: consuming TransferBuffer<Element>, counts: [Int]
+    _ buffer: consuming TransferBuffer<Element>, counts: [Int],
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> Request<TransferBuffer<Element>> {
     let elements = buffer.elements
     let blocks = Blocks(counts: counts, offsets: offsets(of: counts))
     precondition(elements.count == counts.reduce(0, +), "\(elements.count) elements for counts \(counts)")
-    var request = Request(self, call: "MPI_Iallgatherv", payload: buffer)
+    var request = try Request(
+      self, .allGatherv, elements.count, Element.transferType, CallSite(file, line), call: "MPI_Iallgatherv",
+      payload: buffer)
     if elements.count <= countLimit {
       let kept = IntegerArguments(blocks)
       try request.start(keeping: [kept]) {

@@ -3,52 +3,67 @@ internal import CMPI
 extension Communicator {
   /// Replaces `buffer` on every rank by the reduction of all ranks' buffers. Collective; equal lengths.
   public func allReduce<Element: Transferable>(
-    _ buffer: UnsafeMutableBufferPointer<Element>, _ operation: ReduceOperation<Element>
+    _ buffer: UnsafeMutableBufferPointer<Element>, _ operation: ReduceOperation<Element>,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
-    for piece in pieces(of: buffer.count) {
-      let code = MPI_Allreduce(
-        cmpi_in_place(), buffer.address(piece.lowerBound), Int32(piece.count), Element.datatype, operation.handle,
-        handle)
-      try check(code, "MPI_Allreduce")
+    try recorded(.allReduce(operation.kind), buffer.count, Element.transferType, CallSite(file, line)) {
+      () throws(MPIError) in
+      for piece in pieces(of: buffer.count) {
+        let code = MPI_Allreduce(
+          cmpi_in_place(), buffer.address(piece.lowerBound), Int32(piece.count), Element.datatype, operation.handle,
+          handle)
+        try check(code, "MPI_Allreduce")
+      }
     }
   }
 
   /// Writes the reduction of all ranks' `values` into every rank's `result`. Collective; equal lengths.
   public func allReduce<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>,
-    _ operation: ReduceOperation<Element>
+    _ operation: ReduceOperation<Element>,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
     precondition(values.count == result.count, "\(values.count) elements reduced into \(result.count)")
-    for piece in pieces(of: values.count) {
-      let code = MPI_Allreduce(
-        values.address(piece.lowerBound), result.address(piece.lowerBound), Int32(piece.count), Element.datatype,
-        operation.handle, handle)
-      try check(code, "MPI_Allreduce")
+    try recorded(.allReduce(operation.kind), values.count, Element.transferType, CallSite(file, line)) {
+      () throws(MPIError) in
+      for piece in pieces(of: values.count) {
+        let code = MPI_Allreduce(
+          values.address(piece.lowerBound), result.address(piece.lowerBound), Int32(piece.count), Element.datatype,
+          operation.handle, handle)
+        try check(code, "MPI_Allreduce")
+      }
     }
   }
 
   /// The reduction of all ranks' `values`, element by element, on every rank. Collective; equal lengths.
   public func allReduce<Element: Transferable>(
-    _ values: [Element], _ operation: ReduceOperation<Element>
+    _ values: [Element], _ operation: ReduceOperation<Element>,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> [Element] {
     var result = values
-    try result.withUnsafeMutable { (buffer) throws(MPIError) in try allReduce(buffer, operation) }
+    try result.withUnsafeMutable { (buffer) throws(MPIError) in
+      try allReduce(buffer, operation, file: file, line: line)
+    }
     return result
   }
 
   /// The reduction of all ranks' `value`, on every rank. Collective.
   public func allReduce<Element: Transferable>(
-    _ value: Element, _ operation: ReduceOperation<Element>
+    _ value: Element, _ operation: ReduceOperation<Element>,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> Element {
-    try allReduce([value], operation)[0]
+    try allReduce([value], operation, file: file, line: line)[0]
   }
 
   /// Starts an in-place all-reduce of `buffer`. Collective; equal lengths.
   public func iAllReduce<Element: Transferable>(
-    _ buffer: consuming TransferBuffer<Element>, _ operation: ReduceOperation<Element>
+    _ buffer: consuming TransferBuffer<Element>, _ operation: ReduceOperation<Element>,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> Request<TransferBuffer<Element>> {
     let elements = buffer.elements
-    var request = Request(self, call: "MPI_Iallreduce", payload: buffer)
+    var request = try Request(
+      self, .allReduce(operation.kind), elements.count, Element.transferType, CallSite(file, line),
+      call: "MPI_Iallreduce", payload: buffer)
     for piece in pieces(of: elements.count) {
       let address = elements.address(piece.lowerBound)
       try request.start {

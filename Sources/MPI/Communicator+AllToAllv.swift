@@ -5,21 +5,27 @@ extension Communicator {
   /// What a rank sends to another must be what that one receives from it.
   public func allToAllv<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, sendCounts: [Int], into result: UnsafeMutableBufferPointer<Element>,
-    receiveCounts: [Int]
+    receiveCounts: [Int],
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
     let (sent, received) = blocks(values.count, sendCounts, result.count, receiveCounts)
-    try exchange(values, sent, into: result, received)
+    try recorded(.allToAllv, values.count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
+      try exchange(values, sent, into: result, received)
+    }
   }
 
   /// The arrays that every rank had for this one among its `blocks`, in rank order. Collective.
-  public func allToAllv<Element: Transferable>(_ blocks: [[Element]]) throws(MPIError) -> [[Element]] {
+  public func allToAllv<Element: Transferable>(_ blocks: [[Element]], file: StaticString = #fileID, line: Int = #line)
+    throws(MPIError) -> [[Element]]
+  {
     precondition(blocks.count == size, "\(blocks.count) blocks for \(size) ranks")
     let sendCounts = blocks.map(\.count)
-    let receiveCounts = try allToAll(sendCounts)
+    let receiveCounts = try allToAll(sendCounts, file: file, line: line)
     var result = [Element](repeating: .zero, count: receiveCounts.reduce(0, +))
     try Array(blocks.joined()).withUnsafe { (values) throws(MPIError) in
       try result.withUnsafeMutable { (result) throws(MPIError) in
-        try allToAllv(values, sendCounts: sendCounts, into: result, receiveCounts: receiveCounts)
+        try allToAllv(
+          values, sendCounts: sendCounts, into: result, receiveCounts: receiveCounts, file: file, line: line)
       }
     }
     return cut(result, receiveCounts)
@@ -27,12 +33,15 @@ extension Communicator {
 
   /// Starts an exchange of blocks of any lengths. Collective.
   public func iAllToAllv<Element: Transferable>(
-    _ buffers: consuming TransferPair<Element>, sendCounts: [Int], receiveCounts: [Int]
+    _ buffers: consuming TransferPair<Element>, sendCounts: [Int], receiveCounts: [Int],
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> Request<TransferPair<Element>> {
     let values = UnsafeBufferPointer(buffers.sent.elements)
     let result = buffers.received.elements
     let (sent, received) = blocks(values.count, sendCounts, result.count, receiveCounts)
-    var request = Request(self, call: "MPI_Ialltoallw", payload: buffers)
+    var request = try Request(
+      self, .allToAllv, values.count, Element.transferType, CallSite(file, line), call: "MPI_Ialltoallw",
+      payload: buffers)
     try startExchange(&request, values, sent, into: result, received)
     return request
   }

@@ -3,38 +3,53 @@ internal import CMPI
 extension Communicator {
   /// Copies `buffer` of rank `root` into that of every rank. Collective; all buffers have the same length.
   public func broadcast<Element: Transferable>(
-    _ buffer: UnsafeMutableBufferPointer<Element>, from root: Int
+    _ buffer: UnsafeMutableBufferPointer<Element>, from root: Int,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
     requireRank(root, "root")
-    for piece in pieces(of: buffer.count) {
-      let address = buffer.address(piece.lowerBound)
-      let code = MPI_Bcast(address, Int32(piece.count), Element.datatype, Int32(root), handle)
-      try check(code, "MPI_Bcast")
+    try recorded(.broadcast(root: root), buffer.count, Element.transferType, CallSite(file, line)) {
+      () throws(MPIError) in
+      for piece in pieces(of: buffer.count) {
+        let address = buffer.address(piece.lowerBound)
+        let code = MPI_Bcast(address, Int32(piece.count), Element.datatype, Int32(root), handle)
+        try check(code, "MPI_Bcast")
+      }
     }
   }
 
   /// The `values` of rank `root`, on every rank; those of other ranks are not looked at. Collective.
-  public func broadcast<Element: Transferable>(_ values: [Element], from root: Int) throws(MPIError) -> [Element] {
-    let count = try broadcast(values.count, from: root)
+  public func broadcast<Element: Transferable>(
+    _ values: [Element], from root: Int, file: StaticString = #fileID, line: Int = #line
+  ) throws(MPIError) -> [Element] {
+    let count = try broadcast(values.count, from: root, file: file, line: line)
     var result = rank == root ? values : [Element](repeating: .zero, count: count)
-    try result.withUnsafeMutable { (buffer) throws(MPIError) in try broadcast(buffer, from: root) }
+    try result.withUnsafeMutable { (buffer) throws(MPIError) in
+      try broadcast(buffer, from: root, file: file, line: line)
+    }
     return result
   }
 
   /// The `value` of rank `root`, on every rank. Collective.
-  public func broadcast<Element: Transferable>(_ value: Element, from root: Int) throws(MPIError) -> Element {
+  public func broadcast<Element: Transferable>(
+    _ value: Element, from root: Int, file: StaticString = #fileID, line: Int = #line
+  ) throws(MPIError) -> Element {
     var result = [value]
-    try result.withUnsafeMutable { (buffer) throws(MPIError) in try broadcast(buffer, from: root) }
+    try result.withUnsafeMutable { (buffer) throws(MPIError) in
+      try broadcast(buffer, from: root, file: file, line: line)
+    }
     return result[0]
   }
 
   /// Starts a broadcast of `buffer` from rank `root`. Collective; all buffers have the same length.
   public func iBroadcast<Element: Transferable>(
-    _ buffer: consuming TransferBuffer<Element>, from root: Int
+    _ buffer: consuming TransferBuffer<Element>, from root: Int,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> Request<TransferBuffer<Element>> {
     requireRank(root, "root")
     let elements = buffer.elements
-    var request = Request(self, call: "MPI_Ibcast", payload: buffer)
+    var request = try Request(
+      self, .broadcast(root: root), elements.count, Element.transferType, CallSite(file, line), call: "MPI_Ibcast",
+      payload: buffer)
     for piece in pieces(of: elements.count) {
       let address = elements.address(piece.lowerBound)
       try request.start { MPI_Ibcast(address, Int32(piece.count), Element.datatype, Int32(root), handle, $0) }

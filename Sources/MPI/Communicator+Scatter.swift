@@ -4,29 +4,36 @@ extension Communicator {
   /// Gives every rank r the r-th of `size` equal blocks of rank `root`'s `values`; other ranks pass no values.
   /// Collective.
   public func scatter<Element: Transferable>(
-    _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, from root: Int
+    _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, from root: Int,
+    file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
     requireRank(root, "root")
     let count = result.count
     let expected = rank == root ? count * size : 0
     precondition(values.count == expected, "\(values.count) values where \(expected) are scattered")
-    if count * size <= countLimit {
-      let code = MPI_Scatter(
-        values.address(0), Int32(count), Element.datatype, result.address(0), Int32(count), Element.datatype,
-        Int32(root), handle)
-      try check(code, "MPI_Scatter")
-    } else {
-      try scatterBlocks(values, .same(count, size: size), into: result, from: root)
+    try recorded(.scatter(root: root), count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
+      if count * size <= countLimit {
+        let code = MPI_Scatter(
+          values.address(0), Int32(count), Element.datatype, result.address(0), Int32(count), Element.datatype,
+          Int32(root), handle)
+        try check(code, "MPI_Scatter")
+      } else {
+        try scatterBlocks(values, .same(count, size: size), into: result, from: root)
+      }
     }
   }
 
   /// The block of this rank of rank `root`'s `values`, whose count is a multiple of `size`; the values of other ranks
   /// are not looked at. Collective.
-  public func scatter<Element: Transferable>(_ values: [Element], from root: Int) throws(MPIError) -> [Element] {
-    let count = blockLength(of: try broadcast(values.count, from: root))
+  public func scatter<Element: Transferable>(
+    _ values: [Element], from root: Int, file: StaticString = #fileID, line: Int = #line
+  ) throws(MPIError) -> [Element] {
+    let count = blockLength(of: try broadcast(values.count, from: root, file: file, line: line))
     var result = [Element](repeating: .zero, count: count)
     try (rank == root ? values : []).withUnsafe { (values) throws(MPIError) in
-      try result.withUnsafeMutable { (result) throws(MPIError) in try scatter(values, into: result, from: root) }
+      try result.withUnsafeMutable { (result) throws(MPIError) in
+        try scatter(values, into: result, from: root, file: file, line: line)
+      }
     }
     return result
   }

@@ -43,11 +43,15 @@ extension Environment {
     report("\(error)")
   }
 
-  /// Writes one line to stderr, by one call so that the lines of several ranks do not mix.
+  /// Writes one line to stderr that names this rank where there are several.
   static func report(_ message: String) {
+    report(unsigned: (world.map { $0.size > 1 ? "rank \($0.rank): " : "" } ?? "") + message)
+  }
+
+  /// Writes one line to stderr, by one call so that the lines of several ranks do not mix.
+  static func report(unsigned message: String) {
     let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-    let speaker = world.map { $0.size > 1 ? "quillan: rank \($0.rank): " : "quillan: " } ?? "quillan: "
-    let line = Array("\(speaker)\(text)\n".utf8)
+    let line = Array("quillan: \(text)\n".utf8)
     _ = write(STDERR_FILENO, line, line.count)
   }
 }

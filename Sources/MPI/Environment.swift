@@ -57,7 +57,7 @@ public enum Environment {
           remedy: "start it once in a process")
       case .idle:
         try start()
-        let world = try Communicator(adopting: cmpi_comm_world(), freesHandle: false)
+        let world = try Communicator(adopting: cmpi_comm_world(), from: nil)
         try check(MPI_Comm_set_errhandler(cmpi_comm_self(), cmpi_errors_return()), "MPI_Comm_set_errhandler")
         state = .running(world)
         return world

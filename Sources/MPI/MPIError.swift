@@ -7,6 +7,8 @@ public struct MPIError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kinds of failure that callers tell apart; every other class of MPI is `other` with its number.
   public enum Kind: Equatable, Sendable {
     case communicator, count, elementType, tag, rank, root, operation, truncated, memory, unavailable, shorterMessage
+    /// Ranks call different collectives (debug mode).
+    case mismatch
     case other(Int32)
   }
 
@@ -17,14 +19,19 @@ public struct MPIError: Error, Equatable, Sendable, CustomStringConvertible {
   public let text: String
   /// What a person can do about it.
   public let remedy: String
+  /// Whether a lower rank throws the same error and says it.
+  public let isEchoed: Bool
 
-  public var description: String { "\(call) failed: \(text); \(remedy)" }
+  public var description: String {
+    kind == .mismatch ? "\(text); \(remedy)" : "\(call) failed: \(text); \(remedy)"
+  }
 
-  package init(call: String, kind: Kind, text: String, remedy: String) {
+  package init(call: String, kind: Kind, text: String, remedy: String, isEchoed: Bool = false) {
     self.call = call
     self.kind = kind
     self.text = text
     self.remedy = remedy
+    self.isEchoed = isEchoed
   }
 
   /// Describes the error code that `call` returned.
@@ -70,6 +77,7 @@ extension MPIError.Kind {
       "make sure that all ranks use the same communicator and a rank below its size"
     case .elementType, .operation: "make sure that all ranks use the same element type and operation"
     case .tag: "use a tag between 0 and \(Communicator.largestTag)"
+    case .mismatch: "make all ranks call the same collectives, with the same arguments, in the same order"
     case .memory: "free memory, or use smaller buffers or fewer ranks per machine"
     case .unavailable: "install openmpi-bin and libopenmpi-dev (Open MPI 4.1) and start the program with their mpirun"
     case .other: "look for the first error line of any rank above; another rank or the network may have failed first"

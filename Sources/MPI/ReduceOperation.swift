@@ -1,12 +1,13 @@
 internal import CMPI
 
+/// The operations of reductions, whatever the type of the elements.
+enum ReduceKind: UInt8, Sendable {
+  case sum, maximum, minimum, bitwiseAnd, bitwiseOr, bitwiseXor, logicalAnd, logicalOr
+}
+
 /// How the elements of several ranks become one; only operations that make sense for `Element` exist.
 public struct ReduceOperation<Element: Transferable>: Sendable {
-  enum Kind: Sendable {
-    case sum, maximum, minimum, bitwiseAnd, bitwiseOr, bitwiseXor, logicalAnd, logicalOr
-  }
-
-  let kind: Kind
+  let kind: ReduceKind
 
   /// The sum; integers wrap around, floating-point sums follow a fixed order for a given number of ranks.
   public static var sum: Self { Self(kind: .sum) }

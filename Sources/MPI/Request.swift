@@ -28,12 +28,37 @@ public struct Request<Payload: ~Copyable>: ~Copyable {
     }
   }
 
+  /// A collective that was started, as the recorder knows it.
+  private struct Start {
+    let operation: CollectiveOperation
+    let count: Int
+    let type: TransferType?
+    let site: CallSite
+    /// Which of the communicator's collectives it is.
+    let place: UInt64
+  }
+
   private let call: StaticString
+  private let collective: Start?
   private var parts: [Part] = []
   private let cargo: Cargo
 
+  /// A message between two ranks.
   init(_ communicator: Communicator, call: StaticString, payload: consuming Payload) {
     self.call = call
+    collective = nil
+    cargo = Cargo(communicator, payload)
+  }
+
+  /// A collective; in debug mode, all ranks first compare what they are about to start.
+  init(
+    _ communicator: Communicator, _ operation: CollectiveOperation, _ count: Int, _ type: TransferType?,
+    _ site: CallSite, call: StaticString, payload: consuming Payload
+  ) throws(MPIError) {
+    let place = FlightRecorder.start(communicator.log)
+    if CollectiveCheck.isOn { try CollectiveCheck.compare(communicator, operation, count, type, site) }
+    self.call = call
+    collective = Start(operation: operation, count: count, type: type, site: site, place: place)
     cargo = Cargo(communicator, payload)
   }
 
@@ -74,6 +99,12 @@ public struct Request<Payload: ~Copyable>: ~Copyable {
   /// Waits for all parts, also after one has failed, and throws the first failure.
   private mutating func finishAll() throws(MPIError) {
     var failure: MPIError?
+    if let collective {
+      _ = FlightRecorder.enter(
+        collective.operation, collective.count, collective.type, collective.site, cargo.communicator.log,
+        started: collective.place)
+    }
+    defer { if collective != nil { FlightRecorder.leave() } }
     while let part = parts.popLast() {
       var handle = part.handle
       var status = MPI_Status()

@@ -133,6 +133,11 @@ extension QuillanModel {
       }
       latentInput = input
     }
+    if retention != .nothing {
+      context.observer?.produced(prefix.embedded, "embedding", in: PassPart(.embedding))
+      context.observer?.produced(prefix.coordination, "overseer", in: PassPart(.embedding))
+      context.observer?.produced(afterLatents, "latents", in: PassPart(.latents))
+    }
     var states: [Matrix] = []
     var saved: [TransformerLayer.Saved] = []
     var x = afterLatents
@@ -145,9 +150,17 @@ extension QuillanModel {
     for layer in layers {
       let y = retention == .nothing ? spare : arena.matrix(rows, dim)
       let mark = arena.mark()
-      let result = layer.forward(
-        x, coordination: prefix.coordination, council: council, spans: prefix.batch.spans, caches: caches, weights,
-        report: report, exchange: exchange, into: y, context)
+      func forward() -> TransformerLayer.Saved {
+        layer.forward(
+          x, coordination: prefix.coordination, council: council, spans: prefix.batch.spans, caches: caches, weights,
+          report: report, exchange: exchange, into: y, context)
+      }
+      let part = PassPart.layer(layer.index)
+      let result = retention == .nothing ? forward() : context.part(part, forward)
+      if retention != .nothing {
+        context.observer?.produced(result.afterAttention, "attention", in: part)
+        context.observer?.produced(y, "council", in: part)
+      }
       switch retention {
       case .everything:
         saved.append(result)
@@ -165,6 +178,7 @@ extension QuillanModel {
     if let report { exchange?.collect(into: report) }
     let hidden = arena.matrix(rows, dim)
     let norm = finalNorm.forward(x, weights, into: hidden, lane)
+    if retention != .nothing { context.observer?.produced(hidden, "final norm", in: PassPart(.head)) }
     return TrunkPass(
       prefix: prefix, latents: latentInput, afterLatents: afterLatents, states: states, layers: saved,
       finalNorm: norm, hidden: hidden, report: report, exchange: exchange, retention: retention)
@@ -221,23 +235,29 @@ extension QuillanModel {
     let prefix = pass.prefix
     return arena.scoped {
       let dx = arena.zeros(rows, dim)
+      context.observer?.produced(dHidden, "loss", in: PassPart(.head, isBackward: true))
       finalNorm.backward(dHidden, pass.finalNorm, weights, gradients, into: dx)
       let dCoordination = arena.zeros(rows, dim)
       for layer in layers.reversed() {
-        arena.scoped {
-          let saved: TransformerLayer.Saved
-          if pass.retention == .everything {
-            saved = pass.layers[layer.index]
-          } else {
-            saved = layer.forward(
-              pass.states[layer.index], coordination: prefix.coordination, council: council,
-              spans: prefix.batch.spans, caches: nil, weights, report: pass.report?.silent,
-              exchange: pass.exchange, into: arena.matrix(rows, dim), context)
+        let part = PassPart.layer(layer.index, isBackward: true)
+        context.part(part) {
+          arena.scoped {
+            let saved: TransformerLayer.Saved
+            if pass.retention == .everything {
+              saved = pass.layers[layer.index]
+            } else {
+              saved = layer.forward(
+                pass.states[layer.index], coordination: prefix.coordination, council: council,
+                spans: prefix.batch.spans, caches: nil, weights, report: pass.report?.silent,
+                exchange: pass.exchange, into: arena.matrix(rows, dim), context)
+            }
+            layer.backward(
+              dx, dCoordination: dCoordination, saved, council: council, spans: prefix.batch.spans, weights,
+              gradients, context)
           }
-          layer.backward(
-            dx, dCoordination: dCoordination, saved, council: council, spans: prefix.batch.spans, weights, gradients,
-            context)
         }
+        context.observer?.produced(dx, "input", in: part)
+        context.observer?.produced(dCoordination, "coordination", in: part)
       }
       if let diffusion, let latents = pass.latents {
         arena.scoped {
@@ -249,8 +269,11 @@ extension QuillanModel {
       }
       var losses = [Double](repeating: 0, count: prefix.batch.spans.count)
       if let diffusion, let diffusionLoss {
-        losses = diffusion.loss(
-          diffusionLoss, xContext: prefix.xContext, spans: prefix.batch.spans, weights, gradients, into: dx, context)
+        losses = context.part(PassPart(.diffusionLoss)) {
+          diffusion.loss(
+            diffusionLoss, xContext: prefix.xContext, spans: prefix.batch.spans, weights, gradients, into: dx, context)
+        }
+        context.observer?.produced(dx, "input", in: PassPart(.diffusionLoss, isBackward: true))
       }
       Kernels.table.pointee.add_scaled(
         Int64(dx.count), configuration.overseerScale, dx.pointer, dCoordination.pointer)
@@ -258,6 +281,7 @@ extension QuillanModel {
       overseer.backward(
         dCoordination, prefix.overseer, offsets: prefix.offsets, weights, gradients, into: dNormalized, lane)
       overseerNorm.backward(dNormalized, prefix.norm, weights, gradients, into: dx)
+      context.observer?.produced(dx, "embedding", in: PassPart(.embedding, isBackward: true))
       let table = gradients.store.pointer(embedding)
       for (row, token) in prefix.batch.tokens.enumerated() {
         Kernels.table.pointee.add_scaled(Int64(dim), 1, dx.row(row), table + Int(token) * dim)

@@ -26,17 +26,19 @@ extension QuillanModel {
       var saved: [Council.Saved] = []
       for layer in layers {
         let mark = context.arena.mark()
-        let result = forward(layer, report)
+        let result = context.part(.layer(layer.index)) { forward(layer, report) }
         if retention == .everything { saved.append(result) } else { context.arena.release(mark) }
       }
       exchange.collect(into: report)
       guard retention != .nothing else { return }
       exchange.unit(gradients, context) { gradients in
         for layer in layers.reversed() {
-          context.arena.scoped {
-            council.backward(
-              none, retention == .everything ? saved[layer.index] : forward(layer, report.silent),
-              router: layer.router, weights, gradients, into: none, dSteered: none, context)
+          context.part(.layer(layer.index, isBackward: true)) {
+            context.arena.scoped {
+              council.backward(
+                none, retention == .everything ? saved[layer.index] : forward(layer, report.silent),
+                router: layer.router, weights, gradients, into: none, dSteered: none, context)
+            }
           }
         }
       }

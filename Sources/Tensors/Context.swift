@@ -9,7 +9,11 @@ public final class Context: Sendable {
   /// Operands of products that wait until a unit's backward pass ends.
   public let deferred = Arena(chunkBytes: 16 << 20)
 
-  public init(threads: Int) {
+  /// Who watches passes.
+  public let observer: (any PassObserver)?
+
+  public init(threads: Int, observer: (any PassObserver)? = nil) {
+    self.observer = observer
     pool = WorkerPool(threads: threads)
     arena = Arena(chunkBytes: 16 << 20)
     scratch = (0..<threads).map { _ in Arena() }

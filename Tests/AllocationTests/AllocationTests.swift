@@ -1,6 +1,7 @@
 import CAllocations
 import Foundation
 import Layers
+import MPI
 import Models
 import Optimizers
 import Parallelism
@@ -49,6 +50,24 @@ struct AllocationTests {
     }
     step(1)
     #expect(Self.allocations { step(2) } == 0)
+  }
+
+  @Test("recording phases and collectives allocates nothing, also after the ring is full")
+  func recording() throws {
+    let world = try MPI.Environment.initialize()
+    atexit { try? MPI.Environment.finalize() }
+    func record() throws {
+      try FlightRecorder.phase("layer", 2, "forward") {
+        try world.recorded(.barrier, 0, nil, CallSite(#fileID, #line)) {}
+      }
+    }
+    for _ in 0..<FlightRecorder.capacity { try record() }
+    var failure: (any Error)?
+    let count = Self.allocations {
+      do { for _ in 0..<FlightRecorder.capacity { try record() } } catch { failure = error }
+    }
+    #expect(count == 0)
+    #expect(failure == nil)
   }
 
   @Test("packing the masters allocates nothing")

@@ -149,4 +149,49 @@ struct GenerateTests {
     #expect(try folder.text("output").hasSuffix("\n"))
     #expect(try folder.text("errors").isEmpty)
   }
+
+  /// A tokenizer.json of the 256 bytes and an end token, without merges.
+  private static func byteTokenizer() throws -> Data {
+    let printable = Set(Array(33...126) + Array(161...172) + Array(174...255))
+    var vocabulary: [String: Int] = ["<end>": 256]
+    var next: UInt32 = 256
+    for byte in 0..<256 {
+      let scalar = printable.contains(byte) ? Unicode.Scalar(UInt8(byte)) : Unicode.Scalar(next)
+      if !printable.contains(byte) { next += 1 }
+      vocabulary[String(Character(try #require(scalar)))] = byte
+    }
+    return try JSONSerialization.data(withJSONObject: [
+      "model": ["type": "BPE", "vocab": vocabulary, "merges": [String]()] as [String: Any],
+      "pre_tokenizer": ["type": "ByteLevel", "add_prefix_space": false] as [String: Any],
+    ])
+  }
+
+  @Test("a packed model finds the tokenizer file that it was trained with, or the one that is named instead")
+  func tokenizerOfAFile() throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write("tokenizer.json", Self.byteTokenizer())
+    let recipe = Fixtures.directory.deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("configs/quickstart.yaml").path
+    let sets = [
+      "pretrain.steps=1", "pretrain.stop_at_exact_match=0", "model.dim=32", "model.expert_dim=64", "evaluation.count=8",
+      "data.tokenizer=file", "data.tokenizer_file=\(file)", "data.end_token=<end>",
+      "logging.directory=\(folder.path(""))",
+    ]
+    let trained = try Program.execute(
+      [Program.path, "pretrain", "--config", recipe, "--name", "run"] + sets.flatMap { ["--set", $0] })
+    #expect(trained.status == 0, "\(trained.errors)")
+    let model = folder.path("model.qpk")
+    let packed = try Program.run("quantize", folder.path("run"), "-o", model)
+    #expect(packed.status == 0, "\(packed.errors)")
+    let arguments = ["generate", model, "12+30=", "--seed", "3", "--max-tokens", "6", "--temperature", "5", "--json"]
+    let own = try Program.execute([Program.path] + arguments)
+    #expect(own.status == 0, "\(own.errors)")
+
+    try FileManager.default.moveItem(atPath: file, toPath: folder.path("moved.json"))
+    let lost = try Program.execute([Program.path] + arguments)
+    #expect(lost.status != 0 && lost.messages.count == 1 && lost.errors.contains(file), "\(lost.errors)")
+    let named = try Program.execute(
+      [Program.path] + arguments + ["--tokenizer", folder.path("moved.json"), "--end-token", "<end>"])
+    #expect(named.status == 0 && named.output == own.output, "\(named.errors)")
+  }
 }

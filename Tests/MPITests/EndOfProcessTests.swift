@@ -6,10 +6,10 @@ import Testing
 /// `playsItsRole` does what an environment variable says.
 extension MPITests {
   @Suite(.serialized) struct EndOfProcessTests {
-    private static let roleKey = "QUILLAN_TEST_ROLE"
+    static let roleKey = "QUILLAN_TEST_ROLE"
     private static var environment: [String: String] { ProcessInfo.processInfo.environment }
     /// Only a process that mpirun has not started may start mpirun.
-    private static var isAlone: Bool { environment["OMPI_COMM_WORLD_SIZE"] == nil }
+    static var isAlone: Bool { environment["OMPI_COMM_WORLD_SIZE"] == nil }
 
     struct Trouble: Error, CustomStringConvertible {
       let description: String
@@ -42,6 +42,7 @@ extension MPITests {
           if world.rank == 1 { _ = try world.receive(Float.self, count: 2, from: 0, tag: 0) }
           try world.barrier()
           return 0
+        case "late", "stopped", "asked": return try Self.playsHang(role, world)
         default:
           return Int32(role) ?? 99
         }

@@ -102,7 +102,8 @@ extension ConfigurationSection {
       .whole("threads", \.parallel.threads, in: 0...4096, "threads of one rank; 0 is the node's cores over its ranks"),
       .whole("expert", \.parallel.expert, "ranks of an expert group; must divide model.num_mini_moes and the ranks"),
       .flag("reproducible", \.parallel.reproducible, "fixed-point gradient sums: the same weights on any layout"),
-      .whole("timeout", \.parallel.timeout, "seconds that a rank waits for the others"),
+      .whole(
+        "timeout", \.parallel.timeout, "seconds that a collective may take before the run ends"),
     ])
 
   static let data = ConfigurationSection(
@@ -190,5 +191,13 @@ extension ConfigurationSection {
       .whole(
         "skip_nonfinite", \.debug.skipNonfinite, in: 0...largestConfigurationCount,
         "updates with a non-finite loss or gradient to skip before the run stops"),
+      .flag(
+        "checks", \.debug.checks, "debug mode (--debug): check collectives, values and replicas, write the routing"),
+      .whole(
+        "hash_every", \.debug.hashEvery, in: 0...largestConfigurationCount,
+        "in debug mode, optimizer steps between comparisons of the replicas; 0 is never"),
+      .texts(
+        "check_gradients", \.debug.checkGradients,
+        "in debug mode, tensors whose gradient in the first step is held against finite differences; * is any text"),
     ])
 }

@@ -8,7 +8,7 @@ public struct ParallelConfiguration: Sendable, Equatable {
   public var expert = 1
   /// Whether gradients are summed in fixed point, so that the weights do not depend on the layout.
   public var reproducible = false
-  /// Seconds that a rank waits for the others before it stops the run.
+  /// Seconds that a collective may take before the run ends.
   public var timeout = 300
 
   /// The defaults.

@@ -5,24 +5,25 @@ import Models
 /// What must be known to use weights: sizes, number formats and tokenizer.
 ///
 /// It is read from any configuration (YAML, or JSON, which is YAML too): the sections `model` and `precision` and the
-/// key `data.tokenizer` count, everything else is left alone. Packed models and exports carry it as JSON of that form.
+/// tokenizer's keys of `data` count, everything else is left alone. Packed models and exports carry it as JSON of that
+/// form; a tokenizer of a file is carried by its path.
 public struct ModelDescription: Sendable, Equatable {
   public var model: ModelConfiguration
   /// As configured, before `use_bitnet`.
   public var precision: PrecisionConfiguration
-  public var tokenizer: DataConfiguration.Tokenizer
+  public var tokenizer: TokenizerChoice
 
   public init(_ configuration: RunConfiguration) {
     model = configuration.model
     precision = configuration.precision
-    tokenizer = configuration.data.tokenizer
+    tokenizer = configuration.data.tokenizerChoice
   }
 
   /// The sections and keys that count.
   private static let sections: [(name: String, fields: [ConfigurationField<RunConfiguration>], isComplete: Bool)] = [
     ("model", ConfigurationSection.model.fields, true),
     ("precision", ConfigurationSection.precision.fields, true),
-    ("data", ConfigurationSection.data.fields.filter { $0.key == "tokenizer" }, false),
+    ("data", ConfigurationSection.data.fields.filter { TokenizerChoice.keys.contains($0.key) }, false),
   ]
 
   /// The text of a configuration file.
@@ -84,9 +85,8 @@ public struct ModelDescription: Sendable, Equatable {
     var configuration = RunConfiguration()
     configuration.model = model
     configuration.precision = precision
-    configuration.data.tokenizer = tokenizer
-    var tree: ConfigurationTree = [:]
-    for section in Self.sections {
+    var tree: ConfigurationTree = ["data": tokenizer.entries]
+    for section in Self.sections where section.isComplete {
       for field in section.fields {
         tree[section.name, default: [:]][field.key] = Self.scalar(field.encode(configuration))
       }

@@ -60,7 +60,8 @@ public struct TextGenerator {
         path: source.path,
         problem:
           "has a vocabulary of \(model.configuration.vocabSize), the tokenizer \(tokenizer.vocabularySize) tokens",
-        remedy: "name the tokenizer that it was trained with: --set data.tokenizer=byte or gpt2", isBadData: true)
+        remedy: "name the tokenizer that it was trained with (--tokenizer, or --set data.tokenizer=byte or gpt2)",
+        isBadData: true)
     }
     weights = try source.packed(context)
     self.tokenizer = tokenizer

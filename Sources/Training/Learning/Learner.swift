@@ -27,6 +27,8 @@ public final class Learner {
   /// AdamW's moments of the parts that this rank updates: all it holds or, with `optimizer.shard`, its share of it.
   public var firstMoments: MomentStore { optimizer.firstMoments }
   public var secondMoments: MomentStore { optimizer.secondMoments }
+  /// Debug mode's checks; nil outside of it.
+  public internal(set) var debug: DebugChecks?
   /// Called before masters and moments change, so that whoever reads them in the background can finish.
   public var beforeUpdate: () -> Void = {}
   /// The whole model as it was published last: the weights themselves where this rank holds all.
@@ -122,6 +124,8 @@ public final class Learner {
 
   /// Sums gradients and loads over the ranks and takes the norm. Collective.
   public func reduce() throws(MPIError) -> Reduced {
+    FlightRecorder.begin(ActivityLabel("gradients"))
+    defer { FlightRecorder.end() }
     try experts?.check()
     try reducer.reduce()
     if communicator.size > 1 { try communicator.allReduce(loads.counts.bufferPointer, .sum) }
@@ -133,6 +137,8 @@ public final class Learner {
   /// Clips, steps AdamW on this rank's parts, moves the balance biases by the loads, and packs the new masters.
   /// Collective.
   public func update(norm: Double, learningRate: Double, maximumNorm: Double, balanceRate: Double) throws(MPIError) {
+    FlightRecorder.begin(ActivityLabel("update"))
+    defer { FlightRecorder.end() }
     beforeUpdate()
     updates += 1
     let scale = Float(GradientNorm.clipScale(norm: norm, maximum: maximumNorm))

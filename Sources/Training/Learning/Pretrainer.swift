@@ -3,6 +3,7 @@ import MPI
 import Models
 import Optimizers
 import Parallelism
+import Parameters
 import Rollouts
 import Tensors
 
@@ -48,13 +49,16 @@ public final class Pretrainer {
     for unit in try learner.agree(microBatches: ranges.map { _ in 1 }).indices {
       let isOwn = unit < ranges.count
       let first = isOwn ? stepCount * size + ranges[unit].lowerBound : 0
-      let record = accumulate(isOwn ? examples[unit] : [], first: UInt64(first), predicted, size)
+      let record = FlightRecorder.phase("micro-batch", unit) {
+        accumulate(isOwn ? examples[unit] : [], first: UInt64(first), predicted, size)
+      }
       let tensor = try learner.reducer.endUnit()
       guard isOwn else { continue }
       records.append(record)
       if let tensor { records[records.count - 1][4] = Double(tensor.index) }
     }
     try learner.experts?.check()
+    try learner.debug?.requireFinite(step: stepCount + 1, learner)
     let everyone = try learner.communicator.gatherRecords(records, width: 5)
     let reduced = try learner.reduce()
     let totals = everyone.reduce([0.0, 0, 0, 0]) { sum, record in (0..<4).map { sum[$0] + record[$0] } }
@@ -126,16 +130,37 @@ public final class Pretrainer {
     let loss = SequenceLoss(
       model: model, temperature: 1, retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
       exchange: learner.experts?.exchange)
-    let losses = loss.accumulate(
-      sequences,
-      diffusion: DiffusionNoise.input(Array(zip(ids, examples.map(\.tokens))), learner, configuration.rl.seed),
-      learner.weights, learner.gradients, loads: learner.loads, learner.context
-    ) { _, signals in
-      for value in signals.logProbabilities { crossEntropy -= weight * Double(value) }
-      let zeros = signals.logProbabilities.map { _ in Float(0) }
-      return SequenceLoss.SignalGradients(
-        logProbabilities: signals.logProbabilities.map { _ in Float(-weight) }, entropies: zeros, values: zeros)
+    func noise(_ count: Int) -> ReasoningDiffusion.LossInput? {
+      DiffusionNoise.input(Array(zip(ids, examples.map(\.tokens)).prefix(count)), learner, configuration.rl.seed)
     }
+    func accumulate(
+      _ sequences: [SequenceLoss.Sequence], _ noise: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
+      _ gradients: Gradients, _ loads: RoutingLoads
+    ) -> (auxiliary: [Double], diffusion: [Double]) {
+      crossEntropy = 0
+      return loss.accumulate(
+        sequences, diffusion: noise, weights, gradients, loads: loads, learner.context
+      ) { _, signals in
+        for value in signals.logProbabilities { crossEntropy -= weight * Double(value) }
+        let zeros = signals.logProbabilities.map { _ in Float(0) }
+        return SequenceLoss.SignalGradients(
+          logProbabilities: signals.logProbabilities.map { _ in Float(-weight) }, entropies: zeros, values: zeros)
+      }
+    }
+    if !sequences.isEmpty {
+      learner.debug?.checkGradients(learner) { count in
+        let (some, someNoise) = (Array(sequences.prefix(count)), noise(count))
+        return { weights, gradients, loads in
+          let losses = accumulate(some, someNoise, weights, gradients, loads)
+          return GradientCheck.Value(
+            trunk: crossEntropy
+              + (pretrain.auxLossCoef * losses.auxiliary.reduce(0, +)
+                + pretrain.diffusionLossCoef * losses.diffusion.reduce(0, +)) / Double(size))
+        }
+      }
+    }
+    let losses = accumulate(sequences, noise(sequences.count), learner.weights, learner.gradients, learner.loads)
+    learner.debug?.passed(zip(ids, examples).map { ($0, $1.tokens.count) })
     return [
       crossEntropy, losses.auxiliary.reduce(0, +) / Double(size), losses.diffusion.reduce(0, +) / Double(size),
       Double(examples.reduce(0) { $0 + $1.tokens.count }), -1,

@@ -1,3 +1,4 @@
+import MPI
 import Models
 import Parameters
 import Rollouts
@@ -48,7 +49,7 @@ struct PromptRollouts: RolloutSource {
         prompt: try PromptTokens.encode(prompt, tokenizer, configuration),
         trajectories: (0..<size).map { UInt64(number * size + $0) })
     }
-    let sampled = sampler.sample(requests, policy, context)
+    let sampled = FlightRecorder.phase("sampling group", numbers.first) { sampler.sample(requests, policy, context) }
     var items: [RewardItem] = []
     for (prompt, trajectories) in zip(asked, sampled) {
       for trajectory in trajectories {
@@ -59,7 +60,7 @@ struct PromptRollouts: RolloutSource {
             completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished))
       }
     }
-    let outcomes = try rewards.outcomes(items)
+    let outcomes = try FlightRecorder.phase("rewards") { try rewards.outcomes(items) }
     var batch = RolloutBatch()
     var next = 0
     for (index, trajectories) in sampled.enumerated() {

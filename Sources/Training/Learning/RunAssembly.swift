@@ -19,6 +19,8 @@ public struct RunAssembly {
   public let tokenizer: any Tokenizer
   public let communicator: Communicator
   public let context: Context
+  /// Who watches the passes of `context`.
+  private let passes: PassRecorder
   /// What this rank holds of the parameters.
   public let ownership: Ownership
 
@@ -44,7 +46,8 @@ public struct RunAssembly {
         "\(file): model.vocab_size \(configuration.model.vocabSize) is smaller than the tokenizer's "
           + "\(tokenizer.vocabularySize) tokens; raise it to at least that")
     }
-    context = Context(threads: threads)
+    passes = PassRecorder()
+    context = Context(threads: threads, observer: passes)
   }
 
   /// How ranks share the model, in a few words.
@@ -68,7 +71,7 @@ public struct RunAssembly {
 
   /// A learner with the optimizer of the configuration, over masters of what this rank holds. Collective.
   public func learner(_ masters: ParameterStore) throws(MPIError) -> Learner {
-    Learner(
+    let learner = Learner(
       model: model, masters: masters,
       optimizer: AdamW(
         beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
@@ -79,6 +82,8 @@ public struct RunAssembly {
       topology: try Topology(
         world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes),
       context: context)
+    if configuration.debug.checks { learner.debug = DebugChecks(configuration.debug, passes) }
+    return learner
   }
 
   /// The prompts that the configuration names.

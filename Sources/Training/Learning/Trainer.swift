@@ -113,7 +113,7 @@ public final class Trainer {
   /// - Returns: nil where the step was left.
   public func step(leaving: () throws -> Bool) throws -> StepReport? {
     var clock = PhaseClock()
-    if waiting.isEmpty { collected = try collectRollouts() }
+    if waiting.isEmpty { collected = try FlightRecorder.phase("rollout") { try collectRollouts() } }
     clock.lap("rollout")
     if try leaving() { return nil }
     let groups = waiting.removeFirst()
@@ -155,12 +155,14 @@ public final class Trainer {
       let unit = number < units.count ? units[number] : []
       var record = unit.map { GroupRecord(group: $0.group, rewards: $0.objective.trajectoryRewards) }
       for place in 0..<count {
-        try accumulate(number < parts.count && place < parts[number].count ? parts[number][place] : [], &record)
+        let part = number < parts.count && place < parts[number].count ? parts[number][place] : []
+        try FlightRecorder.phase("micro-batch", place) { try accumulate(part, &record) }
       }
       if let tensor = try learner.reducer.endUnit(), !unit.isEmpty { record[0].fail(tensor: tensor, unit[0].group) }
       records += record
     }
     try learner.experts?.check()
+    try learner.debug?.requireFinite(step: stepCount + 1, learner)
     let everyone = try communicator.gatherRecords(records.map(\.numbers), width: GroupRecord.width)
       .map(GroupRecord.init(numbers:)).sorted { $0.group < $1.group }
     let reduced = try learner.reduce()
@@ -230,10 +232,12 @@ public final class Trainer {
 
   /// Publishes the current weights as π_old. Collective.
   public func updateOldPolicy() throws {
-    if let oldReplica {
-      publication = try oldReplica.publish(learner.weights)
-    } else if let new = try learner.wholeWeights().publication {
-      publication = new
+    try FlightRecorder.phase("publication") {
+      if let oldReplica {
+        publication = try oldReplica.publish(learner.weights)
+      } else if let new = try learner.wholeWeights().publication {
+        publication = new
+      }
     }
     updatesSincePublication = 0
   }
@@ -348,10 +352,25 @@ public final class Trainer {
     }
     let noise = DiffusionNoise.input(
       part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
+    if !items.isEmpty { checkGradients(loss, items, part) }
     let results = loss.accumulate(
       items, diffusion: noise, learner.weights, learner.gradients, loads: learner.loads, context)
+    learner.debug?.passed(part.map { ($0.trajectory.id, $0.trajectory.tokens.count) })
     if let noise { compareLatents(part, targets: noise.targets, &records) }
     for (piece, result) in zip(part, results) { records[piece.place].add(result, piece.trajectory) }
+  }
+
+  /// Debug mode's check of gradients, on the first trajectories of a micro-batch.
+  private func checkGradients(_ loss: PolicyLoss, _ items: [PolicyLoss.Item], _ part: [Piece]) {
+    learner.debug?.checkGradients(learner) { count in
+      let items = Array(items.prefix(count))
+      let noise = DiffusionNoise.input(
+        part.prefix(count).map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
+      return { [objective = self.objective, context = self.context] weights, gradients, loads in
+        let results = loss.accumulate(items, diffusion: noise, weights, gradients, loads: loads, context)
+        return GradientCheck.Value(results.map(\.terms), objective)
+      }
+    }
   }
 
   private func compareLatents(_ part: [Piece], targets: [UInt8], _ records: inout [GroupRecord]) {

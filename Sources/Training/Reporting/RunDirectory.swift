@@ -25,6 +25,11 @@ public struct RunDirectory: Sendable, Equatable {
   /// The weights at the end of the run.
   public var weights: String { "\(path)/weights.safetensors" }
 
+  /// The trace that `--trace` asks for.
+  public var trace: String { "\(path)/trace.json" }
+  /// The routing that debug mode writes.
+  public var routing: String { "\(path)/routing.jsonl" }
+
   /// Checkpoints, one directory each.
   public var checkpoints: String { "\(path)/checkpoints" }
 

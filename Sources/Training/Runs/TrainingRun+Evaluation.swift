@@ -1,3 +1,4 @@
+import MPI
 import Rollouts
 
 extension TrainingRun {
@@ -12,6 +13,8 @@ extension TrainingRun {
   func evaluateTask(_ prompts: any PromptSource, _ rewards: WeightedRewards, _ learner: Learner) throws
     -> ([String: Double], [SamplesWriter.Sample])
   {
+    FlightRecorder.begin(ActivityLabel("evaluation"))
+    defer { FlightRecorder.end() }
     var (figures, examples) = try evaluate(prompts, rewards, learner, prefix: "eval")
     for (name, source) in try assembly.evaluationTasks() {
       figures.merge(try evaluate(source, rewards, learner, prefix: "eval/\(name)").0) { $1 }
@@ -44,6 +47,8 @@ extension TrainingRun {
   func evaluateText(_ stream: TokenStream, _ learner: Learner) throws
     -> ([String: Double], [SamplesWriter.Sample])
   {
+    FlightRecorder.begin(ActivityLabel("evaluation"))
+    defer { FlightRecorder.end() }
     let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
     let result = try evaluator.text(stream, length: length, learner.wholeWeights().weights)
     return (["eval/bits_per_byte": result.bitsPerByte, "eval/cross_entropy": result.crossEntropy], [])

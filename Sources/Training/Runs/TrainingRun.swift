@@ -26,11 +26,17 @@ public struct TrainingRun {
   let assembly: RunAssembly
   let name: String
   let resume: ResumeChoice?
+  let trace: RunTrace.Request?
   var communicator: Communicator { assembly.communicator }
   var configuration: RunConfiguration { assembly.configuration }
 
-  /// - Parameter resume: what to go on from; nil: a new run.
-  public init(_ assembly: RunAssembly, name: String, resume: ResumeChoice? = nil) {
+  /// - Parameters:
+  ///   - resume: what to go on from; nil: a new run.
+  ///   - trace: the steps to take a trace of; nil: none.
+  public init(
+    _ assembly: RunAssembly, name: String, resume: ResumeChoice? = nil, trace: RunTrace.Request? = nil
+  ) {
+    self.trace = trace
     self.assembly = assembly
     self.name = name
     self.resume = resume
@@ -49,6 +55,7 @@ public struct TrainingRun {
       }
     ) { recorder, step in
       guard let report = try trainer.step(leaving: leaving) else { return false }
+      try learner.debug?.stepped(step, learner, loads: report.loads)
       try recorder?.record(step: step, report.metrics, prompts: report.prompts, loads: report.loads)
       try recorder?.record(step: step, samples: report.samples)
       if let warning = report.warning { recorder?.note(warning) }
@@ -69,6 +76,7 @@ public struct TrainingRun {
       }
     ) { recorder, step in
       let metrics = try trainer.step()
+      try learner.debug?.stepped(step, learner, loads: RoutingSnapshot(learner.loads))
       try recorder?.record(step: step, metrics, loads: RoutingSnapshot(learner.loads))
       return true
     }
@@ -84,6 +92,11 @@ public struct TrainingRun {
     let start = ContinuousClock.now
     let point = try resumption(title).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
     let recorder = try recorder(point, title: title, total: total)
+    let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
+    Watchdog.keepRecords(in: String(decoding: path, as: UTF8.self))
+    let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
+    let debug = run.learner.debug
+    if let recorder { try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) }
     let saves = try RunCheckpoints(self, run, phase: title, directory: recorder?.directory, recorder: recorder)
     defer { run.learner.beforeUpdate = {} }
     var done = point?.step ?? 0
@@ -100,12 +113,21 @@ public struct TrainingRun {
     let every = title == "train" ? configuration.evaluation.every : configuration.pretrain.evalEvery
     if isFinished || done >= total { (after, examples) = try evaluate() }
     while done < total, !stopped, !isFinished {
-      guard try step(recorder, done + 1) else {
+      FlightRecorder.step = done + 1
+      try tracer?.begin(step: done + 1)
+      FlightRecorder.begin(ActivityLabel("step", done + 1, isPlace: false))
+      let isMade = try step(recorder, done + 1)
+      FlightRecorder.end()
+      guard isMade else {
         stopped = true
         break
       }
       done += 1
       stopped = try StopSignal.isRequested(communicator)
+      if let path = try tracer?.end(step: done, isLast: stopped || done == total) {
+        recorder?.note("trace \(path); open it in https://ui.perfetto.dev")
+      }
+      if let table = debug?.takeGradientTable() { recorder?.note(table) }
       if done == total || (every > 0 && done % every == 0) {
         (after, examples) = try evaluate()
         let isBest = configuration.evaluation.keepBest && recorder?.isBest(after) == true
@@ -122,6 +144,7 @@ public struct TrainingRun {
     if !stopped {
       try WeightsFile.save(run.learner, to: recorder?.directory.weights, metadata: metadata(done, title))
     }
+    if let debug { recorder?.note(debug.summary(of: (ContinuousClock.now - start) / .seconds(1))) }
     try recorder?.finish(panels: Self.panels)
     return Outcome(
       directory: recorder?.directory, steps: done, stopped: stopped,

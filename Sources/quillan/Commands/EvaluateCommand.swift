@@ -40,6 +40,7 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     CommandRunner.onRanks { communicator in
       let loaded = try communicator.agree { try configuration.load() }
+      try Watchdog.start(communicator, timeout: loaded.parallel.timeout)
       let threads = try communicator.threads(configured: loaded.parallel.threads)
       let (assembly, materials) = try communicator.agree {
         let assembly = try RunAssembly(

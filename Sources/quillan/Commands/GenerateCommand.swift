@@ -45,6 +45,18 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Sequences decoded together, at most; changes no text.", valueName: "n"))
   var batchSize = 64
 
+  @Option(
+    help: ArgumentHelp(
+      "The model's tokenizer (default: the one it was trained with): tokenizer.json, or vocab.json with --merges.",
+      valueName: "file"))
+  var tokenizer: String?
+
+  @Option(help: ArgumentHelp("With --tokenizer: merges.txt of a vocab.json.", valueName: "file"))
+  var merges: String?
+
+  @Option(help: ArgumentHelp("With --tokenizer: the token that ends a text.", valueName: "text"))
+  var endToken: String?
+
   @Flag(help: "Prompts and completions are token ids, separated by spaces.")
   var tokenIds = false
 
@@ -61,6 +73,10 @@ struct GenerateCommand: ParsableCommand {
     if [prompt != nil, file != nil, interactive, batch != nil].filter({ $0 }).count > 1 {
       throw ValidationError("give one of a prompt, --file, --interactive and --batch")
     }
+    if tokenizer == nil, merges != nil || endToken != nil {
+      throw ValidationError("--merges and --end-token go with --tokenizer")
+    }
+    if tokenizer != nil, tokenIds { throw ValidationError("--token-ids needs no --tokenizer") }
     if output != nil, batch == nil { throw ValidationError("--output goes with --batch") }
     if system != nil, !chat { throw ValidationError("--system goes with --chat") }
     if chat, tokenIds { throw ValidationError("--chat has no token ids") }
@@ -91,7 +107,11 @@ struct GenerateCommand: ParsableCommand {
   /// Opens the model and its tokenizer.
   private func open(_ context: Context) throws -> Opened {
     let source = try source.open(context)
-    let tokenizer: any Tokenizer = tokenIds ? NumberTokenizer(source.model) : try source.description.tokenizer.make()
+    var choice = source.description.tokenizer
+    if let tokenizer {
+      choice = TokenizerChoice(.file, file: tokenizer, merges: merges, endToken: endToken ?? choice.endToken)
+    }
+    let tokenizer: any Tokenizer = tokenIds ? NumberTokenizer(source.model) : try choice.make()
     return Opened(source: source, tokenizer: tokenizer)
   }
 

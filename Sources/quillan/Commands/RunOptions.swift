@@ -26,7 +26,20 @@ struct RunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Leave out up to n updates whose loss or gradient is not finite.", valueName: "n"))
   var skipNonfinite: Int?
 
+  @Flag(help: "Debug mode: check collectives, values and replicas, and write the routing; debug.checks.")
+  var debug = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Write a trace of these steps, all ranks on one time line, as trace.json in the run's directory (Perfetto).",
+      valueName: "steps=first-last"))
+  var trace: String?
+
   func validate() throws {
+    if let trace, RunTrace.Request(trace) == nil {
+      throw ValidationError(
+        "--trace must be steps=FIRST-LAST with steps from 1, for example steps=10-12; got '\(trace)'")
+    }
     if let skipNonfinite, skipNonfinite < 0 {
       throw ValidationError("--skip-nonfinite must be 0 or more, got \(skipNonfinite)")
     }
@@ -41,11 +54,14 @@ struct RunOptions: ParsableArguments {
       let loaded = try communicator.agree {
         var result = try configuration.load()
         if let skipNonfinite { result.debug.skipNonfinite = skipNonfinite }
+        if debug { result.debug.checks = true }
         // What a run started from belongs into its config.yaml.
         if let weights { result.checkpoint.weights = weights }
         change(&result)
         return result
       }
+      try Watchdog.start(communicator, timeout: loaded.parallel.timeout)
+      CollectiveCheck.isOn = loaded.debug.checks
       let threads = try communicator.threads(configured: loaded.parallel.threads)
       let runName = name ?? "\(stem)-\(phase.rawValue)"
       let choice = resume.map(ResumeChoice.init)
@@ -61,7 +77,7 @@ struct RunOptions: ParsableArguments {
           "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(assembly.layout), threads a rank: \(threads)"
         )
       }
-      let run = TrainingRun(assembly, name: runName, resume: choice)
+      let run = TrainingRun(assembly, name: runName, resume: choice, trace: trace.flatMap(RunTrace.Request.init))
       do {
         let outcome = try body(run, materials)
         try communicator.agree {

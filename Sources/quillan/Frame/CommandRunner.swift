@@ -46,6 +46,8 @@ enum CommandRunner {
       if let spoken = error.spoken { report(spoken) }
       Environment.exit(error.status.rawValue)
     } catch {
+      // A lower rank says the same and ends all.
+      if (error as? MPIError)?.isEchoed == true { Thread.sleep(forTimeInterval: 2) }
       report(error)
       RankWatch.leave()
       fflush(nil)

@@ -42,6 +42,8 @@ final class RunCheckpoints {
   /// - Parameter isLast: whether the run ends here.
   func step(isLast: Bool, isFinished: Bool) throws {
     self.isFinished = isFinished
+    FlightRecorder.begin(ActivityLabel("checkpoint"))
+    defer { FlightRecorder.end() }
     try note(saver.poll())
     let every = configuration.checkpoint.every
     let isDue = every > 0 && (run.stepCount.isMultiple(of: every) || isLast)
@@ -53,6 +55,8 @@ final class RunCheckpoints {
   /// - Returns: the path of the last checkpoint.
   /// - Throws: `TrainingError` where a stopped run could not be saved.
   func finish(mustSave: Bool) throws -> String? {
+    FlightRecorder.begin(ActivityLabel("checkpoint"))
+    defer { FlightRecorder.end() }
     try note(saver.finish())
     if mustSave, lastStep != run.stepCount || run.hasUnsavedRollouts || lastPath == nil {
       try begin()

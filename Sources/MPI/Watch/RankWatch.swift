@@ -52,6 +52,16 @@ public enum RankWatch {
     }
   }
 
+  /// Whether this rank shall say what ends the run; true for one rank of the machine.
+  static func claimReport() -> Bool {
+    board.withLock { board in
+      guard let board else { return true }
+      let reported = board.leaving + board.neighbours.count
+      defer { reported.pointee = 1 }
+      return reported.pointee == 0
+    }
+  }
+
   /// A page of memory that the machine's ranks share; nil where none can be had.
   private static func sharedPage(_ machine: Communicator) throws(MPIError) -> UnsafeMutablePointer<UInt8>? {
     var path: [UInt8] = []

@@ -1,0 +1,81 @@
+import Glibc
+
+/// Another rank's side of the status channel: keeps a connection to rank 0 and tries its addresses in turn while there is
+/// none.
+final class StatusLink {
+  private let addresses: [UInt32]
+  private let port: UInt16
+  private let nonce: UInt64
+  private var socket = StatusSocket(-1)
+  private var isConnected = false
+  private var attempts = 0
+  private var nextAttempt: UInt64 = 0
+  private var hub: (state: RankState, at: UInt64)?
+  /// Whether rank 0 has told this rank to leave.
+  private(set) var isEnded = false
+
+  /// - Parameters:
+  ///   - addresses: of rank 0's machine; with the port in the network's byte order.
+  init(addresses: [UInt32], port: UInt16, nonce: UInt64) {
+    self.addresses = addresses
+    self.port = port
+    self.nonce = nonce
+  }
+
+  /// Waits for news for up to `milliseconds`.
+  func receive(milliseconds: Int32) {
+    connectIfNeeded()
+    guard socket.isOpen else {
+      usleep(UInt32(milliseconds) * 1000)
+      return
+    }
+    let events = Int16(isConnected ? POLLIN : POLLOUT)
+    var descriptors = [pollfd(fd: socket.descriptor, events: events, revents: 0)]
+    guard poll(&descriptors, 1, milliseconds) > 0 else { return }
+    if !isConnected {
+      var problem: Int32 = 0
+      var length = socklen_t(MemoryLayout<Int32>.size)
+      getsockopt(socket.descriptor, SOL_SOCKET, SO_ERROR, &problem, &length)
+      if problem == 0 { isConnected = true } else { socket.close() }
+      return
+    }
+    for frame in socket.frames(nonce: nonce) {
+      hub = (frame.state, FlightRecorder.clock())
+      if frame.kind == .end { isEnded = true }
+    }
+  }
+
+  func send(_ state: RankState) {
+    if isConnected { socket.send(StatusFrame(nonce: nonce, state: state)) }
+  }
+
+  /// Rank 0 as last heard of, and this rank.
+  func observed(_ own: RankState) -> [Int: HangReport.Observation] {
+    var result = [own.rank: HangReport.Observation(state: own, silence: 0)]
+    if let hub {
+      let silence = FlightRecorder.seconds(from: hub.at, to: FlightRecorder.clock())
+      result[0] = HangReport.Observation(state: hub.state, silence: silence)
+    }
+    return result
+  }
+
+  /// Whether rank 0 answers.
+  var hearsHub: Bool {
+    hub.map { FlightRecorder.seconds(from: $0.at, to: FlightRecorder.clock()) <= HangReport.patience } ?? false
+  }
+
+  private func connectIfNeeded() {
+    let now = FlightRecorder.clock()
+    // A connection that carries nothing any more, or does not come about, is given up for another.
+    let isStale = socket.isOpen && now > nextAttempt && !hearsHub
+    if isStale { socket.close() }
+    guard !socket.isOpen, !addresses.isEmpty, now > nextAttempt else { return }
+    nextAttempt = now + 4_000_000_000
+    isConnected = false
+    let address = addresses[attempts % addresses.count]
+    attempts += 1
+    socket = StatusSocket(StatusSocket.make())
+    let code = StatusSocket.withAddress(address, port: port) { connect(socket.descriptor, $0, $1) }
+    if code == 0 { isConnected = true } else if errno != EINPROGRESS { socket.close() }
+  }
+}

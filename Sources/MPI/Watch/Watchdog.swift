@@ -1,0 +1,210 @@
+internal import CMPI
+import Glibc
+import Synchronization
+
+/// Ends a run in which ranks wait for each other for longer than `parallel.timeout`, in a line that says who waits for
+/// whom, after every rank has written its flight record; SIGQUIT to any rank prints all ranks' places without an end.
+///
+/// Blocked inside MPI, a rank cannot say anything over MPI. So a thread of each keeps a TCP connection to rank 0 and tells
+/// it twice a second where its rank is; rank 0 answers likewise. Rank 0 speaks and gives the order to leave. A rank that
+/// waits for too long and gets no order (the link is cut, rank 0 is stopped) says what it knows and leaves by itself, so
+/// that no side of a network that fell apart waits for ever.
+public enum Watchdog {
+  private static let asked = Atomic(false)
+  private static let directory = Mutex<String?>(nil)
+
+  /// Starts to watch. Collective.
+  ///
+  /// - Parameter timeout: seconds that a collective may take.
+  public static func start(_ world: Communicator, timeout: Int) throws(MPIError) {
+    let channel = try Channel.open(world)
+    let watch = Watch(rank: world.rank, ranks: world.size, timeout: timeout, channel: channel)
+    signal(SIGQUIT) { _ in Watchdog.asked.store(true, ordering: .relaxed) }
+    var thread = pthread_t()
+    let code = pthread_create(
+      &thread, nil,
+      { argument in
+        // Whoever started this process may have blocked the signal, and a blocked one is inherited.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGQUIT)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        if let argument { Unmanaged<Watch>.fromOpaque(argument).takeUnretainedValue().run() }
+        return nil
+      }, Unmanaged.passRetained(watch).toOpaque())
+    precondition(code == 0, "the watchdog's thread cannot start: error \(code)")
+  }
+
+  /// Where the flight records go from now on.
+  public static func keepRecords(in path: String) { directory.withLock { $0 = path } }
+
+  /// Rank 0's hub, or another rank's link to it.
+  private enum Channel {
+    case hub(StatusHub)
+    case link(StatusLink)
+    /// A single rank, or no port on rank 0.
+    case none
+
+    /// Collective.
+    static func open(_ world: Communicator) throws(MPIError) -> Channel {
+      let machine = try world.splitByMachine()
+      let isLocal = machine.size == world.size
+      guard world.size > 1 else { return .none }
+      let nonce = try world.broadcast(UInt64.random(in: .min ... .max), from: 0)
+      var hub: StatusHub?
+      if world.rank == 0 { hub = StatusHub(nonce: nonce, isLocal: isLocal, peers: world.size - 1) }
+      let port = try world.broadcast(hub?.port ?? 0, from: 0)
+      let addresses = try world.broadcast(world.rank == 0 ? StatusHub.addresses : [], from: 0)
+      let isWithHub = try machine.broadcast(world.rank == 0 ? 1 : 0, from: 0) == 1
+      if let hub { return .hub(hub) }
+      guard port != 0 else { return .none }
+      let near = [StatusSocket.loopback]
+      return .link(StatusLink(addresses: isWithHub ? near : addresses + near, port: port, nonce: nonce))
+    }
+  }
+
+  /// One rank's watch; it belongs to its thread.
+  private final class Watch: @unchecked Sendable {
+    private let rank: Int
+    private let ranks: Int
+    private let timeout: Int
+    private let channel: Channel
+    private var lastWord: UInt64 = 0
+    /// Since when this rank, or for rank 0 any, has waited for too long.
+    private var expiredSince: UInt64?
+    private static let look: Int32 = 200
+    private static let interval: UInt64 = 500_000_000
+
+    init(rank: Int, ranks: Int, timeout: Int, channel: Channel) {
+      self.rank = rank
+      self.ranks = ranks
+      self.timeout = timeout
+      self.channel = channel
+    }
+
+    func run() -> Never {
+      while true {
+        switch channel {
+        case .hub(let hub):
+          let isAsked = hub.receive(milliseconds: Self.look)
+          let own = state()
+          if isAsked || own.wantsReport { print(describe(hub.observed(own))) }
+          if isDue { hub.send(own, .state) }
+          decide(hub, own)
+        case .link(let link):
+          link.receive(milliseconds: Self.look)
+          if link.isEnded { leave(reason: "rank 0 ended the run") }
+          let own = state()
+          if own.wantsReport { ask(link, own) } else if isDue { link.send(own) }
+          decide(link, own)
+        case .none:
+          usleep(UInt32(Self.look) * 1000)
+          let own = state()
+          let alone = [rank: HangReport.Observation(state: own, silence: 0)]
+          if own.wantsReport { print(describe(alone)) }
+          if own.isExpired { speak(describe(alone)) }
+        }
+      }
+    }
+
+    /// Whether it is time to say where this rank is.
+    private var isDue: Bool {
+      let now = FlightRecorder.clock()
+      guard now > lastWord + Self.interval else { return false }
+      lastWord = now
+      return true
+    }
+
+    private func state() -> RankState {
+      var state = FlightRecorder.rankState(rank: rank)
+      state.isExpired = (state.waiting?.seconds ?? 0) >= Double(timeout)
+      state.wantsReport = Watchdog.asked.exchange(false, ordering: .relaxed)
+      return state
+    }
+
+    private func describe(_ observed: [Int: HangReport.Observation]) -> HangReport {
+      var hearsAll = rank == 0
+      if case .none = channel { hearsAll = false }
+      return HangReport(ranks: ranks, observed: observed, hearsAll: hearsAll)
+    }
+
+    /// Rank 0: once a rank has waited for too long, listens a little longer, then speaks for all.
+    private func decide(_ hub: StatusHub, _ own: RankState) {
+      let report = describe(hub.observed(own))
+      guard report.line() != nil else {
+        expiredSince = nil
+        return
+      }
+      let now = FlightRecorder.clock()
+      let since = expiredSince ?? now
+      expiredSince = since
+      guard FlightRecorder.seconds(from: since, to: now) > 1.5 else { return }
+      speak(report) { hub.send(own, .end) }
+    }
+
+    /// Another rank: leaves by itself where rank 0 should have given the order and did not.
+    private func decide(_ link: StatusLink, _ own: RankState) {
+      guard own.isExpired else {
+        expiredSince = nil
+        return
+      }
+      let now = FlightRecorder.clock()
+      let since = expiredSince ?? now
+      if expiredSince == nil { link.send(own) }
+      expiredSince = since
+      let waited = FlightRecorder.seconds(from: since, to: now)
+      if waited > (link.hearsHub ? 10 : 3.5) { speak(describe(link.observed(own))) }
+    }
+
+    /// Has rank 0 print all places, or prints what this rank knows.
+    private func ask(_ link: StatusLink, _ own: RankState) {
+      if link.hearsHub { link.send(own) } else { print(describe(link.observed(own))) }
+    }
+
+    private func print(_ report: HangReport) {
+      for line in report.table() { Environment.report(unsigned: line) }
+    }
+
+    /// Ends mpirun (or its daemon) where it does not end by itself, because its daemon on another machine is out of reach.
+    private func endLauncher() {
+      let parent = getppid()
+      let file = Glibc.open("/proc/\(parent)/comm", O_RDONLY | O_CLOEXEC)
+      guard file >= 0 else { return }
+      defer { close(file) }
+      var name = [UInt8](repeating: 0, count: 32)
+      let count = max(0, read(file, &name, name.count))
+      let text = String(decoding: name.prefix(count).prefix { $0 != 10 }, as: UTF8.self)
+      if ["mpirun", "mpiexec", "orterun", "orted"].contains(text) { cmpi_end_launcher(parent, 4) }
+    }
+
+    /// Says the line, unless another rank of this machine has, and ends this rank.
+    private func speak(_ report: HangReport, beforeLeaving: () -> Void = {}) -> Never {
+      let line = report.line() ?? "rank \(rank): a collective takes too long"
+      if RankWatch.claimReport() {
+        let records =
+          Watchdog.directory.withLock { $0 }.map { "\($0)/flight-rank-*.json says what went before; " } ?? ""
+        Environment.report(
+          unsigned:
+            "\(line); \(records)raise parallel.timeout (\(timeout) s) if that is no hang, or start again from the "
+            + "last checkpoint")
+        endLauncher()
+      }
+      beforeLeaving()
+      leave(reason: line)
+    }
+
+    /// Writes the flight record and ends this rank with exit code 1.
+    private func leave(reason: String) -> Never {
+      if let path = Watchdog.directory.withLock({ $0 }) {
+        let record = FlightRecord(rank: rank, ranks: ranks, timeout: timeout, reason: reason)
+        if record.write(to: path) == nil {
+          Environment.report("the flight record cannot be written to \(path): \(String(cString: strerror(errno)))")
+        }
+      }
+      // Time for the others' records: the first rank that leaves ends all.
+      usleep(700_000)
+      RankWatch.leave()
+      _exit(1)
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import MPI
+import Testing
+
+/// Who is named when ranks wait for each other; no rank but this one is needed.
+@Suite("The line about ranks that wait")
+struct HangReportTests {
+  private static let world: UInt64 = 1
+  private static let everyone = RankRun(first: 0, stride: 1, count: 6)
+
+  /// A rank in the `place`-th collective of a communicator.
+  private func waiting(
+    _ rank: Int, _ title: String, in communicator: UInt64 = Self.world, _ members: RankRun = Self.everyone,
+    place: UInt64 = 7,
+    seconds: Double = 20
+  ) -> RankState {
+    var state = RankState(rank: rank)
+    state.step = 41
+    state.waiting = RankState.Waiting(
+      title: title, seconds: seconds, communicator: communicator, members: members, place: place)
+    state.progress = [communicator: place]
+    state.isExpired = seconds >= 20
+    return state
+  }
+
+  private func busy(_ rank: Int, _ phase: String, entered: UInt64 = 6) -> RankState {
+    var state = RankState(rank: rank)
+    state.step = 41
+    state.phase = phase
+    state.progress = [Self.world: entered]
+    return state
+  }
+
+  private func line(
+    _ states: [RankState], silent: [Int: Double] = [:], ranks: Int = 6, hearsAll: Bool = true
+  ) -> String? {
+    let observed = Dictionary(
+      uniqueKeysWithValues: states.map {
+        ($0.rank, HangReport.Observation(state: $0, silence: silent[$0.rank] ?? 0.2))
+      })
+    return HangReport(ranks: ranks, observed: observed, hearsAll: hearsAll).line()
+  }
+
+  @Test("names the waiting rank, its collective and step, and the rank that has not arrived with its phase")
+  func namesBoth() {
+    let states = [0, 1, 2, 3, 4].map { waiting($0, "all-reduce gradients") } + [busy(5, "sampling group 812")]
+    #expect(
+      line(states) == "rank 0: all-reduce gradients, step 41, has waited 20 s; rank 5 has not arrived, last seen "
+        + "sampling group 812")
+  }
+
+  @Test("chooses the rank that waits for the cause, not one that waits for another waiting rank")
+  func followsTheChain() {
+    let pair = RankRun(first: 4, stride: 1, count: 2)
+    let inner = waiting(4, "all-to-all layer 2 forward", in: 9, pair, place: 3)
+    let states = [0, 1, 2, 3].map { waiting($0, "all-reduce gradients") } + [inner, busy(5, "sampling group 812")]
+    #expect(line(states)?.hasPrefix("rank 4: all-to-all layer 2 forward, step 41, has waited 20 s; rank 5 has") == true)
+  }
+
+  @Test("a rank that is silent is named with how long, also where it had arrived")
+  func namesSilence() {
+    let two = RankRun(first: 0, stride: 1, count: 2)
+    let late = [waiting(0, "barrier", in: Self.world, two), busy(1, "rewards")]
+    #expect(
+      line(late, silent: [1: 21], ranks: 2)?.hasSuffix("rank 1 has been silent for 21 s, last seen rewards")
+        == true)
+    let arrived = [waiting(0, "barrier", in: Self.world, two), waiting(1, "barrier", in: Self.world, two)]
+    #expect(
+      line(arrived, silent: [1: 21], ranks: 2)?
+        .hasSuffix("rank 1 has been silent for 21 s, last seen in barrier") == true)
+  }
+
+  @Test("a rank that left a collective early has arrived in it; ranks in a circle are all named")
+  func seesOtherCollectives() {
+    let two = RankRun(first: 0, stride: 1, count: 2)
+    // Rank 1 sent a broadcast's data and waits in the next collective, which rank 0 has not entered.
+    var ahead = waiting(1, "all-gather", in: Self.world, two, place: 8, seconds: 3)
+    ahead.isExpired = false
+    #expect(line([waiting(0, "broadcast", in: Self.world, two), ahead])?.contains("not arrived") == false)
+    // Each waits in a communicator that the other has not come to.
+    var first = waiting(0, "all-reduce", in: 5, two, place: 1)
+    first.progress[6] = 0
+    var second = waiting(1, "barrier", in: 6, two, place: 1)
+    second.progress[5] = 0
+    #expect(line([first, second])?.hasSuffix("rank 1 has not arrived, last seen in barrier") == true)
+  }
+
+  @Test("says nothing while no rank has waited for too long, and does not count ranks that it cannot hear as missing")
+  func isModest() {
+    #expect(line([waiting(0, "barrier", seconds: 19), busy(1, "rewards")]) == nil)
+    let alone = line([waiting(3, "barrier"), busy(0, "rewards")], silent: [0: 9], hearsAll: false)
+    #expect(
+      alone?.hasSuffix("step 41, has waited 20 s; rank 0 has been silent for 9 s, last seen rewards") == true)
+  }
+
+  @Test("of many ranks that have not arrived it names four")
+  func cutsLongLists() {
+    let many = RankRun(first: 0, stride: 1, count: 100)
+    let states = [waiting(0, "barrier", in: Self.world, many)] + (1..<100).map { busy($0, "rewards") }
+    #expect(
+      line(states, ranks: 100)?.hasSuffix("rank 4 has not arrived, last seen rewards; 95 more ranks have not arrived")
+        == true)
+  }
+
+  @Test("the table has a line for each rank")
+  func table() {
+    let observed = [
+      0: HangReport.Observation(state: waiting(0, "barrier"), silence: 0),
+      1: HangReport.Observation(state: busy(1, "rewards"), silence: 5),
+    ]
+    #expect(
+      HangReport(ranks: 3, observed: observed, hearsAll: true).table() == [
+        "rank 0: in barrier, for 20 s, step 41", "rank 1: rewards, for 5 s, step 41, has been silent for 5 s",
+        "rank 2: never heard from",
+      ])
+  }
+
+  @Test("A frame carries a state unchanged, and bytes of others are no frame")
+  func frames() {
+    var state = waiting(4, "all-to-all layer 2 forward", in: 9, RankRun(first: 4, stride: 2, count: 2), place: 3)
+    state.phase = "sampling group 812"
+    state.phaseSeconds = 1.5
+    state.wantsReport = true
+    state.progress = [1: 70, 9: 3, .max: 1]
+    let frame = StatusFrame(nonce: 77, kind: .end, state: state)
+    #expect(frame.bytes.count == StatusFrame.byteCount)
+    #expect(StatusFrame(frame.bytes, nonce: 77) == frame)
+    #expect(StatusFrame(frame.bytes, nonce: 78) == nil)
+    #expect(StatusFrame(Array(frame.bytes.dropLast()), nonce: 77) == nil)
+    // Whatever the bytes after the nonce, reading them does not trap.
+    for fill in [UInt8(0x7f), 0x80, 0xff] {
+      let noise = frame.bytes.prefix(8) + [UInt8](repeating: fill, count: StatusFrame.byteCount - 8)
+      #expect(StatusFrame(Array(noise), nonce: 77) == nil)
+    }
+  }
+
+  @Test("Ranks at equal distances are a run; others are none")
+  func runs() {
+    #expect(RankRun([3]).ranks == [3])
+    #expect(RankRun([1, 3, 5]) == RankRun(first: 1, stride: 2, count: 3))
+    #expect(RankRun([1, 3, 4]) == .none)
+    #expect(RankRun([3, 1]) == .none)
+  }
+}
