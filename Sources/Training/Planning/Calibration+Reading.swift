@@ -105,7 +105,8 @@ extension Calibration {
       ("memory", "passes over tensors \(giga(memory)) GB a second and core"),
       (
         "train-step",
-        "training \(giga(training)) G bfloat16 multiply-adds a second and core, update \(giga(update)) times its count"
+        "training \(giga(training)) G bfloat16 multiply-adds a second and core, updates at \(giga(update)) of the "
+          + "counted speed"
       ),
       ("decode", "sampling \(giga(sampling)) G multiply-adds and \(giga(decoding)) GB of weights a second and core"),
       ("mpi", "messages within a host \(giga(messages)) GB a second, \(FigureText.fixed(messageLatency * 1e6, 1)) µs"),

@@ -23,7 +23,7 @@ public struct Calibration: Sendable, Equatable {
 
   /// One core of an AMD EPYC with AVX-512 (<doc:Planning> has the measurements).
   public static let standard = Calibration(
-    training: 40e9, sampling: 60e9, decoding: 10e9, memory: 12e9, update: 1e9, messages: 4.8e9, messageLatency: 2e-6,
+    training: 50e9, sampling: 40e9, decoding: 15e9, memory: 20e9, update: 1e9, messages: 4.8e9, messageLatency: 2e-6,
     assumed: [])
 
   init(

@@ -98,9 +98,12 @@ struct ClusterText {
   }
 
   private var rates: String {
-    let memory = "a host's ranks may fill \(FigureText.fixed(100 * LayoutSearch.usableMemory, 0)) % of its memory"
+    let rest = [
+      "a host's ranks may fill \(FigureText.fixed(100 * LayoutSearch.usableMemory, 0)) % of its memory",
+      "threads of a rank share its work without loss, mini-MoEs have even loads, completions are as long as allowed",
+    ]
     let lines =
-      calibration.measured.map { "measured  \($0)" } + (calibration.assumed + [memory]).map { "assumed   \($0)" }
+      calibration.measured.map { "measured  \($0)" } + (calibration.assumed + rest).map { "assumed   \($0)" }
     return lines.map { $0 + "\n" }.joined()
   }
 
