@@ -77,11 +77,9 @@ public struct GroupObjective: Sendable {
     result.valueGradients.reserveCapacity(signals.count)
     result.entropyGradient = Float(-configuration.entropyCoef * meanWeight)
 
-    let sequenceLogRatio = configuration.ratio == .sequence ? signals.meanLogRatio : nil
-    for position in 0..<signals.count {
+    for (position, token) in tokens(trajectory: index, signals).enumerated() {
       let logProbability = Double(signals.logProbabilities[position])
       let logRatio = logProbability - Double(signals.oldLogProbabilities[position])
-      let token = self.token(logProbability, logRatio: sequenceLogRatio ?? logRatio, advantage: advantages[index])
       result.statistics.add(token, logRatio: logRatio)
       result.terms.policy -= weight * token.objective
       var gradient = -weight * token.derivative
@@ -99,6 +97,14 @@ public struct GroupObjective: Sendable {
       result.valueGradients.append(Float(configuration.valueCoef * meanWeight * error))
     }
     return result
+  }
+
+  /// The surrogate at each generated token of trajectory `index`, before its weight.
+  public func tokens(trajectory index: Int, _ signals: TrajectorySignals) -> [TokenObjective] {
+    let sequenceLogRatio = configuration.ratio == .sequence ? signals.meanLogRatio : nil
+    return zip(signals.logProbabilities, signals.oldLogProbabilities).map { new, old in
+      token(Double(new), logRatio: sequenceLogRatio ?? Double(new) - Double(old), advantage: advantages[index])
+    }
   }
 
   private func token(_ logProbability: Double, logRatio: Double, advantage: Double) -> TokenObjective {

@@ -15,15 +15,8 @@ struct PlanTests {
 
     let parameters: Int
     let balance_biases: Int
-    struct Seconds: Decodable {
-      let passes: Double
-      let update: Double
-      let total: Double
-    }
-
     let memory_bytes: Int
     let traffic_bytes: Int
-    let seconds: Seconds?
     let components: [Part]
   }
 
@@ -108,11 +101,84 @@ struct PlanTests {
     #expect(odd.status == 2 && odd.errors.contains("parallel.expert"), "\(odd.errors)")
   }
 
-  @Test("The time of a step's update is predicted from a part of the model")
-  func time() throws {
-    let plan = try plan(Self.recipe("quickstart"), "--measure")
-    let seconds = try #require(plan.seconds)
-    #expect(seconds.passes > 0 && seconds.update > 0 && seconds.total >= seconds.passes + seconds.update)
+  private struct Cluster: Decodable {
+    struct Layout: Decodable {
+      struct Phase: Decodable {
+        let name: String
+        let seconds: Double
+      }
+
+      let ranks: Int
+      let expert: Int
+      let threads: Int
+      let seconds: Double
+      let efficiency: Double
+      let phases: [Phase]
+    }
+
+    struct Rejection: Decodable {
+      let layouts: String
+      let reason: String
+    }
+
+    let layouts: [Layout]
+    let ruled_out: [Rejection]
+    let measured: [String]
+    let assumed: [String]
+  }
+
+  @Test("Hosts are planned with what benchmarks measured; what they did not is listed as assumed")
+  func hosts() throws {
+    let folder = try TemporaryFolder()
+    let recipe = Self.recipe("quickstart")
+    let bench = try Program.run(
+      "bench", "train-step", "--config", recipe, "--tokens", "256", "--sequence-length", "32", "--steps", "1", "--json",
+      seconds: 120)
+    let decode = try Program.run(
+      "bench", "decode", "--config", recipe, "--tokens", "4", "--prompt-length", "4", "--rounds", "1", "--json",
+      seconds: 120)
+    let path = try folder.write("calibration.json", Data((bench.output + decode.output).utf8))
+    let arguments = [
+      try Program.path, "plan", "--config", recipe, "--hosts", "2", "--cores", "4", "--memory", "16GiB", "--link",
+      "25Gbit", "--latency", "10us",
+    ]
+    let outcome = try Program.execute(arguments + ["--calibration", path, "--json"])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let plan = try JSONDecoder().decode(Cluster.self, from: Data(outcome.output.utf8))
+    // 1, 2 and 4 ranks a host; P of 1, 2 and 4 where it divides.
+    #expect(
+      Set(plan.layouts.map { [$0.ranks, $0.expert] }) == [
+        [2, 1], [2, 2], [4, 1], [4, 2], [4, 4], [8, 1], [8, 2], [8, 4],
+      ])
+    #expect(plan.layouts.map(\.seconds) == plan.layouts.map(\.seconds).sorted())
+    for layout in plan.layouts {
+      #expect(layout.ranks * layout.threads == 8)
+      #expect(layout.efficiency > 0 && layout.efficiency <= 1)
+      #expect(abs(layout.phases.reduce(0) { $0 + $1.seconds } - layout.seconds) < 1e-9 * layout.seconds)
+    }
+    #expect(plan.ruled_out.contains { $0.layouts == "1 rank a host, P 4" && $0.reason == "P must divide 2 ranks" })
+    #expect(plan.measured.map { String($0.prefix { $0 != ":" }) } == ["train-step", "decode"])
+    #expect(plan.assumed.count == 2)
+    let text = try Program.execute(arguments + ["--ranks-per-host", "2"])
+    #expect(text.output.contains("fastest: 2 ranks a host"))
+    #expect(text.output.contains("\nassumed   training "))
+    #expect(text.output.contains("\nsum of gradients "))
+  }
+
+  @Test("Options of a cluster that make no sense are refused with what to write")
+  func clusterFaults() throws {
+    let recipe = Self.recipe("quickstart")
+    for (options, words) in [
+      (["--hosts", "2", "--link", "fast"], "10Gbit"), (["--hosts", "2", "--latency", "20"], "20us"),
+      (["--hosts", "2", "--ranks", "2"], "exclude each other"), (["--cores", "2"], "need --hosts"),
+      (["--hosts", "2", "--memory", "lots"], "64GiB"),
+    ] {
+      let outcome = try Program.execute([Program.path, "plan", "--config", recipe] + options)
+      #expect(outcome.status == 2 && outcome.messages.count == 1)
+      #expect(outcome.errors.contains(words), "\(outcome.errors)")
+    }
+    let outcome = try Program.run("plan", "--config", recipe, "--hosts", "2", "--calibration", recipe)
+    #expect(outcome.status == 3 && outcome.errors.contains("quickstart.yaml:1: not the JSON of a benchmark"))
   }
 
   @Test(

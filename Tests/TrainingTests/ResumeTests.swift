@@ -8,43 +8,7 @@ import Training
 /// A run that is stopped and gone on with is the run that was never stopped. Every test makes both, on all ranks, so it
 /// also shows it for several: `mpirun -n 4 <test bundle> … --filter ResumeTests`.
 @Suite(.serialized) struct ResumeTests {
-  /// A folder that all ranks share, and rank 0 removes.
-  private final class Folder {
-    let path: String
-    private let ranks: Communicator
-
-    init(_ ranks: Communicator) throws {
-      self.ranks = ranks
-      let own = FileManager.default.temporaryDirectory.appendingPathComponent("quillan-resume-\(UUID().uuidString)")
-        .path
-      path = String(decoding: try ranks.broadcast(Array(own.utf8), from: 0), as: UTF8.self)
-      if ranks.rank == 0 { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-      try ranks.barrier()
-    }
-
-    deinit { if ranks.rank == 0 { try? FileManager.default.removeItem(atPath: path) } }
-
-    func remove(_ name: String) throws {
-      try ranks.barrier()
-      if ranks.rank == 0 { try FileManager.default.removeItem(atPath: "\(path)/\(name)") }
-      try ranks.barrier()
-    }
-
-    /// Lines of a run's metrics without times.
-    func metrics(_ run: String) throws -> [String] {
-      let text = try String(contentsOfFile: "\(path)/\(run)/metrics.jsonl", encoding: .utf8)
-      return text.split(separator: "\n").map { line in
-        line.split(separator: ",").filter {
-          !$0.contains("time") && !$0.contains("tokens_per_second") && !$0.contains("memory/")
-        }
-        .joined(separator: ",")
-      }
-    }
-
-    func bytes(_ name: String) -> Data? { FileManager.default.contents(atPath: "\(path)/\(name)") }
-  }
-
-  private func tiny(_ folder: Folder, _ change: (inout RunConfiguration) -> Void) throws -> TinyRun {
+  private func tiny(_ folder: SharedFolder, _ change: (inout RunConfiguration) -> Void) throws -> TinyRun {
     try TinyRun {
       $0.rl.numEpochs = 7
       $0.pretrain.steps = 7
@@ -58,26 +22,22 @@ import Training
     }
   }
 
-  @discardableResult
-  private func execute(
-    _ run: TinyRun, _ ranks: Communicator, name: String, phase: RunAssembly.Phase = .train, resume: ResumeChoice? = nil
-  ) throws -> TrainingRun.Outcome {
-    let assembly = try run.assembly(ranks)
-    let materials = try assembly.materials(for: phase, weights: nil)
-    let training = TrainingRun(assembly, name: name, resume: resume)
-    let outcome = phase == .train ? try training.train(materials) : try training.pretrain(materials)
-    try ranks.barrier()
-    return outcome
-  }
-
   /// Makes a run, takes it back to each of the steps, goes on, and holds everything that it leaves against the whole.
+  ///
+  /// - Parameters:
+  ///   - others: the ranks that go on, where they are others.
+  ///   - expert: the P that they go on with, where it is another.
   private func expectSame(
     _ phase: RunAssembly.Phase, from steps: [Int], on ranks: Communicator, resumedOn others: Communicator? = nil,
-    _ change: (inout RunConfiguration) -> Void
+    expert: Int? = nil, _ change: (inout RunConfiguration) -> Void
   ) throws {
-    let folder = try Folder(ranks)
+    let folder = try SharedFolder(ranks)
     let run = try tiny(folder, change)
-    try execute(run, ranks, name: "whole", phase: phase)
+    let resumed = try tiny(folder) {
+      change(&$0)
+      if let expert { $0.parallel.expert = expert }
+    }
+    try run.execute(ranks, name: "whole", phase: phase)
     let lines = try folder.metrics("whole")
     let weights = folder.bytes("whole/weights.safetensors")
     for step in steps {
@@ -91,14 +51,14 @@ import Training
       }
       try ranks.barrier()
       if let others {
-        if ranks.rank == 0 { try execute(run, others, name: "part", phase: phase, resume: .auto) }
+        if ranks.rank == 0 { try resumed.execute(others, name: "part", phase: phase, resume: .auto) }
       } else {
-        try execute(run, ranks, name: "part", phase: phase, resume: .auto)
+        try resumed.execute(ranks, name: "part", phase: phase, resume: .auto)
       }
       try ranks.barrier()
       #expect(try folder.metrics("part") == lines, "from step \(step)")
       #expect(folder.bytes("part/weights.safetensors") == weights, "from step \(step)")
-      if others == nil {
+      if others == nil, expert == nil {
         let name = "checkpoints/step-000007"
         for file in try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/whole/\(name)") {
           #expect(folder.bytes("part/\(name)/\(file)") == folder.bytes("whole/\(name)/\(file)"), "\(file) from \(step)")
@@ -147,12 +107,35 @@ import Training
     }
   }
 
+  @Test("Reproducible runs go on to the same bits with other expert groups")
+  func otherGroups() throws {
+    let ranks = try Ranks.together()
+    let sizes = Ownership.validSizes(ranks: ranks.size, miniMoEs: 4)
+    func change(_ configuration: inout RunConfiguration) {
+      configuration.model.numMiniMoes = 4
+      configuration.parallel.reproducible = true
+      configuration.optimizer.shard = true
+      configuration.rl.oldPolicyInterval = 3
+      configuration.rl.objective.klCoef = 0.05
+      configuration.rl.batchSize = 4
+    }
+    for (expert, next) in zip(sizes, sizes.reversed()) {
+      func grouped(_ configuration: inout RunConfiguration) {
+        change(&configuration)
+        configuration.parallel.expert = expert
+      }
+      // On one process, and on all of them.
+      try expectSame(.train, from: [2], on: ranks, resumedOn: Ranks.alone(), expert: 1, grouped)
+      try expectSame(.train, from: [4], on: ranks, expert: next, grouped)
+    }
+  }
+
   @Test("A damaged checkpoint is skipped and left alone; where all are, the run does not start")
   func damaged() throws {
     let ranks = try Ranks.together()
-    let folder = try Folder(ranks)
+    let folder = try SharedFolder(ranks)
     let run = try tiny(folder) { $0.rl.numEpochs = 4 }
-    try execute(run, ranks, name: "run")
+    try run.execute(ranks, name: "run")
     func damage(_ step: String) throws {
       try ranks.barrier()
       if ranks.rank == 0 {
@@ -167,7 +150,7 @@ import Training
     let weights = folder.bytes("run/weights.safetensors")
     try damage("4")
     try damage("3")
-    let outcome = try execute(run, ranks, name: "run", resume: .auto)
+    let outcome = try run.execute(ranks, name: "run", resume: .auto)
     #expect(outcome.steps == 4)
     #expect(try folder.metrics("run") == lines)
     #expect(folder.bytes("run/weights.safetensors") == weights)
@@ -177,23 +160,23 @@ import Training
         "latest", "step-000001", "step-000002", "step-000003", "step-000003-2", "step-000004", "step-000004-2",
       ])
     for name in ["1", "2", "3-2", "4-2"] { try damage(name) }
-    let error = #expect(throws: TrainingError.self) { try execute(run, ranks, name: "run", resume: .auto) }
+    let error = #expect(throws: TrainingError.self) { try run.execute(ranks, name: "run", resume: .auto) }
     #expect(error?.kind == .data && error?.isAgreed == true)
     #expect(error?.description.contains("replicated.qck, tensor '") == true)
     let path = "\(folder.path)/run/checkpoints/step-000002"
-    let named = #expect(throws: TrainingError.self) { try execute(run, ranks, name: "run", resume: .path(path)) }
+    let named = #expect(throws: TrainingError.self) { try run.execute(ranks, name: "run", resume: .path(path)) }
     #expect(named?.description.contains("step-000002/replicated.qck") == true)
   }
 
   @Test("Another model, other prompts or another phase are refused with the key and what to do")
   func refused() throws {
     let ranks = try Ranks.together()
-    let folder = try Folder(ranks)
-    try execute(try tiny(folder) { $0.rl.numEpochs = 1 }, ranks, name: "run")
+    let folder = try SharedFolder(ranks)
+    try tiny(folder) { $0.rl.numEpochs = 1 }.execute(ranks, name: "run")
     func refusal(_ phase: RunAssembly.Phase = .train, _ change: (inout RunConfiguration) -> Void) throws -> String {
       let run = try tiny(folder, change)
       let error = #expect(throws: TrainingError.self) {
-        try execute(run, ranks, name: "run", phase: phase, resume: .auto)
+        try run.execute(ranks, name: "run", phase: phase, resume: .auto)
       }
       #expect(error?.kind == .configuration && error?.isAgreed == true)
       return error?.description ?? ""
@@ -203,27 +186,27 @@ import Training
     #expect(try refusal { $0.rl.batchSize = 7 }.contains("--weights"))
     #expect(try refusal(.pretrain) { _ in }.contains("checkpoint of 'train', this is 'pretrain'"))
     // What may change does.
-    let outcome = try execute(
-      try tiny(folder) {
-        $0.rl.numEpochs = 2
-        $0.rl.learningRate = 1e-3
-      }, ranks, name: "run", resume: .auto)
+    let changed = try tiny(folder) {
+      $0.rl.numEpochs = 2
+      $0.rl.learningRate = 1e-3
+    }
+    let outcome = try changed.execute(ranks, name: "run", resume: .auto)
     #expect(outcome.steps == 2)
   }
 
   @Test("Weights are taken from a checkpoint, and nothing to resume from is a new run")
   func weights() throws {
     let ranks = try Ranks.together()
-    let folder = try Folder(ranks)
+    let folder = try SharedFolder(ranks)
     let run = try tiny(folder) { $0.rl.numEpochs = 2 }
-    let outcome = try execute(run, ranks, name: "run", resume: .auto)
+    let outcome = try run.execute(ranks, name: "run", resume: .auto)
     #expect(outcome.steps == 2)
     let assembly = try run.assembly(ranks)
     let saved = try assembly.masters(weights: "\(folder.path)/run/checkpoints/step-000002", whole: true)
     let written = try assembly.masters(weights: "\(folder.path)/run/weights.safetensors", whole: true)
     #expect(Fingerprint.of(saved) == Fingerprint.of(written))
     let error = #expect(throws: TrainingError.self) {
-      try execute(run, ranks, name: "run", resume: .path("\(folder.path)/nowhere"))
+      try run.execute(ranks, name: "run", resume: .path("\(folder.path)/nowhere"))
     }
     #expect(error?.description.contains("there is no checkpoint here") == true)
   }

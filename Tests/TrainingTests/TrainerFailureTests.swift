@@ -36,7 +36,7 @@ import Training
     let before = Fingerprint.of(trainer.learner.masters)
     let error = #expect(throws: TrainingError.self) { try trainer.step() }
     let text = error?.description ?? ""
-    #expect(text.hasPrefix("step 0: the loss of trajectory 0 is not finite; the gradient of value_head."), "\(text)")
+    #expect(text.hasPrefix("step 1: the loss of trajectory 0 is not finite; the gradient of value_head."), "\(text)")
     #expect(text.contains("--skip-nonfinite"))
     #expect(error?.kind == .failure && error?.isAgreed == true)
     #expect(Fingerprint.of(trainer.learner.masters) == before)
@@ -88,7 +88,7 @@ import Training
   func pretraining() throws {
     let stopped = try TinyRun().pretrainer(Ranks.alone(), prepare: Self.damage("final_norm.weight"))
     let error = #expect(throws: TrainingError.self) { try stopped.step() }
-    #expect(error?.description.hasPrefix("step 0: ") == true)
+    #expect(error?.description.hasPrefix("step 1: ") == true)
     #expect(error?.description.contains("the gradient of ") == true, "\(error as Any)")
     let skipping = try TinyRun { $0.debug.skipNonfinite = 1 }.pretrainer(
       Ranks.alone(), prepare: Self.damage("final_norm.weight"))

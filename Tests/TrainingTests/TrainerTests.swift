@@ -48,7 +48,7 @@ import Training
       id: good.id, promptID: good.promptID, promptLength: good.promptLength, tokens: good.tokens, mask: good.mask,
       latents: good.latents, logProbabilities: values, finished: good.finished)
     let error = #expect(throws: TrainingError.self) { try trainer.trainStep(groups) }
-    #expect(error?.description.contains("step 0: rollout and training log-probabilities differ") == true)
+    #expect(error?.description.contains("step 1: rollout and training log-probabilities differ") == true)
     #expect(error?.description.contains("in group 3") == true)
   }
 

@@ -29,10 +29,16 @@ public struct Sampler: Sendable {
   public let options: SamplingOptions
   public let endToken: Int32
   public let seed: UInt64
+  /// `maximumBatch` unless told otherwise.
+  public static let standardBatch = 256
+
   /// Sequences that are decoded together at most; bounds memory, changes no number.
   public let maximumBatch: Int
 
-  public init(model: QuillanModel, options: SamplingOptions, endToken: Int32, seed: UInt64, maximumBatch: Int = 256) {
+  public init(
+    model: QuillanModel, options: SamplingOptions, endToken: Int32, seed: UInt64,
+    maximumBatch: Int = Sampler.standardBatch
+  ) {
     self.model = model
     self.options = options
     self.endToken = endToken

@@ -40,12 +40,8 @@ public final class Pretrainer {
   public func step() throws -> [String: Double] {
     var clock = PhaseClock()
     let size = configuration.pretrain.batchSize
-    let units = (size + Self.unit - 1) / Self.unit
-    let share = Share(of: units, rank: learner.communicator.rank, size: learner.communicator.size)
-    let ranges = share.range.map { $0 * Self.unit..<min(size, ($0 + 1) * Self.unit) }
-    let examples = try ranges.map { range in
-      try range.map { try source.sequence(step: stepCount, index: $0, batchSize: size) }
-    }
+    let ranges = unitRanges
+    let examples = try ranges.map(self.examples)
     let predicted = try learner.communicator.allReduce(
       Int64(examples.joined().reduce(0) { $0 + $1.positions.count }), .sum)
     learner.begin()
@@ -85,6 +81,19 @@ public final class Pretrainer {
     return metrics
   }
 
+  /// The places in the batch of this rank's units.
+  var unitRanges: [Range<Int>] {
+    let size = configuration.pretrain.batchSize
+    let units = (size + Self.unit - 1) / Self.unit
+    let share = Share(of: units, rank: learner.communicator.rank, size: learner.communicator.size)
+    return share.range.map { $0 * Self.unit..<min(size, ($0 + 1) * Self.unit) }
+  }
+
+  /// The sequences of the next step at these places.
+  func examples(_ range: Range<Int>) throws -> [TrainingSequence] {
+    try range.map { try source.sequence(step: stepCount, index: $0, batchSize: configuration.pretrain.batchSize) }
+  }
+
   private func apply(_ reduced: Learner.Reduced, _ loss: Double, _ records: [[Double]], _ rate: Double) throws {
     let badTensor = records.first { $0[4] >= 0 }.map { learner.model.table.specifications[Int($0[4])].name }
     if loss.isFinite, reduced.norm.isFinite, badTensor == nil {
@@ -98,7 +107,7 @@ public final class Pretrainer {
       let tensor = (badTensor ?? reduced.nonfinite).map { "the gradient of \($0)" } ?? "the loss (\(loss))"
       throw TrainingError(
         .failure, isAgreed: true,
-        "step \(stepCount): \(tensor) is not finite; lower pretrain.learning_rate or rl.max_grad_norm, or pass "
+        "step \(stepCount + 1): \(tensor) is not finite; lower pretrain.learning_rate or rl.max_grad_norm, or pass "
           + "--skip-nonfinite n to leave out up to n such updates")
     }
   }

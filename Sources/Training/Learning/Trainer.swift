@@ -144,10 +144,8 @@ public final class Trainer {
   ///
   /// - Throws: `TrainingError` on every rank where a loss or gradient is not finite, unless such updates are skipped.
   public func trainStep(_ groups: [TrajectoryGroup]) throws -> StepReport {
-    let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
-    let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)
-    guard totals[0] > 0 else { return emptyStep() }
-    let counts = BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
+    let counts = try batchCounts(groups)
+    guard counts.groups > 0 else { return emptyStep() }
     learner.begin()
     var records: [GroupRecord] = []
     let units = try units(groups, counts)
@@ -190,7 +188,7 @@ public final class Trainer {
       step: stepCount, records: [], objective: objective, norm: 0,
       learningRate: schedule.learningRate(at: stepCount))
     report.metrics = ["learning_rate": report.learningRate]
-    report.warning = "step \(stepCount): no group can be trained on; the step changes nothing"
+    report.warning = "step \(stepCount + 1): no group can be trained on; the step changes nothing"
     stepCount += 1
     return report
   }
@@ -257,22 +255,29 @@ public final class Trainer {
     guard skipped <= configuration.debug.skipNonfinite else {
       throw TrainingError(
         .failure, isAgreed: true,
-        "step \(stepCount): \(problem); lower rl.learning_rate or rl.max_grad_norm, or pass --skip-nonfinite n to "
+        "step \(stepCount + 1): \(problem); lower rl.learning_rate or rl.max_grad_norm, or pass --skip-nonfinite n to "
           + "leave out up to n such updates")
     }
     report.warning =
-      "step \(stepCount): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
+      "step \(stepCount + 1): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
   }
 
   private func inexact(_ difference: Double, _ records: [GroupRecord]) -> TrainingError {
     let group = records.first { $0.statistics.logRatioMaximum == difference }.map(\.group) ?? 0
     return TrainingError(
       .failure, isAgreed: true,
-      "step \(stepCount): rollout and training log-probabilities differ by \(difference) in group \(group) though the "
+      "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) though the "
         + "weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
   }
 
   // MARK: Units and micro-batches
+
+  /// What all ranks' groups of a step count together. Collective.
+  func batchCounts(_ groups: [TrajectoryGroup]) throws(MPIError) -> BatchCounts {
+    let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
+    let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)
+    return BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
+  }
 
   /// A trajectory of the step with its group.
   struct Piece {
@@ -285,7 +290,7 @@ public final class Trainer {
   }
 
   /// What must not be cut: with reproducible sums each group, otherwise everything this rank has.
-  private func units(_ groups: [TrajectoryGroup], _ counts: BatchCounts) throws -> [[Unit]] {
+  func units(_ groups: [TrajectoryGroup], _ counts: BatchCounts) throws -> [[Unit]] {
     let all = try groups.map { group in
       Unit(
         group: group.id, trajectories: group.trajectories,
@@ -311,10 +316,13 @@ public final class Trainer {
         Piece(group: unit.group, place: place, trajectory: trajectory, objective: unit.objective, index: index)
       }
     }
-    if learner.reducer.isReproducible { return Self.cut(pieces, tokens: 4096) }
+    if learner.reducer.isReproducible { return Self.cut(pieces, tokens: Self.unitTokens) }
     let parts = min(configuration.rl.accumulationSteps, pieces.count)
     return (0..<parts).map { Array(pieces[WorkerPool.part($0, of: parts, count: pieces.count)]) }
   }
+
+  /// Tokens of a micro-batch of a unit, where its first sequence has no more.
+  static let unitTokens = 4096
 
   private static func cut(_ pieces: [Piece], tokens limit: Int) -> [[Piece]] {
     var parts: [[Piece]] = []

@@ -1,6 +1,8 @@
+import Checkpoints
 import LowBit
 import Models
 import Optimizers
+import Rollouts
 
 /// The memory of one rank while it trains, in bytes.
 public struct MemoryPlan: Sendable {
@@ -14,7 +16,7 @@ public struct MemoryPlan: Sendable {
 
   /// The uses, largest buffers first as training makes them.
   public let rows: [Row]
-  /// Sequences of one rank that are sampled together.
+  /// Sequences of one rank in an optimizer step.
   public let sequences: Int
   /// Tokens of one rank's largest micro-batch.
   public let microBatchTokens: Int
@@ -30,8 +32,7 @@ public struct MemoryPlan: Sendable {
     let length = promptLength + configuration.objective.maxTrajectoryLen
     let groups = (configuration.rl.batchSize + ranks - 1) / ranks
     sequences = Self.product(groups, configuration.rl.numTrajectories)
-    let steps = configuration.rl.accumulationSteps
-    microBatchTokens = Self.product(sequences / steps + (sequences.isMultiple(of: steps) ? 0 : 1), length)
+    microBatchTokens = Self.microBatchTokens(configuration, sequences: sequences, length: length)
     // What a rank holds: the replicated tensors, and its part of the council.
     let expert = max(1, configuration.parallel.expert)
     let replicated = parameters.storeCount - parameters.councilStoreCount
@@ -39,7 +40,7 @@ public struct MemoryPlan: Sendable {
     let store = Self.product(4, replicated + council)
     let moments =
       configuration.optimizer.shard ? replicated / ranks + council / max(1, ranks / expert) : replicated + council
-    let moment = configuration.optimizer.state == .fp32 ? Self.product(4, moments) : MomentFormat.int8.bytes(moments)
+    let format = configuration.optimizer.state
     let whole = parameters.total.packedBytes + 4 * parameters.balanceBiases
     let councilPacked = parameters.components.first { $0.component == "mini_moes" }?.packedBytes ?? 0
     let packed = whole - councilPacked + councilPacked / expert
@@ -47,11 +48,18 @@ public struct MemoryPlan: Sendable {
       Row(name: "master weights, fp32", bytes: store, isEstimate: false),
       Row(name: "gradients, fp32", bytes: store, isEstimate: false),
       Row(
-        name: "AdamW moments, \(configuration.optimizer.state.rawValue)", bytes: Self.product(2, moment),
+        name: "AdamW moments, \(format.rawValue)", bytes: Self.product(2, Self.moment(moments, format)),
         isEstimate: false),
     ]
     if configuration.parallel.reproducible {
       rows.append(Row(name: "gradient sums, 64-bit fixed point", bytes: Self.product(2, store), isEstimate: false))
+      if expert > 1 {
+        // Units must not mix: what each other rank of the group sends adds to gradients of its own.
+        rows.append(
+          Row(
+            name: "gradients of the group's other units", bytes: Self.product(4 * (expert - 1), council),
+            isEstimate: false))
+      }
     }
     rows.append(Row(name: "packed weights in training", bytes: packed, isEstimate: false))
     if configuration.rl.oldPolicyInterval > 1 || expert > 1 {
@@ -61,20 +69,62 @@ public struct MemoryPlan: Sendable {
       rows.append(Row(name: "packed weights of the frozen reference", bytes: whole, isEstimate: false))
     }
     let positions = (length + 15) / 16 * 16
+    let wave = Self.wave(Self.product(groups, configuration.rl.miniBatches), configuration.rl.numTrajectories)
     rows.append(
       Row(
-        name: "key-value cache of \(sequences) sequences",
-        bytes: Self.product(8 * model.numLayers * model.dim, Self.product(positions, sequences)), isEstimate: true))
+        name: "key-value cache of \(wave) sequences",
+        bytes: Self.product(8 * model.numLayers * model.dim, Self.product(positions, wave)), isEstimate: true))
     let perToken = Self.activationBytes(
       model, configuration.formats, recomputed: configuration.rl.gradientCheckpointing)
     rows.append(
       Row(
         name: "activations of \(microBatchTokens) tokens", bytes: Self.product(microBatchTokens, perToken),
         isEstimate: true))
+    if configuration.rl.useMixedPrecision {
+      rows.append(
+        Row(
+          name: "operands of weight gradients",
+          bytes: Self.product(microBatchTokens, Self.ledgerBytes(model, configuration.formats)), isEstimate: true))
+    }
+    if configuration.checkpoint.copy {
+      // Rank 0 writes all that is replicated, and its file of mini-MoEs.
+      let files = Placement.expertFiles(ranks: ranks, expertParallel: expert, miniMoEs: model.numMiniMoes)
+      let stored = replicated + parameters.councilStoreCount / files
+      let copied = configuration.optimizer.shard ? moments : stored
+      let policies =
+        (configuration.rl.oldPolicyInterval > 1 ? whole : 0) + (configuration.objective.klCoef != 0 ? whole : 0)
+      rows.append(
+        Row(
+          name: "checkpoint copy on rank 0",
+          bytes: Self.sum(Self.product(4, stored), Self.sum(Self.product(2, Self.moment(copied, format)), policies)),
+          isEstimate: false))
+    }
     self.rows = rows
   }
 
-  private static func product(_ a: Int, _ b: Int) -> Int {
+  /// Bytes of one moment of `elements` values.
+  private static func moment(_ elements: Int, _ format: MomentFormat) -> Int {
+    format == .fp32 ? product(4, elements) : MomentFormat.int8.bytes(elements)
+  }
+
+  /// Sequences that the sampler decodes together: whole groups, as many as its batch takes.
+  static func wave(_ groups: Int, _ trajectories: Int) -> Int {
+    let together = max(1, Sampler.standardBatch / max(1, trajectories))
+    return product(min(groups, together), trajectories)
+  }
+
+  /// Tokens of the largest micro-batch of `sequences` sequences: equal parts or, where units are groups, as many
+  /// sequences as 4,096 tokens take.
+  private static func microBatchTokens(_ configuration: RunConfiguration, sequences: Int, length: Int) -> Int {
+    if configuration.parallel.reproducible {
+      return product(min(configuration.rl.numTrajectories, max(1, Trainer.unitTokens / max(1, length))), length)
+    }
+    let steps = configuration.rl.accumulationSteps
+    return product(sequences / steps + (sequences.isMultiple(of: steps) ? 0 : 1), length)
+  }
+
+  /// The product, or the largest number where that is beyond it.
+  static func product(_ a: Int, _ b: Int) -> Int {
     let (result, overflow) = a.multipliedReportingOverflow(by: b)
     return overflow ? .max : result
   }
@@ -82,6 +132,18 @@ public struct MemoryPlan: Sendable {
   private static func sum(_ a: Int, _ b: Int) -> Int {
     let (result, overflow) = a.addingReportingOverflow(b)
     return overflow ? .max : result
+  }
+
+  /// Bytes that one token keeps for the products of weight gradients: rows of dY in bfloat16 with their padding, and copies
+  /// of the inputs, of every expert and micro agent that it visits.
+  static func ledgerBytes(_ model: ModelConfiguration, _ formats: PrecisionConfiguration) -> Int {
+    func operand(_ outputs: Int, _ inputs: Int, _ format: NumberFormat) -> Int {
+      2 * ((outputs + 15) / 16 * 16 + 16) + (format.isInteger ? inputs + 4 : (format == .bf16 ? 2 : 4) * inputs)
+    }
+    let (d, hidden, small) = (model.dim, model.expertDim, model.microAgentDim)
+    let expert = operand(hidden, d, formats.experts) + operand(d, hidden, formats.experts)
+    let agent = operand(small, d, formats.agents) + operand(d, small, formats.agents)
+    return model.numLayers * model.miniMoeTopK * (model.expertTopK * expert + model.microTopK * agent)
   }
 
   /// Bytes that one token keeps between its forward and backward pass: what the layers save, in fp32 but for A8 codes.

@@ -23,6 +23,16 @@ public final class MetricsWriter {
     try file.append(line)
   }
 
+  /// The members of the line of an optimizer step.
+  static func members(_ values: [String: Double], prompts: PromptLedger?, loads: RoutingSnapshot?) -> [String:
+    JSONValue]
+  {
+    var members = values.mapValues(JSONValue.number)
+    if let prompts { members["prompts"] = prompts.json }
+    if let loads { members["loads"] = loads.json }
+    return members
+  }
+
   /// Makes the lines so far durable.
   public func synchronize() throws(ReportError) { try file.synchronize() }
 }

@@ -97,11 +97,10 @@ public final class RunRecorder {
     }
     for (name, value) in values where value.isFinite { history[name, default: []].append((Double(step), value)) }
     if step % configuration.logging.every == 0 {
-      var line = values.mapValues(JSONValue.number)
-      if let prompts { line["prompts"] = prompts.json }
       let every = configuration.logging.loadsEvery
-      if let loads, every > 0, step == 1 || step % every == 0 { line["loads"] = loads.json }
-      try metrics.write(step: step, line)
+      let isDue = every > 0 && (step == 1 || step % every == 0)
+      try metrics.write(
+        step: step, MetricsWriter.members(values, prompts: prompts, loads: isDue ? loads : nil))
       for (name, value) in values.sorted(by: { $0.key < $1.key }) where value.isFinite {
         try events.scalar(name, value: value, step: Int64(step))
       }

@@ -45,7 +45,7 @@ public struct TrainingRun {
   /// Reinforcement: `rl.num_epochs` steps of GRPO. Collective.
   public func train(_ materials: RunAssembly.Materials) throws -> Outcome {
     let learner = try assembly.learner(materials.masters)
-    let trainer = try makeTrainer(materials, learner)
+    let trainer = try assembly.trainer(materials, learner)
     let leaving = { configuration.checkpoint.stop == .phase ? try StopSignal.isRequested(communicator) : false }
     return try run(
       trainer, total: configuration.rl.numEpochs, title: "train",
@@ -63,25 +63,10 @@ public struct TrainingRun {
     }
   }
 
-  /// A trainer on recorded trajectories where there are some, otherwise on prompts.
-  private func makeTrainer(_ materials: RunAssembly.Materials, _ learner: Learner) throws -> Trainer {
-    if let recorded = materials.recorded {
-      return try Trainer(
-        configuration: configuration, learner: learner, recorded: recorded, tokenizer: assembly.tokenizer)
-    }
-    guard let prompts = materials.prompts, let rewards = materials.rewards else {
-      preconditionFailure("reinforcement without prompts or recorded trajectories")
-    }
-    return try Trainer(
-      configuration: configuration, learner: learner, prompts: prompts, tokenizer: assembly.tokenizer,
-      rewards: rewards)
-  }
-
   /// Pre-training: `pretrain.steps` steps on text or demonstrations. Collective.
   public func pretrain(_ materials: RunAssembly.Materials) throws -> Outcome {
-    guard let sequences = materials.sequences else { preconditionFailure("pre-training without sequences") }
     let learner = try assembly.learner(materials.masters)
-    let trainer = Pretrainer(configuration: configuration, learner: learner, source: sequences)
+    let trainer = assembly.pretrainer(materials, learner)
     return try run(
       trainer, total: configuration.pretrain.steps, title: "pretrain",
       evaluate: {

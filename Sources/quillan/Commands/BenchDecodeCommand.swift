@@ -58,7 +58,11 @@ struct BenchDecodeCommand: ParsableCommand {
         batches: batches.isEmpty ? [1, 4, 16] : batches, promptLength: promptLength, newTokens: tokens, rounds: rounds)
       try report.write(
         rows, about: "\(options.config), \(tokens) tokens after \(promptLength), \(threads) threads",
-        extra: ["threads": .integer(threads), "peak_bytes": .integer(ProcessMemory.peakBytes ?? 0)],
+        extra: [
+          "threads": .integer(threads), "peak_bytes": .integer(ProcessMemory.peakBytes ?? 0),
+          "prompt_length": .integer(promptLength), "tokens": .integer(tokens),
+          "configuration": .text(configuration.yaml()),
+        ],
         baseline: baseline)
       return .done
     }

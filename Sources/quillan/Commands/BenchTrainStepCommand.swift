@@ -54,6 +54,8 @@ struct BenchTrainStepCommand: ParsableCommand {
             + FigureText.bytes(Int(peaks[0])),
           extra: [
             "ranks": .integer(communicator.size), "threads": .integer(threads), "peak_bytes": .integer(Int(peaks[0])),
+            "tokens": .integer(Int(rows[0].work)), "sequence_length": .integer(sequenceLength),
+            "configuration": .text(configuration.yaml()),
           ],
           baseline: baseline)
       }

@@ -4,5 +4,5 @@ import ArgumentParser
 struct DebugCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "debug", abstract: "Check this program's numbers, and describe the machine it runs on.",
-    subcommands: [CompareCommand.self, ConfigurationCommand.self, EnvironmentCommand.self])
+    subcommands: [CompareCommand.self, ConfigurationCommand.self, EnvironmentCommand.self, ReplayCommand.self])
 }

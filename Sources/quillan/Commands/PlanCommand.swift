@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import Rollouts
 import Training
 
 /// `quillan plan`: what a configuration costs, without allocating it.
@@ -8,36 +7,34 @@ struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
     abstract:
-      "Report a configuration's parameters by component, and memory and traffic of a rank, without allocating them.",
+      "Report a configuration's parameters, memory and traffic of a rank and, on given hosts, a step's time and the best "
+      + "layouts, without allocating anything.",
     discussion: """
       'packed' counts the bytes that products read (codes, scales, padding); 'information' the bits that the values \
-      can hold. Activations and the key-value cache are estimates for the longest prompts.
+      can hold. Activations and the key-value cache are estimates for the longest prompts. With --hosts, times follow \
+      from rates that --calibration has measured or, where it has not, from those of one machine, which are listed as \
+      assumed.
       """)
 
   @OptionGroup var options: ConfigurationOptions
 
-  @Option(help: ArgumentHelp("Ranks that share the work.", valueName: "n"))
-  var ranks = 1
+  @Option(help: ArgumentHelp("Ranks that share the work, where --hosts is not given (default: 1).", valueName: "n"))
+  var ranks: Int?
 
   @Option(help: ArgumentHelp("Tokens of a prompt, for the estimates (default: data.max_prompt_len).", valueName: "n"))
   var promptLength: Int?
 
-  @Flag(
-    help: """
-      Also predict how long a step's update takes: runs a part of the model on this machine, with the threads of a rank.
-      """)
-  var measure = false
-
-  @Option(help: ArgumentHelp("10⁹ bytes a second that a rank sends, for --measure.", valueName: "gigabytes"))
-  var bandwidth = 2.4
+  @OptionGroup(title: "Cluster") var cluster: ClusterOptions
 
   @Flag(help: "Print one JSON object instead of tables.")
   var json = false
 
   func validate() throws {
-    if !(1...1_000_000).contains(ranks) { throw ValidationError("--ranks must be from 1 to 1000000, got \(ranks)") }
-    if !(1e-6...1e6).contains(bandwidth) {
-      throw ValidationError("--bandwidth must be from 0.000001 to 1000000, got \(bandwidth)")
+    if let ranks, !(1...1_000_000).contains(ranks) {
+      throw ValidationError("--ranks must be from 1 to 1000000, got \(ranks)")
+    }
+    if ranks != nil, cluster.hosts != nil {
+      throw ValidationError("--ranks and --hosts exclude each other; give --hosts with --ranks-per-host")
     }
     if let promptLength, !(1...16_777_216).contains(promptLength) {
       throw ValidationError("--prompt-length must be from 1 to 16777216, got \(promptLength)")
@@ -47,120 +44,90 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let configuration = try options.load()
     for warning in configuration.warnings { CommandLog.logger.warning("\(warning)") }
+    let parameters = try ParameterPlan(configuration.model, configuration.precision)
+    let promptLength = promptLength ?? configuration.data.maxPromptLen
+    if let hosts = cluster.hosts {
+      let description = try cluster.description(hosts: hosts)
+      let calibration = try Calibration(paths: cluster.calibration)
+      let search = LayoutSearch(
+        configuration, parameters, description, ranksPerHost: cluster.ranksPerHost, promptLength: promptLength,
+        calibration)
+      let text = ClusterText(configuration, parameters, description, search, calibration)
+      return try StandardOutput.write(json ? text.json : text.text)
+    }
+    let ranks = ranks ?? 1
     guard ranks.isMultiple(of: max(1, configuration.parallel.expert)) else {
       throw CommandError(
         .usage,
         "--ranks \(ranks) cannot be divided into expert groups of parallel.expert \(configuration.parallel.expert)")
     }
-    let parameters = try ParameterPlan(configuration.model, configuration.precision)
-    let promptLength = promptLength ?? configuration.data.maxPromptLen
     let memory = MemoryPlan(configuration, parameters, ranks: ranks, promptLength: promptLength)
-    let length = promptLength + configuration.objective.maxTrajectoryLen
+    let (length, _) = promptLength.addingReportingOverflow(configuration.objective.maxTrajectoryLen)
     let (product, overflow) = memory.sequences.multipliedReportingOverflow(by: length)
-    let tokens = overflow ? Int.max : product
-    let traffic = TrafficPlan(configuration, parameters, ranks: ranks, tokens: tokens)
-    guard measure else {
-      return try StandardOutput.write(
-        json ? Self.json(parameters, memory, traffic, nil) : Self.text(parameters, memory, traffic, nil))
-    }
-    CommandRunner.onRanks { communicator in
-      guard communicator.size == 1 else {
-        throw CommandError(.usage, "plan --measure runs on one rank: start it without mpirun")
+    let traffic = TrafficPlan(configuration, parameters, ranks: ranks, tokens: overflow ? Int.max : product)
+    try StandardOutput.write(
+      json ? PlanText.json(parameters, memory, traffic) : PlanText.text(parameters, memory, traffic))
+  }
+}
+
+/// The machines of a plan.
+struct ClusterOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Plan a run on this many hosts.", valueName: "n"))
+  var hosts: Int?
+
+  @Option(
+    help: ArgumentHelp("Ranks on a host (default: every number that divides its cores is looked at).", valueName: "n"))
+  var ranksPerHost: Int?
+
+  @Option(help: ArgumentHelp("Cores of a host (default: this machine's).", valueName: "n"))
+  var cores: Int?
+
+  @Option(help: ArgumentHelp("Memory of a host, such as 64GiB (default: this machine's).", valueName: "size"))
+  var memory: String?
+
+  @Option(help: ArgumentHelp("Rate of a host's link, such as 25Gbit or 1.2GB.", valueName: "rate"))
+  var link = "10Gbit"
+
+  @Option(help: ArgumentHelp("Time of a short message between hosts.", valueName: "time"))
+  var latency = "20us"
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "Rates of cores and messages: what 'bench train-step', 'decode', 'memory' or 'mpi' printed with --json. Repeatable.",
+      valueName: "file"))
+  var calibration: [String] = []
+
+  func validate() throws {
+    for (name, value, most) in [
+      ("hosts", hosts, 1_000_000), ("ranks-per-host", ranksPerHost, 4096), ("cores", cores, 4096),
+    ] {
+      if let value, !(1...most).contains(value) {
+        throw ValidationError("--\(name) must be from 1 to \(most), got \(value)")
       }
-      let time = try TimePlan(
-        configuration, parameters, traffic: traffic, tokens: tokens, sequenceLength: length,
-        bandwidth: bandwidth * 1e9, threads: try communicator.threads(configured: configuration.parallel.threads),
-        communicator: communicator)
-      try StandardOutput.write(
-        json ? Self.json(parameters, memory, traffic, time) : Self.text(parameters, memory, traffic, time))
-      return .done
+    }
+    if hosts == nil, ranksPerHost != nil || cores != nil || memory != nil || !calibration.isEmpty {
+      throw ValidationError("--ranks-per-host, --cores, --memory and --calibration need --hosts")
+    }
+    if QuantityText.rate(link) == nil {
+      throw ValidationError("--link '\(link)' is no rate; write it as 10Gbit or 1.2GB")
+    }
+    if QuantityText.seconds(latency) == nil {
+      throw ValidationError("--latency '\(latency)' is no time; write it as 20us or 0.5ms")
+    }
+    if let memory, QuantityText.bytes(memory) == nil {
+      throw ValidationError("--memory '\(memory)' is no size; write it as 64GiB or 512GB")
     }
   }
 
-  private static func text(
-    _ parameters: ParameterPlan, _ memory: MemoryPlan, _ traffic: TrafficPlan, _ time: TimePlan?
-  ) -> String {
-    var table = Table(
-      ["component", "parameters", "share", "formats", "fp32", "packed", "information"],
-      alignments: [.left, .right, .right, .left, .right, .right, .right])
-    func add(_ name: String, _ row: ParameterPlan.Row) {
-      let share = 100 * Double(row.parameters) / Double(parameters.total.parameters)
-      table.add([
-        name, FigureText.grouped(row.parameters), "\(FigureText.fixed(share, 2)) %",
-        row.formats.map(\.rawValue).joined(separator: ", "), FigureText.bytes(row.fp32Bytes),
-        FigureText.bytes(row.packedBytes), FigureText.bytes(Int((row.informationBits / 8).rounded(.up))),
-      ])
+  /// - Precondition: the options are valid.
+  func description(hosts: Int) throws -> ClusterDescription {
+    let machine = ProcessInfo.processInfo
+    guard let link = QuantityText.rate(link), let latency = QuantityText.seconds(latency) else {
+      preconditionFailure("options that were not validated")
     }
-    for component in parameters.components {
-      add(component.component, component)
-      for part in parameters.parts where part.component == component.component {
-        if let name = part.part { add("  \(name)", part) }
-      }
-    }
-    add("total", parameters.total)
-    var uses = Table(["memory of a rank", "bytes", ""], alignments: [.left, .right, .left])
-    for row in memory.rows { uses.add([row.name, FigureText.bytes(row.bytes), row.isEstimate ? "estimate" : ""]) }
-    uses.add(["total", FigureText.bytes(memory.total), ""])
-    var rest = ""
-    if !traffic.rows.isEmpty {
-      var sent = Table(["sent by a rank in a step", "bytes"], alignments: [.left, .right])
-      for row in traffic.rows { sent.add([row.name, FigureText.bytes(row.bytes)]) }
-      sent.add(["total", FigureText.bytes(traffic.total)])
-      rest += "\n\(sent.text)"
-    }
-    if let time {
-      var clock = Table(["time of a step's update", "seconds"], alignments: [.left, .right])
-      for (name, seconds) in [
-        ("forward and backward", time.passes), ("reduction, optimizer, packing", time.update),
-        ("sending", time.traffic), ("total", time.total),
-      ] { clock.add([name, FigureText.fixed(seconds, 2)]) }
-      rest +=
-        "\n\(clock.text)\nfrom \(time.measuredMiniMoEs) mini-MoEs and \(time.measuredTokens) tokens on this machine\n"
-    }
-    return """
-      \(table.text)
-      parameters: \(FigureText.grouped(parameters.total.parameters))
-      balance biases (router state, not counted): \(FigureText.grouped(parameters.balanceBiases))
-
-      \(uses.text)\(rest)
-      """
-  }
-
-  private static func json(
-    _ parameters: ParameterPlan, _ memory: MemoryPlan, _ traffic: TrafficPlan, _ time: TimePlan?
-  ) -> String {
-    func object(_ row: ParameterPlan.Row) -> [String: JSONValue] {
-      [
-        "parameters": .integer(row.parameters), "formats": .list(row.formats.map { .text($0.rawValue) }),
-        "fp32_bytes": .integer(row.fp32Bytes), "packed_bytes": .integer(row.packedBytes),
-        "information_bits": .number(row.informationBits),
-      ]
-    }
-    let components = parameters.components.map { component in
-      let parts = parameters.parts.filter { $0.component == component.component && $0.part != nil }
-      return JSONValue.object(
-        object(component).merging([
-          "name": .text(component.component),
-          "parts": .list(parts.map { .object(object($0).merging(["name": .text($0.part ?? "")]) { $1 }) }),
-        ]) { $1 })
-    }
-    let uses = memory.rows.map { row in
-      JSONValue.object(["name": .text(row.name), "bytes": .integer(row.bytes), "estimate": .bool(row.isEstimate)])
-    }
-    var document: [String: JSONValue] = [
-      "parameters": .integer(parameters.total.parameters), "balance_biases": .integer(parameters.balanceBiases),
-      "total": .object(object(parameters.total)), "components": .list(components), "memory": .list(uses),
-      "memory_bytes": .integer(memory.total), "sequences": .integer(memory.sequences),
-      "micro_batch_tokens": .integer(memory.microBatchTokens), "traffic_bytes": .integer(traffic.total),
-      "traffic": .list(
-        traffic.rows.map { .object(["name": .text($0.name), "bytes": .integer($0.bytes)]) }),
-    ]
-    if let time {
-      document["seconds"] = .object([
-        "passes": .number(time.passes), "update": .number(time.update), "traffic": .number(time.traffic),
-        "total": .number(time.total),
-      ])
-    }
-    return JSONValue.object(document).serialized + "\n"
+    return ClusterDescription(
+      hosts: hosts, cores: cores ?? machine.activeProcessorCount,
+      memory: memory.flatMap(QuantityText.bytes) ?? Int(machine.physicalMemory), link: link, latency: latency)
   }
 }

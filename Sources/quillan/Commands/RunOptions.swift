@@ -55,6 +55,8 @@ struct RunOptions: ParsableArguments {
         var result = try configuration.load()
         if let skipNonfinite { result.debug.skipNonfinite = skipNonfinite }
         if debug { result.debug.checks = true }
+        // What a run started from belongs into its config.yaml.
+        if let weights { result.checkpoint.weights = weights }
         change(&result)
         return result
       }
@@ -67,7 +69,7 @@ struct RunOptions: ParsableArguments {
       let (assembly, materials) = try communicator.agree {
         let assembly = try RunAssembly(
           loaded, file: configuration.config, threads: threads, communicator: communicator)
-        return (assembly, try assembly.materials(for: phase, weights: weights, blank: resumes))
+        return (assembly, try assembly.materials(for: phase, weights: nil, blank: resumes))
       }
       if communicator.rank == 0 {
         for warning in loaded.warnings { CommandLog.logger.warning("\(warning)") }

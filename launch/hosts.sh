@@ -1,0 +1,233 @@
+#!/usr/bin/env bash
+# What launch/cluster knows about hosts: their list, what is checked on each, and watching that they still answer.
+# To be sourced by a script that has sourced common.sh.
+
+# The hosts, the ranks that each may run (slots), and how they are reached: over ssh, by srun, or because it is this one.
+hosts=() slots=() reach=()
+
+# The way to a host: a command that runs another one there.
+remote=(ssh)
+ssh_options=(-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=3 -o ServerAliveCountMax=3)
+# Seconds after which a host that does not answer is taken for silent: what those options make of it.
+silence=9
+# Seconds for which mpirun may outlive the ranks of its own host.
+orphaned=15
+
+# read_hostfile FILE: lines 'host [slots=N]', as mpirun reads them; # begins a comment.
+read_hostfile() {
+  local file=$1 line number=0 host rest count
+  [[ -r $file ]] || quillan_fail "$file: cannot be read; give a file with a line 'host slots=N' for each host" 2
+  while IFS= read -r line || [[ -n $line ]]; do
+    number=$((number + 1))
+    read -r host rest <<<"${line%%#*}" || true
+    [[ -n $host ]] || continue
+    count=''
+    [[ -z $rest ]] || [[ ! $rest =~ ^slots\ *=\ *([1-9][0-9]{0,5})\ *$ ]] || count=${BASH_REMATCH[1]}
+    [[ -z $rest || -n $count ]] || quillan_fail "$file, line $number: '$rest' is not 'slots=N'" 2
+    [[ " ${hosts[*]} " != *" $host "* ]] || quillan_fail "$file, line $number: $host is there twice; add its slots up" 2
+    add_host "$host" "$count"
+  done <"$file"
+  ((${#hosts[@]})) || quillan_fail "$file: names no host; write a line 'host slots=N' for each" 2
+}
+
+# The hosts of this Slurm allocation, with its tasks as slots.
+read_slurm() {
+  local host index parts part counts=()
+  # "2(x3),1": two tasks on each of three nodes, one on the fourth.
+  IFS=, read -ra parts <<<"${SLURM_TASKS_PER_NODE:-1}"
+  for part in "${parts[@]}"; do
+    [[ $part =~ ^([0-9]+)(\(x([0-9]+)\))?$ ]] || quillan_fail "SLURM_TASKS_PER_NODE is '$SLURM_TASKS_PER_NODE', which is not understood" 2
+    for ((index = 0; index < ${BASH_REMATCH[3]:-1}; index++)); do counts+=("${BASH_REMATCH[1]}"); done
+  done
+  index=0
+  while IFS= read -r host; do
+    hosts+=("$host")
+    slots+=("${counts[index]:-1}")
+    reach+=(slurm)
+    index=$((index + 1))
+  done < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+  ((${#hosts[@]})) || quillan_fail "scontrol names no host of job $SLURM_JOB_ID"
+}
+
+# add_host HOST [SLOTS]: without slots, the host's cores count.
+add_host() {
+  hosts+=("$1")
+  slots+=("${2:-}")
+  if is_here "$1"; then reach+=(here); else reach+=(remote); fi
+}
+
+# Whether a name is this machine's.
+is_here() {
+  local own address
+  [[ $1 != "$(hostname)" && $1 != "$(hostname -s)" ]] || return 0
+  address=$(getent ahosts "$1" | awk 'NR == 1 { print $1 }') || return 1
+  [[ -n $address ]] || return 1
+  for own in 127.0.0.1 ::1 $(hostname -I); do
+    [[ $own != "$address" ]] || return 0
+  done
+  return 1
+}
+
+# on_host INDEX COMMAND ...: runs a command there.
+on_host() {
+  local index=$1
+  shift
+  case ${reach[index]} in
+    here) "$@" ;;
+    slurm) srun --overlap --quiet --nodes=1 --ntasks=1 --nodelist="${hosts[index]}" "$@" ;;
+    remote) "${remote[@]}" "${ssh_options[@]}" "${hosts[index]}" "$@" ;;
+  esac
+}
+
+# Runs on a host and says what the checks need to know: a word and its value a line. The program's hash takes its
+# resources in; a directory counts by the names and sizes of its files.
+quillan_probe() {
+  local program=$1 directory=$2 token=$3 path words
+  shift 3
+  echo "clock $(date +%s.%N)"
+  echo "cores $(quillan_cores)"
+  echo "memory $(quillan_memory)"
+  ! command -v orted >/dev/null || echo "mpi $(mpirun --version 2>/dev/null | sed -n '1s/.* //p')"
+  [[ -z ${SSH_CONNECTION:-} ]] || echo "address $(cut -d ' ' -f 3 <<<"$SSH_CONNECTION")"
+  ip -o -4 addr show scope global 2>/dev/null | awk '{ print "network", $4 }' || true
+  if cd "$directory" 2>/dev/null; then echo "directory there"; fi
+  if [[ -x $program ]]; then
+    echo "program $({ cat "$program"; find "$(dirname "$program")"/*.resources -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0r cat; } | sha256sum | cut -c 1-64)"
+    words=$("$program" --version 2>&1) || echo "trouble ${words##*$'\n'}"
+  fi
+  [[ -z $token || ! -e $token ]] || echo "token seen"
+  for path in "$@"; do
+    if [[ -d $path ]]; then
+      echo "file $(cd "$path" && find . -type f -printf '%s %p\n' | LC_ALL=C sort | sha256sum | cut -c 1-64) $path"
+    elif [[ -r $path ]]; then
+      echo "file $(sha256sum <"$path" | cut -c 1-64) $path"
+    fi
+  done
+}
+
+# probe_all FOLDER PROBE_ARGUMENT ...: probes this machine and all hosts at the same time, into FOLDER/here and
+# FOLDER/<index>, with the times before and after, and what went wrong in <index>.errors.
+probe_all() {
+  local folder=$1 index pids=()
+  shift
+  {
+    declare -f quillan_cores quillan_memory quillan_probe
+    printf 'quillan_probe'
+    printf ' %q' "$@"
+    echo
+  } >"$folder/probe"
+  bash "$folder/probe" >"$folder/here" 2>/dev/null &
+  pids+=($!)
+  for index in "${!hosts[@]}"; do
+    {
+      echo "before $(date +%s.%N)"
+      on_host "$index" bash -s <"$folder/probe" 2>"$folder/$index.errors" || echo "failed $?"
+      echo "after $(date +%s.%N)"
+    } >"$folder/$index" &
+    pids+=($!)
+  done
+  wait "${pids[@]}"
+}
+
+# answer FILE WORD: the value of a probe's line.
+answer() {
+  awk -v word="$2" '$1 == word { print substr($0, length(word) + 2); exit }' "$1"
+}
+
+# The network that holds an address, of those a probe lists: 10.0.0.7/24 becomes 10.0.0.0/24.
+network_of() {
+  local address=$1 file=$2 line length octets number
+  while read -r line; do
+    length=${line#*/}
+    IFS=. read -ra octets <<<"${line%/*}"
+    number=$(((octets[0] << 24 | octets[1] << 16 | octets[2] << 8 | octets[3]) >> (32 - length) << (32 - length)))
+    if [[ -z $address || ${line%/*} == "$address" ]]; then
+      echo "$((number >> 24 & 255)).$((number >> 16 & 255)).$((number >> 8 & 255)).$((number & 255))/$length"
+    fi
+  done < <(awk '$1 == "network" { print $2 }' "$file")
+}
+
+# shared_network FOLDER INDEX ...: the network in which those hosts were reached, if it is one and this machine is in it.
+shared_network() {
+  local folder=$1 index network found=''
+  shift
+  for index in "$@"; do
+    [[ ${reach[index]} == remote ]] || continue
+    network=$(network_of "$(answer "$folder/$index" address)" "$folder/$index")
+    [[ -n $network && ${found:-$network} == "$network" ]] || return 0
+    found=$network
+  done
+  [[ -z $found ]] || network_of '' "$folder/here" | grep -xF "$found" || true
+}
+
+# watch_hosts PROCESS SECONDS FOLDER RANK INDEX ...: background jobs that end mpirun, PROCESS, where it would wait for a
+# host's connection to time out (by Linux's defaults a quarter of an hour). One for each of these hosts that is reached
+# over ssh holds a connection open; a host that stops answering is named. If it has not come back within SECONDS of its
+# last answer, or as soon as no process named RANK is left here, the run is ended. One more, where there are such
+# processes here, notices that they have left mpirun behind. FOLDER/silent tells that one of these has happened. The
+# jobs end when this script does: then nobody holds their input open.
+watch_hosts() {
+  local process=$1 seconds=$2 folder=$3 rank=$4 index input
+  shift 4
+  mkfifo "$folder/input"
+  exec {input}<>"$folder/input"
+  for index in "$@"; do
+    [[ ${reach[index]} == remote ]] || continue
+    (exec {input}>&- && watch_host "${hosts[index]}" "$process" "$seconds" "$folder" "$rank") &
+  done
+  [[ -n $rank ]] || return 0
+  (exec {input}>&- && watch_ranks "$process" "$folder" "$rank") &
+}
+
+# end_run PROCESS FOLDER TEXT: kills mpirun's session, ranks included.
+end_run() {
+  echo "quillan: $3" >&2
+  : >"$2/silent"
+  pkill -KILL -s "$1" || true
+}
+
+# Whether processes of that name are left in mpirun's session.
+has_ranks() {
+  pgrep -s "$1" -x "${2:0:15}" >/dev/null
+}
+
+watch_ranks() {
+  local process=$1 folder=$2 rank=$3 seen=0 gone=0 alive
+  trap '' INT HUP
+  exec {alive}<"$folder/input"
+  # Above 128 a second has passed; 1 is the end of the input.
+  while read -rt 1 -u "$alive" || (($? > 128)); do
+    kill -0 "$process" 2>/dev/null || return 0
+    if has_ranks "$process" "$rank"; then
+      seen=1 gone=0
+    elif ((seen)) && ((++gone >= orphaned)); then
+      end_run "$process" "$folder" "the ranks of this host have ended, but mpirun has waited $gone s for other hosts, so it is ended; start it again with --resume auto"
+      return 0
+    fi
+  done
+}
+
+watch_host() {
+  local host=$1 process=$2 seconds=$3 folder=$4 rank=$5 said silent_since errors=$4/watch-$1
+  trap '' INT HUP
+  while :; do
+    silent_since=''
+    setsid "${remote[@]}" -o LogLevel=INFO "${ssh_options[@]}" "$host" cat <"$folder/input" >/dev/null 2>"$errors" || silent_since=$SECONDS
+    [[ -n $silent_since ]] && kill -0 "$process" 2>/dev/null || return 0
+    # ssh gives up late where there is silence, at once where the connection was closed.
+    ! grep -q 'not responding' "$errors" || silent_since=$((silent_since - silence))
+    said=0
+    until setsid "${remote[@]}" -o ConnectTimeout=2 "${ssh_options[@]}" "$host" true </dev/null >/dev/null 2>&1; do
+      kill -0 "$process" 2>/dev/null || return 0
+      sleep 1
+      ((SECONDS - silent_since >= silence)) || continue
+      ((said)) || echo "quillan: $host: does not answer any more; the run waits $seconds s for it (parallel.timeout and a little)" >&2
+      said=1
+      if ((SECONDS - silent_since >= seconds)) || { [[ -n $rank ]] && ! has_ranks "$process" "$rank"; }; then
+        end_run "$process" "$folder" "$host: silent for $((SECONDS - silent_since)) s, so the run has ended; when host and network are back, start it again with --resume auto"
+        return 0
+      fi
+    done
+    ((said == 0)) || echo "quillan: $host: answers again" >&2
+  done
+}
