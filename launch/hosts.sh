@@ -10,8 +10,6 @@ remote=(ssh)
 ssh_options=(-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=3 -o ServerAliveCountMax=3)
 # Seconds after which a host that does not answer is taken for silent: what those options make of it.
 silence=9
-# Seconds for which mpirun may outlive the ranks of its own host.
-orphaned=15
 
 # read_hostfile FILE: lines 'host [slots=N]', as mpirun reads them; # begins a comment.
 read_hostfile() {
@@ -160,12 +158,12 @@ shared_network() {
   [[ -z $found ]] || network_of '' "$folder/here" | grep -xF "$found" || true
 }
 
-# watch_hosts PROCESS SECONDS FOLDER RANK INDEX ...: background jobs that end mpirun, PROCESS, where it would wait for a
-# host's connection to time out (by Linux's defaults a quarter of an hour). One for each of these hosts that is reached
-# over ssh holds a connection open; a host that stops answering is named. If it has not come back within SECONDS of its
-# last answer, or as soon as no process named RANK is left here, the run is ended. One more, where there are such
-# processes here, notices that they have left mpirun behind. FOLDER/silent tells that one of these has happened. The
-# jobs end when this script does: then nobody holds their input open.
+# watch_hosts PROCESS SECONDS FOLDER RANK INDEX ...: for each of these hosts that is reached over ssh, a background job
+# that holds a connection open. A host that stops answering is named. If it has not come back within SECONDS of its last
+# answer, or as soon as no process named RANK is left here (nothing where there never was one), FOLDER/silent is written
+# and the process's session is killed: mpirun itself would wait for the host's connection to time out, by Linux's
+# defaults for a quarter of an hour. (Ranks that the watchdog ends do the same to the mpirun that started them, but the
+# one here may have no rank beside it.) The jobs end when this script does: then nobody holds their input open.
 watch_hosts() {
   local process=$1 seconds=$2 folder=$3 rank=$4 index input
   shift 4
@@ -174,36 +172,6 @@ watch_hosts() {
   for index in "$@"; do
     [[ ${reach[index]} == remote ]] || continue
     (exec {input}>&- && watch_host "${hosts[index]}" "$process" "$seconds" "$folder" "$rank") &
-  done
-  [[ -n $rank ]] || return 0
-  (exec {input}>&- && watch_ranks "$process" "$folder" "$rank") &
-}
-
-# end_run PROCESS FOLDER TEXT: kills mpirun's session, ranks included.
-end_run() {
-  echo "quillan: $3" >&2
-  : >"$2/silent"
-  pkill -KILL -s "$1" || true
-}
-
-# Whether processes of that name are left in mpirun's session.
-has_ranks() {
-  pgrep -s "$1" -x "${2:0:15}" >/dev/null
-}
-
-watch_ranks() {
-  local process=$1 folder=$2 rank=$3 seen=0 gone=0 alive
-  trap '' INT HUP
-  exec {alive}<"$folder/input"
-  # Above 128 a second has passed; 1 is the end of the input.
-  while read -rt 1 -u "$alive" || (($? > 128)); do
-    kill -0 "$process" 2>/dev/null || return 0
-    if has_ranks "$process" "$rank"; then
-      seen=1 gone=0
-    elif ((seen)) && ((++gone >= orphaned)); then
-      end_run "$process" "$folder" "the ranks of this host have ended, but mpirun has waited $gone s for other hosts, so it is ended; start it again with --resume auto"
-      return 0
-    fi
   done
 }
 
@@ -223,8 +191,10 @@ watch_host() {
       ((SECONDS - silent_since >= silence)) || continue
       ((said)) || echo "quillan: $host: does not answer any more; the run waits $seconds s for it (parallel.timeout and a little)" >&2
       said=1
-      if ((SECONDS - silent_since >= seconds)) || { [[ -n $rank ]] && ! has_ranks "$process" "$rank"; }; then
-        end_run "$process" "$folder" "$host: silent for $((SECONDS - silent_since)) s, so the run has ended; when host and network are back, start it again with --resume auto"
+      if ((SECONDS - silent_since >= seconds)) || { [[ -n $rank ]] && ! pgrep -s "$process" -x "${rank:0:15}" >/dev/null; }; then
+        echo "quillan: $host: silent for $((SECONDS - silent_since)) s, so the run has ended; when host and network are back, start it again with --resume auto" >&2
+        : >"$folder/silent"
+        pkill -KILL -s "$process" || true
         return 0
       fi
     done

@@ -42,7 +42,7 @@ extension MPITests {
           if world.rank == 1 { _ = try world.receive(Float.self, count: 2, from: 0, tag: 0) }
           try world.barrier()
           return 0
-        case "late", "stopped", "asked": return try Self.playsHang(role, world)
+        case "late", "stopped", "asked", "suspended": return try Self.playsHang(role, world)
         default:
           return Int32(role) ?? 99
         }

@@ -9,7 +9,7 @@ extension MPITests.EndOfProcessTests {
   /// What a rank of the tests below does.
   static func playsHang(_ role: String, _ world: Communicator) throws -> Int32 {
     try RankWatch.start(world)
-    try Watchdog.start(world, timeout: 2)
+    try Watchdog.start(world, timeout: role == "suspended" ? 3 : 2)
     Watchdog.keepRecords(in: ProcessInfo.processInfo.environment[directoryKey] ?? ".")
     FlightRecorder.step = 41
     try FlightRecorder.phase("gradients") { try world.barrier() }
@@ -20,6 +20,13 @@ extension MPITests.EndOfProcessTests {
       // Time for rank 0 to have been heard.
       FlightRecorder.phase("rewards") { Thread.sleep(forTimeInterval: 1.5) }
       raise(SIGSTOP)
+    case "suspended":
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: "/bin/sh")
+      process.arguments = ["-c", "sleep 1; kill -STOP \(getpid()); sleep 5; kill -CONT \(getpid())"]
+      try process.run()
+      // Rank 1 arrives 2.5 s after all go on: later than rank 0 would end the run, earlier than its new time is over.
+      if world.rank == 1 { Thread.sleep(forTimeInterval: 8.5) }
     case "asked":
       FlightRecorder.phase("sampling group", 7 + world.rank) {
         Thread.sleep(forTimeInterval: 1.5)
@@ -79,6 +86,14 @@ extension MPITests.EndOfProcessTests {
     #expect(outcome.lines.first?.contains("; rank 0 has been silent for ") == true)
     #expect(outcome.lines.first?.contains(" s, last seen ") == true)
     #expect(outcome.seconds < 25)
+  }
+
+  @Test("A job that was suspended as a whole gets its time again", .enabled(if: isAlone))
+  func goesOnAfterSuspension() throws {
+    let (outcome, directory) = try hang("suspended", ranks: 2)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    #expect(outcome.status == 0)
+    #expect(outcome.lines.isEmpty)
   }
 
   @Test("SIGQUIT to any rank prints every rank's place, and the run goes on", .enabled(if: isAlone))

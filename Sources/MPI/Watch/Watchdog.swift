@@ -72,6 +72,9 @@ public enum Watchdog {
     private var lastWord: UInt64 = 0
     /// Since when this rank, or for rank 0 any, has waited for too long.
     private var expiredSince: UInt64?
+    /// When this thread looked last, and when it last went on after it had not for a while: the process was stopped.
+    private var lastLook: UInt64?
+    private var continued: UInt64?
     private static let look: Int32 = 200
     private static let interval: UInt64 = 500_000_000
 
@@ -116,8 +119,13 @@ public enum Watchdog {
     }
 
     private func state() -> RankState {
+      let now = FlightRecorder.clock()
+      if let lastLook, FlightRecorder.seconds(from: lastLook, to: now) > HangReport.patience { continued = now }
+      lastLook = now
       var state = FlightRecorder.rankState(rank: rank)
-      state.isExpired = (state.waiting?.seconds ?? 0) >= Double(timeout)
+      // A job that was suspended as a whole gets all its time again.
+      let awake = continued.map { FlightRecorder.seconds(from: $0, to: now) } ?? .infinity
+      state.isExpired = min(awake, state.waiting?.seconds ?? 0) >= Double(timeout)
       state.wantsReport = Watchdog.asked.exchange(false, ordering: .relaxed)
       return state
     }

@@ -24,6 +24,8 @@ public final class RunTrace {
   private let communicator: Communicator
   private let request: Request
   private let path: String
+  /// Whether the file has been written, or this rank's part of it.
+  private(set) var isTaken = false
   private var clock: (nanoseconds: Int64, error: Int64)?
 
   /// - Parameter path: of the file; rank 0's is used.
@@ -47,6 +49,7 @@ public final class RunTrace {
   func end(step: Int, isLast: Bool) throws -> String? {
     guard let clock, step == request.steps.upperBound || (isLast && request.steps.contains(step)) else { return nil }
     self.clock = nil
+    isTaken = true
     let events = FlightRecorder.takeTrace()
     let first = events.map { Int64($0.start) + clock.nanoseconds }.min() ?? .max
     let origin = try communicator.allReduce(first, .minimum)

@@ -144,6 +144,7 @@ public struct TrainingRun {
     if !stopped {
       try WeightsFile.save(run.learner, to: recorder?.directory.weights, metadata: metadata(done, title))
     }
+    if let tracer, !tracer.isTaken { recorder?.note("no trace: the run did not come to the steps that --trace names") }
     if let debug { recorder?.note(debug.summary(of: (ContinuousClock.now - start) / .seconds(1))) }
     try recorder?.finish(panels: Self.panels)
     return Outcome(
