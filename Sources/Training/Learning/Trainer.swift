@@ -144,8 +144,7 @@ public final class Trainer {
   ///
   /// - Throws: `TrainingError` on every rank where a loss or gradient is not finite, unless such updates are skipped.
   public func trainStep(_ groups: [TrajectoryGroup]) throws -> StepReport {
-    let counts = try batchCounts(groups)
-    guard counts.groups > 0 else { return emptyStep() }
+    guard let counts = try batchCounts(groups) else { return emptyStep() }
     learner.begin()
     var records: [GroupRecord] = []
     let units = try units(groups, counts)
@@ -272,11 +271,11 @@ public final class Trainer {
 
   // MARK: Units and micro-batches
 
-  /// What all ranks' groups of a step count together. Collective.
-  func batchCounts(_ groups: [TrajectoryGroup]) throws(MPIError) -> BatchCounts {
+  /// What all ranks' groups of a step count together; nil where there is none. Collective.
+  func batchCounts(_ groups: [TrajectoryGroup]) throws(MPIError) -> BatchCounts? {
     let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
     let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)
-    return BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
+    return totals[0] == 0 ? nil : BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
   }
 
   /// A trajectory of the step with its group.

@@ -38,7 +38,8 @@ extension Trainer: Replayable {
   func nextSequences() throws -> [StepSequence] {
     _ = try step(leaving: { true })
     let groups = waiting.first ?? []
-    return try units(groups, batchCounts(groups)).flatMap { $0 }.flatMap { unit in
+    guard let counts = try batchCounts(groups) else { return [] }
+    return try units(groups, counts).flatMap { $0 }.flatMap { unit in
       unit.trajectories.enumerated().map { index, trajectory in
         StepSequence(
           id: trajectory.id, tokens: trajectory.tokens, positions: trajectory.generatedPositions,
