@@ -23,6 +23,9 @@ public final class GradientReducer {
   private let pool: WorkerPool
   /// Where in the stores the mini-MoEs lie: one range, since names order the store.
   private let council: Range<Int>
+  /// Made at the first reduction, which all ranks enter.
+  private var worldSum: HierarchicalSum?
+  private var dataSum: HierarchicalSum?
 
   public init(_ table: ParameterTable, topology: Topology, reproducible: Bool, pool: WorkerPool) {
     self.topology = topology
@@ -90,17 +93,24 @@ public final class GradientReducer {
     }
   }
 
-  private func reduce<Element: Transferable>(_ buffer: AlignedBuffer<Element>) throws(MPIError) {
+  private func reduce<Element: SummedElement>(_ buffer: AlignedBuffer<Element>) throws(MPIError) {
     let start = ContinuousClock.now
     defer { seconds += (ContinuousClock.now - start) / .seconds(1) }
     let (world, data) = (topology.world, topology.dataGroup)
-    if world.size == data.size {
-      if world.size > 1 { try world.allReduce(buffer.bufferPointer, .sum) }
-      return
-    }
-    try world.allReduce(buffer[0..<council.lowerBound], .sum)
-    if data.size > 1 { try data.allReduce(buffer[council], .sum) }
-    try world.allReduce(buffer[council.upperBound..<buffer.count], .sum)
+    guard world.size > 1 else { return }
+    let sumWorld = try sum(over: world, &worldSum)
+    if world.size == data.size { return try sumWorld(buffer.bufferPointer) }
+    let sumData = try sum(over: data, &dataSum)
+    try sumWorld(buffer[0..<council.lowerBound])
+    try sumData(buffer[council])
+    try sumWorld(buffer[council.upperBound..<buffer.count])
+  }
+
+  private func sum(over ranks: Communicator, _ made: inout HierarchicalSum?) throws(MPIError) -> HierarchicalSum {
+    if let made { return made }
+    let new = try HierarchicalSum(ranks, pool: pool)
+    made = new
+    return new
   }
 }
 

@@ -1,7 +1,7 @@
 """The Quillan model as a skilled PyTorch user would write it: floating-point weights, no quantisation.
 
 Sizes and names are those of the `model` section of a Quillan configuration. Experts see their tokens sorted and grouped;
-micro agents go through one batched product over short pieces (training) or through gathered weights (few tokens). Attention is
+micro agents go through one batched product over all of them (training) or through gathered weights (few tokens). Attention is
 PyTorch's own, with a preallocated key-value cache in decoding. Latents come from the reasoning diffusion.
 """
 
@@ -13,19 +13,6 @@ import torch.nn.functional as F
 
 def rms_norm(x, weight=None, eps=1e-6):
     return F.rms_norm(x, (x.shape[-1],), weight, eps)
-
-
-class Rows(torch.autograd.Function):
-    """table[index] whose backward is index_add, several times faster than the scatter of PyTorch's own."""
-
-    @staticmethod
-    def forward(context, table, index):
-        context.index, context.shape = index, table.shape
-        return table[index]
-
-    @staticmethod
-    def backward(context, gradient):
-        return gradient.new_zeros(context.shape).index_add_(0, context.index, gradient), None
 
 
 class Quillan(torch.nn.Module):
@@ -215,21 +202,20 @@ class Quillan(torch.nn.Module):
         gate = gates.reshape(-1)[by_mini, None].to(value.dtype)
         return torch.zeros_like(u).index_add(0, row, value * gate)
 
-    def agents_padded(self, x, agent, rows=4):
-        """Rows x, sorted by agent, in pieces of up to `rows` rows of one agent: little padding, one batched product."""
+    def agents_padded(self, x, agent):
+        """Rows x, sorted by agent, through one batched product over all agents, each with as many rows as the busiest.
+
+        Of 2,048 tokens and 10,400 agents nearly all are used, by three rows on average: no weights are gathered.
+        """
         p = self.p
-        used, index, sizes = torch.unique_consecutive(agent, return_inverse=True, return_counts=True)
-        within = torch.arange(len(agent)) - (sizes.cumsum(0) - sizes)[index]
-        pieces = (sizes + rows - 1) // rows
-        piece = (pieces.cumsum(0) - pieces)[index] + within // rows
-        owner = used.repeat_interleave(pieces)
-        padded = x.new_zeros(len(owner), rows, x.shape[1]).index_put((piece, within % rows), x)
-        padded = padded * Rows.apply(p["agent_norm"], owner)[:, None].to(padded.dtype)
-        up, down = Rows.apply(self.agent_up, owner), Rows.apply(self.agent_down, owner)
-        biases = (Rows.apply(p[f"agent_{part}_bias"], owner)[:, None].to(padded.dtype) for part in ("up", "down"))
-        h = F.gelu(torch.bmm(padded, up.transpose(1, 2)) + next(biases))
-        y = torch.bmm(h, down.transpose(1, 2)) + next(biases)
-        return y[piece, within % rows]
+        counts = torch.bincount(agent, minlength=len(p["agent_norm"]))
+        within = torch.arange(len(agent)) - (counts.cumsum(0) - counts)[agent]
+        x = x * F.embedding(agent, p["agent_norm"]).to(x.dtype)
+        padded = x.new_zeros(len(counts), int(counts.max()), x.shape[1]).index_put((agent, within), x)
+        bias = p["agent_up_bias"][:, None].to(x.dtype)
+        h = F.gelu(torch.baddbmm(bias, padded, self.agent_up.transpose(1, 2)))
+        y = torch.baddbmm(p["agent_down_bias"][:, None].to(x.dtype), h, self.agent_down.transpose(1, 2))
+        return y[agent, within]
 
     def agents_gathered(self, x, agent):
         p = self.p

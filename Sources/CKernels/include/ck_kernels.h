@@ -180,6 +180,11 @@ int64_t ck_fixed_add(int64_t count, const float *x, int64_t *sum);
 void ck_fixed_read(int64_t count, const int64_t *sum, float *x);
 int64_t ck_first_nonfinite(int64_t count, const float *x);
 
+// out = x₀ + x₁ + …, in this order, for `arrays` arrays of `count` elements that begin `stride` elements apart; integers
+// wrap.
+void ck_sum_arrays(int64_t arrays, int64_t stride, int64_t count, const float *x, float *out);
+void ck_sum_arrays_int64(int64_t arrays, int64_t stride, int64_t count, const int64_t *x, int64_t *out);
+
 // The scalar specification.
 void ck_reference_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_k, const float *B,
                        int64_t b_row, int64_t b_k, const float *bias, float *C, int64_t c_row, bool accumulate);

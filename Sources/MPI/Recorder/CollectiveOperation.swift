@@ -36,6 +36,8 @@ package struct CollectiveOperation: Sendable {
   var hasEqualCounts: Bool { kind != .allToAllv }
 
   package static let barrier = Self(kind: .barrier)
+  /// An all-reduce that adds.
+  package static let sum = Self(kind: .allReduce, reduction: .sum)
   package static let allGather = Self(kind: .allGather)
   package static let allGatherv = Self(kind: .allGatherv)
   package static let allToAll = Self(kind: .allToAll)

@@ -1,0 +1,29 @@
+import MPI
+import Parallelism
+import Tensors
+import Testing
+
+extension ParallelismTests {
+  /// Values whose sums are exact in fp32, so that no order shows.
+  private static func values(rank: Int, count: Int) -> [Int] { (0..<count).map { ($0 % 1000) * (rank + 1) - rank } }
+
+  @Test("Sums through shared memory are those of all ranks", arguments: [0, 1, 37, 65_536, 200_003], [1, 2])
+  func hierarchicalSum(count: Int, threads: Int) throws {
+    let world = try Ranks.together()
+    let sum = try HierarchicalSum(world, pool: WorkerPool(threads: threads))
+    let expected = (0..<count).map { index in
+      (0..<world.size).reduce(0) { $0 + (index % 1000) * ($1 + 1) - $1 }
+    }
+    var floats = Self.values(rank: world.rank, count: count).map(Float.init)
+    var integers = Self.values(rank: world.rank, count: count).map(Int64.init)
+    // A second time: what the first left in shared memory must not count.
+    for _ in 0..<2 {
+      floats = Self.values(rank: world.rank, count: count).map(Float.init)
+      integers = Self.values(rank: world.rank, count: count).map(Int64.init)
+      try floats.withUnsafeMutableBufferPointer { try sum($0) }
+      try integers.withUnsafeMutableBufferPointer { try sum($0) }
+    }
+    #expect(floats == expected.map(Float.init))
+    #expect(integers == expected.map(Int64.init))
+  }
+}
