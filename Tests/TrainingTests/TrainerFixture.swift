@@ -14,11 +14,11 @@ struct TinyRun {
   /// Instead of the configured rewards; initial weights answer nothing right, and equal rewards teach nothing.
   var rewards: WeightedRewards?
 
-  /// - Throws: `RewardError`, never.
+  /// - Throws: `RewardError`, never; `MPIError` where MPI does not start.
   init(_ change: (inout RunConfiguration) -> Void = { _ in }) throws {
     var result = RunConfiguration()
     result.model = Self.model(vocabulary: 259)
-    result.rl.batchSize = 5
+    result.rl.batchSize = try Ranks.groups()
     result.rl.numTrajectories = 4
     result.rl.objective.maxTrajectoryLen = 5
     result.rl.objective.advantage = .standardized
@@ -126,6 +126,9 @@ enum Ranks {
 
   /// All ranks. Collective.
   static func together() throws -> Communicator { try lock.withLock { _ in try base.get().world.duplicate() } }
+
+  /// Groups of a step: at least one a rank, and not the same number on all ranks.
+  static func groups() throws -> Int { try max(5, base.get().world.size + 1) }
 
   /// This rank alone.
   static func alone() throws -> Communicator { try lock.withLock { _ in try base.get().alone.duplicate() } }
