@@ -22,7 +22,9 @@ struct ExpertParallelismTests {
     }
   }
 
-  private func sizes(_ ranks: Communicator) -> [Int] { Ownership.validSizes(ranks: ranks.size, miniMoEs: Self.miniMoEs) }
+  private func sizes(_ ranks: Communicator) -> [Int] {
+    Ownership.validSizes(ranks: ranks.size, miniMoEs: Self.miniMoEs)
+  }
 
   @Test("The first step's rollouts, rewards and losses are those of one rank, recomputed or kept, in any micro-batches")
   func firstStep() throws {
