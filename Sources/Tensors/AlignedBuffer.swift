@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 
 /// A block of memory on a 64-byte boundary: owned and zero-filled, or a view of another object's.
@@ -24,14 +25,17 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
   public init(count: Int) {
     precondition(count >= 0, "a buffer of \(count) elements")
     let bytes = max(64, (count * MemoryLayout<Element>.stride + 63) & ~63)
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-    memset(raw, 0, bytes)
+    let raw = AlignedMemory.allocate(bytes)
+    if bytes < CK_PAGES_LEAST { memset(raw, 0, bytes) }
     pointer = raw.bindMemory(to: Element.self, capacity: max(1, bytes / MemoryLayout<Element>.stride))
     self.count = count
     owner = nil
   }
 
-  deinit { if owner == nil { UnsafeMutableRawPointer(pointer).deallocate() } }
+  deinit {
+    guard owner == nil else { return }
+    AlignedMemory.free(pointer, max(64, (count * MemoryLayout<Element>.stride + 63) & ~63))
+  }
 
   public var bufferPointer: UnsafeMutableBufferPointer<Element> { .init(start: pointer, count: count) }
   public var array: [Element] { Array(bufferPointer) }
@@ -47,6 +51,26 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
     set {
       precondition(index >= 0 && index < count, "index \(index) of \(count)")
       pointer[index] = newValue
+    }
+  }
+}
+
+/// Memory on a 64-byte boundary: large blocks as pages of their own, which come zeroed, others from the heap.
+enum AlignedMemory {
+  static func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    guard byteCount >= CK_PAGES_LEAST else { return .allocate(byteCount: byteCount, alignment: 64) }
+    guard let pages = ck_pages_allocate(Int64(byteCount)) else {
+      fatalError("the system has no \(byteCount) bytes of memory left")
+    }
+    return pages
+  }
+
+  /// - Parameter byteCount: as it was allocated.
+  static func free(_ pointer: UnsafeMutableRawPointer, _ byteCount: Int) {
+    if byteCount >= CK_PAGES_LEAST {
+      ck_pages_free(pointer, Int64(byteCount))
+    } else {
+      pointer.deallocate()
     }
   }
 }

@@ -26,7 +26,7 @@ public final class Arena: @unchecked Sendable {
   /// - Parameter chunkBytes: the least that is asked of the system at once.
   public init(chunkBytes: Int = 4 << 20) { self.chunkBytes = chunkBytes }
 
-  deinit { for chunk in chunks { chunk.base.deallocate() } }
+  deinit { for chunk in chunks { AlignedMemory.free(chunk.base, chunk.bytes) } }
 
   /// Bytes held from the system.
   public var reservedBytes: Int { lock.withLock { _ in chunks.reduce(0) { $0 + $1.bytes } } }
@@ -61,7 +61,7 @@ public final class Arena: @unchecked Sendable {
       }
       if current == chunks.count {
         let size = max(bytes, chunkBytes)
-        chunks.append(Chunk(base: .allocate(byteCount: size, alignment: 64), bytes: size))
+        chunks.append(Chunk(base: AlignedMemory.allocate(size), bytes: size))
         offset = 0
       }
       defer { offset += bytes }

@@ -1,3 +1,4 @@
+import CKernels
 import Exports
 import Foundation
 
@@ -108,11 +109,24 @@ final class MemoryBlock: @unchecked Sendable {
   let byteCount: Int
 
   init(byteCount: Int) {
-    pointer = .allocate(byteCount: max(64, byteCount), alignment: 64)
     self.byteCount = byteCount
+    if byteCount >= CK_PAGES_LEAST {
+      guard let pages = ck_pages_allocate(Int64(byteCount)) else {
+        fatalError("the system has no \(byteCount) bytes of memory left")
+      }
+      pointer = pages
+    } else {
+      pointer = .allocate(byteCount: max(64, byteCount), alignment: 64)
+    }
   }
 
-  deinit { pointer.deallocate() }
+  deinit {
+    if byteCount >= CK_PAGES_LEAST {
+      ck_pages_free(pointer, Int64(byteCount))
+    } else {
+      pointer.deallocate()
+    }
+  }
 }
 
 extension TensorPiece {

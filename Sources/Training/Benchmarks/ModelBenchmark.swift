@@ -103,10 +103,10 @@ public final class ModelBenchmark {
     let objective: GroupObjective
   }
 
-  /// This rank's share of groups of `num_trajectories` sequences with rewards 0 and 1 in turn.
+  /// This rank's share of groups of `num_trajectories` sequences with rewards 0 and 1 in turn, as many for each rank.
   private func groups(tokens: Int, sequenceLength length: Int) throws -> [Group] {
     let size = configuration.rl.numTrajectories
-    let total = max(communicator.size, tokens / (size * length))
+    let total = max(1, tokens / (size * length) / communicator.size) * communicator.size
     let latentBytes = configuration.model.useBitDiffusion ? (configuration.model.dim + 7) / 8 : 0
     let promptLength = min(8, length - 1)
     return try Share(of: total, rank: communicator.rank, size: communicator.size).range.map { group in
@@ -135,18 +135,22 @@ public final class ModelBenchmark {
       model: model, configuration: configuration.objective,
       retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
       exchange: learner.experts?.exchange)
-    let items = groups.flatMap { group in
-      group.trajectories.enumerated().map { PolicyLoss.Item($1, objective: group.objective, index: $0) }
+    // As `Trainer` cuts a step: groups are the units of reproducible sums, otherwise there is one.
+    for unit in learner.reducer.isReproducible ? groups.map({ [$0] }) : [groups] {
+      let items = unit.flatMap { group in
+        group.trajectories.enumerated().map { PolicyLoss.Item($1, objective: group.objective, index: $0) }
+      }
+      let tokens = items.reduce(0) { $0 + $1.trajectory.tokens.count }
+      let parts = learner.reducer.isReproducible ? 1 : min(items.count, Trainer.parts(configuration.rl, tokens: tokens))
+      for part in 0..<parts {
+        let some = Array(items[WorkerPool.part(part, of: parts, count: items.count)])
+        _ = loss.accumulate(
+          some,
+          diffusion: DiffusionNoise.input(some.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, 0),
+          learner.weights, learner.gradients, loads: learner.loads, context)
+      }
+      _ = try learner.reducer.endUnit()
     }
-    let parts = max(1, configuration.rl.accumulationSteps)
-    for part in 0..<parts {
-      let some = Array(items[WorkerPool.part(part, of: parts, count: items.count)])
-      _ = loss.accumulate(
-        some,
-        diffusion: DiffusionNoise.input(some.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, 0),
-        learner.weights, learner.gradients, loads: learner.loads, context)
-    }
-    _ = try learner.reducer.endUnit()
     try learner.experts?.check()
   }
 

@@ -24,7 +24,9 @@ extension ConfigurationSection {
       .flag("use_mixed_precision", \.rl.useMixedPrecision, "gradient products read bf16 operands; false: fp32"),
       .whole("accumulation_steps", \.rl.accumulationSteps, "micro-batches that an optimizer step is split into"),
       .whole("old_policy_interval", \.rl.oldPolicyInterval, "optimizer steps between publications of the old policy"),
-      .flag("gradient_checkpointing", \.rl.gradientCheckpointing, "recompute activations in the backward pass"),
+      .flag(
+        "gradient_checkpointing", \.rl.gradientCheckpointing,
+        "recompute activations in the backward pass, in micro-batches of about 768 tokens: less memory"),
       .real("balance_rate", \.rl.balanceRate, .nonNegative, "step of the balance biases; 0 turns balancing off"),
       .choice("advantage", \.rl.objective.advantage, "how advantages follow from a group's rewards"),
       .choice("advantage_std", \.rl.objective.advantageStd, "what advantages divide by; sample is TRL's and verl's"),

@@ -36,7 +36,7 @@ public final class Trainer {
   private var updatesSincePublication = 0
   let reference: PackedModel?
   private let schedule: LearningRateSchedule
-  private var objective: ObjectiveConfiguration
+  private(set) var objective: ObjectiveConfiguration
   private var skipped = 0
 
   private var model: QuillanModel { learner.model }
@@ -276,65 +276,6 @@ public final class Trainer {
     let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
     let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)
     return totals[0] == 0 ? nil : BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
-  }
-
-  /// A trajectory of the step with its group.
-  struct Piece {
-    let group: UInt64
-    /// The group's place in its unit.
-    let place: Int
-    let trajectory: Trajectory
-    let objective: GroupObjective
-    let index: Int
-  }
-
-  /// What must not be cut: with reproducible sums each group, otherwise everything this rank has.
-  func units(_ groups: [TrajectoryGroup], _ counts: BatchCounts) throws -> [[Unit]] {
-    let all = try groups.map { group in
-      Unit(
-        group: group.id, trajectories: group.trajectories,
-        objective: try GroupObjective(
-          configuration: objective, rewards: group.rewards,
-          tokenCounts: group.trajectories.map { $0.logProbabilities.count }, batch: counts, owners: group.owners))
-    }
-    if learner.reducer.isReproducible { return all.map { [$0] } }
-    return all.isEmpty ? [] : [all]
-  }
-
-  struct Unit {
-    let group: UInt64
-    let trajectories: [Trajectory]
-    let objective: GroupObjective
-  }
-
-  /// Micro-batches of a unit: `accumulation_steps` equal parts of the trajectories, or, for reproducible sums, parts
-  /// that depend on the group alone.
-  private func split(_ unit: [Unit]) -> [[Piece]] {
-    let pieces = unit.enumerated().flatMap { place, unit in
-      unit.trajectories.enumerated().map { index, trajectory in
-        Piece(group: unit.group, place: place, trajectory: trajectory, objective: unit.objective, index: index)
-      }
-    }
-    if learner.reducer.isReproducible { return Self.cut(pieces, tokens: Self.unitTokens) }
-    let parts = min(configuration.rl.accumulationSteps, pieces.count)
-    return (0..<parts).map { Array(pieces[WorkerPool.part($0, of: parts, count: pieces.count)]) }
-  }
-
-  /// Tokens of a micro-batch of a unit, where its first sequence has no more.
-  static let unitTokens = 4096
-
-  private static func cut(_ pieces: [Piece], tokens limit: Int) -> [[Piece]] {
-    var parts: [[Piece]] = []
-    var tokens = limit
-    for piece in pieces {
-      if tokens + piece.trajectory.tokens.count > limit {
-        parts.append([])
-        tokens = 0
-      }
-      parts[parts.count - 1].append(piece)
-      tokens += piece.trajectory.tokens.count
-    }
-    return parts
   }
 
   /// Forward, objective and backward of one micro-batch.

@@ -119,7 +119,7 @@ public struct MemoryPlan: Sendable {
     if configuration.parallel.reproducible {
       return product(min(configuration.rl.numTrajectories, max(1, Trainer.unitTokens / max(1, length))), length)
     }
-    let steps = configuration.rl.accumulationSteps
+    let steps = Trainer.parts(configuration.rl, tokens: product(sequences, length))
     return product(sequences / steps + (sequences.isMultiple(of: steps) ? 0 : 1), length)
   }
 

@@ -137,6 +137,9 @@ private final class SaveWork: @unchecked Sendable {
   init(pieces: Int, _ body: @escaping @Sendable (SaveWork) throws -> [UInt8]) {
     pending = pieces
     let thread = Thread { [self] in
+      // Of this thread and those that it starts: while training keeps the cores busy, saving gets 3 % of them; whoever waits
+      // for it leaves it all.
+      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
       let outcome = Result { try body(self) }
       condition.lock()
       self.outcome = outcome
