@@ -100,7 +100,8 @@ let package = Package(
     .testTarget(
       name: "AllocationTests",
       dependencies: [
-        "CAllocations", "MPI", "Tensors", "Parameters", "Layers", "Models", "Parallelism", "Optimizers", "TestSupport",
+        "CAllocations", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Optimizers",
+        "TestSupport",
       ]),
     .testTarget(
       name: "RolloutsTests",

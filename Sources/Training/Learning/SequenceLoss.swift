@@ -108,8 +108,10 @@ public struct SequenceLoss: Sendable {
       }
       var lossInput = diffusion
       lossInput?.coefficients = sequences.map(\.diffusionWeight)
-      let diffusionLosses = model.backward(
-        pass, dHidden: dHidden, diffusionLoss: lossInput, weights, gradients, context)
+      var diffusionLosses = [Double](repeating: 0, count: sequences.count)
+      model.backward(
+        pass, dHidden: dHidden, diffusionLoss: lossInput, diffusionLosses: &diffusionLosses, weights, gradients,
+        context)
       return (pass.auxiliaryLosses, diffusionLosses)
     }
   }
