@@ -184,30 +184,11 @@ extension QuillanModel {
       finalNorm: norm, hidden: hidden, report: report, exchange: exchange, retention: retention)
   }
 
-  /// value = h·value_head.weight + bias, for rows of h.
-  public func values(_ hidden: Matrix, _ weights: PackedModel) -> [Float] {
-    let weight = weights.values(valueWeight)
-    let bias = weights.values(valueBias)[0]
-    return (0..<hidden.rows).map {
-      Kernels.table.pointee.dot(Int64(hidden.columns), hidden.row($0), weight) + bias
-    }
-  }
-
   /// Rows `indices` of `x`, in the arena.
   public func gather(_ x: Matrix, rows indices: [Int], _ context: Context) -> Matrix {
     let out = context.arena.matrix(indices.count, x.columns)
     for (row, index) in indices.enumerated() { out.row(row).update(from: x.row(index), count: x.columns) }
     return out
-  }
-
-  /// Adds the value head's gradients; h gets none (stop_gradient).
-  public func backwardValues(_ hidden: Matrix, dValues: [Float], _ gradients: Gradients) {
-    let weight = gradients.store.pointer(valueWeight)
-    let bias = gradients.store.pointer(valueBias)
-    for (row, gradient) in dValues.enumerated() {
-      Kernels.table.pointee.add_scaled(Int64(hidden.columns), gradient, hidden.row(row), weight)
-      bias[0] += gradient
-    }
   }
 
   /// Backward of `trunk` and `prefix`: `dHidden` [T, d] is consumed. With `diffusionLoss`, its losses' gradients join

@@ -7,16 +7,18 @@ import Tensors
 
 /// Forward and backward of a training step over one batch of the tiny model, with the allocations of each part.
 ///
-/// Counted are the model's own calls: what they are given (batch, report, latents, loss input, the gradients that the
-/// objective would compute) is made once, before. The passes run on one thread and one rank: a `CouncilExchange`, which
-/// calls MPI, is not part of them.
+/// Counted are all calls of the model. What they are given is made once, before: the batch and its report, latents, loss
+/// input, and the gradients that an objective would compute. The passes run on one thread and one rank: a loop over
+/// several threads keeps its body in one small object, and a `CouncilExchange` makes its messages' sizes; neither is
+/// part of them.
 final class CountedPasses {
   /// Allocations by part of the pass.
   struct Counts: Equatable {
     var prefix: Int64 = 0
     var trunk: Int64 = 0
-    var head: Int64 = 0
-    var headBackward: Int64 = 0
+    /// The language-model head and the value head.
+    var heads: Int64 = 0
+    var headsBackward: Int64 = 0
     var backward: Int64 = 0
   }
 
@@ -26,8 +28,10 @@ final class CountedPasses {
   private let batch: TokenBatch
   private let report: BalanceReport
   private let latents: AlignedBuffer<UInt8>
+  /// The rows that predict something, and what.
+  private let predictors: [Int]
   private let targets: AlignedBuffer<Int32>
-  /// What the loss gives back for each row: the same for log-probabilities and entropies.
+  /// What the loss gives back for each of these rows: the same for log-probabilities, entropies and values.
   private let slopes: AlignedBuffer<Float>
   private let lossInput: ReasoningDiffusion.LossInput
   private let losses: AlignedBuffer<Double>
@@ -46,8 +50,9 @@ final class CountedPasses {
       terms: BalanceTerms(lengths: lengths, coefficients: [0.3, 0.5, 0.2], layers: 2),
       sequenceOfToken: batch.sequenceOfToken, members: 3, loads: tiny.model.makeLoads())
     latents = Self.buffer(numbers.bytes(bytes))
-    targets = Self.buffer(numbers.tokens(rows, vocabulary: vocabulary))
-    slopes = Self.buffer(numbers.normals(rows, scale: 0.1))
+    predictors = Array(0..<rows - 1)
+    targets = Self.buffer(numbers.tokens(predictors.count, vocabulary: vocabulary))
+    slopes = Self.buffer(numbers.normals(predictors.count, scale: 0.1))
     lossInput = ReasoningDiffusion.LossInput(
       targets: numbers.bytes(bytes), noisy: numbers.bytes(bytes), levels: (0..<rows).map { Int32($0 % 10 + 1) },
       coefficients: [0.7, 0.1, 0.4])
@@ -78,16 +83,23 @@ final class CountedPasses {
     counts.trunk = allocations_counted()
 
     allocations_count(true)
-    let input = model.head.input(pass.hidden, weights, lane)
+    let selected = model.gather(pass.hidden, rows: predictors, context)
+    let input = model.head.input(selected, weights, lane)
     let distribution = model.head.forward(input, targets: targets.pointer, temperature: 0.8, weights, lane)
-    counts.head = allocations_counted()
+    model.values(selected, weights, into: context.arena.allocate(Float.self, selected.rows))
+    counts.heads = allocations_counted()
 
-    let dHidden = context.arena.zeros(pass.hidden.rows, pass.hidden.columns)
     allocations_count(true)
+    let dSelected = context.arena.zeros(selected.rows, selected.columns)
     model.head.backward(
       input, targets: targets.pointer, temperature: 0.8, distribution, dLogProbability: slopes.pointer,
-      dEntropy: slopes.pointer, weights, gradients, into: dHidden, lane)
-    counts.headBackward = allocations_counted()
+      dEntropy: slopes.pointer, weights, gradients, into: dSelected, lane)
+    model.backwardValues(selected, dValues: slopes.pointer, gradients)
+    let dHidden = context.arena.zeros(pass.hidden.rows, pass.hidden.columns)
+    for (row, target) in predictors.enumerated() {
+      dHidden.row(target).update(from: dSelected.row(row), count: dHidden.columns)
+    }
+    counts.headsBackward = allocations_counted()
 
     allocations_count(true)
     model.backward(
