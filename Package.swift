@@ -114,8 +114,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts", "Objectives",
-        "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
+        "CAllocations", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts",
+        "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
       ]),
     .testTarget(name: "CommandTests", dependencies: ["quillan", "TestSupport"]),
   ],
