@@ -100,7 +100,8 @@ let package = Package(
     .testTarget(
       name: "AllocationTests",
       dependencies: [
-        "CAllocations", "MPI", "Tensors", "Parameters", "Layers", "Models", "Parallelism", "Optimizers", "TestSupport",
+        "CAllocations", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Optimizers",
+        "TestSupport",
       ]),
     .testTarget(
       name: "RolloutsTests",
@@ -113,8 +114,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts", "Objectives",
-        "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
+        "CAllocations", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts",
+        "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
       ]),
     .testTarget(name: "CommandTests", dependencies: ["quillan", "TestSupport"]),
   ],

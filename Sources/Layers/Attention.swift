@@ -23,7 +23,7 @@ public struct Attention: Sendable {
   private var headDim: Int { rotary.headDim }
   private var scale: Float { 1 / Float(headDim).squareRoot() }
 
-  public struct Saved: @unchecked Sendable {
+  public struct Saved: BitwiseCopyable, @unchecked Sendable {
     let input: QuantizedInput
     let qkv: Matrix
     let maxima: UnsafeMutablePointer<Float>
@@ -46,8 +46,9 @@ public struct Attention: Sendable {
     let inverses = Unowned(lane.arena.allocate(Float.self, heads * x.rows))
     let attended = lane.arena.matrix(x.rows, dim)
     lane.scratch.scoped {
-      let views = spans.indices.map { index in
-        caches?[index].layer(layer) ?? temporaryView(spans[index], lane.scratch)
+      let views = lane.scratch.allocate(KeyValueView.self, spans.count)
+      for (index, span) in spans.enumerated() {
+        views[index] = caches?[index].layer(layer) ?? temporaryView(span, lane.scratch)
       }
       context.pool.each(spans.count, least: max(1, 8192 / (x.rows * dim / max(1, spans.count) + 1))) { _, index in
         let span = spans[index]

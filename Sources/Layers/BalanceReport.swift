@@ -11,6 +11,8 @@ public final class BalanceReport: @unchecked Sendable {
   private let parts: AlignedBuffer<Double>
   private let loads: RoutingLoads?
   private let levels: Int
+  /// Nil in one that counts nothing itself.
+  private let quiet: BalanceReport?
 
   /// - Parameter loads: where slots are counted; nil when a layer is recomputed or loads are not wanted.
   public init(terms: BalanceTerms, sequenceOfToken: [Int32], members: Int, loads: RoutingLoads?) {
@@ -21,12 +23,22 @@ public final class BalanceReport: @unchecked Sendable {
     levels = 1 + members
     parts = AlignedBuffer(count: loads == nil ? 0 : levels * terms.sequences)
     self.loads = loads
+    quiet = loads == nil ? nil : BalanceReport(terms, sequenceBuffer, levels)
+  }
+
+  /// One that counts nothing.
+  private init(_ terms: BalanceTerms, _ sequence: AlignedBuffer<Int32>, _ levels: Int) {
+    self.terms = terms
+    sequenceBuffer = sequence
+    self.sequence = sequence.pointer
+    self.levels = levels
+    parts = AlignedBuffer(count: 0)
+    loads = nil
+    quiet = nil
   }
 
   /// The same micro-batch again, counting nothing: for recomputation.
-  public var silent: BalanceReport {
-    BalanceReport(terms: terms, sequenceOfToken: sequenceBuffer.array, members: levels - 1, loads: nil)
-  }
+  public var silent: BalanceReport { quiet ?? self }
 
   /// Whether anything is counted.
   var counts: Bool { loads != nil }

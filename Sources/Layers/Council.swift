@@ -8,16 +8,16 @@ public struct Council: Sendable {
 
   public init(members: [MiniMoE]) { self.members = members }
 
-  public struct Saved: @unchecked Sendable {
+  public struct Saved: BitwiseCopyable, @unchecked Sendable {
     let routing: Router.Routing
     let order: SlotOrder
     /// What each slot's mini-MoE answered, sorted by mini-MoE.
     let outputs: Matrix
     let work: CouncilWork
     /// For each segment of the work.
-    let members: [MiniMoE.Saved?]
+    let members: UnsafeMutablePointer<MiniMoE.Saved>
     let balance: BalanceGradient?
-    let exchange: CouncilExchange?
+    /// How rows travelled; nil without an exchange.
     let layout: CouncilExchange.Layout?
   }
 
@@ -56,27 +56,29 @@ public struct Council: Sendable {
         Int64(u.columns), routing.gates[slot], outputs.row(Int(order.row[slot])), y.row(slot / routing.topK))
     }
     return Saved(
-      routing: routing, order: order, outputs: outputs, work: work, members: saved, balance: balance,
-      exchange: exchange, layout: layout)
+      routing: routing, order: order, outputs: outputs, work: work, members: saved, balance: balance, layout: layout)
   }
 
   private func localWork(_ inputs: Matrix, _ order: SlotOrder, _ report: BalanceReport?, _ lane: Lane) -> CouncilWork {
     let sequences = lane.arena.allocate(Int32.self, order.slots)
     if let report { for row in 0..<order.slots { sequences[row] = report.sequence[Int(order.token[row])] } }
-    let segments = order.offsets.map { CouncilWork.Segment(member: $0.network, source: nil, rows: $0.range) }
-    return CouncilWork(segments: segments, inputs: inputs, sequence: sequences)
+    var segments = ArenaList<CouncilWork.Segment>(capacity: members.count, in: lane.arena)
+    for (member, rows) in order.offsets {
+      segments.append(CouncilWork.Segment(member: member, source: nil, rows: rows))
+    }
+    return CouncilWork(segments: segments, inputs: inputs, sequence: sequences, in: lane.arena)
   }
 
-  /// Runs this rank's members on their rows.
+  /// Runs this rank's members on their rows; what they keep has one place for each segment.
   private func answer(
     _ work: CouncilWork, _ router: Router, _ weights: PackedModel, _ report: BalanceReport?,
     _ exchange: CouncilExchange?, into answers: Matrix, _ context: Context
-  ) -> [MiniMoE.Saved?] {
-    let results = Results(work.segments.count)
+  ) -> UnsafeMutablePointer<MiniMoE.Saved> {
+    let saved = context.arena.allocate(MiniMoE.Saved.self, work.segments.count)
     let remote = Unowned(exchange)
     let least = max(1, members.count * 64 / max(1, work.inputs.rows))
-    context.pool.each(work.members.count, least: least) { worker, index in
-      for place in work.members[index] {
+    context.pool.each(work.members, least: least) { worker, index in
+      for place in work.segments(ofMember: index) {
         let segment = work.segments[place]
         let memberReport = report.map { report in
           MiniMoE.Report(
@@ -86,19 +88,20 @@ public struct Council: Sendable {
               ? remote.value?.values(segment.member) ?? report.values(level: 1 + segment.member) : nil,
             expertLoads: report.expertLoads(segment.member), microLoads: report.microLoads(segment.member))
         }
-        results.saved[place] = members[segment.member].forward(
+        saved[place] = members[segment.member].forward(
           work.inputs.rows(segment.rows), weights, report: memberReport, into: answers.rows(segment.rows),
           context.lane(worker))
       }
     }
-    return Array(results.saved)
+    return saved
   }
 
-  /// Adds to `du` (mini-MoEs) and `dSteered` (the router's input u + c).
+  /// Adds to `du` (mini-MoEs) and `dSteered` (the router's input u + c); `exchange` is that of the forward pass.
   public func backward(
-    _ dy: Matrix, _ saved: Saved, router: Router, _ weights: PackedModel, _ gradients: Gradients, into du: Matrix,
-    dSteered: Matrix, _ context: Context
+    _ dy: Matrix, _ saved: Saved, router: Router, _ weights: PackedModel, _ gradients: Gradients,
+    exchange: CouncilExchange? = nil, into du: Matrix, dSteered: Matrix, _ context: Context
   ) {
+    precondition((exchange == nil) == (saved.layout == nil), "an exchange in only one of forward and backward")
     let lane = context.main
     let order = saved.order
     lane.scratch.scoped {
@@ -111,7 +114,7 @@ public struct Council: Sendable {
         let gate = saved.routing.gates[slot]
         Kernels.table.pointee.scale(Int64(dy.columns), gate, source, dOutputs.row(row))
       }
-      let dInputs = backwardMembers(dOutputs, saved, weights, gradients, context)
+      let dInputs = backwardMembers(dOutputs, saved, weights, gradients, exchange, context)
       for slot in 0..<order.slots {
         Kernels.table.pointee.add_scaled(
           Int64(dy.columns), 1, dInputs.row(Int(order.row[slot])), du.row(slot / saved.routing.topK))
@@ -123,39 +126,26 @@ public struct Council: Sendable {
 
   /// The gradient of each slot's input, in scratch, for that of its output.
   private func backwardMembers(
-    _ dOutputs: Matrix, _ saved: Saved, _ weights: PackedModel, _ gradients: Gradients, _ context: Context
+    _ dOutputs: Matrix, _ saved: Saved, _ weights: PackedModel, _ gradients: Gradients, _ exchange: CouncilExchange?,
+    _ context: Context
   ) -> Matrix {
     let lane = context.main
     let work = saved.work
     var dAnswers = dOutputs
-    if let exchange = saved.exchange, let layout = saved.layout {
+    if let exchange, let layout = saved.layout {
       dAnswers = exchange.toOwners(dOutputs, layout, in: lane.scratch, lane)
     }
     let dInputs = lane.scratch.zeros(work.inputs.rows, dOutputs.columns)
-    let remote = Unowned(saved.exchange)
-    context.pool.each(work.members.count) { worker, index in
-      for place in work.members[index] {
-        guard let memberSaved = saved.members[place] else { continue }
+    let remote = Unowned(exchange)
+    context.pool.each(work.members) { worker, index in
+      for place in work.segments(ofMember: index) {
         let segment = work.segments[place]
         members[segment.member].backward(
-          dAnswers.rows(segment.rows), memberSaved, weights, remote.value?.gradients(segment.source) ?? gradients,
-          into: dInputs.rows(segment.rows), context.lane(worker))
+          dAnswers.rows(segment.rows), saved.members[place], weights,
+          remote.value?.gradients(segment.source) ?? gradients, into: dInputs.rows(segment.rows), context.lane(worker))
       }
     }
-    guard let exchange = saved.exchange, let layout = saved.layout else { return dInputs }
+    guard let exchange, let layout = saved.layout else { return dInputs }
     return exchange.toSources(dInputs, layout, in: lane.scratch, lane)
-  }
-
-  /// One place for each segment, written by whichever worker runs it.
-  private final class Results: @unchecked Sendable {
-    let saved: UnsafeMutableBufferPointer<MiniMoE.Saved?>
-    init(_ count: Int) {
-      saved = .allocate(capacity: count)
-      saved.initialize(repeating: nil)
-    }
-    deinit {
-      saved.deinitialize()
-      saved.deallocate()
-    }
   }
 }

@@ -28,10 +28,10 @@ public final class CouncilExchange: @unchecked Sendable {
   private(set) var terms: BalanceTerms?
 
   /// How one layer's rows travelled.
-  struct Layout: @unchecked Sendable {
+  struct Layout: BitwiseCopyable, @unchecked Sendable {
     /// Rows to each owner, and rows from each source.
-    let sent: [Int]
-    let received: [Int]
+    let sent: ArenaList<Int>
+    let received: ArenaList<Int>
     /// Where a received row stands in the segments; nil where received rows are in that order already.
     let place: UnsafeMutablePointer<Int32>?
     var rows: Int { received.reduce(0, +) }
@@ -113,7 +113,7 @@ public final class CouncilExchange: @unchecked Sendable {
     let counts = exchangeSizes(order, sequence)
     let (layout, segments, sequences) = arrange(counts, order)
     let rows = toOwners(inputs, layout, in: arena, lane)
-    let work = CouncilWork(segments: segments, inputs: rows, sequence: sequences)
+    let work = CouncilWork(segments: segments, inputs: rows, sequence: sequences, in: arena)
     kept[layer] = Kept(layout: layout, work: work, outputs: nil)
     remoteRows += inputs.rows - layout.sent[transport.rank]
     return (work, layout)
@@ -157,7 +157,7 @@ public final class CouncilExchange: @unchecked Sendable {
     return out
   }
 
-  private func send(_ rows: Matrix, _ counts: [Int], into out: Matrix, _ receiveCounts: [Int]) {
+  private func send(_ rows: Matrix, _ counts: ArenaList<Int>, into out: Matrix, _ receiveCounts: ArenaList<Int>) {
     let width = rows.columns * MemoryLayout<Float>.stride
     bytesSent += (counts.reduce(0, +) - counts[transport.rank]) * width
     transport.exchange(
@@ -184,19 +184,23 @@ public final class CouncilExchange: @unchecked Sendable {
 
   private func arrange(
     _ counts: [[Int32]], _ order: SlotOrder
-  ) -> (Layout, [CouncilWork.Segment], UnsafePointer<Int32>) {
+  ) -> (Layout, ArenaList<CouncilWork.Segment>, UnsafePointer<Int32>) {
     let ranks = 0..<transport.size
     func count(_ source: Int, _ member: Int) -> Int {
       let sequences = sequenceCounts[source]
       return (0..<sequences).reduce(0) { $0 + Int(counts[source][member * sequences + $1]) }
     }
-    let received = ranks.map { source in (0..<owned.count).reduce(0) { $0 + count(source, $1) } }
+    var received = ArenaList<Int>(capacity: transport.size, in: arena)
+    var sent = ArenaList<Int>(capacity: transport.size, in: arena)
+    for rank in ranks {
+      received.append((0..<owned.count).reduce(0) { $0 + count(rank, $1) })
+      sent.append(Int(order.starts[(rank + 1) * owned.count] - order.starts[rank * owned.count]))
+    }
     let total = received.reduce(0, +)
-    let sent = ranks.map { Int(order.starts[($0 + 1) * owned.count] - order.starts[$0 * owned.count]) }
     let sequences = arena.allocate(Int32.self, total)
     let place = sources == nil ? arena.allocate(Int32.self, total) : nil
     var next = ranks.map { received.prefix($0).reduce(0, +) }
-    var segments: [CouncilWork.Segment] = []
+    var segments = ArenaList<CouncilWork.Segment>(capacity: owned.count * transport.size, in: arena)
     var sorted = 0
     for member in 0..<owned.count {
       let first = sorted

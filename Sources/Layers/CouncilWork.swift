@@ -1,36 +1,50 @@
 import Tensors
 
 /// The rows that this rank's mini-MoEs compute in one layer of a micro-batch, sorted so that a segment stands together.
-struct CouncilWork: @unchecked Sendable {
+struct CouncilWork: BitwiseCopyable, @unchecked Sendable {
   /// Rows of one mini-MoE that a product may take together.
-  struct Segment: Sendable {
+  struct Segment: BitwiseCopyable, Sendable {
     let member: Int
     /// The rank of the expert group whose unit the rows belong to, where units must not mix in a product.
     let source: Int?
-    let rows: Range<Int>
+    private let first: Int
+    private let count: Int
+
+    init(member: Int, source: Int?, rows: Range<Int>) {
+      self.member = member
+      self.source = source
+      first = rows.lowerBound
+      count = rows.count
+    }
+
+    var rows: Range<Int> { first..<first + count }
   }
 
   /// Ascending by member.
-  let segments: [Segment]
-  /// For each member with rows, where its segments stand in `segments`.
-  let members: [Range<Int>]
+  let segments: ArenaList<Segment>
+  /// For each member with rows, where its segments begin in `segments`.
+  private let starts: ArenaList<Int>
   /// The rows u that the members read [R, d].
   let inputs: Matrix
   /// The sequence of each row, as `BalanceTerms` counts them; any where nothing is reported.
   let sequence: UnsafePointer<Int32>
 
-  init(segments: [Segment], inputs: Matrix, sequence: UnsafePointer<Int32>) {
+  init(segments: ArenaList<Segment>, inputs: Matrix, sequence: UnsafePointer<Int32>, in arena: Arena) {
     self.segments = segments
     self.inputs = inputs
     self.sequence = sequence
-    var members: [Range<Int>] = []
-    for (index, segment) in segments.enumerated() {
-      if let last = members.last, segments[last.lowerBound].member == segment.member {
-        members[members.count - 1] = last.lowerBound..<index + 1
-      } else {
-        members.append(index..<index + 1)
-      }
+    var starts = ArenaList<Int>(capacity: segments.count, in: arena)
+    for index in segments.indices where index == 0 || segments[index].member != segments[index - 1].member {
+      starts.append(index)
     }
-    self.members = members
+    self.starts = starts
+  }
+
+  /// How many members have rows.
+  var members: Int { starts.count }
+
+  /// Where the segments of one of them stand in `segments`.
+  func segments(ofMember place: Int) -> Range<Int> {
+    starts[place]..<(place + 1 < members ? starts[place + 1] : segments.count)
   }
 }

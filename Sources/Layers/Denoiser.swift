@@ -44,7 +44,7 @@ public struct Denoiser: Sendable {
     self.out = out
   }
 
-  struct BlockSaved: Sendable {
+  struct BlockSaved: BitwiseCopyable, Sendable {
     let norm: RMSNorm.Saved
     let upInput: QuantizedInput
     let upOutput: Matrix
@@ -53,10 +53,10 @@ public struct Denoiser: Sendable {
     let downInput: QuantizedInput
   }
 
-  public struct Saved: @unchecked Sendable {
+  public struct Saved: BitwiseCopyable, @unchecked Sendable {
     let latents: QuantizedInput
     let steps: UnsafePointer<Int32>
-    let blocks: [BlockSaved]
+    let blocks: ArenaList<BlockSaved>
     let outNorm: RMSNorm.Saved
     let outInput: QuantizedInput
   }
@@ -84,7 +84,7 @@ public struct Denoiser: Sendable {
       Kernels.table.pointee.add_scaled(Int64(dim), 1, context.row(row), h.row(row))
       Kernels.table.pointee.add_scaled(Int64(dim), 1, table + Int(steps[row]) * dim, h.row(row))
     }
-    var saved: [BlockSaved] = []
+    var saved = ArenaList<BlockSaved>(capacity: blocks.count, in: arena)
     var x = h
     for block in blocks {
       let normalized = arena.matrix(rows, dim)
@@ -127,7 +127,8 @@ public struct Denoiser: Sendable {
         out.backward(dLogits, saved.outInput, weights, gradients, into: dNormalized, lane)
         outNorm.backward(dNormalized, saved.outNorm, weights, gradients, into: dh)
       }
-      for (block, saved) in zip(blocks, saved.blocks).reversed() {
+      for index in blocks.indices.reversed() {
+        let (block, saved) = (blocks[index], saved.blocks[index])
         scratch.scoped {
           let dMid = scratch.zeros(rows, saved.midOutput.columns)
           block.down.backward(dh, saved.downInput, weights, gradients, into: dMid, lane)

@@ -14,7 +14,7 @@ public struct FeedForward: Sendable {
     self.down = down
   }
 
-  public struct Saved: Sendable {
+  public struct Saved: BitwiseCopyable, Sendable {
     let input: QuantizedInput
     let preactivation: Matrix
     let hidden: QuantizedInput
@@ -96,7 +96,7 @@ public struct FeedForward: Sendable {
 }
 
 /// Which rows belong to which network of a stack; iterates over the networks that have any.
-public struct Offsets: Sequence, @unchecked Sendable {
+public struct Offsets: Sequence, BitwiseCopyable, @unchecked Sendable {
   let starts: UnsafePointer<Int32>
   let count: Int
 

@@ -4,7 +4,7 @@ import Tensors
 ///
 /// Keys: [head, block of 16 positions, feature, 16], so that one vector holds a feature of sixteen keys.
 /// Values: [head, position, feature].
-public struct KeyValueView: @unchecked Sendable {
+public struct KeyValueView: BitwiseCopyable, @unchecked Sendable {
   let keys: UnsafeMutablePointer<Float>
   let values: UnsafeMutablePointer<Float>
   let heads: Int

@@ -29,7 +29,7 @@ public struct BalanceTerms: Sendable {
 }
 
 /// dL/dp of the balance loss: one row of choices for each run of tokens of one sequence.
-struct BalanceGradient: @unchecked Sendable {
+struct BalanceGradient: BitwiseCopyable, @unchecked Sendable {
   let slopes: Matrix
   let segment: UnsafeMutablePointer<Int32>
   func row(_ token: Int) -> UnsafeMutablePointer<Float> { slopes.row(Int(segment[token])) }

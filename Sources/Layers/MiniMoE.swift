@@ -30,7 +30,7 @@ public struct MiniMoE: Sendable {
     self.epsilon = epsilon
   }
 
-  public struct Saved: Sendable {
+  public struct Saved: BitwiseCopyable, Sendable {
     let routing: Router.Routing
     let order: SlotOrder
     let expertsSaved: FeedForward.Saved

@@ -13,7 +13,7 @@ public struct RMSNorm: Sendable {
   }
 
   /// What backward needs: the input and 1/sqrt(mean(x²) + ε) of each row.
-  public struct Saved: @unchecked Sendable {
+  public struct Saved: BitwiseCopyable, @unchecked Sendable {
     let x: Matrix
     let inverse: UnsafeMutablePointer<Float>
   }

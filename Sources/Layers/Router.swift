@@ -20,7 +20,7 @@ public struct Router: Sendable {
   }
 
   /// The decisions for T tokens.
-  public struct Routing: @unchecked Sendable {
+  public struct Routing: BitwiseCopyable, @unchecked Sendable {
     public let tokens: Int
     public let topK: Int
     /// The router's input [T, d].
@@ -114,7 +114,7 @@ public struct Router: Sendable {
 }
 
 /// Slots (token, k) sorted by what they chose, tokens in order within a choice.
-struct SlotOrder: @unchecked Sendable {
+struct SlotOrder: BitwiseCopyable, @unchecked Sendable {
   let slots: Int
   /// Row r of the sorted order is slot `slot[r]` of token `token[r]`.
   let slot: UnsafeMutablePointer<Int32>

@@ -17,7 +17,7 @@ public struct TransformerLayer: Sendable {
     self.router = router
   }
 
-  public struct Saved: Sendable {
+  public struct Saved: BitwiseCopyable, Sendable {
     let attentionNorm: RMSNorm.Saved
     let attention: Attention.Saved
     let moeNorm: RMSNorm.Saved
@@ -57,17 +57,19 @@ public struct TransformerLayer: Sendable {
       afterAttention: afterAttention)
   }
 
-  /// Turns the gradient of the output into that of the input, in place, and adds to `dCoordination`.
+  /// Turns the gradient of the output into that of the input, in place, and adds to `dCoordination`; `exchange` is that
+  /// of the forward pass.
   public func backward(
     _ dx: Matrix, dCoordination: Matrix, _ saved: Saved, council: Council, spans: [Span], _ weights: PackedModel,
-    _ gradients: Gradients, _ context: Context
+    _ gradients: Gradients, exchange: CouncilExchange? = nil, _ context: Context
   ) {
     let scratch = context.main.scratch
     scratch.scoped {
       let du = scratch.zeros(dx.rows, dx.columns)
       let dSteered = scratch.zeros(dx.rows, dx.columns)
       council.backward(
-        dx, saved.council, router: router, weights, gradients, into: du, dSteered: dSteered, context)
+        dx, saved.council, router: router, weights, gradients, exchange: exchange, into: du, dSteered: dSteered,
+        context)
       Kernels.table.pointee.add_scaled(Int64(dx.count), 1, dSteered.pointer, du.pointer)
       Kernels.table.pointee.add_scaled(Int64(dx.count), 1, dSteered.pointer, dCoordination.pointer)
       moeNorm.backward(du, saved.moeNorm, weights, gradients, into: dx)

@@ -5,7 +5,7 @@ import Tensors
 /// The activations of a linear layer as its format uses them: A8 codes, bfloat16-rounded values, or the values.
 ///
 /// Rows are tokens. Memory belongs to the arena it was made in.
-public struct QuantizedInput: @unchecked Sendable {
+public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
   public let rows: Int
   public let columns: Int
   /// fp32 and fp16: the values in use [rows, columns].

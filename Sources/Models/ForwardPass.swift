@@ -64,8 +64,8 @@ public struct TrunkPass: @unchecked Sendable {
   /// x after the latents [T, d].
   public let afterLatents: Matrix
   /// The input of each layer and the output of the last [T, d]; only the last one without retention.
-  public let states: [Matrix]
-  public let layers: [TransformerLayer.Saved]
+  public let states: ArenaList<Matrix>
+  public let layers: ArenaList<TransformerLayer.Saved>
   let finalNorm: RMSNorm.Saved
   /// h = RMSNorm(x)·final_norm [T, d].
   public let hidden: Matrix
@@ -138,8 +138,8 @@ extension QuillanModel {
       context.observer?.produced(prefix.coordination, "overseer", in: PassPart(.embedding))
       context.observer?.produced(afterLatents, "latents", in: PassPart(.latents))
     }
-    var states: [Matrix] = []
-    var saved: [TransformerLayer.Saved] = []
+    var states = ArenaList<Matrix>(capacity: layers.count + 1, in: arena)
+    var saved = ArenaList<TransformerLayer.Saved>(capacity: layers.count, in: arena)
     var x = afterLatents
     var spare = retention == .nothing ? arena.matrix(rows, dim) : x
     if retention == .nothing {
@@ -184,15 +184,6 @@ extension QuillanModel {
       finalNorm: norm, hidden: hidden, report: report, exchange: exchange, retention: retention)
   }
 
-  /// value = h·value_head.weight + bias, for rows of h.
-  public func values(_ hidden: Matrix, _ weights: PackedModel) -> [Float] {
-    let weight = weights.values(valueWeight)
-    let bias = weights.values(valueBias)[0]
-    return (0..<hidden.rows).map {
-      Kernels.table.pointee.dot(Int64(hidden.columns), hidden.row($0), weight) + bias
-    }
-  }
-
   /// Rows `indices` of `x`, in the arena.
   public func gather(_ x: Matrix, rows indices: [Int], _ context: Context) -> Matrix {
     let out = context.arena.matrix(indices.count, x.columns)
@@ -200,40 +191,35 @@ extension QuillanModel {
     return out
   }
 
-  /// Adds the value head's gradients; h gets none (stop_gradient).
-  public func backwardValues(_ hidden: Matrix, dValues: [Float], _ gradients: Gradients) {
-    let weight = gradients.store.pointer(valueWeight)
-    let bias = gradients.store.pointer(valueBias)
-    for (row, gradient) in dValues.enumerated() {
-      Kernels.table.pointee.add_scaled(Int64(hidden.columns), gradient, hidden.row(row), weight)
-      bias[0] += gradient
-    }
-  }
-
   /// Backward of `trunk` and `prefix`: `dHidden` [T, d] is consumed. With `diffusionLoss`, its losses' gradients join
-  /// at x_ctx; returns L_diff of each sequence (zeros without diffusion).
-  @discardableResult
+  /// at x_ctx, and `diffusionLosses` gets L_diff of each sequence (zeros without diffusion).
   public func backward(
-    _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
-    _ gradients: Gradients, _ context: Context
-  ) -> [Double] {
-    func run(_ gradients: Gradients) -> [Double] {
-      backwardUnit(pass, dHidden: dHidden, diffusionLoss: diffusionLoss, weights, gradients, context)
+    _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?,
+    diffusionLosses: UnsafeMutablePointer<Double>, _ weights: PackedModel, _ gradients: Gradients, _ context: Context
+  ) {
+    func run(_ gradients: Gradients) {
+      backwardUnit(
+        pass, dHidden: dHidden, diffusionLoss: diffusionLoss, diffusionLosses: diffusionLosses, weights, gradients,
+        context)
     }
-    return pass.exchange.map { $0.unit(gradients, context, run) } ?? gradients.unit(context, run)
+    if let exchange = pass.exchange {
+      exchange.unit(gradients, context, run)
+    } else {
+      gradients.unit(context, run)
+    }
   }
 
   private func backwardUnit(
-    _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
-    _ gradients: Gradients, _ context: Context
-  ) -> [Double] {
+    _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?,
+    diffusionLosses: UnsafeMutablePointer<Double>, _ weights: PackedModel, _ gradients: Gradients, _ context: Context
+  ) {
     precondition(pass.retention != .nothing, "backward of a pass that kept nothing")
     let lane = context.main
     let arena = lane.arena
     let rows = dHidden.rows
     let dim = configuration.dim
     let prefix = pass.prefix
-    return arena.scoped {
+    arena.scoped {
       let dx = arena.zeros(rows, dim)
       context.observer?.produced(dHidden, "loss", in: PassPart(.head, isBackward: true))
       finalNorm.backward(dHidden, pass.finalNorm, weights, gradients, into: dx)
@@ -253,7 +239,7 @@ extension QuillanModel {
             }
             layer.backward(
               dx, dCoordination: dCoordination, saved, council: council, spans: prefix.batch.spans, weights,
-              gradients, context)
+              gradients, exchange: pass.exchange, context)
           }
         }
         context.observer?.produced(dx, "input", in: part)
@@ -267,11 +253,12 @@ extension QuillanModel {
           diffusion.latentOut.backward(dProjected, latents, weights, gradients, into: nil, lane)
         }
       }
-      var losses = [Double](repeating: 0, count: prefix.batch.spans.count)
+      diffusionLosses.update(repeating: 0, count: prefix.batch.spans.count)
       if let diffusion, let diffusionLoss {
-        losses = context.part(PassPart(.diffusionLoss)) {
+        context.part(PassPart(.diffusionLoss)) {
           diffusion.loss(
-            diffusionLoss, xContext: prefix.xContext, spans: prefix.batch.spans, weights, gradients, into: dx, context)
+            diffusionLoss, xContext: prefix.xContext, spans: prefix.batch.spans, weights, gradients, into: dx,
+            losses: diffusionLosses, context)
         }
         context.observer?.produced(dx, "input", in: PassPart(.diffusionLoss, isBackward: true))
       }
@@ -286,7 +273,6 @@ extension QuillanModel {
       for (row, token) in prefix.batch.tokens.enumerated() {
         Kernels.table.pointee.add_scaled(Int64(dim), 1, dx.row(row), table + Int(token) * dim)
       }
-      return losses
     }
   }
 
@@ -294,8 +280,9 @@ extension QuillanModel {
   public func diffusionLosses(
     _ prefix: PrefixPass, _ input: ReasoningDiffusion.LossInput, _ weights: PackedModel, _ context: Context
   ) -> [Double] {
+    var losses = [Double](repeating: 0, count: prefix.batch.spans.count)
     diffusion?.loss(
-      input, xContext: prefix.xContext, spans: prefix.batch.spans, weights, nil, into: nil, context)
-      ?? [Double](repeating: 0, count: prefix.batch.spans.count)
+      input, xContext: prefix.xContext, spans: prefix.batch.spans, weights, nil, into: nil, losses: &losses, context)
+    return losses
   }
 }

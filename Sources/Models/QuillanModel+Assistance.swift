@@ -23,7 +23,7 @@ extension QuillanModel {
           into: none, context)
       }
       exchange.begin(report.terms)
-      var saved: [Council.Saved] = []
+      var saved = ArenaList<Council.Saved>(capacity: layers.count, in: context.arena)
       for layer in layers {
         let mark = context.arena.mark()
         let result = context.part(.layer(layer.index)) { forward(layer, report) }
@@ -37,7 +37,7 @@ extension QuillanModel {
             context.arena.scoped {
               council.backward(
                 none, retention == .everything ? saved[layer.index] : forward(layer, report.silent),
-                router: layer.router, weights, gradients, into: none, dSteered: none, context)
+                router: layer.router, weights, gradients, exchange: exchange, into: none, dSteered: none, context)
             }
           }
         }

@@ -169,14 +169,15 @@ public struct ReasoningDiffusion: Sendable {
     }
   }
 
-  /// L_diff of each sequence: mean over positions with a target of the mean over bits of BCE(logits, z*).
-  /// With `gradients`, also adds the gradient with respect to x_ctx to `dContext` and those of the denoiser.
+  /// Writes L_diff of each sequence to `losses`: mean over positions with a target of the mean over bits of
+  /// BCE(logits, z*). With `gradients`, also adds the gradient with respect to x_ctx to `dContext` and those of the
+  /// denoiser.
   func loss(
     _ input: LossInput, xContext: Matrix, spans: [Span], _ weights: PackedModel, _ gradients: Gradients?,
-    into dContext: Matrix?, _ context: Context
-  ) -> [Double] {
+    into dContext: Matrix?, losses: UnsafeMutablePointer<Double>, _ context: Context
+  ) {
     let lane = context.main
-    return lane.arena.scoped {
+    lane.arena.scoped {
       let (normalized, contextSaved) = denoiser.context(xContext, weights, lane)
       let logits = lane.arena.matrix(xContext.rows, bits)
       let noisy = lane.arena.allocate(UInt8.self, input.noisy.count)
@@ -184,14 +185,12 @@ public struct ReasoningDiffusion: Sendable {
       let levels = lane.arena.allocate(Int32.self, input.levels.count)
       levels.update(from: input.levels, count: input.levels.count)
       let saved = denoiser.forward(noisy, context: normalized, steps: levels, weights, into: logits, lane)
-      var losses: [Double] = []
       for (index, span) in spans.enumerated() {
-        losses.append(entropies(input, span, logits, coefficient: input.coefficients[index]))
+        losses[index] = entropies(input, span, logits, coefficient: input.coefficients[index])
       }
       if let gradients, let dContext {
         denoiser.backward(logits, saved, contextSaved: contextSaved, weights, gradients, into: dContext, lane)
       }
-      return losses
     }
   }
 

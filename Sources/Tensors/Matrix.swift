@@ -3,7 +3,7 @@ import Foundation
 /// A row-major fp32 matrix [rows, columns] in memory that something else owns (an `Arena`, a parameter store).
 ///
 /// Copying a value copies the view, not the numbers. It must not outlive its owner.
-public struct Matrix: @unchecked Sendable {
+public struct Matrix: BitwiseCopyable, @unchecked Sendable {
   public let pointer: UnsafeMutablePointer<Float>
   public let rows: Int
   public let columns: Int

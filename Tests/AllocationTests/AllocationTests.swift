@@ -1,6 +1,7 @@
 import CAllocations
 import Foundation
 import Layers
+import LowBit
 import MPI
 import Models
 import Optimizers
@@ -50,6 +51,17 @@ struct AllocationTests {
     }
     step(1)
     #expect(Self.allocations { step(2) } == 0)
+  }
+
+  @Test("forward and backward allocate nothing, in every format", arguments: NumberFormat.allCases, [false, true])
+  func passes(_ format: NumberFormat, mixedPrecision: Bool) throws {
+    for retention in [Retention.everything, .layerInputs] {
+      let passes = try CountedPasses(format, retention: retention, mixedPrecision: mixedPrecision)
+      // The first two let the arenas grow.
+      _ = passes.run()
+      _ = passes.run()
+      #expect(passes.run() == CountedPasses.Counts())
+    }
   }
 
   @Test("recording phases and collectives allocates nothing, also after the ring is full")

@@ -36,8 +36,9 @@ struct BackwardTests {
       levels: (0..<26).map { Int32($0 % 10 + 1) },
       coefficients: [0.7, 0.1, 0.4])
     let dHidden = tiny.matrix(numbers.normals(26 * dim, scale: 0.1), columns: dim)
-    let losses = tiny.model.backward(
-      pass, dHidden: dHidden, diffusionLoss: diffusion ? input : nil, tiny.weights,
+    var losses = [Double](repeating: 1, count: lengths.count)
+    tiny.model.backward(
+      pass, dHidden: dHidden, diffusionLoss: diffusion ? input : nil, diffusionLosses: &losses, tiny.weights,
       Gradients(tiny.gradients, mixedPrecision: mixed), tiny.context)
     if diffusion {
       #expect(tiny.model.diffusionLosses(prefix, input, tiny.weights, tiny.context) == losses)

@@ -45,6 +45,17 @@ struct MemoryTests {
     #expect(arena.zeros(3, 5).array == [Float](repeating: 0, count: 15))
   }
 
+  @Test("a list in an arena holds what was appended, in order")
+  func lists() {
+    let arena = Arena()
+    var list = ArenaList<Int32>(capacity: 3, in: arena)
+    #expect(list.isEmpty)
+    for value: Int32 in [5, -1, 7] { list.append(value) }
+    let other = arena.allocate(Int32.self, 16)
+    other.update(repeating: 9, count: 16)
+    #expect(Array(list) == [5, -1, 7] && list.last == 7)
+  }
+
   @Test("rows of a matrix are views of the same memory")
   func matrices() {
     let arena = Arena()

@@ -85,13 +85,17 @@ public struct SequenceLoss: Sendable {
       let input = model.head.input(selected, weights, context.main)
       let distribution = model.head.forward(
         input, targets: rows.targets, temperature: temperature, weights, context.main)
-      let values = model.values(selected, weights)
+      let values = context.arena.allocate(Float.self, selected.rows)
+      model.values(selected, weights, into: values)
 
       var dLogProbability: [Float] = []
       var dEntropy: [Float] = []
       var dValues: [Float] = []
       for (index, range) in rows.ranges.enumerated() {
         let outcome = evaluate(index, signals(distribution, values, range))
+        precondition(
+          outcome.logProbabilities.count == range.count && outcome.entropies.count == range.count
+            && outcome.values.count == range.count, "gradients of other than sequence \(index)'s \(range.count) tokens")
         dLogProbability += outcome.logProbabilities
         dEntropy += outcome.entropies
         dValues += outcome.values
@@ -108,8 +112,10 @@ public struct SequenceLoss: Sendable {
       }
       var lossInput = diffusion
       lossInput?.coefficients = sequences.map(\.diffusionWeight)
-      let diffusionLosses = model.backward(
-        pass, dHidden: dHidden, diffusionLoss: lossInput, weights, gradients, context)
+      var diffusionLosses = [Double](repeating: 0, count: sequences.count)
+      model.backward(
+        pass, dHidden: dHidden, diffusionLoss: lossInput, diffusionLosses: &diffusionLosses, weights, gradients,
+        context)
       return (pass.auxiliaryLosses, diffusionLosses)
     }
   }
@@ -124,17 +130,18 @@ public struct SequenceLoss: Sendable {
       let distribution = model.head.forward(
         model.head.input(selected, weights, context.main), targets: rows.targets, temperature: temperature, weights,
         context.main)
-      let values = model.values(selected, weights)
+      let values = context.arena.allocate(Float.self, selected.rows)
+      model.values(selected, weights, into: values)
       return rows.ranges.map { signals(distribution, values, $0) }
     }
   }
 
   private func signals(
-    _ distribution: LanguageModelHead.Distribution, _ values: [Float], _ range: Range<Int>
+    _ distribution: LanguageModelHead.Distribution, _ values: UnsafePointer<Float>, _ range: Range<Int>
   ) -> Signals {
     Signals(
       logProbabilities: range.map { distribution.logProbability[$0] },
-      entropies: range.map { distribution.entropy[$0] }, values: Array(values[range]))
+      entropies: range.map { distribution.entropy[$0] }, values: range.map { values[$0] })
   }
 
   private func forward(

@@ -1,0 +1,111 @@
+import CAllocations
+import Layers
+import LowBit
+import Models
+import TestSupport
+import Tensors
+
+/// Forward and backward of a training step over one batch of the tiny model, with the allocations of each part.
+///
+/// Counted are all calls of the model. What they are given is made once, before: the batch and its report, latents, loss
+/// input, and the gradients that an objective would compute. The passes run on one thread and one rank: a loop over
+/// several threads keeps its body in one small object, and a `CouncilExchange` makes its messages' sizes; neither is
+/// part of them.
+final class CountedPasses {
+  /// Allocations by part of the pass.
+  struct Counts: Equatable {
+    var prefix: Int64 = 0
+    var trunk: Int64 = 0
+    /// The language-model head and the value head.
+    var heads: Int64 = 0
+    var headsBackward: Int64 = 0
+    var backward: Int64 = 0
+  }
+
+  private let tiny: TinyModel
+  private let gradients: Gradients
+  private let retention: Retention
+  private let batch: TokenBatch
+  private let report: BalanceReport
+  private let latents: AlignedBuffer<UInt8>
+  /// The rows that predict something, and what.
+  private let predictors: [Int]
+  private let targets: AlignedBuffer<Int32>
+  /// What the loss gives back for each of these rows: the same for log-probabilities, entropies and values.
+  private let slopes: AlignedBuffer<Float>
+  private let lossInput: ReasoningDiffusion.LossInput
+  private let losses: AlignedBuffer<Double>
+
+  init(_ format: NumberFormat, retention: Retention, mixedPrecision: Bool) throws {
+    tiny = try TinyModel(format, seed: 151)
+    gradients = Gradients(tiny.gradients, mixedPrecision: mixedPrecision)
+    self.retention = retention
+    let lengths = [7, 1, 18]
+    let rows = lengths.reduce(0, +)
+    let bytes = rows * tiny.model.latentBytes
+    var numbers = RandomNumbers(seed: 152)
+    let vocabulary = tiny.model.configuration.vocabSize
+    batch = TokenBatch(sequences: lengths.map { numbers.tokens($0, vocabulary: vocabulary) })
+    report = BalanceReport(
+      terms: BalanceTerms(lengths: lengths, coefficients: [0.3, 0.5, 0.2], layers: 2),
+      sequenceOfToken: batch.sequenceOfToken, members: 3, loads: tiny.model.makeLoads())
+    latents = Self.buffer(numbers.bytes(bytes))
+    predictors = Array(0..<rows - 1)
+    targets = Self.buffer(numbers.tokens(predictors.count, vocabulary: vocabulary))
+    slopes = Self.buffer(numbers.normals(predictors.count, scale: 0.1))
+    lossInput = ReasoningDiffusion.LossInput(
+      targets: numbers.bytes(bytes), noisy: numbers.bytes(bytes), levels: (0..<rows).map { Int32($0 % 10 + 1) },
+      coefficients: [0.7, 0.1, 0.4])
+    losses = AlignedBuffer(count: lengths.count)
+  }
+
+  private static func buffer<Element: BitwiseCopyable>(_ values: [Element]) -> AlignedBuffer<Element> {
+    let buffer = AlignedBuffer<Element>(count: values.count)
+    buffer.pointer.update(from: values, count: values.count)
+    return buffer
+  }
+
+  /// One pass, whose memory in the arena the next one takes again.
+  func run() -> Counts {
+    let (model, weights, context) = (tiny.model, tiny.weights, tiny.context)
+    let lane = context.main
+    let mark = context.arena.mark()
+    defer { context.arena.release(mark) }
+    var counts = Counts()
+
+    allocations_count(true)
+    let prefix = model.prefix(batch, weights, context)
+    counts.prefix = allocations_counted()
+
+    allocations_count(true)
+    let pass = model.trunk(
+      prefix, latents: latents.pointer, report: report, retention: retention, weights, context)
+    counts.trunk = allocations_counted()
+
+    allocations_count(true)
+    let selected = model.gather(pass.hidden, rows: predictors, context)
+    let input = model.head.input(selected, weights, lane)
+    let distribution = model.head.forward(input, targets: targets.pointer, temperature: 0.8, weights, lane)
+    model.values(selected, weights, into: context.arena.allocate(Float.self, selected.rows))
+    counts.heads = allocations_counted()
+
+    allocations_count(true)
+    let dSelected = context.arena.zeros(selected.rows, selected.columns)
+    model.head.backward(
+      input, targets: targets.pointer, temperature: 0.8, distribution, dLogProbability: slopes.pointer,
+      dEntropy: slopes.pointer, weights, gradients, into: dSelected, lane)
+    model.backwardValues(selected, dValues: slopes.pointer, gradients)
+    let dHidden = context.arena.zeros(pass.hidden.rows, pass.hidden.columns)
+    for (row, target) in predictors.enumerated() {
+      dHidden.row(target).update(from: dSelected.row(row), count: dHidden.columns)
+    }
+    counts.headsBackward = allocations_counted()
+
+    allocations_count(true)
+    model.backward(
+      pass, dHidden: dHidden, diffusionLoss: lossInput, diffusionLosses: losses.pointer, weights, gradients, context)
+    counts.backward = allocations_counted()
+    allocations_count(false)
+    return counts
+  }
+}
