@@ -130,6 +130,8 @@ final class CheckpointSaver {
 /// Work on a thread of its own.
 private final class SaveWork: @unchecked Sendable {
   private let condition = NSCondition()
+  /// Linux's SCHED_IDLE, which its headers show to GNU programs only.
+  private static let idlePolicy: Int32 = 5
   private var pending: Int
   private var outcome: Result<[UInt8], any Error>?
 
@@ -137,9 +139,9 @@ private final class SaveWork: @unchecked Sendable {
   init(pieces: Int, _ body: @escaping @Sendable (SaveWork) throws -> [UInt8]) {
     pending = pieces
     let thread = Thread { [self] in
-      // Of this thread and those that it starts: while training keeps the cores busy, saving gets 3 % of them; whoever waits
-      // for it leaves it all.
-      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
+      // This thread and those that it starts take what training leaves of the cores; whoever waits for it leaves all.
+      var parameters = sched_param()
+      sched_setscheduler(0, Self.idlePolicy, &parameters)
       let outcome = Result { try body(self) }
       condition.lock()
       self.outcome = outcome
