@@ -21,10 +21,13 @@ package final class HierarchicalSum {
   private let pool: WorkerPool
 
   /// Collective.
-  package init(_ communicator: Communicator, pool: WorkerPool) throws(MPIError) {
+  ///
+  /// - Parameter machine: the ranks that share memory; nil: those of this machine. Tests make several of one.
+  package init(_ communicator: Communicator, machine: Communicator? = nil, pool: WorkerPool) throws(MPIError) {
     self.communicator = communicator
     self.pool = pool
-    machine = try communicator.splitByMachine()
+    if let machine { self.machine = machine } else { self.machine = try communicator.splitByMachine() }
+    let machine = self.machine
     let largest = try communicator.allReduce(machine.size, .maximum)
     slices = try communicator.allReduce(machine.size, .minimum)
     if largest == 1 {

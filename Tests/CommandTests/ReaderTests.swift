@@ -5,11 +5,10 @@ import Testing
 /// Runs the Python of the documentation on files that the program wrote.
 @Suite("Readers in the documentation", .serialized)
 struct ReaderTests {
-  /// A Python with numpy, where there is one.
-  static let hasNumpy: Bool = {
-    let outcome = try? Program.execute(["/usr/bin/env", "python3", "-c", "import numpy"])
-    return outcome?.status == 0
-  }()
+  /// A Python with numpy, where there is one: the first on the path, or the system's (python3-numpy).
+  static let python: [String]? = [["/usr/bin/env", "python3"], ["/usr/bin/python3"]].first {
+    (try? Program.execute($0 + ["-c", "import numpy"]))?.status == 0
+  }
 
   private var program: String {
     get throws {
@@ -20,7 +19,8 @@ struct ReaderTests {
     }
   }
 
-  @Test("every reader gives the numbers that the program means", .enabled(if: hasNumpy, "needs python3 with numpy"))
+  @Test(
+    "every reader gives the numbers that the program means", .enabled(if: python != nil, "needs python3 with numpy"))
   func read() throws {
     let folder = try TemporaryFolder()
     let source = [
@@ -55,7 +55,7 @@ struct ReaderTests {
       print("read")
       """
     let script = try folder.write("read.py", Data((try program + "\n" + check).utf8))
-    let outcome = try Program.execute(["/usr/bin/env", "python3", script, folder.url.path, Program.path])
+    let outcome = try Program.execute((Self.python ?? []) + [script, folder.url.path, Program.path])
     #expect(outcome.status == 0 && outcome.output == "read\n", "\(outcome.errors)")
   }
 }

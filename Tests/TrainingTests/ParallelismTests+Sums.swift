@@ -9,10 +9,19 @@ extension ParallelismTests {
   /// Values whose sums are exact in fp32, so that no order shows.
   private static func values(rank: Int, count: Int) -> [Int] { (0..<count).map { ($0 % 1000) * (rank + 1) - rank } }
 
-  @Test("Sums through shared memory are those of all ranks", arguments: [0, 1, 37, 65_536, 200_003], [1, 2])
-  func hierarchicalSum(count: Int, threads: Int) throws {
+  /// How many ranks share a machine: all, at most two, or the first machine has all but one.
+  enum Machines: CaseIterable { case one, pairs, uneven }
+
+  @Test("Sums through shared memory are those of all ranks", arguments: [0, 1, 37, 65_536, 200_003], Machines.allCases)
+  func hierarchicalSum(count: Int, machines: Machines) throws {
     let world = try Ranks.together()
-    let sum = try HierarchicalSum(world, pool: WorkerPool(threads: threads))
+    let machine =
+      switch machines {
+      case .one: try world.splitByMachine()
+      case .pairs: try world.split(color: world.rank / 2, key: 0)
+      case .uneven: try world.split(color: world.rank == world.size - 1 ? 1 : 0, key: 0)
+      }
+    let sum = try HierarchicalSum(world, machine: machine, pool: WorkerPool(threads: machines == .one ? 2 : 1))
     let expected = (0..<count).map { index in
       (0..<world.size).reduce(0) { $0 + (index % 1000) * ($1 + 1) - $1 }
     }
