@@ -77,7 +77,8 @@ let package = Package(
     .executableTarget(name: "ExampleTrainStep", dependencies: ["MPI", "Models", "Rollouts", "Training"]),
 
     // What a fuzzer drives (launch/faults fuzz).
-    .executableTarget(name: "FuzzCheckpoints", dependencies: ["Checkpoints", "Exports"]),
+    .executableTarget(
+      name: "FuzzCheckpoints", dependencies: ["CKernels", "Tensors", "Models", "Exports", "Checkpoints"]),
 
     // Tests mirror the sources.
     .target(

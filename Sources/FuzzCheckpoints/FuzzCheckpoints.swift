@@ -1,21 +1,22 @@
 import Checkpoints
 import Foundation
 
-/// The readers of checkpoints fed with arbitrary bytes.
+/// The readers of checkpoints and packed models fed with arbitrary bytes.
 ///
 /// Built with libFuzzer (`launch/faults fuzz`) it is fed by the fuzzer. Built without, the program reads the files named
 /// on its command line, to repeat what a fuzzer found, or, with `--seeds DIRECTORY`, writes inputs to start from.
 ///
-/// The first byte of an input chooses the reader: a manifest, a frame, or a whole checkpoint.
+/// The first byte of an input chooses the reader: a manifest, a frame, a whole checkpoint, or a packed model.
 enum FuzzCheckpoints {
   static func read(_ input: UnsafeRawBufferPointer) {
     guard let choice = input.first else { return }
     let rest = UnsafeRawBufferPointer(rebasing: input.dropFirst())
-    switch choice % 4 {
+    switch choice % 5 {
     case 0: _ = try? Manifest(text: Array(rest), path: "m")
     case 1: _ = try? Manifest(text: Manifest.signed(Array(rest)), path: "m")
     case 2: FrameProbe.decode(rest)
-    default: CheckpointProbe.read(rest)
+    case 3: CheckpointProbe.read(rest)
+    default: PackedProbe.read(rest)
     }
   }
 }

@@ -2,7 +2,7 @@ import Checkpoints
 import Exports
 import Foundation
 
-/// Inputs to start from: a small whole checkpoint, laid out for each of the readers.
+/// Inputs to start from: a small whole checkpoint, laid out for each of its readers, and a packed model.
 enum Seeds {
   static func write(to directory: String) throws {
     let draft = "\(directory).draft"
@@ -36,6 +36,7 @@ enum Seeds {
     try seed("signed", [1] + body)
     let cut = [UInt8(body.count >> 8 & 0xFF), UInt8(body.count & 0xFF)]
     try seed("whole", [3] + cut + body + shard.dropFirst(Shard.header.count))
+    for layout in PackedFile.Layout.allCases { try seed("packed-\(layout.rawValue)", [4] + PackedProbe.seed(layout)) }
     for frame in frames {
       guard let slice = manifest.tensor(TensorKey(frame.name, .master))?.slices.first else { continue }
       let encoding = FrameEncoding.allCases.firstIndex(of: slice.encoding) ?? 0
