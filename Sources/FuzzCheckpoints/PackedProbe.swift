@@ -29,8 +29,14 @@ enum PackedProbe {
   private static let headerBytes = 64
   /// Magic and version.
   private static let header: [UInt8] = {
-    do { return Array(try file(.mapped).prefix(headerBytes)) } catch { fatalError("\(error)") }
+    do { return Array(try file(.mapped).prefix(headerBytes)) } catch { end("\(error)") }
   }()
+
+  /// The machine's fault, not an input's.
+  private static func end(_ problem: String) -> Never {
+    FileHandle.standardError.write(Data("FuzzCheckpoints: \(problem)\n".utf8))
+    exit(1)
+  }
 
   /// A whole file of the model.
   private static func file(_ layout: PackedFile.Layout) throws -> Data {
@@ -65,7 +71,7 @@ enum PackedProbe {
     }
     bytes += Array("QPACKEND".utf8)
     guard FileManager.default.createFile(atPath: path, contents: Data(bytes)) else {
-      fatalError("cannot write \(path)")
+      end("\(path) cannot be written; make room in /dev/shm")
     }
     defer { unlink(path) }
     guard let file = try? PackedFile(path: path) else { return }

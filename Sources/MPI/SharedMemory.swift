@@ -16,8 +16,7 @@ public final class SharedMemory: @unchecked Sendable {
   /// - Returns: nil on all ranks where one of them cannot have it, as with a full or absent /dev/shm.
   public init?(_ machine: Communicator, byteCount: Int) throws(MPIError) {
     precondition(byteCount > 0, "shared memory of \(byteCount) bytes")
-    var owner = Int64(getpid())
-    owner = try machine.broadcast(owner, from: 0)
+    let owner = try machine.broadcast(Int64(getpid()), from: 0)
     let number = try machine.broadcast(Self.made.add(1, ordering: .relaxed).newValue, from: 0)
     let name = "/quillan-\(owner)-\(number)"
     var pages: UnsafeMutableRawPointer?

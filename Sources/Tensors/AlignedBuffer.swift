@@ -59,10 +59,7 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
 enum AlignedMemory {
   static func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
     guard byteCount >= CK_PAGES_LEAST else { return .allocate(byteCount: byteCount, alignment: 64) }
-    guard let pages = ck_pages_allocate(Int64(byteCount)) else {
-      fatalError("the system has no \(byteCount) bytes of memory left")
-    }
-    return pages
+    return ck_pages_allocate(Int64(byteCount))
   }
 
   /// - Parameter byteCount: as it was allocated.

@@ -19,9 +19,9 @@ struct ReaderTests {
     }
   }
 
-  @Test(
-    "every reader gives the numbers that the program means", .enabled(if: python != nil, "needs python3 with numpy"))
+  @Test("every reader gives the numbers that the program means")
   func read() throws {
+    let python = try #require(Self.python, "python3 with numpy is needed, as launch/test installs it: python3-numpy")
     let folder = try TemporaryFolder()
     let source = [
       Fixtures.url("golden/quantised.weights.safetensors").path, "--config", Fixtures.url("golden/quantised.json").path,
@@ -55,7 +55,7 @@ struct ReaderTests {
       print("read")
       """
     let script = try folder.write("read.py", Data((try program + "\n" + check).utf8))
-    let outcome = try Program.execute((Self.python ?? []) + [script, folder.url.path, Program.path])
+    let outcome = try Program.execute(python + [script, folder.url.path, Program.path])
     #expect(outcome.status == 0 && outcome.output == "read\n", "\(outcome.errors)")
   }
 }

@@ -111,10 +111,7 @@ final class MemoryBlock: @unchecked Sendable {
   init(byteCount: Int) {
     self.byteCount = byteCount
     if byteCount >= CK_PAGES_LEAST {
-      guard let pages = ck_pages_allocate(Int64(byteCount)) else {
-        fatalError("the system has no \(byteCount) bytes of memory left")
-      }
-      pointer = pages
+      pointer = ck_pages_allocate(Int64(byteCount))
     } else {
       pointer = .allocate(byteCount: max(64, byteCount), alignment: 64)
     }
