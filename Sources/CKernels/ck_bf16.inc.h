@@ -205,10 +205,18 @@ static void packed_block_slowly(const ck_packed *B, int64_t matrix, int64_t pane
 static void bf16_panels(const ck_packed *B, int64_t matrix, int64_t first, int64_t panels, bool codes, uint32_t *out) {
   const int64_t pairs = (B->rows + 1) / 2, outputs = (B->rows + 15) / 16, panel_bytes = B->matrix_bytes / outputs;
   const bool straddles = B->format >= CK_TERNARY && B->groups > 1 && B->group % 16 != 0;
-  for (int64_t j = 0; j < panels; ++j, out += pairs * 16) {
-    const int64_t input = (first + j) * 16;
-    for (int64_t panel = 0; panel < outputs; ++panel) {
+  // A panel's blocks lie side by side; those of the panels after it are far away, and weights come from memory.
+  enum { AHEAD = 2 };
+  const int64_t begin = first * 16 * panel_bytes / B->columns, length = panels * 16 * panel_bytes / B->columns + 64;
+  uint32_t *const all = out;
+  for (int64_t panel = 0; panel < outputs; ++panel) {
+    const uint8_t *ahead = B->data + matrix * B->matrix_bytes + (panel + AHEAD) * panel_bytes + begin;
+    if (panel + AHEAD < outputs)
+      for (int64_t byte = 0; byte < length; byte += 64) __builtin_prefetch(ahead + byte);
+    for (int64_t j = 0; j < panels; ++j) {
+      const int64_t input = (first + j) * 16;
       v16f values[16];
+      out = all + j * pairs * 16;
       if (straddles)
         packed_block_slowly(B, matrix, panel, input, codes, values);
       else

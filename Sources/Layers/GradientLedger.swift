@@ -52,12 +52,15 @@ struct GradientLedger: @unchecked Sendable {
   }
 
   private let store: ParameterStore
+  private let sums: UnitSums?
   private let arena: Arena
   /// Those of each tensor; a tensor's rows come from one thread at a time.
   private let entries: UnsafeMutablePointer<Entries>
 
-  init(_ store: ParameterStore, arena: Arena) {
+  /// - Parameter sums: where products go instead of `store`.
+  init(_ store: ParameterStore, sums: UnitSums?, arena: Arena) {
     self.store = store
+    self.sums = sums
     self.arena = arena
     entries = arena.allocate(Entries.self, store.table.count)
     entries.initialize(repeating: Entries(), count: store.table.count)
@@ -129,13 +132,39 @@ struct GradientLedger: @unchecked Sendable {
               a: entry.dy, a_row: 1, a_pair: Int64(Words.stride(outputs)), b: words, b_panel: 16,
               b_pair: Int64(Words.stride(inputs)), pairs: Int64(pairs))
           }
-          Kernels.table.pointee.gemm_bf16(
-            Int64(outputs), Int64(inputs), parts, Int64(count), nil,
-            store.pointer(id) + matrix * outputs * inputs, Int64(inputs), true)
+          if let sums {
+            add(parts, count, to: sums, id, matrix, scratch)
+          } else {
+            Kernels.table.pointee.gemm_bf16(
+              Int64(outputs), Int64(inputs), parts, Int64(count), nil,
+              store.pointer(id) + matrix * outputs * inputs, Int64(inputs), true)
+          }
         }
       }
     }
   }
+
+  /// Adds the product of a matrix to fixed-point sums, as many rows at a time as stay in a core's second cache with
+  /// their sums.
+  private func add(
+    _ parts: UnsafeMutablePointer<ck_bf16_product>, _ count: Int, to sums: UnitSums, _ id: ParameterID, _ matrix: Int,
+    _ scratch: Arena
+  ) {
+    let (outputs, inputs) = (store.table[id].outputs, store.table[id].inputs)
+    let block = min(outputs, max(8, Self.tile / inputs & ~7))
+    let tile = scratch.allocate(Float.self, block * inputs)
+    for first in stride(from: 0, to: outputs, by: block) {
+      let rows = min(block, outputs - first)
+      Kernels.table.pointee.gemm_bf16(
+        Int64(rows), Int64(inputs), parts, Int64(count), nil, tile, Int64(inputs), false)
+      sums.add(tile, count: rows * inputs, to: id, at: (matrix * outputs + first) * inputs)
+      // The next rows' words of dY.
+      for part in 0..<count { parts[part].a += block }
+    }
+  }
+
+  /// Products of a tile that is added to fixed-point sums.
+  private static let tile = 16 << 10
 }
 
 /// Operands of bfloat16 gradient products.

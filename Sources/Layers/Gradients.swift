@@ -6,20 +6,31 @@ public struct Gradients: Sendable {
   public let store: ParameterStore
   /// Whether gradient products take their operands rounded to bfloat16 (`use_mixed_precision`); sums stay fp32.
   public let mixedPrecision: Bool
+  /// Where products of stacks are added instead of to `store`, which need not hold those then; nil: `store` has all.
+  let sums: UnitSums?
   /// Where weight-gradient products of stacks wait until all layers have added their rows; nil: none waits.
   let ledger: GradientLedger?
 
-  public init(_ store: ParameterStore, mixedPrecision: Bool) {
-    self.init(store, mixedPrecision: mixedPrecision, ledger: nil)
+  /// - Parameter sums: with mixed precision only, whose products of stacks wait for the end of a `unit`.
+  public init(_ store: ParameterStore, mixedPrecision: Bool, sums: UnitSums? = nil) {
+    precondition(sums == nil || mixedPrecision, "products of stacks are taken at once in fp32")
+    self.init(store, mixedPrecision: mixedPrecision, sums: sums, ledger: nil)
   }
 
-  private init(_ store: ParameterStore, mixedPrecision: Bool, ledger: GradientLedger?) {
+  private init(_ store: ParameterStore, mixedPrecision: Bool, sums: UnitSums?, ledger: GradientLedger?) {
     self.store = store
     self.mixedPrecision = mixedPrecision
+    self.sums = sums
     self.ledger = ledger
   }
 
-  func pointer(_ id: ParameterID) -> UnsafeMutablePointer<Float> { store.pointer(id) }
+  /// The first tensor, since the last call, whose products could not be added to fixed-point sums.
+  public func takeFailure() -> ParameterID? { sums?.takeFailure() }
+
+  func pointer(_ id: ParameterID) -> UnsafeMutablePointer<Float> {
+    precondition(sums == nil || !UnitSums.takes(store.table[id]), "\(store.table[id].name) has no fp32 gradient")
+    return store.pointer(id)
+  }
 
   /// Runs `body` with gradients whose stacks (experts, micro agents) take one weight-gradient product per matrix, over
   /// the rows of all calls, when `body` returns. In fp32 every call takes its own product at once.
@@ -28,8 +39,8 @@ public struct Gradients: Sendable {
   public func unit<Result>(_ context: Context, _ body: (Gradients) -> Result) -> Result {
     guard mixedPrecision else { return body(self) }
     return context.deferred.scoped {
-      let ledger = GradientLedger(store, arena: context.deferred)
-      let result = body(Gradients(store, mixedPrecision: true, ledger: ledger))
+      let ledger = GradientLedger(store, sums: sums, arena: context.deferred)
+      let result = body(Gradients(store, mixedPrecision: true, sums: sums, ledger: ledger))
       ledger.close(context)
       return result
     }

@@ -9,13 +9,11 @@ public final class ExpertGroup {
   private let communicator: Communicator
 
   /// Nil where every rank holds all mini-MoEs.
-  public init?(_ topology: Topology, _ reducer: GradientReducer, mixedPrecision: Bool) {
+  public init?(_ topology: Topology, _ reducer: GradientReducer) {
     guard topology.ownership.size > 1 else { return nil }
     communicator = topology.expertGroup
     transport = CommunicatorTransport(communicator)
-    exchange = CouncilExchange(
-      transport, owned: topology.ownership.owned,
-      separate: reducer.sources.map { $0.map { Gradients($0, mixedPrecision: mixedPrecision) } })
+    exchange = CouncilExchange(transport, owned: topology.ownership.owned, separate: reducer.separate)
   }
 
   /// For each unit, the micro-batches that the rank with most has; a rank with fewer takes part with no tokens.

@@ -1,4 +1,5 @@
 import CKernels
+import Layers
 import MPI
 import Parameters
 import Tensors
@@ -7,15 +8,13 @@ import Tensors
 ///
 /// A unit is a piece of the batch that no layout cuts (a GRPO group). With `reproducible`, each unit's gradient is
 /// added as 64-bit fixed point with quantum 2⁻⁵⁰, so the sum does not depend on which rank computed which unit; it
-/// costs 8 bytes per owned parameter. Otherwise gradients are fp32 sums, in a fixed order for a fixed layout.
+/// costs 8 bytes per owned parameter. With mixed precision, products of stacks are added as they are computed, the rest
+/// as a unit ends. Otherwise gradients are fp32 sums, in a fixed order for a fixed layout.
 ///
 /// Replicated parameters are summed over the world, mini-MoEs over the ranks that hold the same ones.
 public final class GradientReducer {
   /// Gradients of what this rank holds: of the unit while it is computed, of the batch after `reduce`.
   public let gradients: ParameterStore
-  /// For each rank of the expert group, gradients of this rank's mini-MoEs by that rank's unit; the own place is empty.
-  /// Nil where units may mix.
-  public let sources: [ParameterStore]?
   /// Seconds in reductions so far, waiting for other ranks included.
   public private(set) var seconds = 0.0
   private let sums: AlignedBuffer<Int64>?
@@ -23,61 +22,129 @@ public final class GradientReducer {
   private let pool: WorkerPool
   /// Where in the stores the mini-MoEs lie: one range, since names order the store.
   private let council: Range<Int>
+  /// This rank's unit and, where units of the expert group must not mix, those of its other ranks, in rank order.
+  private let units: [Unit]
+  /// The place of this rank's among them.
+  private let own: Int
   /// Made at the first reduction, which all ranks enter.
   private var worldSum: HierarchicalSum?
   private var dataSum: HierarchicalSum?
 
-  public init(_ table: ParameterTable, topology: Topology, reproducible: Bool, pool: WorkerPool) {
+  /// Where a rank's unit is added.
+  private struct Unit {
+    let gradients: Gradients
+    /// What it leaves in fp32.
+    let folds: [Fold]
+  }
+
+  /// Neighbouring tensors: where they lie in a unit's store, and from where in the sums.
+  private struct Fold {
+    var unit: Range<Int>
+    let sum: Int
+  }
+
+  public init(
+    _ table: ParameterTable, topology: Topology, mixedPrecision: Bool, reproducible: Bool, pool: WorkerPool
+  ) {
+    let gradients = ParameterStore(table, holding: topology.ownership.held(in: table))
+    let sums: AlignedBuffer<Int64>? = reproducible ? AlignedBuffer(count: gradients.buffer.count) : nil
+    let direct = mixedPrecision ? sums : nil
+    func folded(_ id: ParameterID) -> Bool { direct == nil || !UnitSums.takes(table[id]) }
+    func unit(_ store: ParameterStore) -> Unit {
+      Unit(
+        gradients: Gradients(
+          store, mixedPrecision: mixedPrecision, sums: direct.map { UnitSums($0, layout: gradients) }),
+        folds: Self.folds(store.held.filter(folded), of: store, into: gradients))
+    }
+    let group = topology.expertGroup
+    let others = gradients.held.filter { table[$0].miniMoE != nil && folded($0) }
+    own = reproducible ? group.rank : 0
+    units =
+      reproducible
+      ? (0..<group.size).map { unit($0 == group.rank ? gradients : ParameterStore(table, holding: others)) }
+      : [unit(gradients)]
     self.topology = topology
     self.pool = pool
-    gradients = ParameterStore(table, holding: topology.ownership.held(in: table))
-    sums = reproducible ? AlignedBuffer(count: gradients.buffer.count) : nil
-    let group = topology.expertGroup
-    let own = gradients.held.filter { table[$0].miniMoE != nil }
-    sources =
-      reproducible && group.size > 1
-      ? (0..<group.size).map { ParameterStore(table, holding: $0 == group.rank ? [] : own) } : nil
+    self.gradients = gradients
+    self.sums = sums
     council = gradients.councilRange
+  }
+
+  private static func folds(_ ids: [ParameterID], of unit: ParameterStore, into sums: ParameterStore) -> [Fold] {
+    var folds: [Fold] = []
+    for id in ids {
+      let (start, sum) = (unit.offset(id), sums.offset(id))
+      let end = start + (unit.table[id].count + 15) & ~15
+      if let last = folds.last, last.unit.upperBound == start, last.sum + last.unit.count == sum {
+        folds[folds.count - 1].unit = last.unit.lowerBound..<end
+      } else {
+        folds.append(Fold(unit: start..<end, sum: sum))
+      }
+    }
+    return folds
   }
 
   public var isReproducible: Bool { sums != nil }
 
+  /// Where this rank's unit is added.
+  public var unit: Gradients { units[own].gradients }
+
+  /// For each rank of the expert group, where gradients of this rank's mini-MoEs by that rank's unit are added. Nil where
+  /// units may mix.
+  public var separate: [Gradients]? { units.count > 1 ? units.map(\.gradients) : nil }
+
   /// Forgets all gradients; call before the first unit of a step.
   public func begin() {
-    gradients.buffer.clear(pool)
-    for source in sources ?? [] { source.buffer.clear(pool) }
-    sums?.clear(pool)
+    guard let sums else { return gradients.buffer.clear(pool) }
+    for unit in units {
+      for fold in unit.folds { unit.gradients.store.buffer.clear(fold.unit, pool) }
+      _ = unit.gradients.takeFailure()
+    }
+    sums.clear(pool)
   }
 
-  /// Ends a unit: with fixed point, folds the gradients into the sums and clears them. Collective in the expert group,
-  /// whose ranks end their units together.
+  /// Ends a unit: with fixed point, folds what is left in fp32 into the sums and clears it. Collective in the expert
+  /// group, whose ranks end their units together.
   ///
   /// - Returns: the first tensor of this rank's unit, on whichever rank, whose gradient cannot be added (not finite, or
   ///   beyond ±2⁶¹ quanta), or nil.
   public func endUnit() throws(MPIError) -> ParameterID? {
     guard let sums else { return nil }
-    let own = add(gradients, to: sums)
-    guard let sources else { return own }
-    let group = topology.expertGroup
+    guard units.count > 1 else { return fold(units[own], into: sums) }
     let none = gradients.table.count
-    let failed = try group.allToAll(
-      sources.enumerated().map { rank, source in
-        (rank == group.rank ? own : add(source, to: sums))?.index ?? none
-      })
+    let failed = try topology.expertGroup.allToAll(units.map { fold($0, into: sums)?.index ?? none })
     let first = failed.min() ?? none
     return first < none ? ParameterID(first) : nil
   }
 
-  private func add(_ unit: ParameterStore, to sums: AlignedBuffer<Int64>) -> ParameterID? {
-    guard let first = unit.held.first else { return nil }
-    // The tensors of a unit lie side by side, in the sums as in the unit's own buffer.
-    let start = sums.pointer + gradients.offset(first)
-    let failure = pool.firstFailure(unit.buffer.count) { range in
-      ck_fixed_add(Int64(range.count), unit.buffer.pointer + range.lowerBound, start + range.lowerBound)
+  private func fold(_ unit: Unit, into sums: AlignedBuffer<Int64>) -> ParameterID? {
+    let store = unit.gradients.store
+    let failed = unit.gradients.takeFailure()
+    for fold in unit.folds {
+      let problem = pool.firstFailure(fold.unit.count) { range in
+        Self.add(
+          store.buffer.pointer + fold.unit.lowerBound + range.lowerBound, range.count,
+          to: sums.pointer + fold.sum + range.lowerBound)
+      }
+      guard let problem else { continue }
+      let first = store.held.last { store.offset($0) <= fold.unit.lowerBound + problem }
+      return [failed, first].compactMap { $0 }.min { $0.index < $1.index }
     }
-    if let failure { return unit.held.last { unit.offset($0) <= failure } }
-    unit.buffer.clear(pool)
-    return nil
+    return failed
+  }
+
+  /// Adds a range to its sums and clears it, a cache's worth at a time.
+  private static func add(_ values: UnsafeMutablePointer<Float>, _ count: Int, to sums: UnsafeMutablePointer<Int64>)
+    -> Int64
+  {
+    let chunk = 4096
+    for first in stride(from: 0, to: count, by: chunk) {
+      let length = min(chunk, count - first)
+      let problem = ck_fixed_add(Int64(length), values + first, sums + first)
+      if problem >= 0 { return Int64(first) + problem }
+      (values + first).update(repeating: 0, count: length)
+    }
+    return -1
   }
 
   /// Sums over the ranks; afterwards `gradients` holds the totals of what this rank holds. Collective.

@@ -18,9 +18,12 @@ extension WorkerPool {
 
 extension AlignedBuffer {
   /// Sets every byte to zero, on all threads of `pool`.
-  public func clear(_ pool: WorkerPool) {
-    pool.split(count, grain: 16, least: 1 << 18) { _, range in
-      memset(pointer + range.lowerBound, 0, range.count * MemoryLayout<Element>.stride)
+  public func clear(_ pool: WorkerPool) { clear(0..<count, pool) }
+
+  /// The same for the elements `part`.
+  public func clear(_ part: Range<Int>, _ pool: WorkerPool) {
+    pool.split(part.count, grain: 16, least: 1 << 18) { _, range in
+      memset(pointer + part.lowerBound + range.lowerBound, 0, range.count * MemoryLayout<Element>.stride)
     }
   }
 }

@@ -44,7 +44,8 @@ extension ParallelismTests {
     let tiny = try TinyModel(seed: 1)
     let topology = try Topology(world: Ranks.together(), expert: 1, miniMoEs: tiny.model.configuration.numMiniMoes)
     let reducer = GradientReducer(
-      tiny.model.table, topology: topology, reproducible: reproducible, pool: WorkerPool(threads: 1))
+      tiny.model.table, topology: topology, mixedPrecision: true, reproducible: reproducible,
+      pool: WorkerPool(threads: 1))
     // The first reduction makes its communicators, and MPI may allocate for messages: ours would come every time.
     let counts = try (0..<10).map { _ in
       allocations_count(true)

@@ -45,8 +45,9 @@ public struct GoldenComparison {
     model.pack(masters, into: weights, context)
     let trajectories = try golden.rewards.indices.map { try trajectory($0, model) }
     // Each rank's case is a unit of its own, so that what the others send does not add to its gradients.
-    let reducer = GradientReducer(model.table, topology: topology, reproducible: true, pool: context.pool)
-    let experts = ExpertGroup(topology, reducer, mixedPrecision: false)
+    let reducer = GradientReducer(
+      model.table, topology: topology, mixedPrecision: false, reproducible: true, pool: context.pool)
+    let experts = ExpertGroup(topology, reducer)
     try forward(trajectories, model, experts, weights, context)
     try losses(trajectories, model, masters, reducer.gradients, topology, experts, weights, context)
     for name in golden.expected.tensors.keys.sorted() where results[name] == nil {

@@ -38,7 +38,6 @@ public final class Learner {
   /// One sum per tensor, from one rank of the expert group: zeros of the others change no bit of their sum.
   private let squaredSums: SquaredSums
   private let sharded: Bool
-  private let mixedPrecision: Bool
 
   /// All ranks.
   public var communicator: Communicator { topology.world }
@@ -56,13 +55,12 @@ public final class Learner {
     self.model = model
     self.masters = masters
     self.sharded = sharded
-    self.mixedPrecision = mixedPrecision
     self.topology = topology
     self.context = context
     weights = model.makePackedModel(holding: masters.held)
     reducer = GradientReducer(
-      model.table, topology: topology, reproducible: reproducible, pool: context.pool)
-    experts = ExpertGroup(topology, reducer, mixedPrecision: mixedPrecision)
+      model.table, topology: topology, mixedPrecision: mixedPrecision, reproducible: reproducible, pool: context.pool)
+    experts = ExpertGroup(topology, reducer)
     replica =
       topology.ownership.size == 1
       ? PolicyReplica(sharing: weights, topology: topology)
@@ -99,7 +97,8 @@ public final class Learner {
     return (replica.weights, publication)
   }
 
-  public var gradients: Gradients { Gradients(reducer.gradients, mixedPrecision: mixedPrecision) }
+  /// Where backward passes of this rank's units add.
+  public var gradients: Gradients { reducer.unit }
 
   /// Forgets gradients and loads of the step before.
   public func begin() {
