@@ -12,11 +12,16 @@ public final class Context: Sendable {
   /// Who watches passes.
   public let observer: (any PassObserver)?
 
-  public init(threads: Int, observer: (any PassObserver)? = nil) {
+  public convenience init(threads: Int, observer: (any PassObserver)? = nil) {
+    self.init(pool: WorkerPool(threads: threads), observer: observer)
+  }
+
+  /// A context whose loops run on `pool`.
+  public init(pool: WorkerPool, observer: (any PassObserver)? = nil) {
     self.observer = observer
-    pool = WorkerPool(threads: threads)
+    self.pool = pool
     arena = Arena(chunkBytes: 16 << 20)
-    scratch = (0..<threads).map { _ in Arena() }
+    scratch = (0..<pool.threads).map { _ in Arena() }
   }
 
   /// Bytes held from the system.

@@ -4,10 +4,15 @@
 public struct WorkerPool: Sendable {
   /// Threads that take part, the caller's among them.
   public let threads: Int
+  private let team: WorkerTeam
 
-  public init(threads: Int) {
+  public init(threads: Int) { self.init(threads: threads, team: .shared) }
+
+  /// A pool of a team's threads: one of its own for tests, whose threads nobody else gives work.
+  package init(threads: Int, team: WorkerTeam) {
     precondition(threads > 0, "a pool of \(threads) threads")
     self.threads = threads
+    self.team = team
   }
 
   /// The part of 0..<count that worker `index` of `workers` takes, in multiples of `grain`.
@@ -24,7 +29,7 @@ public struct WorkerPool: Sendable {
     guard count > 0 else { return }
     let workers = max(1, min(threads, count / max(1, least), (count + grain - 1) / grain))
     if workers == 1 { return body(0, 0..<count) }
-    WorkerTeam.shared.run(workers) { worker in
+    team.run(workers) { worker in
       body(worker, Self.part(worker, of: workers, count: count, grain: grain))
     }
   }

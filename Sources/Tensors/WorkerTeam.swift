@@ -8,10 +8,8 @@ import Synchronization
 /// A worker looks for work for about 50 µs after its last part and then sleeps, so that idle threads leave the cores to
 /// other ranks. One loop runs at a time; a loop inside a loop, or beside one, runs on its own thread alone, which changes
 /// no result: no kernel's numbers depend on the split.
-final class WorkerTeam: @unchecked Sendable {
+package final class WorkerTeam: @unchecked Sendable {
   static let shared = WorkerTeam()
-
-  private typealias Job = (Int) -> Void
 
   private let isBusy = Atomic<Bool>(false)
   /// Loops started so far; workers wait for it to change.
@@ -21,10 +19,12 @@ final class WorkerTeam: @unchecked Sendable {
   private let sleepers = Atomic<Int>(0)
   private let condition = NSCondition()
   /// The current loop; written while no worker reads.
-  private var job: Job?
+  private var job: OpaquePointer?
   private var workers = 0
   /// Threads besides callers.
   private var threads = 0
+
+  package init() {}
 
   /// Calls `body(0)` … `body(count - 1)`, each on a thread of its own where the team is free.
   func run(_ count: Int, _ body: (Int) -> Void) {
@@ -33,8 +33,8 @@ final class WorkerTeam: @unchecked Sendable {
       return
     }
     while threads < count - 1 { start() }
-    withoutActuallyEscaping(body) { body in
-      job = body
+    lend(body) { job in
+      self.job = job
       workers = count
       unfinished.store(threads, ordering: .relaxed)
       loops.add(1, ordering: .sequentiallyConsistent)
@@ -43,13 +43,13 @@ final class WorkerTeam: @unchecked Sendable {
         condition.broadcast()
         condition.unlock()
       }
-      body(0)
+      ck_job_call(job, 0)
       var turns = 0
       while unfinished.load(ordering: .acquiring) > 0 {
         turns += 1
         if turns < 2000 { ck_pause() } else { sched_yield() }
       }
-      job = nil
+      self.job = nil
     }
     isBusy.store(false, ordering: .releasing)
   }
@@ -69,7 +69,7 @@ final class WorkerTeam: @unchecked Sendable {
     var seen = first
     while true {
       seen = next(after: seen)
-      if number < workers, let job { job(number) }
+      if number < workers, let job { ck_job_call(job, Int64(number)) }
       unfinished.subtract(1, ordering: .releasing)
     }
   }
@@ -91,3 +91,7 @@ final class WorkerTeam: @unchecked Sendable {
     }
   }
 }
+
+/// Calls `work` once with `job` in a form that other threads can call until `work` returns (`ck_threads.h`).
+@_silgen_name("ck_job_lend")
+private func lend(_ job: (Int) -> Void, _ work: (OpaquePointer) -> Void)

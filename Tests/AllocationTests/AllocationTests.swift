@@ -11,36 +11,61 @@ import Tensors
 import TestSupport
 import Testing
 
-/// On one thread: the caller's, whose allocations are counted.
+/// On 1, 2 and 4 threads.
 @Suite("Allocations of a steady-state step")
 struct AllocationTests {
-  private static func allocations(of work: () -> Void) -> Int64 {
-    allocations_count(true)
-    work()
-    allocations_count(false)
-    return allocations_counted()
-  }
-
   @Test("the counter sees an allocation of Swift's and of the C library")
   func counter() {
+    let counter = AllocationCounter(threads: 1)
     var kept: [Int] = []
-    #expect(Self.allocations { kept = [Int](repeating: 1, count: 1000) } >= 1)
+    #expect(counter.allocations { kept = [Int](repeating: 1, count: 1000) } >= 1)
     let block = UnsafeMutablePointer<UnsafeMutableRawPointer?>.allocate(capacity: 1)
-    #expect(Self.allocations { block.pointee = malloc(kept.count) } == 1)
+    #expect(counter.allocations { block.pointee = malloc(kept.count) } == 1)
     free(block.pointee)
     block.deallocate()
-    #expect(Self.allocations { kept[3] = 7 } == 0)
+    #expect(counter.allocations { kept[3] = 7 } == 0)
   }
 
-  @Test("the optimizer's pass and the squared sums allocate nothing", arguments: MomentFormat.allCases)
-  func optimizer(_ format: MomentFormat) throws {
+  @Test("the counter sees the allocations of every thread", arguments: [2, 4])
+  func counterOfThreads(_ threads: Int) {
+    let counter = AllocationCounter(threads: threads)
+    let blocks = UnsafeMutablePointer<UnsafeMutableRawPointer?>.allocate(capacity: threads)
+    defer { blocks.deallocate() }
+    let count = counter.allocations {
+      counter.pool.each(threads) { worker, index in blocks[index] = malloc(worker + 1) }
+    }
+    #expect(count == Int64(threads))
+    for index in 0..<threads { free(blocks[index]) }
+  }
+
+  @Test("a parallel loop allocates nothing, nor does one inside it", arguments: [1, 2, 4])
+  func loops(_ threads: Int) {
+    let counter = AllocationCounter(threads: threads)
+    let pool = counter.pool
+    let sums = UnsafeMutablePointer<Int>.allocate(capacity: 1000)
+    defer { sums.deallocate() }
+    sums.initialize(repeating: 0, count: 1000)
+    func add() {
+      pool.split(1000) { _, range in
+        pool.each(range.count) { _, index in sums[range.lowerBound + index] += index + threads }
+      }
+    }
+    add()
+    let once = (0..<1000).map { sums[$0] }
+    #expect(counter.allocations { for _ in 0..<1000 { add() } } == 0)
+    #expect((0..<1000).map { sums[$0] } == once.map { $0 * 1001 })
+  }
+
+  @Test("the optimizer's pass and the squared sums allocate nothing", arguments: MomentFormat.allCases, [1, 2, 4])
+  func optimizer(_ format: MomentFormat, threads: Int) throws {
+    let counter = AllocationCounter(threads: threads)
     let tiny = try TinyModel(seed: 1)
     let (model, masters, gradients) = (tiny.model, tiny.masters, tiny.gradients)
-    let pool = WorkerPool(threads: 1)
+    let pool = counter.pool
     let ids = model.table.ids.filter { model.table[$0].role != .balanceBias }
     let state = AdamWState(
       AdamW(), table: model.table, parts: ids.map { ParameterPart($0, 0..<model.table[$0].count) }, format: format,
-      threads: 1)
+      threads: threads)
     let sums = SquaredSums(model.table, counting: ids)
     func step(_ number: Int) {
       sums.take(from: gradients, pool: pool)
@@ -50,13 +75,14 @@ struct AllocationTests {
       gradients.buffer.clear(pool)
     }
     step(1)
-    #expect(Self.allocations { step(2) } == 0)
+    #expect(counter.allocations { step(2) } == 0)
   }
 
-  @Test("forward and backward allocate nothing, in every format", arguments: NumberFormat.allCases, [false, true])
-  func passes(_ format: NumberFormat, mixedPrecision: Bool) throws {
-    for retention in [Retention.everything, .layerInputs] {
-      let passes = try CountedPasses(format, retention: retention, mixedPrecision: mixedPrecision)
+  @Test("forward and backward allocate nothing, in every format", arguments: NumberFormat.allCases, [1, 2, 4])
+  func passes(_ format: NumberFormat, threads: Int) throws {
+    let counter = AllocationCounter(threads: threads)
+    for (retention, mixedPrecision) in [(Retention.everything, false), (.everything, true), (.layerInputs, false)] {
+      let passes = try CountedPasses(format, retention: retention, mixedPrecision: mixedPrecision, counter)
       // The first two let the arenas grow.
       _ = passes.run()
       _ = passes.run()
@@ -75,17 +101,18 @@ struct AllocationTests {
     }
     for _ in 0..<FlightRecorder.capacity { try record() }
     var failure: (any Error)?
-    let count = Self.allocations {
+    let counter = AllocationCounter(threads: 1)
+    let count = counter.allocations {
       do { for _ in 0..<FlightRecorder.capacity { try record() } } catch { failure = error }
     }
     #expect(count == 0)
     #expect(failure == nil)
   }
 
-  @Test("packing the masters allocates nothing")
-  func packing() throws {
+  @Test("packing the masters allocates nothing", arguments: [1, 2, 4])
+  func packing(_ threads: Int) throws {
+    let counter = AllocationCounter(threads: threads)
     let tiny = try TinyModel(seed: 1)
-    let pool = tiny.context.pool
-    #expect(Self.allocations { tiny.weights.pack(tiny.masters, pool: pool) } == 0)
+    #expect(counter.allocations { tiny.weights.pack(tiny.masters, pool: counter.pool) } == 0)
   }
 }

@@ -1,4 +1,3 @@
-import CAllocations
 import Layers
 import LowBit
 import Models
@@ -8,9 +7,7 @@ import Tensors
 /// Forward and backward of a training step over one batch of the tiny model, with the allocations of each part.
 ///
 /// Counted are all calls of the model. What they are given is made once, before: the batch and its report, latents, loss
-/// input, and the gradients that an objective would compute. The passes run on one thread and one rank: a loop over
-/// several threads keeps its body in one small object, and a `CouncilExchange` makes its messages' sizes; neither is
-/// part of them.
+/// input, and the gradients that an objective would compute.
 final class CountedPasses {
   /// Allocations by part of the pass.
   struct Counts: Equatable {
@@ -22,6 +19,7 @@ final class CountedPasses {
     var backward: Int64 = 0
   }
 
+  private let counter: AllocationCounter
   private let tiny: TinyModel
   private let gradients: Gradients
   private let retention: Retention
@@ -36,8 +34,9 @@ final class CountedPasses {
   private let lossInput: ReasoningDiffusion.LossInput
   private let losses: AlignedBuffer<Double>
 
-  init(_ format: NumberFormat, retention: Retention, mixedPrecision: Bool) throws {
-    tiny = try TinyModel(format, seed: 151)
+  init(_ format: NumberFormat, retention: Retention, mixedPrecision: Bool, _ counter: AllocationCounter) throws {
+    self.counter = counter
+    tiny = try TinyModel(format, seed: 151, pool: counter.pool)
     gradients = Gradients(tiny.gradients, mixedPrecision: mixedPrecision)
     self.retention = retention
     let lengths = [7, 1, 18]
@@ -73,23 +72,23 @@ final class CountedPasses {
     defer { context.arena.release(mark) }
     var counts = Counts()
 
-    allocations_count(true)
+    counter.start()
     let prefix = model.prefix(batch, weights, context)
-    counts.prefix = allocations_counted()
+    counts.prefix = counter.stop()
 
-    allocations_count(true)
+    counter.start()
     let pass = model.trunk(
       prefix, latents: latents.pointer, report: report, retention: retention, weights, context)
-    counts.trunk = allocations_counted()
+    counts.trunk = counter.stop()
 
-    allocations_count(true)
+    counter.start()
     let selected = model.gather(pass.hidden, rows: predictors, context)
     let input = model.head.input(selected, weights, lane)
     let distribution = model.head.forward(input, targets: targets.pointer, temperature: 0.8, weights, lane)
     model.values(selected, weights, into: context.arena.allocate(Float.self, selected.rows))
-    counts.heads = allocations_counted()
+    counts.heads = counter.stop()
 
-    allocations_count(true)
+    counter.start()
     let dSelected = context.arena.zeros(selected.rows, selected.columns)
     model.head.backward(
       input, targets: targets.pointer, temperature: 0.8, distribution, dLogProbability: slopes.pointer,
@@ -99,13 +98,12 @@ final class CountedPasses {
     for (row, target) in predictors.enumerated() {
       dHidden.row(target).update(from: dSelected.row(row), count: dHidden.columns)
     }
-    counts.headsBackward = allocations_counted()
+    counts.headsBackward = counter.stop()
 
-    allocations_count(true)
+    counter.start()
     model.backward(
       pass, dHidden: dHidden, diffusionLoss: lossInput, diffusionLosses: losses.pointer, weights, gradients, context)
-    counts.backward = allocations_counted()
-    allocations_count(false)
+    counts.backward = counter.stop()
     return counts
   }
 }

@@ -78,7 +78,7 @@ struct LanguageModelHeadTests {
   func independence(_ format: NumberFormat) throws {
     var first: [Float]?
     for threads in 1...3 {
-      let tiny = try TinyModel(format, seed: 96, threads: threads)
+      let tiny = try TinyModel(format, seed: 96, pool: WorkerPool(threads: threads))
       var numbers = RandomNumbers(seed: 97)
       let h = tiny.matrix(numbers.normals(50 * 20), columns: 20)
       let targets = numbers.tokens(50, vocabulary: 1030)

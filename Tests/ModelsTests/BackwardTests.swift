@@ -13,7 +13,7 @@ struct BackwardTests {
     _ format: NumberFormat, retention: Retention, threads: Int = 1, mixed: Bool = false, diffusion: Bool = true,
     dim: Int = 20
   ) throws -> (parameters: [Float], losses: [Double], loads: [Int64]) {
-    let tiny = try TinyModel(format, seed: 141, threads: threads) { sizes in
+    let tiny = try TinyModel(format, seed: 141, pool: WorkerPool(threads: threads)) { sizes in
       sizes.useBitDiffusion = diffusion
       sizes.dim = dim
     }

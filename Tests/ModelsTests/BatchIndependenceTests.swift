@@ -29,7 +29,8 @@ struct BatchIndependenceTests {
   func threads(_ format: NumberFormat) throws {
     let outcomes = try (1...3).map { threads in
       let sequences = Sequences(
-        try TinyModel(format, seed: 103, threads: threads) { $0.dim = 140 }, lengths: Self.lengths, seed: 104)
+        try TinyModel(format, seed: 103, pool: WorkerPool(threads: threads)) { $0.dim = 140 }, lengths: Self.lengths,
+        seed: 104)
       return sequences.outcome(Self.lengths.indices.map { ($0, 0..<Self.lengths[$0]) })
     }
     #expect(outcomes[1].sameBits(as: outcomes[0]) && outcomes[2].sameBits(as: outcomes[0]))

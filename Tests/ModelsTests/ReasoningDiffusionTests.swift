@@ -33,7 +33,7 @@ struct ReasoningDiffusionTests {
   func independence(_ format: NumberFormat) throws {
     var first: [UInt8]?
     for threads in 1...3 {
-      let tiny = try TinyModel(format, seed: 131, threads: threads)
+      let tiny = try TinyModel(format, seed: 131, pool: WorkerPool(threads: threads))
       var numbers = RandomNumbers(seed: 132)
       let rows = 40
       let xContext = tiny.matrix(numbers.normals(rows * 20), columns: 20)

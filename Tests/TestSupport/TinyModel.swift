@@ -13,7 +13,7 @@ public final class TinyModel {
   public let context: Context
 
   public init(
-    _ format: NumberFormat = .fp32, seed: UInt64, threads: Int = 1,
+    _ format: NumberFormat = .fp32, seed: UInt64, pool: WorkerPool = WorkerPool(threads: 1),
     change: (inout ModelConfiguration) -> Void = { _ in }
   ) throws {
     var sizes = ModelConfiguration(dim: 20)
@@ -43,7 +43,7 @@ public final class TinyModel {
     precision.agents = format
     precision.head = format
     model = try QuillanModel(sizes, precision)
-    context = Context(threads: threads)
+    context = Context(pool: pool)
     masters = ParameterStore(model.table)
     gradients = ParameterStore(model.table)
     weights = model.makePackedModel()

@@ -138,15 +138,6 @@ typedef struct {
   void (*logit_gradient)(int64_t count, float *x, float lse, float entropy, int64_t target, float a, float b, float c);
 } ck_table;
 
-// A moment's rest in a loop that waits for another thread.
-static inline void ck_pause(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
-
 // The table in use. The environment variable QUILLAN_ISA (portable, avx2, avx512, avx512bf16) names a lesser one.
 const ck_table *ck_kernels(void);
 // All tables that this machine can run, the portable one first; returns their count.

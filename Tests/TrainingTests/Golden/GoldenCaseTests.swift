@@ -7,7 +7,7 @@ import Testing
 import Training
 
 /// Serialised, since the instruction set is chosen for the whole process; every set gives the same bits, so suites
-/// that run beside this one notice nothing.
+/// that run beside this one notice nothing. Where `QUILLAN_ISA` names a set, that one stays in use.
 @Suite("The golden cases", .serialized)
 struct GoldenCaseTests {
   private func golden(_ name: String) throws -> GoldenCase {
@@ -32,7 +32,8 @@ struct GoldenCaseTests {
     defer { Kernels.select(before) }
     let golden = try golden(name)
     var first: [String: [UInt8]] = [:]
-    for set in Kernels.available {
+    let named = ProcessInfo.processInfo.environment["QUILLAN_ISA"]
+    for set in named.map({ [$0] }) ?? Kernels.available {
       #expect(Kernels.select(set))
       for threads in set == before ? [1, 2, 3] : [2] {
         let comparison = try GoldenComparison(golden, topology(golden), Context(threads: threads))
