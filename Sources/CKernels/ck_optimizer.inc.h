@@ -56,13 +56,6 @@ CK_INLINE v16f moment16(v16u codes, v16f scale) {
 CK_INLINE v16f root16(v16u codes, v16f scale) {
   return (v16f)(((codes << 19) + (112u << 23)) & (v16u)(codes != 0)) * scale;
 }
-// A hash of the element's place, sixteen at once.
-CK_INLINE v16u dither16(uint32_t key, int64_t first) {
-  v16u h = ((v16u)iota16() + (uint32_t)first) ^ key;
-  h = (h ^ (h >> 16)) * 0x85ebca6bu;
-  h = (h ^ (h >> 13)) * 0xc2b2ae35u;
-  return h ^ (h >> 16);
-}
 CK_INLINE v16f largest16(v16f a) {
   a = max16(__builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7), a);
   a = max16(__builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11), a);
@@ -76,47 +69,81 @@ CK_INLINE float moment_inverse(float largest, float top, float *scale) {
   return zeros ? 0 : top / largest;
 }
 
-// One whole block.
-CK_INLINE void adamw_block(const ck_adamw *s, uint32_t key, int64_t first, float *w, const float *gradient,
-                           uint8_t *m, float *m_scale, uint8_t *root, float *root_scale) {
+// Moments of a block between its two passes: the codes need the scales that the moments end in.
+typedef struct {
   float means[CK_MOMENT_BLOCK] __attribute__((aligned(64))), roots[CK_MOMENT_BLOCK] __attribute__((aligned(64)));
-  const v16f old_m = splat(*m_scale), old_root = splat(*root_scale);
-  v16f m_most = splat(0), root_most = splat(0);
-  for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16) {
-    v16f g = splat(s->clip_scale) * load16(gradient + i);
-    v16f mean = fma16(splat(s->beta1), moment16(codes16(m + i), old_m), splat(s->rest1) * g);
-    v16f r = root16(codes16(root + i), old_root);
-    r = __builtin_elementwise_sqrt(fma16(splat(s->beta2), r * r, splat(s->rest2) * (g * g)));
-    store16(w + i, stepped16(s, load16(w + i), mean, r));
-    store16(means + i, mean);
-    store16(roots + i, r);
-    m_most = max16(abs16(mean), m_most);
-    root_most = max16(r, root_most);
-  }
-  const v16f m_inverse = splat(moment_inverse(largest16(m_most)[0], 1.875f, m_scale));
-  const v16f root_inverse = splat(moment_inverse(largest16(root_most)[0], 1.9375f, root_scale));
-  for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16) {
-    const v16u noise = dither16(key, first + i);
-    v16f mean = load16(means + i) * m_inverse, r = load16(roots + i) * root_inverse;
-    v16f size = abs16(mean);
-    size = pick(size > splat(1.875f), splat(1.875f), size);
-    v16i code = (v16i)(((v16u)size + (noise >> 12)) >> 20) - (112 << 3);
-    code = (code & (code > 0)) | ((v16i)((v16u)mean >> 24) & 128);
-    store_codes(m + i, (v16u)code);
-    r = pick(r > splat(1.9375f), splat(1.9375f), r);
-    v16i level = (v16i)(((v16u)r + (noise & 0x7ffff)) >> 19) - (112 << 4);
-    level = (v16i)pick(level < 1, (v16f)isplat(1), (v16f)level) & (r > splat(0));
-    store_codes(root + i, (v16u)level);
+} moment_block;
+
+// First pass, sixteen elements: new moments, the largest so far, and weights.
+CK_INLINE void moments16(const ck_adamw *s, moment_block *b, int64_t i, float *w, const float *gradient,
+                         const uint8_t *m, v16f m_scale, const uint8_t *root, v16f root_scale, v16f most[2]) {
+  v16f g = splat(s->clip_scale) * load16(gradient + i);
+  v16f mean = fma16(splat(s->beta1), moment16(codes16(m + i), m_scale), splat(s->rest1) * g);
+  v16f r = root16(codes16(root + i), root_scale);
+  r = __builtin_elementwise_sqrt(fma16(splat(s->beta2), r * r, splat(s->rest2) * (g * g)));
+  store16(w + i, stepped16(s, load16(w + i), mean, r));
+  store16(b->means + i, mean);
+  store16(b->roots + i, r);
+  most[0] = max16(abs16(mean), most[0]);
+  most[1] = max16(r, most[1]);
+}
+
+// Second pass, sixteen elements: codes, rounded by a hash of the element's place.
+CK_INLINE void round16(const moment_block *b, int64_t i, v16u place, uint8_t *m, v16f m_inverse, uint8_t *root,
+                       v16f root_inverse) {
+  v16u h = place;
+  h = (h ^ (h >> 16)) * 0x85ebca6bu;
+  h = (h ^ (h >> 13)) * 0xc2b2ae35u;
+  h = h ^ (h >> 16);
+  v16f mean = load16(b->means + i) * m_inverse, r = load16(b->roots + i) * root_inverse;
+  v16i code = (v16i)(((v16u)min16(splat(1.875f), abs16(mean)) + (h >> 12)) >> 20) - (112 << 3);
+  store_codes(m + i, (v16u)((code & (code > 0)) | ((v16i)((v16u)mean >> 24) & 128)));
+  // The exponent's bias, 112 << 4 in a level, is beyond the code's eight bits.
+  v16i level = (v16i)((v16u)min16(splat(1.9375f), r) + (h & 0x7ffff)), least = isplat((112 << 23) + (1 << 19));
+  level = (v16i)pick(level > least, (v16f)level, (v16f)least);
+  store_codes(root + i, ((v16u)level >> 19) & (v16u)(r > splat(0)));
+}
+
+// Whole blocks. The second pass of a block runs beside the first of the next, whose roots and quotients take as long as
+// all the rest.
+static void adamw_blocks(int64_t blocks, const ck_adamw *step, uint32_t key, int64_t first, float *w,
+                         const float *gradient, uint8_t *m, float *m_scales, uint8_t *root, float *root_scales) {
+  if (blocks == 0) return;
+  const ck_adamw s = *step;
+  moment_block memory[2];
+  v16f m_inverse = splat(0), root_inverse = splat(0);
+  for (int64_t block = 0; block <= blocks; ++block) {
+    moment_block *now = memory + block % 2;
+    const moment_block *before = memory + (block + 1) % 2;
+    uint8_t *m_before = m - CK_MOMENT_BLOCK, *root_before = root - CK_MOMENT_BLOCK;
+    const v16u place = (v16u)iota16() ^ ((uint32_t)(first - CK_MOMENT_BLOCK) ^ key);
+    if (block == blocks) {
+      for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16)
+        round16(before, i, place ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
+      break;
+    }
+    const v16f m_scale = splat(m_scales[block]), root_scale = splat(root_scales[block]);
+    v16f most[2] = {splat(0), splat(0)};
+    if (block == 0) {
+      for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16)
+        moments16(&s, now, i, w, gradient, m, m_scale, root, root_scale, most);
+    } else {
+      for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16) {
+        moments16(&s, now, i, w, gradient, m, m_scale, root, root_scale, most);
+        round16(before, i, place ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
+      }
+    }
+    m_inverse = splat(moment_inverse(largest16(most[0])[0], 1.875f, m_scales + block));
+    root_inverse = splat(moment_inverse(largest16(most[1])[0], 1.9375f, root_scales + block));
+    first += CK_MOMENT_BLOCK, w += CK_MOMENT_BLOCK, gradient += CK_MOMENT_BLOCK;
+    m += CK_MOMENT_BLOCK, root += CK_MOMENT_BLOCK;
   }
 }
 
 static void adamw_8(int64_t count, const ck_adamw *step, uint32_t key, int64_t first, float *w, const float *gradient,
                     const ck_moment *m, const ck_moment *root) {
-  const ck_adamw s = *step;
-  int64_t i = 0, block = 0;
-  for (; i + CK_MOMENT_BLOCK <= count; i += CK_MOMENT_BLOCK, ++block)
-    adamw_block(&s, key, first + i, w + i, gradient + i, m->codes + i, m->scales + block, root->codes + i,
-                root->scales + block);
+  const int64_t blocks = count / CK_MOMENT_BLOCK, i = blocks * CK_MOMENT_BLOCK;
+  adamw_blocks(blocks, step, key, first, w, gradient, m->codes, m->scales, root->codes, root->scales);
   const size_t rest = (size_t)(count - i);
   if (!rest) return;
   // The block that a tensor ends in, with zeros after the end.
@@ -126,7 +153,8 @@ static void adamw_8(int64_t count, const ck_adamw *step, uint32_t key, int64_t f
   memcpy(part[1], gradient + i, rest * 4);
   memcpy(codes[0], m->codes + i, rest);
   memcpy(codes[1], root->codes + i, rest);
-  adamw_block(&s, key, first + i, part[0], part[1], codes[0], m->scales + block, codes[1], root->scales + block);
+  adamw_blocks(1, step, key, first + i, part[0], part[1], codes[0], m->scales + blocks, codes[1],
+               root->scales + blocks);
   memcpy(w + i, part[0], rest * 4);
   memcpy(m->codes + i, codes[0], rest);
   memcpy(root->codes + i, codes[1], rest);

@@ -35,6 +35,7 @@ CK_INLINE v16f pick(v16i mask, v16f a, v16f b) {
   return (v16f)((mask & (v16i)a) | (~mask & (v16i)b));
 }
 CK_INLINE v16f max16(v16f a, v16f b) { return pick(a > b, a, b); }
+CK_INLINE v16f min16(v16f a, v16f b) { return pick(a < b, a, b); }
 CK_INLINE v16f abs16(v16f a) { return (v16f)((v16i)a & 0x7fffffff); }
 CK_INLINE v16i iota16(void) { return (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
 CK_INLINE v16i isplat(int32_t x) { return (v16i){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
