@@ -30,13 +30,18 @@ CK_INLINE void transpose16(v16f r[16]) {
 // Sixteen columns from `w` of a panel of `rows` rows, columns as vectors (lane = row); missing numbers are 0.
 CK_INLINE void columns16(const float *w, int64_t stride, int64_t rows, int64_t n, v16f r[16]) {
   if (rows == 16 && n == 16) {
-    _Pragma("clang loop unroll(full)") for (int64_t i = 0; i < 16; ++i) r[i] = load16(w + i * stride);
+    _Pragma("clang loop unroll(full)") for (int64_t i = 0; i < 16; ++i) {
+      __builtin_prefetch(w + (16 + i) * stride, 0, 2);
+      r[i] = load16(w + i * stride);
+    }
   } else {
     for (int64_t i = 0; i < 16; ++i) r[i] = i < rows ? load_part(w + i * stride, n) : splat(0);
   }
   transpose16(r);
 }
 
+// Past the caches: packed weights are larger than those, and a line that is written whole need not be read first.
+CK_INLINE void stream16(void *to, v16i v) { __builtin_nontemporal_store(v, (v16i *)to); }
 CK_INLINE v16u bf16_bits(v16f x) {
   v16u u = (v16u)x, rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16, kept = (u >> 16) | 0x40;
   v16i odd = (v16i)(u & 0x7fffffff) > 0x7f800000;
@@ -62,37 +67,71 @@ static void pack_floating(const ck_packed *p, int64_t rows, uint8_t *data, const
       // Two inputs of a row lie side by side; columns past the last one are zeros.
       for (int64_t i = 0; i < n; i += 2) {
         v16u pair = bf16_bits(r[i]) | (bf16_bits(r[i + 1]) << 16);
-        memcpy((uint16_t *)data + (k + i) * 16, &pair, 64);
+        stream16((uint16_t *)data + (k + i) * 16, (v16i)pair);
       }
       continue;
     }
     for (int64_t i = 0; i < n; ++i) {
       if (p->format == CK_FP32) {
-        store16((float *)data + (k + i) * 16, r[i]);
+        stream16((float *)data + (k + i) * 16, (v16i)r[i]);
       } else {
         v16s bits = f16_bits(r[i]);
-        memcpy((uint16_t *)data + (k + i) * 16, &bits, 32);
+        __builtin_nontemporal_store(bits, (v16s *)((uint16_t *)data + (k + i) * 16));
       }
     }
   }
 }
 
-// max(mean |W|, floor) of each row; every row adds its columns in order, in fp64.
-static void mean_scales(const ck_packed *p, int64_t rows, float *scales, const float *w) {
+// Weights come from memory: what a panel reads, the next one is told to fetch.
+CK_INLINE void fetch_next_panel(const ck_packed *p, const float *w) { __builtin_prefetch(w + 16 * p->columns, 0, 2); }
+
+// Σ |w| of a row in fp64, where the order of the additions does not matter: all numbers are multiples of the lowest bit of
+// the smallest, and no sum needs more than 53 bits of it. Otherwise -1.
+CK_INLINE double exact_sum(const ck_packed *p, const float *w) {
   v8d low = {0}, high = {0};
-  for (int64_t k = 0; k < p->columns; k += 16) {
-    const int64_t n = p->columns - k < 16 ? p->columns - k : 16;
-    v16f r[16];
-    columns16(w + k, p->columns, rows, n, r);
-    for (int64_t i = 0; i < n; ++i) {
-      v16f a = abs16(r[i]);
-      low += __builtin_convertvector(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), v8d);
-      high += __builtin_convertvector(__builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15), v8d);
+  v16f least = splat(__builtin_inff());
+  int64_t k = 0;
+  for (; k + 16 <= p->columns; k += 16) {
+    v16f a = abs16(load16(w + k));
+    fetch_next_panel(p, w + k);
+    low += __builtin_convertvector(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), v8d);
+    high += __builtin_convertvector(__builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15), v8d);
+    a = pick(a > splat(0), a, least);
+    least = pick(a < least, a, least);
+  }
+  if (k < p->columns) return -1;
+  low += high;
+  double sum = 0;
+  for (int i = 0; i < 8; ++i) sum += low[i];
+  float smallest = least[0];
+  for (int i = 1; i < 16; ++i) smallest = least[i] < smallest ? least[i] : smallest;
+  // 0x1p29 × the smallest is at most 2^53 of its lowest bits; subnormals have fewer bits than that takes.
+  return smallest >= 0x1p-126f && sum < 0x1p29 * (double)smallest ? sum : -1;
+}
+
+// max(mean |W|, floor) of each row, as if every row added its columns in order, in fp64.
+static void mean_scales(const ck_packed *p, int64_t rows, float *scales, const float *w) {
+  double sums[16] = {0};
+  bool exact = true;
+  for (int64_t row = 0; row < rows; ++row) exact &= (sums[row] = exact_sum(p, w + row * p->columns)) >= 0;
+  if (!exact) {
+    v8d low = {0}, high = {0};
+    for (int64_t k = 0; k < p->columns; k += 16) {
+      const int64_t n = p->columns - k < 16 ? p->columns - k : 16;
+      v16f r[16];
+      columns16(w + k, p->columns, rows, n, r);
+      for (int64_t i = 0; i < n; ++i) {
+        v16f a = abs16(r[i]);
+        low += __builtin_convertvector(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), v8d);
+        high += __builtin_convertvector(__builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15), v8d);
+      }
     }
+    memcpy(sums, &low, 64);
+    memcpy(sums + 8, &high, 64);
   }
   const double count = p->columns;
   for (int64_t lane = 0; lane < 16; ++lane) {
-    float mean = (float)((lane < 8 ? low[lane] : high[lane - 8]) / count);
+    float mean = (float)(sums[lane] / count);
     scales[lane] = lane >= rows ? 0 : mean > CK_SCALE_FLOOR ? mean : CK_SCALE_FLOOR;
   }
 }
@@ -111,6 +150,12 @@ static __attribute__((noinline)) v16f quotients(v16f x, v16f scale) {
   return pick(q != q, splat(0), q);
 }
 
+CK_INLINE v16c clamped(v16f rounded, float limit, int32_t zero) {
+  rounded = pick(rounded < splat(limit), rounded, splat(limit));
+  rounded = pick(rounded > splat(-limit), rounded, splat(-limit));
+  return __builtin_convertvector(__builtin_convertvector(rounded, v16i) + zero, v16c);
+}
+
 // Codes (with their offset) of sixteen inputs of one row. The product with the scale's inverse is within 2⁻²² of the
 // quotient that defines a code, relative to it, so it rounds alike unless it stands near half way between two codes
 // that are in range (or is no number); then the quotient itself decides.
@@ -118,9 +163,14 @@ CK_INLINE v16c codes_of(v16f x, v16f scale, v16f inverse, float limit, int32_t z
   v16f q = x * inverse, rounded = __builtin_elementwise_rint(q);
   v16i sure = abs16(q - rounded) < splat(0.4999f);
   if (__builtin_expect(__builtin_reduce_and(sure) == 0, 0)) rounded = quotients(x, scale);
-  rounded = pick(rounded < splat(limit), rounded, splat(limit));
-  rounded = pick(rounded > splat(-limit), rounded, splat(-limit));
-  return __builtin_convertvector(__builtin_convertvector(rounded, v16i) + zero, v16c);
+  return clamped(rounded, limit, zero);
+}
+
+// The same for ternary codes, where the quotient rounds to ±1 exactly when the weight is beyond half the scale, which is
+// exact: a tie rounds to 0, and the next number's quotient to the next above one half.
+CK_INLINE v16c ternary_codes_of(v16f x, v16f half) {
+  v16i code = 1 - (v16i)(x > half) + (v16i)(x < -half);
+  return __builtin_convertvector(code, v16c);
 }
 
 // Sixteen inputs of sixteen rows, one row after the other, to the order of the format.
@@ -139,17 +189,45 @@ CK_INLINE void store_step(int format, const uint8_t rows[256], uint8_t *step) {
 #undef QUARTERS
   if (format == CK_TERNARY) {
     t[0] = t[0] | t[1] << 2 | t[2] << 4 | t[3] << 6;
-    memcpy(step, t, 64);
+    stream16(step, t[0]);
   } else if (format == CK_INT4) {
     t[0] = t[0] | t[1] << 4;
     t[1] = t[2] | t[3] << 4;
-    memcpy(step, t, 128);
+    for (int i = 0; i < 2; ++i) stream16(step + 64 * i, t[i]);
   } else {
-    memcpy(step, t, 256);
+    for (int i = 0; i < 4; ++i) stream16(step + 64 * i, t[i]);
   }
 }
 
 enum { CK_PACK_STEPS = 64 };
+
+// A whole row of int4 groups of 64, the usual size, each read once; `codes` has a step for every 16 inputs.
+CK_INLINE void int4_row_of_64(const ck_packed *p, float *scales, const float *w, uint8_t *codes) {
+  for (int64_t g = 0; g < p->groups; ++g, w += 64, codes += 4 * 256) {
+    v16f x[4], most = splat(CK_SCALE_FLOOR);
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+      x[i] = load16(w + 16 * i);
+      fetch_next_panel(p, w + 16 * i);
+      most = max16(abs16(x[i]), most);
+    }
+    const float one = largest16(most)[0] / 7;
+    scales[g * 16] = one;
+    const v16f inverse = splat(1.0f / one);
+    v16f rounded[4];
+    v16i sure = isplat(-1);
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+      v16f q = x[i] * inverse;
+      rounded[i] = __builtin_elementwise_rint(q);
+      sure &= abs16(q - rounded[i]) < splat(0.4999f);
+    }
+    if (__builtin_expect(__builtin_reduce_and(sure) == 0, 0))
+      for (int i = 0; i < 4; ++i) rounded[i] = quotients(x[i], splat(one));
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+      v16c c = clamped(rounded[i], 7, 8);
+      memcpy(codes + 256 * i, &c, 16);
+    }
+  }
+}
 
 CK_INLINE void pack_integer(int format, const ck_packed *p, int64_t rows, uint8_t *data, float *scales,
                             const float *w) {
@@ -165,17 +243,23 @@ CK_INLINE void pack_integer(int format, const ck_packed *p, int64_t rows, uint8_
     // Row after row and group after group, as they lie in memory.
     for (int64_t row = 0; row < 16; ++row) {
       uint8_t *to = codes + row * 16;
+      if (format == CK_INT4 && group == 64 && all <= CK_PACK_STEPS && row < rows) {
+        int4_row_of_64(p, scales + row, w + row * p->columns, to);
+        continue;
+      }
       int64_t g = first_group, done = first - g * group_steps;
       for (int64_t s = first; s < last; ++g, done = 0) {
         const int64_t rest = s + group_steps - done, stop = rest < last ? rest : last;
         const float *x = w + row * p->columns + g * group;
         if (format != CK_TERNARY && done == 0)
           scales[g * 16 + row] = row < rows ? largest_scale(x, group, limit) : 0;
-        const v16f scale = splat(scales[g * 16 + row]), inverse = splat(1.0f) / scale;
+        const v16f scale = splat(scales[g * 16 + row]), inverse = splat(1.0f / scales[g * 16 + row]), half = splat(0.5f) * scale;
         int64_t left = row < rows ? group - done * 16 : 0;
         x += done * 16;
         for (; s < stop && left >= 16; ++s, x += 16, left -= 16, to += 256) {
-          v16c c = codes_of(load16(x), scale, inverse, limit, zero);
+          v16c c = format == CK_TERNARY ? ternary_codes_of(load16(x), half)
+                                        : codes_of(load16(x), scale, inverse, limit, zero);
+          if (format != CK_TERNARY) fetch_next_panel(p, x);
           memcpy(to, &c, 16);
         }
         for (; s < stop; ++s, x += 16, left -= 16, to += 256) {
@@ -203,6 +287,10 @@ static void pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_
       default: pack_floating(p, rows, data, x);
     }
   }
+#ifdef __x86_64__
+  // Other threads see what went past the caches before they hear of the end.
+  __builtin_ia32_sfence();
+#endif
 }
 
 static int64_t fixed_add(int64_t count, const float *x, int64_t *sum) {

@@ -3,7 +3,7 @@ import COpenBLAS
 import LowBit
 import Tensors
 
-/// What this machine's one thread does: products of every format against oneDNN and OpenBLAS, attention, quantisation.
+/// What this machine's threads do: products of every format against oneDNN and OpenBLAS, attention, quantisation.
 ///
 /// Products are y = x̂ Ŵᵀ with prepared activations and packed weights on both sides, in the shapes that matter here: a
 /// training batch, a small batch, and one token.
@@ -31,18 +31,22 @@ public enum KernelBenchmark {
 
   /// Tokens of the products, by 1024 outputs and 512 inputs.
   public static let productRows = [512, 16, 1]
-  private static let outputs = 1024
-  private static let inputs = 512
+  static let outputs = 1024
+  static let inputs = 512
 
-  /// Measures everything, about `seconds` each.
-  public static func measure(seconds: Double = 0.1) -> [Row] {
+  /// Measures everything, about `seconds` each: one thread against the libraries and, with `threads` > 1, what so many
+  /// gain.
+  public static func measure(seconds: Double = 0.1, threads: Int = 1) -> [Row] {
     let timer = PairedTimer(seconds: seconds)
     openblas_set_num_threads(1)
     var rows: [Row] = []
     for format in NumberFormat.allCases {
       for count in productRows { rows += products(format, count, timer) }
     }
-    return rows + [quantization(timer)] + [512, 1].map { attention(queries: $0, timer) }
+    rows += [quantization(timer)] + [512, 1].map { attention(queries: $0, timer) }
+    for count in Set([1, threads]).sorted() { rows += fromMemory(threads: count, timer) }
+    if threads > 1 { rows += scaling(threads: threads, timer) }
+    return rows
   }
 
   private static func products(_ format: NumberFormat, _ count: Int, _ timer: PairedTimer) -> [Row] {
@@ -114,7 +118,7 @@ public enum KernelBenchmark {
   }
 
   /// Numbers between −1 and 1, the same every time.
-  private static func numbers(_ count: Int, in arena: Arena) -> UnsafeMutablePointer<Float> {
+  static func numbers(_ count: Int, in arena: Arena) -> UnsafeMutablePointer<Float> {
     let result = arena.allocate(Float.self, count)
     var state: UInt32 = 1
     for index in 0..<count {

@@ -65,7 +65,7 @@ public enum MemoryBenchmark {
   }
 
   /// Reads every element once: a search that finds nothing.
-  private static func reading(_ buffer: AlignedBuffer<Float>, _ pool: WorkerPool) {
+  static func reading(_ buffer: AlignedBuffer<Float>, _ pool: WorkerPool) {
     let found = pool.firstFailure(buffer.count) { range in
       ck_first_nonfinite(Int64(range.count), buffer.pointer + range.lowerBound)
     }

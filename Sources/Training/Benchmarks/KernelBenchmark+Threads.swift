@@ -1,0 +1,63 @@
+import LowBit
+import Tensors
+
+extension KernelBenchmark {
+  /// Packed bytes of the weights that one token meets: several times any cache.
+  private static let memoryBytes = 96 << 20
+
+  /// One token times matrices that come from memory, in packed bytes, against a loop that reads as many. Threads have
+  /// matrices of their own, as experts have.
+  static func fromMemory(threads: Int, _ timer: PairedTimer) -> [Row] {
+    let pool = WorkerPool(threads: threads)
+    let single = WorkerPool(threads: 1)
+    return NumberFormat.allCases.map { format in
+      let arena = Arena()
+      func weights(_ count: Int) -> PackedWeights {
+        PackedWeights(format: format, count: count, rows: outputs, columns: inputs)
+      }
+      let one = weights(1)
+      let bytes = one.data.count + 4 * one.scales.count
+      let all = weights(memoryBytes / bytes)
+      // Finite numbers in every format; what they are changes no kernel's time.
+      all.data.bufferPointer.update(repeating: 0x55)
+      all.scales.bufferPointer.update(repeating: 1)
+      let input = QuantizedInput(
+        Matrix(numbers(inputs, in: arena), rows: 1, columns: inputs), for: all, in: arena, pool: single)
+      let y = arena.matrix(threads, outputs)
+      let other = AlignedBuffer<Float>(count: all.count * bytes / 4)
+      let outcome = timer.compare({
+        pool.each(all.count) { worker, matrix in
+          input.multiply(by: all, matrix: matrix, bias: nil, into: y.rows(worker..<worker + 1), pool: single)
+        }
+      }) { MemoryBenchmark.reading(other, pool) }
+      return Row(
+        operation: "\(format.rawValue) 1×\(outputs)×\(inputs) from memory\(suffix(threads))", seconds: outcome.first,
+        work: Double(all.count * bytes), unit: "bytes", reference: "reading loop", referenceSeconds: outcome.second,
+        speed: 1 / outcome.ratio)
+    }
+  }
+
+  /// The same products on several threads against one.
+  static func scaling(threads: Int, _ timer: PairedTimer) -> [Row] {
+    let (several, single) = (WorkerPool(threads: threads), WorkerPool(threads: 1))
+    return NumberFormat.allCases.flatMap { format in
+      productRows.filter { $0 > 1 }.map { count in
+        let arena = Arena()
+        let weights = PackedWeights(format: format, rows: outputs, columns: inputs)
+        weights.pack(numbers(outputs * inputs, in: arena), pool: single)
+        let x = Matrix(numbers(count * inputs, in: arena), rows: count, columns: inputs)
+        let input = QuantizedInput(x, for: weights, in: arena, pool: single)
+        let y = arena.matrix(count, outputs)
+        let outcome = timer.compare({ input.multiply(by: weights, bias: nil, into: y, pool: several) }) {
+          input.multiply(by: weights, bias: nil, into: y, pool: single)
+        }
+        return Row(
+          operation: "\(format.rawValue) \(count)×\(outputs)×\(inputs)\(suffix(threads))", seconds: outcome.first,
+          work: 2 * Double(count * outputs * inputs), unit: "operations", reference: "one thread",
+          referenceSeconds: outcome.second, speed: 1 / outcome.ratio)
+      }
+    }
+  }
+
+  private static func suffix(_ threads: Int) -> String { threads > 1 ? ", \(threads) threads" : "" }
+}
