@@ -25,6 +25,8 @@ extension KernelBenchmark {
         Matrix(numbers(inputs, in: arena), rows: 1, columns: inputs), for: all, in: arena, pool: single)
       let y = arena.matrix(threads, outputs)
       let other = AlignedBuffer<Float>(count: all.count * bytes / 4)
+      // Pages that nobody has written are all the same one.
+      other.bufferPointer.update(repeating: 1)
       let outcome = timer.compare({
         pool.each(all.count) { worker, matrix in
           input.multiply(by: all, matrix: matrix, bias: nil, into: y.rows(worker..<worker + 1), pool: single)
