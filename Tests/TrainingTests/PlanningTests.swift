@@ -133,7 +133,15 @@ import Training
     let council = parameters.councilStoreCount
     let replicated = parameters.storeCount - council
     #expect(grouped["master weights, fp32"] == 4 * (replicated + council / 2))
-    #expect(grouped["gradients of the group's other units"] == 4 * council / 2)
+    let stacks = parameters.stackStoreCount
+    #expect(stacks > 0)
+    #expect(grouped["gradients of the group's other units"] == 4 * (council - stacks) / 2)
+    let (exact, _) = try rows(4) {
+      $0.parallel.expert = 2
+      $0.parallel.reproducible = true
+      $0.rl.useMixedPrecision = false
+    }
+    #expect(exact["gradients of the group's other units"] == 4 * council / 2)
     // Four ranks write a quarter of the council each; rank 0 writes the rest.
     #expect(grouped["checkpoint copy on rank 0"] == 12 * (replicated + council / 4))
     let (sharded, _) = try rows(2) {

@@ -54,10 +54,11 @@ public struct MemoryPlan: Sendable {
     if configuration.parallel.reproducible {
       rows.append(Row(name: "gradient sums, 64-bit fixed point", bytes: Self.product(2, store), isEstimate: false))
       if expert > 1 {
-        // Units must not mix: what each other rank of the group sends adds to gradients of its own.
+        // Units must not mix: what each other rank of the group sends adds to gradients of its own, but for stacks.
+        let stacks = configuration.rl.useMixedPrecision ? parameters.stackStoreCount / expert : 0
         rows.append(
           Row(
-            name: "gradients of the group's other units", bytes: Self.product(4 * (expert - 1), council),
+            name: "gradients of the group's other units", bytes: Self.product(4 * (expert - 1), council - stacks),
             isEstimate: false))
       }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Layers
 import LowBit
 import Models
 import Parameters
@@ -41,6 +42,8 @@ public struct ParameterPlan: Sendable {
   public let storeCount: Int
   /// Those of them that belong to mini-MoEs, which the ranks of an expert group share.
   public let councilStoreCount: Int
+  /// Those of these that are stacks: the weights of experts and micro agents.
+  public let stackStoreCount: Int
 
   /// Counts the parameters of a model.
   ///
@@ -69,9 +72,9 @@ public struct ParameterPlan: Sendable {
     total = parts.reduce(into: Row(component: "total", part: nil)) { $0.add($1) }
     balanceBiases = model.table.specifications.reduce(0) { $0 + ($1.role == .balanceBias ? $1.count : 0) }
     storeCount = model.table.storeCount
-    councilStoreCount = model.table.specifications.reduce(0) {
-      $0 + ($1.component == "mini_moes" ? ($1.count + 15) & ~15 : 0)
-    }
+    let council = model.table.specifications.filter { $0.component == "mini_moes" }
+    councilStoreCount = council.reduce(0) { $0 + ($1.count + 15) & ~15 }
+    stackStoreCount = council.reduce(0) { $0 + (UnitSums.takes($1) ? ($1.count + 15) & ~15 : 0) }
   }
 
   /// The parts of each component summed, in order.

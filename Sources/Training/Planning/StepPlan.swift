@@ -93,11 +93,15 @@ public struct StepPlan: Sendable {
       "forward and backward",
       Double(own) * work.training(predicted: predicted, recomputed: rl.gradientCheckpointing) / calibration.training
         / cores + passing(Self.passBytes(held: held) * Double(parts)))
-    // Clearing and norm; in fixed point also the sums' clearing and reading, and a pass over them for each unit.
+    // Clearing and norm; in fixed point also the sums' clearing and reading, and for each unit a pass over them and what it
+    // leaves in fp32, which is cleared.
     var bytes = 8 * Double(held)
     if configuration.parallel.reproducible {
       let units = Double(memory.sequences) / Double(max(1, rl.numTrajectories))
-      bytes += 20 * Double(held) + units * 24 * (Double(held) + Double(council) * Double(layout.expert - 1))
+      let stacks = rl.useMixedPrecision ? parameters.stackStoreCount / layout.expert : 0
+      let others = Double(layout.expert - 1)
+      bytes += 20 * Double(held) + units * 24 * (Double(held - stacks) + Double(council - stacks) * others)
+      bytes += units * 16 * Double(stacks) * (1 + others)
     }
     add("sums and norm", passing(bytes))
     add(
