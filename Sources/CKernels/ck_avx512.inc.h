@@ -24,6 +24,7 @@ CK_INLINE v16f half16(const uint16_t *p) { return (v16f)_mm512_cvtph_ps(_mm256_l
     }                                                                                                            \
     for (int64_t s = 0; s < steps; ++s, codes += 16, w += A8_STEP(FORMAT)) {                                     \
       if ((FORMAT) != CK_INT8) __builtin_prefetch(w + 2048);                                                     \
+      if ((FORMAT) == CK_INT4) __builtin_prefetch(w + 2048 + 64);                                                \
       _Pragma("clang loop unroll(full)") for (int j = 0; j < 4; ++j) {                                           \
         __m512i q = A8_QUAD(FORMAT, w, j);                                                                       \
         _Pragma("clang loop unroll(full)") for (int i = 0; i < R; ++i) {                                         \
