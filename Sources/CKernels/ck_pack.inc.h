@@ -201,6 +201,23 @@ CK_INLINE void store_step(int format, const uint8_t rows[256], uint8_t *step) {
 
 enum { CK_PACK_STEPS = 64 };
 
+// Four neighbouring steps of one row at once: one branch for all of them.
+CK_INLINE void codes_of_four(const v16f x[4], float one, v16f inverse, float limit, int32_t zero, uint8_t *codes) {
+  v16f rounded[4];
+  v16i sure = isplat(-1);
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+    v16f q = x[i] * inverse;
+    rounded[i] = __builtin_elementwise_rint(q);
+    sure &= abs16(q - rounded[i]) < splat(0.4999f);
+  }
+  if (__builtin_expect(__builtin_reduce_and(sure) == 0, 0))
+    for (int i = 0; i < 4; ++i) rounded[i] = quotients(x[i], splat(one));
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+    v16c c = clamped(rounded[i], limit, zero);
+    memcpy(codes + 256 * i, &c, 16);
+  }
+}
+
 // A whole row of int4 groups of 64, the usual size, each read once; `codes` has a step for every 16 inputs.
 CK_INLINE void int4_row_of_64(const ck_packed *p, float *scales, const float *w, uint8_t *codes) {
   for (int64_t g = 0; g < p->groups; ++g, w += 64, codes += 4 * 256) {
@@ -212,20 +229,7 @@ CK_INLINE void int4_row_of_64(const ck_packed *p, float *scales, const float *w,
     }
     const float one = largest16(most)[0] / 7;
     scales[g * 16] = one;
-    const v16f inverse = splat(1.0f / one);
-    v16f rounded[4];
-    v16i sure = isplat(-1);
-    _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
-      v16f q = x[i] * inverse;
-      rounded[i] = __builtin_elementwise_rint(q);
-      sure &= abs16(q - rounded[i]) < splat(0.4999f);
-    }
-    if (__builtin_expect(__builtin_reduce_and(sure) == 0, 0))
-      for (int i = 0; i < 4; ++i) rounded[i] = quotients(x[i], splat(one));
-    _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
-      v16c c = clamped(rounded[i], 7, 8);
-      memcpy(codes + 256 * i, &c, 16);
-    }
+    codes_of_four(x, one, splat(1.0f / one), 7, 8, codes);
   }
 }
 
@@ -256,6 +260,14 @@ CK_INLINE void pack_integer(int format, const ck_packed *p, int64_t rows, uint8_
         const v16f scale = splat(scales[g * 16 + row]), inverse = splat(1.0f / scales[g * 16 + row]), half = splat(0.5f) * scale;
         int64_t left = row < rows ? group - done * 16 : 0;
         x += done * 16;
+        for (; format != CK_TERNARY && s + 4 <= stop && left >= 64; s += 4, x += 64, left -= 64, to += 4 * 256) {
+          v16f four[4];
+          _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+            four[i] = load16(x + 16 * i);
+            fetch_next_panel(p, x + 16 * i);
+          }
+          codes_of_four(four, scale[0], inverse, limit, zero, to);
+        }
         for (; s < stop && left >= 16; ++s, x += 16, left -= 16, to += 256) {
           v16c c = format == CK_TERNARY ? ternary_codes_of(load16(x), half)
                                         : codes_of(load16(x), scale, inverse, limit, zero);
