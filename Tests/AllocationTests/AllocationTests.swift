@@ -81,7 +81,9 @@ struct AllocationTests {
   @Test("forward and backward allocate nothing, in every format", arguments: NumberFormat.allCases, [1, 2, 4])
   func passes(_ format: NumberFormat, threads: Int) throws {
     let counter = AllocationCounter(threads: threads)
-    for (retention, mixedPrecision) in [(Retention.everything, false), (.everything, true), (.layerInputs, false)] {
+    for (retention, mixedPrecision) in [
+      (Retention.everything, false), (.everything, true), (.layerInputs, false), (.layerInputs, true),
+    ] {
       let passes = try CountedPasses(format, retention: retention, mixedPrecision: mixedPrecision, counter)
       // The first two let the arenas grow.
       _ = passes.run()
