@@ -74,34 +74,39 @@ struct GradientLedger: @unchecked Sendable {
       Entry(matrix: matrix, rows: dy.rows, dy: words, input: input.copy(in: arena), next: nil), in: arena)
   }
 
-  /// Adds all products to the gradients, each matrix on one thread.
-  func close(_ context: Context) {
+  /// Whether rows of a tensor have been noted.
+  func takes(_ id: ParameterID) -> Bool { entries[id.index].count > 0 }
+
+  /// Adds all products to the gradients, each tensor on one thread; `observer` hears of each as it is done.
+  func close(_ context: Context, _ observer: (any GradientObserver)?) {
     let workers = context.pool.threads
     let tensors = 0..<store.table.count
-    // Contiguous parts of about equal work.
-    let total = tensors.reduce(0) { $0 + work($1) }
+    // Each to the thread with least to do, so that all have about as much and tensors end in about their order.
     let worker = arena.allocate(Int.self, tensors.count)
-    var before = 0
-    for index in tensors {
-      let amount = work(index)
-      worker[index] = min(workers - 1, (before + amount / 2) * workers / max(1, total))
-      before += amount
+    let busy = arena.allocate(Int.self, workers)
+    busy.update(repeating: 0, count: workers)
+    for index in tensors where takes(ParameterID(index)) {
+      let idlest = (0..<workers).reduce(0) { busy[$1] < busy[$0] ? $1 : $0 }
+      worker[index] = idlest
+      busy[idlest] += work(index)
     }
     context.pool.each(workers) { number, part in
-      for index in tensors where worker[index] == part && entries[index].count > 0 {
-        multiply(ParameterID(index), context.scratch[number])
+      for index in tensors where takes(ParameterID(index)) && worker[index] == part {
+        // The first of a pool's threads is the caller's.
+        multiply(ParameterID(index), context.scratch[number]) { if number == 0 { observer?.pause() } }
+        observer?.isFinal(ParameterID(index))
       }
     }
   }
 
   /// Multiplications of a tensor's products.
   private func work(_ index: Int) -> Int {
-    guard entries[index].count > 0 else { return 0 }
     let specification = store.table[ParameterID(index)]
     return entries[index].rows * specification.outputs * specification.inputs
   }
 
-  private func multiply(_ id: ParameterID, _ scratch: Arena) {
+  /// - Parameter pause: called after each matrix.
+  private func multiply(_ id: ParameterID, _ scratch: Arena, pause: () -> Void) {
     let list = entries[id.index]
     let specification = store.table[id]
     let outputs = specification.outputs
@@ -140,6 +145,7 @@ struct GradientLedger: @unchecked Sendable {
               store.pointer(id) + matrix * outputs * inputs, Int64(inputs), true)
           }
         }
+        pause()
       }
     }
   }

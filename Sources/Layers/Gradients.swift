@@ -10,18 +10,35 @@ public struct Gradients: Sendable {
   let sums: UnitSums?
   /// Where weight-gradient products of stacks wait until all layers have added their rows; nil: none waits.
   let ledger: GradientLedger?
+  private let observer: (any GradientObserver)?
 
   /// - Parameter sums: with mixed precision only, whose products of stacks wait for the end of a `unit`.
   public init(_ store: ParameterStore, mixedPrecision: Bool, sums: UnitSums? = nil) {
     precondition(sums == nil || mixedPrecision, "products of stacks are taken at once in fp32")
-    self.init(store, mixedPrecision: mixedPrecision, sums: sums, ledger: nil)
+    self.init(store, mixedPrecision: mixedPrecision, sums: sums, ledger: nil, observer: nil)
   }
 
-  private init(_ store: ParameterStore, mixedPrecision: Bool, sums: UnitSums?, ledger: GradientLedger?) {
+  private init(
+    _ store: ParameterStore, mixedPrecision: Bool, sums: UnitSums?, ledger: GradientLedger?,
+    observer: (any GradientObserver)?
+  ) {
     self.store = store
     self.mixedPrecision = mixedPrecision
     self.sums = sums
     self.ledger = ledger
+    self.observer = observer
+  }
+
+  /// The same, for the last backward pass of a step: `observer` hears which gradients are final.
+  public func last(_ observer: any GradientObserver) -> Gradients {
+    Gradients(store, mixedPrecision: mixedPrecision, sums: sums, ledger: ledger, observer: observer)
+  }
+
+  /// Says that the pass under way adds nothing to these gradients any more.
+  public func finish(_ ids: [ParameterID]) {
+    guard let observer else { return }
+    for id in ids { observer.isFinal(id) }
+    observer.pause()
   }
 
   /// The first tensor, since the last call, whose products could not be added to fixed-point sums.
@@ -37,11 +54,15 @@ public struct Gradients: Sendable {
   ///
   /// Not for the rows of two units: products never mix them.
   public func unit<Result>(_ context: Context, _ body: (Gradients) -> Result) -> Result {
-    guard mixedPrecision else { return body(self) }
+    guard mixedPrecision else {
+      defer { finish(store.held) }
+      return body(self)
+    }
     return context.deferred.scoped {
       let ledger = GradientLedger(store, sums: sums, arena: context.deferred)
-      let result = body(Gradients(store, mixedPrecision: true, sums: sums, ledger: ledger))
-      ledger.close(context)
+      let result = body(Gradients(store, mixedPrecision: true, sums: sums, ledger: ledger, observer: observer))
+      if let observer { for id in store.held where !ledger.takes(id) { observer.isFinal(id) } }
+      ledger.close(context, observer)
       return result
     }
   }

@@ -8,7 +8,7 @@ internal import CMPI
 public final class SharedMemory: @unchecked Sendable {
   public let base: UnsafeMutableRawPointer
   public let byteCount: Int
-  private let machine: Communicator
+  let machine: Communicator
 
   /// Makes `byteCount` zeroed bytes. Collective.
   ///
@@ -54,8 +54,11 @@ public final class SharedMemory: @unchecked Sendable {
   /// Returns when all ranks have called it; what any of them wrote before is then seen by all. Collective, and not
   /// recorded: part of a collective that is.
   public func synchronize() throws(MPIError) {
-    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    fence()
     try check(MPI_Barrier(machine.handle), "MPI_Barrier")
-    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    fence()
   }
+
+  /// What was written before is seen by whoever learns of it after.
+  package func fence() { atomicMemoryFence(ordering: .sequentiallyConsistent) }
 }

@@ -242,6 +242,7 @@ extension QuillanModel {
               gradients, exchange: pass.exchange, context)
           }
         }
+        gradients.finish(layerParameters[layer.index])
         context.observer?.produced(dx, "input", in: part)
         context.observer?.produced(dCoordination, "coordination", in: part)
       }

@@ -24,6 +24,8 @@ public struct QuillanModel: Sendable {
   public let head: LanguageModelHead
   public let valueWeight: ParameterID
   public let valueBias: ParameterID
+  /// What belongs to each layer alone.
+  let layerParameters: [[ParameterID]]
 
   /// - Throws: `ConfigurationIssue` for sizes that do not fit together.
   public init(_ configuration: ModelConfiguration, _ precision: PrecisionConfiguration) throws(ConfigurationIssue) {
@@ -91,6 +93,17 @@ public struct QuillanModel: Sendable {
     head = LanguageModelHead(embedding: embedding, vocabulary: configuration.vocabSize)
     valueWeight = table.require("value_head.weight")
     valueBias = table.require("value_head.bias")
+    layerParameters = layers.map { layer in
+      table.ids.filter { table[$0].name.hasPrefix("layers.\(layer.index).") }
+    }
+  }
+
+  /// All tensors in about the order in which a backward pass ends their gradients: layers from the last to the first,
+  /// the others that all ranks hold, and the council, whose products wait for all layers' rows.
+  public var gradientOrder: [ParameterID] {
+    let layers = layerParameters.reversed().joined()
+    let council = table.ids.filter { table[$0].miniMoE != nil }
+    return layers + Set(table.ids).subtracting(layers).subtracting(council).sorted { $0.index < $1.index } + council
   }
 
   /// Masters at their initial values: of the tensors `held`, or of all.

@@ -11,7 +11,9 @@ import Tensors
 /// costs 8 bytes per owned parameter. With mixed precision, products of stacks are added as they are computed, the rest
 /// as a unit ends. Otherwise gradients are fp32 sums, in a fixed order for a fixed layout.
 ///
-/// Replicated parameters are summed over the world, mini-MoEs over the ranks that hold the same ones.
+/// Replicated parameters are summed over the world, mini-MoEs over the ranks that hold the same ones. Across machines,
+/// fp32 sums begin in the step's last backward pass, as soon as gradients are final (`last`). Within one machine they
+/// would take the cores that backward needs, and fixed-point sums end with a unit.
 public final class GradientReducer {
   /// Gradients of what this rank holds: of the unit while it is computed, of the batch after `reduce`.
   public let gradients: ParameterStore
@@ -26,9 +28,15 @@ public final class GradientReducer {
   private let units: [Unit]
   /// The place of this rank's among them.
   private let own: Int
+  private let order: [ParameterID]
   /// Made at the first reduction, which all ranks enter.
-  private var worldSum: HierarchicalSum?
-  private var dataSum: HierarchicalSum?
+  private var ways: Ways?
+
+  /// How gradients are summed.
+  private enum Ways {
+    case together(world: HierarchicalSum, data: HierarchicalSum)
+    case overlapped(OverlappedSums)
+  }
 
   /// Where a rank's unit is added.
   private struct Unit {
@@ -43,9 +51,12 @@ public final class GradientReducer {
     let sum: Int
   }
 
+  /// - Parameter order: all tensors in about the order in which backward ends their gradients, the same on all ranks.
   public init(
-    _ table: ParameterTable, topology: Topology, mixedPrecision: Bool, reproducible: Bool, pool: WorkerPool
+    _ table: ParameterTable, order: [ParameterID]? = nil, topology: Topology, mixedPrecision: Bool,
+    reproducible: Bool, pool: WorkerPool
   ) {
+    self.order = order ?? table.ids
     let gradients = ParameterStore(table, holding: topology.ownership.held(in: table))
     let sums: AlignedBuffer<Int64>? = reproducible ? AlignedBuffer(count: gradients.buffer.count) : nil
     let direct = mixedPrecision ? sums : nil
@@ -92,6 +103,14 @@ public final class GradientReducer {
   /// For each rank of the expert group, where gradients of this rank's mini-MoEs by that rank's unit are added. Nil where
   /// units may mix.
   public var separate: [Gradients]? { units.count > 1 ? units.map(\.gradients) : nil }
+
+  /// `unit`, for the step's last backward pass: sums of its gradients begin as they become final. Nothing but that pass
+  /// may touch gradients until `reduce`.
+  public func last() -> Gradients {
+    guard case .overlapped(let sums) = ways else { return unit }
+    sums.begin()
+    return unit.last(sums)
+  }
 
   /// Forgets all gradients; call before the first unit of a step.
   public func begin() {
@@ -163,21 +182,39 @@ public final class GradientReducer {
   private func reduce<Element: SummedElement>(_ buffer: AlignedBuffer<Element>) throws(MPIError) {
     let start = ContinuousClock.now
     defer { seconds += (ContinuousClock.now - start) / .seconds(1) }
-    let (world, data) = (topology.world, topology.dataGroup)
-    guard world.size > 1 else { return }
-    let sumWorld = try sum(over: world, &worldSum)
-    if world.size == data.size { return try sumWorld(buffer.bufferPointer) }
-    let sumData = try sum(over: data, &dataSum)
-    try sumWorld(buffer[0..<council.lowerBound])
-    try sumData(buffer[council])
-    try sumWorld(buffer[council.upperBound..<buffer.count])
+    guard topology.world.size > 1 else { return }
+    switch try madeWays() {
+    case .overlapped(let sums): try sums.end()
+    case .together(let world, _) where topology.dataGroup.size == topology.world.size:
+      try world(buffer.bufferPointer)
+    case .together(let world, let data):
+      try world(buffer[0..<council.lowerBound])
+      try data(buffer[council])
+      try world(buffer[council.upperBound..<buffer.count])
+    }
   }
 
-  private func sum(over ranks: Communicator, _ made: inout HierarchicalSum?) throws(MPIError) -> HierarchicalSum {
-    if let made { return made }
-    let new = try HierarchicalSum(ranks, pool: pool)
-    made = new
-    return new
+  private func madeWays() throws(MPIError) -> Ways {
+    if let ways { return ways }
+    func sum(_ ranks: Communicator, _ chunkBytes: Int) throws(MPIError) -> HierarchicalSum {
+      guard let machine = try ranks.split(color: topology.machine, key: ranks.rank) else {
+        preconditionFailure("MPI_Comm_split returned no communicator for a color")
+      }
+      return try HierarchicalSum(ranks, machine: machine, chunkBytes: chunkBytes, pool: pool)
+    }
+    let (world, data) = (topology.world, topology.dataGroup)
+    let made: Ways
+    if sums == nil, topology.spansMachines {
+      let size = HierarchicalSum.chunkBytes.stepwise
+      made = .overlapped(
+        OverlappedSums(
+          gradients, order: order, world: try sum(world.duplicate(), size), data: try sum(data.duplicate(), size)))
+    } else {
+      let size = HierarchicalSum.chunkBytes.whole
+      made = .together(world: try sum(world, size), data: try sum(data, size))
+    }
+    ways = made
+    return made
   }
 }
 

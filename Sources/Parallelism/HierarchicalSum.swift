@@ -9,25 +9,30 @@ import Tensors
 /// result. So each element crosses a network once for each machine, and memory twice for each rank (hierarchical
 /// all-reduce). Open MPI's own, over copies of 32 KiB, took 6.3 s for the 2.05 GB of the 511M model on two ranks of a machine.
 package final class HierarchicalSum {
-  /// Bytes of a rank's chunk; two ranks' chunks and the result stay in a core's second cache.
-  private static let chunkBytes = 256 << 10
-  private let communicator: Communicator
+  /// Bytes of a rank's chunk. In sums that keep the thread, two ranks' chunks and the result stay in a core's second
+  /// cache; one that is looked at now and then has fewer, larger ones.
+  package static let chunkBytes = (whole: 256 << 10, stepwise: 4 << 20)
+  let chunkBytes: Int
+  let communicator: Communicator
   private let machine: Communicator
   /// The ranks with this one's place on their machines; nil where no other machine is, or not all have the place.
-  private let across: Communicator?
+  let across: Communicator?
   /// Ranks of a machine that add a slice: as many as the smallest machine has.
   private let slices: Int
-  private let memory: SharedMemory?
+  let memory: SharedMemory?
   private let pool: WorkerPool
 
   /// Collective.
   ///
-  /// - Parameter machine: the ranks that share memory; nil: those of this machine. Tests make several of one.
-  package init(_ communicator: Communicator, machine: Communicator? = nil, pool: WorkerPool) throws(MPIError) {
+  /// - Parameter machine: those of the ranks that share memory.
+  package init(
+    _ communicator: Communicator, machine: Communicator, chunkBytes: Int = HierarchicalSum.chunkBytes.whole,
+    pool: WorkerPool
+  ) throws(MPIError) {
     self.communicator = communicator
+    self.machine = machine
+    self.chunkBytes = chunkBytes
     self.pool = pool
-    if let machine { self.machine = machine } else { self.machine = try communicator.splitByMachine() }
-    let machine = self.machine
     let largest = try communicator.allReduce(machine.size, .maximum)
     slices = try communicator.allReduce(machine.size, .minimum)
     if largest == 1 {
@@ -38,7 +43,7 @@ package final class HierarchicalSum {
     across =
       try machine.size == communicator.size
       ? nil : communicator.split(color: machine.rank < slices ? machine.rank : nil, key: communicator.rank)
-    let own = try SharedMemory(machine, byteCount: (machine.size + 1) * Self.chunkBytes)
+    let own = try SharedMemory(machine, byteCount: (machine.size + 1) * chunkBytes)
     memory = try communicator.allReduce(Int32(own == nil ? 0 : 1), .minimum) == 1 ? own : nil
   }
 
@@ -50,35 +55,50 @@ package final class HierarchicalSum {
     }
     let site = CallSite(#fileID, #line)
     try communicator.recorded(.sum, buffer.count, Element.transferType, site) { () throws(MPIError) in
-      let chunk = Self.chunkBytes / MemoryLayout<Element>.stride
+      let chunk = chunkBytes / MemoryLayout<Element>.stride
       for first in stride(from: 0, to: buffer.count, by: chunk) {
-        try sum(base + first, min(chunk, buffer.count - first), chunk, memory)
+        let own = put(base + first, min(chunk, buffer.count - first), chunk, memory)
+        try memory.synchronize()
+        let share = addSlice(own)
+        if let across, !share.isEmpty { try across.allReduce(share, .sum) }
+        try memory.synchronize()
+        copy(own.count, from: own.result, to: own.values)
       }
     }
   }
 
-  private func sum<Element: SummedElement>(
-    _ values: UnsafeMutablePointer<Element>, _ count: Int, _ chunk: Int, _ memory: SharedMemory
-  ) throws(MPIError) {
-    let parts = memory.base.bindMemory(to: Element.self, capacity: (machine.size + 1) * chunk)
-    let result = parts + machine.size * chunk
-    copy(count, from: values, to: parts + machine.rank * chunk)
-    try memory.synchronize()
-    if machine.rank < slices {
-      let slice = WorkerPool.part(machine.rank, of: slices, count: count, grain: 16)
-      pool.split(slice.count, grain: 16, least: 1 << 14) { _, range in
-        let start = slice.lowerBound + range.lowerBound
-        Element.sum(machine.size, stride: chunk, range.count, parts + start, into: result + start)
-      }
-      if let across {
-        try across.allReduce(UnsafeMutableBufferPointer(start: result + slice.lowerBound, count: slice.count), .sum)
-      }
-    }
-    try memory.synchronize()
-    copy(count, from: result, to: values)
+  /// A chunk, and where it is summed.
+  struct Chunk<Element: SummedElement> {
+    let values: UnsafeMutablePointer<Element>
+    let count: Int
+    /// All ranks' chunks, and their sum.
+    let parts: UnsafeMutablePointer<Element>
+    let stride: Int
+    let result: UnsafeMutablePointer<Element>
   }
 
-  private func copy<Element: SummedElement>(
+  /// Puts a chunk where the ranks of the machine read it.
+  func put<Element: SummedElement>(
+    _ values: UnsafeMutablePointer<Element>, _ count: Int, _ stride: Int, _ memory: SharedMemory
+  ) -> Chunk<Element> {
+    let parts = memory.base.bindMemory(to: Element.self, capacity: (machine.size + 1) * stride)
+    copy(count, from: values, to: parts + machine.rank * stride)
+    return Chunk(
+      values: values, count: count, parts: parts, stride: stride, result: parts + machine.size * stride)
+  }
+
+  /// Adds this rank's slice of the machine's chunks.
+  func addSlice<Element: SummedElement>(_ chunk: Chunk<Element>) -> UnsafeMutableBufferPointer<Element> {
+    guard machine.rank < slices else { return UnsafeMutableBufferPointer(start: nil, count: 0) }
+    let slice = WorkerPool.part(machine.rank, of: slices, count: chunk.count, grain: 16)
+    pool.split(slice.count, grain: 16, least: 1 << 14) { _, range in
+      let start = slice.lowerBound + range.lowerBound
+      Element.sum(machine.size, stride: chunk.stride, range.count, chunk.parts + start, into: chunk.result + start)
+    }
+    return UnsafeMutableBufferPointer(start: chunk.result + slice.lowerBound, count: slice.count)
+  }
+
+  func copy<Element: SummedElement>(
     _ count: Int, from source: UnsafePointer<Element>, to target: UnsafeMutablePointer<Element>
   ) {
     pool.split(count, grain: 16, least: 1 << 14) { _, range in

@@ -14,11 +14,17 @@ public struct Topology: Sendable {
   /// The ranks that hold the same mini-MoEs as this one.
   public let dataGroup: Communicator
   public let ownership: Ownership
+  /// The lowest of this machine's ranks.
+  let machine: Int
+  /// Whether ranks are on several machines.
+  let spansMachines: Bool
 
   /// Divides `world`. Collective.
   ///
-  /// - Parameter expert: P, one of `Ownership.validSizes`.
-  public init(world: Communicator, expert: Int, miniMoEs: Int) throws(MPIError) {
+  /// - Parameters:
+  ///   - expert: P, one of `Ownership.validSizes`.
+  ///   - machine: the ranks that share memory; nil: those of this machine. Tests make several of one.
+  public init(world: Communicator, expert: Int, miniMoEs: Int, machine: Communicator? = nil) throws(MPIError) {
     precondition(
       Ownership.validSizes(ranks: world.size, miniMoEs: miniMoEs).contains(expert),
       "\(world.size) ranks and \(miniMoEs) mini-MoEs in expert groups of \(expert)")
@@ -28,6 +34,10 @@ public struct Topology: Sendable {
     else { preconditionFailure("MPI_Comm_split returned no communicator for a color") }
     expertGroup = group
     dataGroup = data
+    let neighbours: Communicator
+    if let machine { neighbours = machine } else { neighbours = try world.splitByMachine() }
+    self.machine = try neighbours.broadcast(world.rank, from: 0)
+    spansMachines = neighbours.size < world.size
     ownership = Ownership(miniMoEs: miniMoEs, size: expert, rank: group.rank)
   }
 

@@ -13,6 +13,8 @@ struct TinyRun {
   var threads = 1
   /// Instead of the configured rewards; initial weights answer nothing right, and equal rewards teach nothing.
   var rewards: WeightedRewards?
+  /// Whether every rank passes for a machine of its own.
+  var isSpread = false
 
   /// - Throws: `RewardError`, never; `MPIError` where MPI does not start.
   init(_ change: (inout RunConfiguration) -> Void = { _ in }) throws {
@@ -64,13 +66,19 @@ struct TinyRun {
     try RunAssembly(configuration, file: "tiny.yaml", threads: threads, communicator: communicator)
   }
 
+  private func learner(_ assembly: RunAssembly, _ masters: ParameterStore) throws -> Learner {
+    let communicator = assembly.communicator
+    return try assembly.learner(
+      masters, machine: isSpread ? communicator.split(color: communicator.rank, key: 0) : nil)
+  }
+
   /// A trainer of initial weights, which `prepare` may change.
   func trainer(_ communicator: Communicator, prepare: (ParameterStore) -> Void = { _ in }) throws -> Trainer {
     let assembly = try assembly(communicator)
     let masters = try assembly.masters()
     prepare(masters)
     return try Trainer(
-      configuration: configuration, learner: try assembly.learner(masters), prompts: assembly.prompts(),
+      configuration: configuration, learner: try learner(assembly, masters), prompts: assembly.prompts(),
       tokenizer: assembly.tokenizer, rewards: rewards ?? assembly.rewards())
   }
 
@@ -79,7 +87,7 @@ struct TinyRun {
     let masters = try assembly.masters()
     prepare(masters)
     return Pretrainer(
-      configuration: configuration, learner: try assembly.learner(masters),
+      configuration: configuration, learner: try learner(assembly, masters),
       source: DemonstrationSequences(
         prompts: try assembly.prompts(), tokenizer: assembly.tokenizer, configuration: configuration))
   }

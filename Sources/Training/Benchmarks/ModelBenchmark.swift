@@ -136,7 +136,8 @@ public final class ModelBenchmark {
       retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
       exchange: learner.experts?.exchange)
     // As `Trainer` cuts a step: groups are the units of reproducible sums, otherwise there is one.
-    for unit in learner.reducer.isReproducible ? groups.map({ [$0] }) : [groups] {
+    let units = learner.reducer.isReproducible ? groups.map { [$0] } : [groups]
+    for (number, unit) in units.enumerated() {
       let items = unit.flatMap { group in
         group.trajectories.enumerated().map { PolicyLoss.Item($1, objective: group.objective, index: $0) }
       }
@@ -144,10 +145,11 @@ public final class ModelBenchmark {
       let parts = learner.reducer.isReproducible ? 1 : min(items.count, Trainer.parts(configuration.rl, tokens: tokens))
       for part in 0..<parts {
         let some = Array(items[WorkerPool.part(part, of: parts, count: items.count)])
+        let isLast = number == units.count - 1 && part == parts - 1
         _ = loss.accumulate(
           some,
           diffusion: DiffusionNoise.input(some.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, 0),
-          learner.weights, learner.gradients, loads: learner.loads, context)
+          learner.weights, isLast ? learner.lastGradients() : learner.gradients, loads: learner.loads, context)
       }
       _ = try learner.reducer.endUnit()
     }

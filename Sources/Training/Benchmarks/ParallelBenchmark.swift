@@ -106,8 +106,9 @@ public struct ParallelBenchmark {
       model: model,
       masters: model.initialParameters(
         seed: 1, holding: topology.ownership.held(in: model.table), pool: context.pool),
-      optimizer: AdamW(), sharded: configuration.optimizer.shard, mixedPrecision: configuration.rl.useMixedPrecision,
-      reproducible: configuration.parallel.reproducible, topology: topology, context: context)
+      optimizer: AdamW(), state: configuration.optimizer.state, sharded: configuration.optimizer.shard,
+      mixedPrecision: configuration.rl.useMixedPrecision, reproducible: configuration.parallel.reproducible,
+      topology: topology, context: context)
     let trainer = Pretrainer(
       configuration: configuration, learner: learner,
       source: RandomSequences(length: length, vocabulary: configuration.model.vocabSize))

@@ -59,7 +59,8 @@ public final class Learner {
     self.context = context
     weights = model.makePackedModel(holding: masters.held)
     reducer = GradientReducer(
-      model.table, topology: topology, mixedPrecision: mixedPrecision, reproducible: reproducible, pool: context.pool)
+      model.table, order: model.gradientOrder, topology: topology, mixedPrecision: mixedPrecision,
+      reproducible: reproducible, pool: context.pool)
     experts = ExpertGroup(topology, reducer)
     replica =
       topology.ownership.size == 1
@@ -99,6 +100,10 @@ public final class Learner {
 
   /// Where backward passes of this rank's units add.
   public var gradients: Gradients { reducer.unit }
+
+  /// Where the last backward pass of a step adds: sums over ranks begin meanwhile. In debug mode they wait, since it looks
+  /// at each rank's gradients first.
+  func lastGradients() -> Gradients { debug == nil ? reducer.last() : gradients }
 
   /// Forgets gradients and loads of the step before.
   public func begin() {

@@ -46,11 +46,13 @@ public final class Pretrainer {
       Int64(examples.joined().reduce(0) { $0 + $1.positions.count }), .sum)
     learner.begin()
     var records: [[Double]] = []
-    for unit in try learner.agree(microBatches: ranges.map { _ in 1 }).indices {
+    let units = try learner.agree(microBatches: ranges.map { _ in 1 }).indices
+    for unit in units {
       let isOwn = unit < ranges.count
       let first = isOwn ? stepCount * size + ranges[unit].lowerBound : 0
       let record = FlightRecorder.phase("micro-batch", unit) {
-        accumulate(isOwn ? examples[unit] : [], first: UInt64(first), predicted, size)
+        accumulate(
+          isOwn ? examples[unit] : [], first: UInt64(first), predicted, size, isLast: unit == units.last)
       }
       let tensor = try learner.reducer.endUnit()
       guard isOwn else { continue }
@@ -112,8 +114,10 @@ public final class Pretrainer {
     }
   }
 
-  /// Cross-entropy, L_aux and L_diff (with their divisors), tokens, and −1, of one unit.
-  private func accumulate(_ examples: [TrainingSequence], first: UInt64, _ predicted: Int64, _ size: Int) -> [Double] {
+  /// Cross-entropy, L_aux and L_diff (with their divisors), tokens, and −1, of one unit, the step's last or another.
+  private func accumulate(
+    _ examples: [TrainingSequence], first: UInt64, _ predicted: Int64, _ size: Int, isLast: Bool
+  ) -> [Double] {
     let model = learner.model
     let ids = examples.indices.map { first + UInt64($0) }
     let latents = LatentSampling.latents(
@@ -159,7 +163,9 @@ public final class Pretrainer {
         }
       }
     }
-    let losses = accumulate(sequences, noise(sequences.count), learner.weights, learner.gradients, learner.loads)
+    let losses = accumulate(
+      sequences, noise(sequences.count), learner.weights, isLast ? learner.lastGradients() : learner.gradients,
+      learner.loads)
     learner.debug?.passed(zip(ids, examples).map { ($0, $1.tokens.count) })
     return [
       crossEntropy, losses.auxiliary.reduce(0, +) / Double(size), losses.diffusion.reduce(0, +) / Double(size),

@@ -70,7 +70,9 @@ public struct RunAssembly {
   }
 
   /// A learner with the optimizer of the configuration, over masters of what this rank holds. Collective.
-  public func learner(_ masters: ParameterStore) throws(MPIError) -> Learner {
+  ///
+  /// - Parameter machine: that of `Topology`.
+  public func learner(_ masters: ParameterStore, machine: Communicator? = nil) throws(MPIError) -> Learner {
     let learner = Learner(
       model: model, masters: masters,
       optimizer: AdamW(
@@ -80,7 +82,8 @@ public struct RunAssembly {
       mixedPrecision: configuration.rl.useMixedPrecision,
       reproducible: configuration.parallel.reproducible,
       topology: try Topology(
-        world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes),
+        world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes,
+        machine: machine),
       context: context)
     if configuration.debug.checks { learner.debug = DebugChecks(configuration.debug, passes) }
     return learner

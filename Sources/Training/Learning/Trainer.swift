@@ -150,12 +150,14 @@ public final class Trainer {
     let units = try units(groups, counts)
     let parts = units.map(split)
     // With expert parallelism, ranks go through units and micro-batches together; one that has run out takes part.
-    for (number, count) in try learner.agree(microBatches: parts.map(\.count)).enumerated() {
+    let agreed = try learner.agree(microBatches: parts.map(\.count))
+    for (number, count) in agreed.enumerated() {
       let unit = number < units.count ? units[number] : []
       var record = unit.map { GroupRecord(group: $0.group, rewards: $0.objective.trajectoryRewards) }
       for place in 0..<count {
         let part = number < parts.count && place < parts[number].count ? parts[number][place] : []
-        try FlightRecorder.phase("micro-batch", place) { try accumulate(part, &record) }
+        let isLast = number == agreed.count - 1 && place == count - 1
+        try FlightRecorder.phase("micro-batch", place) { try accumulate(part, isLast: isLast, &record) }
       }
       if let tensor = try learner.reducer.endUnit(), !unit.isEmpty { record[0].fail(tensor: tensor, unit[0].group) }
       records += record
@@ -278,8 +280,8 @@ public final class Trainer {
     return totals[0] == 0 ? nil : BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
   }
 
-  /// Forward, objective and backward of one micro-batch.
-  private func accumulate(_ part: [Piece], _ records: inout [GroupRecord]) throws {
+  /// Forward, objective and backward of one micro-batch, the step's last or another.
+  private func accumulate(_ part: [Piece], isLast: Bool, _ records: inout [GroupRecord]) throws {
     let loss = PolicyLoss(
       model: model, configuration: objective,
       retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
@@ -293,8 +295,9 @@ public final class Trainer {
     let noise = DiffusionNoise.input(
       part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
     if !items.isEmpty { checkGradients(loss, items, part) }
+    let gradients = isLast ? learner.lastGradients() : learner.gradients
     let results = loss.accumulate(
-      items, diffusion: noise, learner.weights, learner.gradients, loads: learner.loads, context)
+      items, diffusion: noise, learner.weights, gradients, loads: learner.loads, context)
     learner.debug?.passed(part.map { ($0.trajectory.id, $0.trajectory.tokens.count) })
     if let noise { compareLatents(part, targets: noise.targets, &records) }
     for (piece, result) in zip(part, results) { records[piece.place].add(result, piece.trajectory) }
