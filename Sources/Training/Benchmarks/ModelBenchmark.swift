@@ -144,10 +144,11 @@ public final class ModelBenchmark {
       let parts = learner.reducer.isReproducible ? 1 : min(items.count, Trainer.parts(configuration.rl, tokens: tokens))
       for part in 0..<parts {
         let some = Array(items[WorkerPool.part(part, of: parts, count: items.count)])
-        _ = loss.accumulate(
+        loss.accumulate(
           some,
           diffusion: DiffusionNoise.input(some.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, 0),
-          learner.weights, learner.gradients, loads: learner.loads, context)
+          learner.weights, learner.gradients, loads: learner.loads, context
+        ) { _, _ in }
       }
       _ = try learner.reducer.endUnit()
     }
