@@ -65,15 +65,4 @@ extension Communicator {
     try startExchange(&request, values, sent, into: result, received)
     return request
   }
-
-  /// A count for each rank, none negative, of `total` elements together.
-  private func requireCounts(_ total: Int, _ counts: UnsafeBufferPointer<Int>, _ name: StaticString) {
-    precondition(counts.count == size, "\(counts.count) counts for \(size) ranks")
-    var sum = 0
-    for count in counts {
-      precondition(count >= 0, "a count is \(count)")
-      sum += count
-    }
-    precondition(total == sum, "\(total) \(name) for counts \(Array(counts))")
-  }
 }
