@@ -12,7 +12,9 @@ import Tensors
 import TestSupport
 import Testing
 
-/// On 1, 2 and 4 threads.
+/// Forward, loss, backward and optimizer on 1, 2 and 4 threads; `ParallelismTests` counts a learner's whole step, sums over
+/// the ranks included. The rest of a step may allocate: rollouts and what they leave (trajectories, objectives, noise of
+/// the diffusion loss), the cut into micro-batches, publications of the policy, and the step's records and report.
 @Suite("Allocations of a steady-state step")
 struct AllocationTests {
   @Test("the counter sees an allocation of Swift's and of the C library")
@@ -111,7 +113,7 @@ struct AllocationTests {
   @Test(
     "nor does that of expert parallelism, whether units mix or not, and in a rank without trajectories",
     arguments: [Retention.everything, .layerInputs], [1, 2])
-  func exchange(_ retention: Retention, ranks: Int) throws {
+  func expertParallelism(_ retention: Retention, ranks: Int) throws {
     for separate in [false, true] {
       let meeting = SharedTransport.Meeting(ranks: ranks)
       let losses = try (0..<ranks).map { rank in
