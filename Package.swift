@@ -101,8 +101,8 @@ let package = Package(
     .testTarget(
       name: "AllocationTests",
       dependencies: [
-        "CAllocations", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Optimizers",
-        "TestSupport",
+        "CAllocations", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts",
+        "Objectives", "Optimizers", "Training", "TestSupport",
       ]),
     .testTarget(
       name: "RolloutsTests",

@@ -34,7 +34,7 @@ public struct Attention: Sendable {
 
   /// Writes out(attention(x)) [T, d]; with `caches`, span i continues the sequence of cache i in layer `layer`.
   public func forward(
-    _ x: Matrix, spans: [Span], caches: [KeyValueCache]?, layer: Int, _ weights: PackedModel, into y: Matrix,
+    _ x: Matrix, spans: ArenaList<Span>, caches: [KeyValueCache]?, layer: Int, _ weights: PackedModel, into y: Matrix,
     _ context: Context
   ) -> Saved {
     let lane = context.main
@@ -91,8 +91,8 @@ public struct Attention: Sendable {
 
   /// Adds to `dx` and to the two weights' gradients; whole sequences only.
   func backward(
-    _ dy: Matrix, _ saved: Saved, spans: [Span], _ weights: PackedModel, _ gradients: Gradients, into dx: Matrix,
-    _ context: Context
+    _ dy: Matrix, _ saved: Saved, spans: ArenaList<Span>, _ weights: PackedModel, _ gradients: Gradients,
+    into dx: Matrix, _ context: Context
   ) {
     let lane = context.main
     let dim = dy.columns
@@ -144,7 +144,7 @@ public struct Attention: Sendable {
 }
 
 /// Rows first..<first+count of a packed batch: consecutive positions of one sequence from `position` on.
-public struct Span: Sendable, Equatable {
+public struct Span: BitwiseCopyable, Sendable, Equatable {
   public let first: Int
   public let count: Int
   public let position: Int

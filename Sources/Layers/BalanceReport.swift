@@ -2,59 +2,55 @@ import Tensors
 
 /// Collects L_aux and the routing loads of a micro-batch, for every sequence and every router.
 ///
-/// Parts are kept per mini-MoE and added in mini-MoE order, so the sum does not depend on threads or placement.
-public final class BalanceReport: @unchecked Sendable {
+/// Parts are kept per mini-MoE and added in mini-MoE order, so the sum does not depend on threads or placement. They are
+/// in an arena's memory, which no copy must outlive; copies collect into the same parts.
+public struct BalanceReport: @unchecked Sendable {
   public let terms: BalanceTerms
   /// The sequence of each token of the micro-batch.
   let sequence: UnsafeMutablePointer<Int32>
-  private let sequenceBuffer: AlignedBuffer<Int32>
-  private let parts: AlignedBuffer<Double>
-  private let loads: RoutingLoads?
+  /// For each level (the layers' routers, then each mini-MoE) of each sequence.
+  private let parts: UnsafeMutablePointer<Double>
   private let levels: Int
-  /// Nil in one that counts nothing itself.
-  private let quiet: BalanceReport?
+  /// Nil in one that counts nothing.
+  private var loads: RoutingLoads?
 
-  /// - Parameter loads: where slots are counted; nil when a layer is recomputed or loads are not wanted.
-  public init(terms: BalanceTerms, sequenceOfToken: [Int32], members: Int, loads: RoutingLoads?) {
+  /// - Parameters:
+  ///   - terms: of sequences whose tokens stand one after another in the micro-batch.
+  ///   - loads: where slots are counted; nil when they are not wanted, nor L_aux.
+  public init(terms: BalanceTerms, members: Int, loads: RoutingLoads?, in arena: Arena) {
     self.terms = terms
-    sequenceBuffer = AlignedBuffer(count: sequenceOfToken.count)
-    for (index, value) in sequenceOfToken.enumerated() { sequenceBuffer.pointer[index] = value }
-    sequence = sequenceBuffer.pointer
+    sequence = arena.allocate(Int32.self, terms.lengths.reduce(0, +))
+    var first = 0
+    for (index, length) in terms.lengths.enumerated() {
+      (sequence + first).update(repeating: Int32(index), count: length)
+      first += length
+    }
     levels = 1 + members
-    parts = AlignedBuffer(count: loads == nil ? 0 : levels * terms.sequences)
+    parts = arena.allocate(Double.self, levels * terms.sequences)
+    parts.update(repeating: 0, count: levels * terms.sequences)
     self.loads = loads
-    quiet = loads == nil ? nil : BalanceReport(terms, sequenceBuffer, levels)
-  }
-
-  /// One that counts nothing.
-  private init(_ terms: BalanceTerms, _ sequence: AlignedBuffer<Int32>, _ levels: Int) {
-    self.terms = terms
-    sequenceBuffer = sequence
-    self.sequence = sequence.pointer
-    self.levels = levels
-    parts = AlignedBuffer(count: 0)
-    loads = nil
-    quiet = nil
   }
 
   /// The same micro-batch again, counting nothing: for recomputation.
-  public var silent: BalanceReport { quiet ?? self }
+  public var silent: BalanceReport {
+    var report = self
+    report.loads = nil
+    return report
+  }
 
   /// Whether anything is counted.
   var counts: Bool { loads != nil }
 
   func values(level: Int) -> UnsafeMutablePointer<Double>? {
-    loads == nil ? nil : parts.pointer + level * terms.sequences
+    loads == nil ? nil : parts + level * terms.sequences
   }
   func layerLoads(_ layer: Int) -> UnsafeMutablePointer<Int64>? { loads.map { $0.layer(layer) } }
   func expertLoads(_ member: Int) -> UnsafeMutablePointer<Int64>? { loads.map { $0.experts(member) } }
   func microLoads(_ member: Int) -> UnsafeMutablePointer<Int64>? { loads.map { $0.micros(member) } }
 
-  /// L_aux of each sequence.
-  public var auxiliaryLosses: [Double] {
-    (0..<terms.sequences).map { index in
-      loads == nil ? 0 : (0..<levels).reduce(0.0) { $0 + parts.pointer[$1 * terms.sequences + index] }
-    }
+  /// L_aux of a sequence; 0 where nothing is counted.
+  public func auxiliaryLoss(_ sequence: Int) -> Double {
+    loads == nil ? 0 : (0..<levels).reduce(0.0) { $0 + parts[$1 * terms.sequences + sequence] }
   }
 }
 

@@ -18,12 +18,21 @@ public final class CouncilExchange: @unchecked Sendable {
   /// Rows that this rank has dispatched to mini-MoEs of other ranks.
   public private(set) var remoteRows = 0
   private let transport: any ExpertTransport
+  private let separate: [Gradients]?
+  /// The same, but those of units that are open in their places.
   private var sources: [Gradients]?
+  /// What a micro-batch keeps; released down to `empty` by the next.
   private let arena = Arena()
   private let empty: Arena.Mark
-  private var sequenceCounts: [Int] = []
+  /// Sizes on their way.
+  private let scratch = Arena(chunkBytes: 64 << 10)
+  /// 1 for each rank.
+  private let ones: ArenaList<Int>
+  /// Sequences of each rank.
+  private let sequenceCounts: ArenaList<Int>
   private var values: UnsafeMutablePointer<Double>?
-  private var kept: [Int: Kept] = [:]
+  /// For each layer so far.
+  private var kept: [Kept?] = []
   /// The sequences of all ranks of the group, in rank order; nil where nothing is reported.
   private(set) var terms: BalanceTerms?
 
@@ -34,7 +43,8 @@ public final class CouncilExchange: @unchecked Sendable {
     let received: ArenaList<Int>
     /// Where a received row stands in the segments; nil where received rows are in that order already.
     let place: UnsafeMutablePointer<Int32>?
-    var rows: Int { received.reduce(0, +) }
+    /// Rows received from all.
+    let rows: Int
   }
 
   private struct Kept {
@@ -51,29 +61,34 @@ public final class CouncilExchange: @unchecked Sendable {
     precondition(owned.lowerBound == owned.count * transport.rank, "mini-MoEs \(owned) of rank \(transport.rank)")
     self.transport = transport
     self.owned = owned
+    separate = sources
     self.sources = sources
+    ones = ArenaList(repeating: 1, count: transport.size, in: arena)
+    sequenceCounts = ArenaList(repeating: 1, count: transport.size, in: arena)
     empty = arena.mark()
   }
 
   /// Begins a micro-batch whose sequences `terms` describes; nil where nothing is reported.
   public func begin(_ terms: BalanceTerms?) {
-    kept = [:]
+    for layer in kept.indices { kept[layer] = nil }
     values = nil
     self.terms = nil
     arena.release(empty)
     guard let terms else {
-      sequenceCounts = [Int](repeating: 1, count: transport.size)
+      for rank in sequenceCounts.indices { sequenceCounts[rank] = 1 }
       return
     }
-    let lengths = transport.gather(terms.lengths, zero: 0)
-    let coefficients = transport.gather(terms.coefficients, zero: 0)
-    sequenceCounts = lengths.map(\.count)
+    scratch.scoped {
+      transport.exchange(
+        ArenaList(repeating: terms.sequences, count: transport.size, in: scratch).pointer, counts: ones,
+        into: sequenceCounts.pointer, receiveCounts: ones, scratch)
+    }
     let all = BalanceTerms(
-      lengths: lengths.flatMap { $0 }, coefficients: coefficients.flatMap { $0 }, share: terms.share)
+      lengths: transport.gather(terms.lengths, counts: sequenceCounts, in: arena, scratch),
+      coefficients: transport.gather(terms.coefficients, counts: sequenceCounts, in: arena, scratch),
+      share: terms.share)
     self.terms = all
-    let sums = arena.allocate(Double.self, owned.count * all.sequences)
-    sums.update(repeating: 0, count: owned.count * all.sequences)
-    values = sums
+    values = ArenaList<Double>(repeating: 0, count: owned.count * all.sequences, in: arena).pointer
   }
 
   /// Where the owned `member` adds its share of L_aux of each sequence of `terms`.
@@ -89,11 +104,11 @@ public final class CouncilExchange: @unchecked Sendable {
   }
 
   private func openUnits<Result>(from source: Int, _ context: Context, _ body: () -> Result) -> Result {
-    guard let all = sources, source < all.count else { return body() }
+    guard let separate, source < separate.count else { return body() }
     if source == transport.rank { return openUnits(from: source + 1, context, body) }
-    return all[source].unit(context) { open in
+    return separate[source].unit(context) { open in
       sources?[source] = open
-      defer { sources?[source] = all[source] }
+      defer { sources?[source] = separate[source] }
       return openUnits(from: source + 1, context, body)
     }
   }
@@ -109,9 +124,9 @@ public final class CouncilExchange: @unchecked Sendable {
   func dispatch(
     _ inputs: Matrix, _ order: SlotOrder, sequence: UnsafePointer<Int32>?, layer: Int, _ lane: Lane
   ) -> (CouncilWork, Layout) {
+    while kept.count <= layer { kept.append(nil) }
     if let kept = kept[layer] { return (kept.work, kept.layout) }
-    let counts = exchangeSizes(order, sequence)
-    let (layout, segments, sequences) = arrange(counts, order)
+    let (layout, segments, sequences) = scratch.scoped { arrange(exchangeSizes(order, sequence), order) }
     let rows = toOwners(inputs, layout, in: arena, lane)
     let work = CouncilWork(segments: segments, inputs: rows, sequence: sequences, in: arena)
     kept[layer] = Kept(layout: layout, work: work, outputs: nil)
@@ -158,48 +173,58 @@ public final class CouncilExchange: @unchecked Sendable {
   }
 
   private func send(_ rows: Matrix, _ counts: ArenaList<Int>, into out: Matrix, _ receiveCounts: ArenaList<Int>) {
-    let width = rows.columns * MemoryLayout<Float>.stride
-    bytesSent += (counts.reduce(0, +) - counts[transport.rank]) * width
-    transport.exchange(
-      rows.pointer, counts: counts.map { $0 * width }, into: out.pointer,
-      receiveCounts: receiveCounts.map { $0 * width })
+    bytesSent += (rows.rows - counts[transport.rank]) * rows.columns * MemoryLayout<Float>.stride
+    scratch.scoped {
+      transport.exchange(
+        rows.pointer, counts: times(rows.columns, counts), into: out.pointer,
+        receiveCounts: times(rows.columns, receiveCounts), scratch)
+    }
   }
 
-  /// Rows from each rank for each owned mini-MoE and each of that rank's sequences.
-  private func exchangeSizes(_ order: SlotOrder, _ sequence: UnsafePointer<Int32>?) -> [[Int32]] {
+  /// Each count times `factor`, in scratch.
+  private func times(_ factor: Int, _ counts: ArenaList<Int>) -> ArenaList<Int> {
+    var products = ArenaList<Int>(capacity: counts.count, in: scratch)
+    for count in counts { products.append(count * factor) }
+    return products
+  }
+
+  /// Rows from each rank for each owned mini-MoE and each of that rank's sequences, in that order, in scratch.
+  private func exchangeSizes(_ order: SlotOrder, _ sequence: UnsafePointer<Int32>?) -> ArenaList<Int32> {
     let mine = sequenceCounts[transport.rank]
-    var counts = [Int32](repeating: 0, count: owned.count * transport.size * mine)
+    let lengths = times(owned.count, sequenceCounts)
+    let all = ArenaList<Int32>(uninitialized: lengths.reduce(0, +), in: scratch)
+    let counts = ArenaList<Int32>(repeating: 0, count: owned.count * transport.size * mine, in: scratch)
     for (member, range) in order.offsets {
       for row in range { counts[member * mine + (sequence.map { Int($0[Int(order.token[row])]) } ?? 0)] += 1 }
     }
-    let lengths = sequenceCounts.map { $0 * owned.count }
-    let all = transport.exchange(
-      counts, counts: [Int](repeating: mine * owned.count, count: transport.size), receiveCounts: lengths, zero: 0)
-    var start = 0
-    return lengths.map { length in
-      defer { start += length }
-      return Array(all[start..<start + length])
-    }
+    transport.exchange(
+      counts.pointer, counts: ArenaList(repeating: mine * owned.count, count: transport.size, in: scratch),
+      into: all.pointer, receiveCounts: lengths, scratch)
+    return all
   }
 
+  /// - Parameter counts: as `exchangeSizes` gives them.
   private func arrange(
-    _ counts: [[Int32]], _ order: SlotOrder
+    _ counts: ArenaList<Int32>, _ order: SlotOrder
   ) -> (Layout, ArenaList<CouncilWork.Segment>, UnsafePointer<Int32>) {
     let ranks = 0..<transport.size
-    func count(_ source: Int, _ member: Int) -> Int {
-      let sequences = sequenceCounts[source]
-      return (0..<sequences).reduce(0) { $0 + Int(counts[source][member * sequences + $1]) }
-    }
     var received = ArenaList<Int>(capacity: transport.size, in: arena)
     var sent = ArenaList<Int>(capacity: transport.size, in: arena)
+    // Where each rank's counts begin, and its next row among the received ones.
+    var starts = ArenaList<Int>(capacity: transport.size, in: scratch)
+    var next = ArenaList<Int>(capacity: transport.size, in: scratch)
+    var total = 0
     for rank in ranks {
-      received.append((0..<owned.count).reduce(0) { $0 + count(rank, $1) })
+      let start = rank == 0 ? 0 : starts[rank - 1] + owned.count * sequenceCounts[rank - 1]
+      starts.append(start)
+      next.append(total)
+      let rows = (start..<start + owned.count * sequenceCounts[rank]).reduce(0) { $0 + Int(counts[$1]) }
+      received.append(rows)
       sent.append(Int(order.starts[(rank + 1) * owned.count] - order.starts[rank * owned.count]))
+      total += rows
     }
-    let total = received.reduce(0, +)
     let sequences = arena.allocate(Int32.self, total)
-    let place = sources == nil ? arena.allocate(Int32.self, total) : nil
-    var next = ranks.map { received.prefix($0).reduce(0, +) }
+    let place = separate == nil ? arena.allocate(Int32.self, total) : nil
     var segments = ArenaList<CouncilWork.Segment>(capacity: owned.count * transport.size, in: arena)
     var sorted = 0
     for member in 0..<owned.count {
@@ -209,7 +234,7 @@ public final class CouncilExchange: @unchecked Sendable {
         let start = place == nil ? next[source] : sorted
         var row = start
         for index in 0..<sequenceCounts[source] {
-          for _ in 0..<counts[source][member * sequenceCounts[source] + index] {
+          for _ in 0..<counts[starts[source] + member * sequenceCounts[source] + index] {
             sequences[row] = base + Int32(index)
             place?[next[source]] = Int32(row)
             next[source] += 1
@@ -226,27 +251,32 @@ public final class CouncilExchange: @unchecked Sendable {
         segments.append(CouncilWork.Segment(member: owned.lowerBound + member, source: nil, rows: first..<sorted))
       }
     }
-    return (Layout(sent: sent, received: received, place: place), segments, UnsafePointer(sequences))
+    return (
+      Layout(sent: sent, received: received, place: place, rows: total), segments, UnsafePointer(sequences)
+    )
   }
 
   /// Ends the forward passes: each rank gets its sequences' share of L_aux from the owners, by mini-MoE.
   public func collect(into report: BalanceReport) {
     guard let values, let terms else { return }
-    var outgoing: [Double] = []
-    var base = 0
-    for source in 0..<transport.size {
-      for member in 0..<owned.count {
-        for index in 0..<sequenceCounts[source] { outgoing.append(values[member * terms.sequences + base + index]) }
+    scratch.scoped {
+      let mine = sequenceCounts[transport.rank]
+      var outgoing = ArenaList<Double>(capacity: owned.count * terms.sequences, in: scratch)
+      var base = 0
+      for source in 0..<transport.size {
+        for member in 0..<owned.count {
+          for index in 0..<sequenceCounts[source] { outgoing.append(values[member * terms.sequences + base + index]) }
+        }
+        base += sequenceCounts[source]
       }
-      base += sequenceCounts[source]
-    }
-    let mine = sequenceCounts[transport.rank]
-    let incoming = transport.exchange(
-      outgoing, counts: sequenceCounts.map { $0 * owned.count },
-      receiveCounts: [Int](repeating: mine * owned.count, count: transport.size), zero: 0)
-    for member in 0..<owned.count * transport.size {
-      guard let target = report.values(level: 1 + member) else { return }
-      for index in 0..<mine { target[index] = incoming[member * mine + index] }
+      let incoming = ArenaList<Double>(uninitialized: mine * owned.count * transport.size, in: scratch)
+      transport.exchange(
+        outgoing.pointer, counts: times(owned.count, sequenceCounts), into: incoming.pointer,
+        receiveCounts: ArenaList(repeating: mine * owned.count, count: transport.size, in: scratch), scratch)
+      for member in 0..<owned.count * transport.size {
+        guard let target = report.values(level: 1 + member) else { return }
+        for index in 0..<mine { target[index] = incoming[member * mine + index] }
+      }
     }
   }
 }

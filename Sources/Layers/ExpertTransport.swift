@@ -1,3 +1,5 @@
+import Tensors
+
 /// How bytes travel between the ranks of an expert group; `Parallelism` implements it over MPI.
 ///
 /// A transport that has failed keeps the first error for whoever asks, and from then on leaves zeros behind: layers
@@ -10,38 +12,40 @@ public protocol ExpertTransport: AnyObject {
   /// Sends each rank r its block of `values`, `counts[r]` bytes, blocks one after another, and puts the blocks of
   /// `receiveCounts[r]` bytes from each rank r one after another into `result`. All ranks of the group call it.
   func exchange(
-    _ values: UnsafeRawPointer, counts: [Int], into result: UnsafeMutableRawPointer, receiveCounts: [Int])
+    _ values: UnsafeRawPointer, counts: ArenaList<Int>, into result: UnsafeMutableRawPointer,
+    receiveCounts: ArenaList<Int>)
 }
 
 extension ExpertTransport {
-  /// The same for arrays of `counts[r]` elements.
+  /// The same for blocks of `counts[r]` and `receiveCounts[r]` elements.
   func exchange<Element: BitwiseCopyable>(
-    _ values: [Element], counts: [Int], receiveCounts: [Int], zero: Element
-  ) -> [Element] {
-    let width = MemoryLayout<Element>.stride
-    var result = [Element](repeating: zero, count: max(1, receiveCounts.reduce(0, +)))
-    (values + [zero]).withUnsafeBytes { source in
-      result.withUnsafeMutableBytes { target in
-        if let from = source.baseAddress, let to = target.baseAddress {
-          exchange(from, counts: counts.map { $0 * width }, into: to, receiveCounts: receiveCounts.map { $0 * width })
-        }
+    _ values: UnsafePointer<Element>, counts: ArenaList<Int>, into result: UnsafeMutablePointer<Element>,
+    receiveCounts: ArenaList<Int>, _ scratch: Arena
+  ) {
+    scratch.scoped {
+      var bytes = ArenaList<Int>(capacity: size, in: scratch)
+      var receiveBytes = ArenaList<Int>(capacity: size, in: scratch)
+      for rank in 0..<size {
+        bytes.append(counts[rank] * MemoryLayout<Element>.stride)
+        receiveBytes.append(receiveCounts[rank] * MemoryLayout<Element>.stride)
       }
+      exchange(
+        UnsafeRawPointer(values), counts: bytes, into: UnsafeMutableRawPointer(result), receiveCounts: receiveBytes)
     }
-    return Array(result.prefix(receiveCounts.reduce(0, +)))
   }
 
-  /// Everyone's `values`, in rank order; lengths may differ.
-  func gather<Element: BitwiseCopyable>(_ values: [Element], zero: Element) -> [[Element]] {
-    let one = [Int](repeating: 1, count: size)
-    let lengths = exchange(
-      [Int](repeating: values.count, count: size), counts: one, receiveCounts: one, zero: 0)
-    let all = exchange(
-      Array(repeatElement(values, count: size).joined()), counts: one.map { $0 * values.count },
-      receiveCounts: lengths, zero: zero)
-    var start = 0
-    return lengths.map { length in
-      defer { start += length }
-      return Array(all[start..<start + length])
+  /// Everyone's `values`, in rank order, in the memory of `arena`; rank r has `counts[r]`.
+  func gather<Element: BitwiseCopyable>(
+    _ values: ArenaList<Element>, counts: ArenaList<Int>, in arena: Arena, _ scratch: Arena
+  ) -> ArenaList<Element> {
+    let result = ArenaList<Element>(uninitialized: counts.reduce(0, +), in: arena)
+    scratch.scoped {
+      var copies = ArenaList<Element>(capacity: size * values.count, in: scratch)
+      for _ in 0..<size { copies.append(contentsOf: values.buffer) }
+      exchange(
+        copies.pointer, counts: ArenaList(repeating: values.count, count: size, in: scratch), into: result.pointer,
+        receiveCounts: counts, scratch)
     }
+    return result
   }
 }

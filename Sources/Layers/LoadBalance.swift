@@ -5,21 +5,22 @@ import Tensors
 /// L_aux of a sequence = mean over layers and the three routing levels of n·Σ_i f_i P_i: f_i the share of routed
 /// slots that chose i, P_i the mean probability (Fedus, Zoph and Shazeer, 2021, arXiv:2101.03961, equation 4). For
 /// experts and micro agents it is the mean over mini-MoEs weighted by the tokens each received in that layer.
-public struct BalanceTerms: Sendable {
+public struct BalanceTerms: BitwiseCopyable, Sendable {
   /// Tokens of each sequence.
-  let lengths: [Int]
+  let lengths: ArenaList<Int>
   /// dLoss/dL_aux of each sequence.
-  let coefficients: [Float]
+  let coefficients: ArenaList<Float>
   /// 1 / (3 · layers)
   let share: Double
 
-  public init(lengths: [Int], coefficients: [Float], layers: Int) {
-    self.lengths = lengths
-    self.coefficients = coefficients
-    share = 1 / Double(3 * layers)
+  /// Lists that these terms must not outlive.
+  public init(lengths: ArenaList<Int>, coefficients: ArenaList<Float>, layers: Int) {
+    self.init(lengths: lengths, coefficients: coefficients, share: 1 / Double(3 * layers))
   }
 
-  init(lengths: [Int], coefficients: [Float], share: Double) {
+  init(lengths: ArenaList<Int>, coefficients: ArenaList<Float>, share: Double) {
+    precondition(
+      lengths.count == coefficients.count, "\(coefficients.count) coefficients of \(lengths.count) sequences")
     self.lengths = lengths
     self.coefficients = coefficients
     self.share = share

@@ -31,7 +31,7 @@ public struct TransformerLayer: Sendable {
   /// Writes the layer's output [T, d] for x [T, d] and the coordination c [T, d]; with `exchange`, together with the
   /// other ranks of the expert group.
   public func forward(
-    _ x: Matrix, coordination c: Matrix, council: Council, spans: [Span], caches: [KeyValueCache]?,
+    _ x: Matrix, coordination c: Matrix, council: Council, spans: ArenaList<Span>, caches: [KeyValueCache]?,
     _ weights: PackedModel, report: BalanceReport?, exchange: CouncilExchange? = nil, into y: Matrix,
     _ context: Context
   ) -> Saved {
@@ -60,8 +60,8 @@ public struct TransformerLayer: Sendable {
   /// Turns the gradient of the output into that of the input, in place, and adds to `dCoordination`; `exchange` is that
   /// of the forward pass.
   public func backward(
-    _ dx: Matrix, dCoordination: Matrix, _ saved: Saved, council: Council, spans: [Span], _ weights: PackedModel,
-    _ gradients: Gradients, exchange: CouncilExchange? = nil, _ context: Context
+    _ dx: Matrix, dCoordination: Matrix, _ saved: Saved, council: Council, spans: ArenaList<Span>,
+    _ weights: PackedModel, _ gradients: Gradients, exchange: CouncilExchange? = nil, _ context: Context
   ) {
     let scratch = context.main.scratch
     scratch.scoped {

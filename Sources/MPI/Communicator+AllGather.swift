@@ -15,7 +15,7 @@ extension Communicator {
         try check(code, "MPI_Allgather")
       } else {
         _ = result[(rank * count)...].update(fromContentsOf: values)
-        try broadcastBlocks(.same(count, size: size), in: result)
+        try broadcastBlocks(in: result) { _ in count }
       }
     }
   }
@@ -32,7 +32,7 @@ extension Communicator {
           cmpi_in_place(), 0, Element.datatype, buffer.address(0), Int32(count), Element.datatype, handle)
         try check(code, "MPI_Allgather")
       } else {
-        try broadcastBlocks(.same(count, size: size), in: buffer)
+        try broadcastBlocks(in: buffer) { _ in count }
       }
     }
   }
@@ -84,13 +84,15 @@ extension Communicator {
   }
 
   /// Completes a buffer in which every rank's block lies where it belongs, by one broadcast per rank, each of which
-  /// can be split.
+  /// can be split. Rank r's block has `count(r)` elements and follows that of the rank before.
   func broadcastBlocks<Element: Transferable>(
-    _ blocks: Blocks, in buffer: UnsafeMutableBufferPointer<Element>
+    in buffer: UnsafeMutableBufferPointer<Element>, count: (Int) -> Int
   ) throws(MPIError) {
+    var start = 0
     for owner in 0..<size {
-      let start = blocks.offsets[owner]
-      try broadcast(UnsafeMutableBufferPointer(rebasing: buffer[start..<start + blocks.counts[owner]]), from: owner)
+      let end = start + count(owner)
+      try broadcast(UnsafeMutableBufferPointer(rebasing: buffer[start..<end]), from: owner)
+      start = end
     }
   }
 

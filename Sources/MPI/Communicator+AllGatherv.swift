@@ -3,42 +3,44 @@ internal import CMPI
 extension Communicator {
   /// Puts the `values` of every rank r, `counts[r]` elements, one after another into every rank's `result`.
   /// Collective; all ranks pass the same counts.
+  ///
+  /// Only the first gathering of blocks in a communicator allocates; in later ones MPI alone may.
   public func allGatherv<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, counts: [Int],
     file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
-    let starts = offsets(of: counts)
+    counts.withUnsafeBufferPointer { requireCounts(result.count, $0, "elements") }
     precondition(values.count == counts[rank], "\(values.count) values for a count of \(counts[rank])")
-    precondition(result.count == counts.reduce(0, +), "\(result.count) elements for counts \(counts)")
     try recorded(.allGatherv, result.count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
       if result.count <= countLimit {
+        gatherArguments.set(counts)
         let code = MPI_Allgatherv(
-          values.address(0), Int32(values.count), Element.datatype, result.address(0), counts.map(Int32.init),
-          starts.map(Int32.init), Element.datatype, handle)
+          values.address(0), Int32(values.count), Element.datatype, result.address(0), gatherArguments.counts,
+          gatherArguments.displacements, Element.datatype, handle)
         try check(code, "MPI_Allgatherv")
       } else {
-        _ = result[starts[rank]...].update(fromContentsOf: values)
-        try broadcastBlocks(Blocks(counts: counts, offsets: starts), in: result)
+        _ = result[counts[..<rank].reduce(0, +)...].update(fromContentsOf: values)
+        try broadcastBlocks(in: result) { counts[$0] }
       }
     }
   }
 
   /// Completes `buffer`, of which every rank r has filled its block of `counts[r]` elements; the blocks lie one after
-  /// another. Collective; all ranks pass the same counts.
+  /// another. Collective; all ranks pass the same counts. It allocates as the form above does.
   public func allGatherv<Element: Transferable>(
     _ buffer: UnsafeMutableBufferPointer<Element>, counts: [Int],
     file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
-    let starts = offsets(of: counts)
-    precondition(buffer.count == counts.reduce(0, +), "\(buffer.count) elements for counts \(counts)")
+    counts.withUnsafeBufferPointer { requireCounts(buffer.count, $0, "elements") }
     try recorded(.allGatherv, buffer.count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
       if buffer.count <= countLimit {
+        gatherArguments.set(counts)
         let code = MPI_Allgatherv(
-          cmpi_in_place(), 0, Element.datatype, buffer.address(0), counts.map(Int32.init), starts.map(Int32.init),
-          Element.datatype, handle)
+          cmpi_in_place(), 0, Element.datatype, buffer.address(0), gatherArguments.counts,
+          gatherArguments.displacements, Element.datatype, handle)
         try check(code, "MPI_Allgatherv")
       } else {
-        try broadcastBlocks(Blocks(counts: counts, offsets: starts), in: buffer)
+        try broadcastBlocks(in: buffer) { counts[$0] }
       }
     }
   }
@@ -70,7 +72,8 @@ extension Communicator {
       self, .allGatherv, elements.count, Element.transferType, CallSite(file, line), call: "MPI_Iallgatherv",
       payload: buffer)
     if elements.count <= countLimit {
-      let kept = IntegerArguments(blocks)
+      let kept = IntegerArguments(size: size)
+      kept.set(counts)
       try request.start(keeping: [kept]) {
         MPI_Iallgatherv(
           cmpi_in_place(), 0, Element.datatype, elements.address(0), kept.counts, kept.displacements,
@@ -88,18 +91,25 @@ extension Communicator {
   }
 }
 
-/// Counts and displacements, in elements, that MPI may read until a non-blocking call is over.
+/// Counts and displacements, in elements, that MPI may read until a call is over.
 final class IntegerArguments {
   let counts: UnsafeMutablePointer<Int32>
   let displacements: UnsafeMutablePointer<Int32>
 
-  init(_ blocks: Blocks) {
-    let size = blocks.counts.count
+  init(size: Int) {
     counts = .allocate(capacity: size)
     displacements = .allocate(capacity: size)
-    for other in 0..<size {
-      (counts + other).initialize(to: Int32(blocks.counts[other]))
-      (displacements + other).initialize(to: Int32(blocks.offsets[other]))
+    counts.initialize(repeating: 0, count: size)
+    displacements.initialize(repeating: 0, count: size)
+  }
+
+  /// Describes blocks of these lengths, one after another.
+  func set(_ lengths: [Int]) {
+    var next = 0
+    for (other, length) in lengths.enumerated() {
+      counts[other] = Int32(length)
+      displacements[other] = Int32(next)
+      next += length
     }
   }
 

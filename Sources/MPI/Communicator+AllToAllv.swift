@@ -3,14 +3,31 @@ extension Communicator {
   /// `receiveCounts[r]` elements from each rank r one after another into `result`. Collective.
   ///
   /// What a rank sends to another must be what that one receives from it.
+  ///
+  /// Only the first exchange of blocks in a communicator allocates; in later ones MPI alone may.
+  public func allToAllv<Element: Transferable>(
+    _ values: UnsafeBufferPointer<Element>, sendCounts: UnsafeBufferPointer<Int>,
+    into result: UnsafeMutableBufferPointer<Element>, receiveCounts: UnsafeBufferPointer<Int>,
+    file: StaticString = #fileID, line: Int = #line
+  ) throws(MPIError) {
+    requireCounts(values.count, sendCounts, "values")
+    requireCounts(result.count, receiveCounts, "elements")
+    try recorded(.allToAllv, values.count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
+      try exchange(values, contiguous: sendCounts, into: result, contiguous: receiveCounts)
+    }
+  }
+
+  /// The same with counts in arrays.
   public func allToAllv<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, sendCounts: [Int], into result: UnsafeMutableBufferPointer<Element>,
     receiveCounts: [Int],
     file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) {
-    let (sent, received) = blocks(values.count, sendCounts, result.count, receiveCounts)
-    try recorded(.allToAllv, values.count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
-      try exchange(values, sent, into: result, received)
+    try sendCounts.withUnsafe { (sendCounts) throws(MPIError) in
+      try receiveCounts.withUnsafe { (receiveCounts) throws(MPIError) in
+        try allToAllv(
+          values, sendCounts: sendCounts, into: result, receiveCounts: receiveCounts, file: file, line: line)
+      }
     }
   }
 
@@ -38,21 +55,14 @@ extension Communicator {
   ) throws(MPIError) -> Request<TransferPair<Element>> {
     let values = UnsafeBufferPointer(buffers.sent.elements)
     let result = buffers.received.elements
-    let (sent, received) = blocks(values.count, sendCounts, result.count, receiveCounts)
+    sendCounts.withUnsafeBufferPointer { requireCounts(values.count, $0, "values") }
+    receiveCounts.withUnsafeBufferPointer { requireCounts(result.count, $0, "elements") }
+    let sent = Blocks(counts: sendCounts, offsets: offsets(of: sendCounts))
+    let received = Blocks(counts: receiveCounts, offsets: offsets(of: receiveCounts))
     var request = try Request(
       self, .allToAllv, values.count, Element.transferType, CallSite(file, line), call: "MPI_Ialltoallw",
       payload: buffers)
     try startExchange(&request, values, sent, into: result, received)
     return request
-  }
-
-  private func blocks(
-    _ valueCount: Int, _ sendCounts: [Int], _ resultCount: Int, _ receiveCounts: [Int]
-  ) -> (sent: Blocks, received: Blocks) {
-    let sent = Blocks(counts: sendCounts, offsets: offsets(of: sendCounts))
-    let received = Blocks(counts: receiveCounts, offsets: offsets(of: receiveCounts))
-    precondition(valueCount == sendCounts.reduce(0, +), "\(valueCount) values for counts \(sendCounts)")
-    precondition(resultCount == receiveCounts.reduce(0, +), "\(resultCount) elements for counts \(receiveCounts)")
-    return (sent, received)
   }
 }

@@ -38,6 +38,17 @@ extension Communicator {
     precondition(0...Self.largestTag ~= tag, "tag \(tag) is not in 0 ... \(Self.largestTag)")
   }
 
+  /// A count for each rank, none negative, of `total` elements together.
+  func requireCounts(_ total: Int, _ counts: UnsafeBufferPointer<Int>, _ name: StaticString) {
+    precondition(counts.count == size, "\(counts.count) counts for \(size) ranks")
+    var sum = 0
+    for count in counts {
+      precondition(count >= 0, "a count is \(count)")
+      sum += count
+    }
+    precondition(total == sum, "\(total) \(name) for counts \(Array(counts))")
+  }
+
   /// Where the block of each rank begins, when blocks lie one after another.
   func offsets(of counts: [Int]) -> [Int] {
     precondition(counts.count == size, "\(counts.count) counts for \(size) ranks")

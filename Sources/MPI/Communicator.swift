@@ -23,6 +23,10 @@ public final class Communicator: @unchecked Sendable {
   let log: CommunicatorLog
   /// The most elements that one MPI call may name; tests lower it to see transfers split.
   package let countLimit: Int
+  /// What blocking exchanges describe their blocks with; the first one makes it. At most one is under way at a time.
+  lazy var exchangeSides = ExchangeSides(size: size)
+  /// The same of blocking gatherings.
+  lazy var gatherArguments = IntegerArguments(size: size)
   /// The communicator that frees the handle, where that is another one.
   private let owner: Communicator?
   private let freesHandle: Bool

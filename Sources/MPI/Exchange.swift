@@ -23,25 +23,55 @@ final class ExchangeSide {
   /// In bytes.
   let displacements: UnsafeMutablePointer<Int32>
   let types: UnsafeMutablePointer<MPI_Datatype?>
+  private let size: Int
   private var ownTypes: [MPI_Datatype?] = []
 
-  init<Element: Transferable>(_ blocks: Blocks, of _: Element.Type, countLimit: Int) throws(MPIError) {
-    let size = blocks.counts.count
+  /// Describes nothing yet.
+  init(size: Int) {
+    self.size = size
     counts = .allocate(capacity: size)
     displacements = .allocate(capacity: size)
     types = .allocate(capacity: size)
     counts.initialize(repeating: 0, count: size)
     displacements.initialize(repeating: 0, count: size)
-    types.initialize(repeating: Element.datatype, count: size)
-    for other in 0..<size where blocks.counts[other] > 0 {
-      let displacement = blocks.offsets[other] * MemoryLayout<Element>.stride
-      if blocks.counts[other] <= countLimit, displacement <= countLimit {
-        counts[other] = Int32(blocks.counts[other])
-        displacements[other] = Int32(displacement)
-      } else {
-        counts[other] = 1
-        types[other] = try makeType(Element.self, blocks.counts[other], displacement, countLimit)
-      }
+    types.initialize(repeating: nil, count: size)
+  }
+
+  convenience init<Element: Transferable>(_ blocks: Blocks, of type: Element.Type, countLimit: Int) throws(MPIError) {
+    self.init(size: blocks.counts.count)
+    try describe(blocks, of: type, countLimit: countLimit)
+  }
+
+  /// Describes `blocks` instead of what it described before.
+  func describe<Element: Transferable>(_ blocks: Blocks, of type: Element.Type, countLimit: Int) throws(MPIError) {
+    for other in 0..<size {
+      try place(other, blocks.counts[other], at: blocks.offsets[other], of: type, countLimit)
+    }
+  }
+
+  /// The same for blocks that lie one after another; allocates nothing where none needs a type of its own.
+  func describe<Element: Transferable>(
+    contiguous blocks: UnsafeBufferPointer<Int>, of type: Element.Type, countLimit: Int
+  ) throws(MPIError) {
+    var next = 0
+    for other in 0..<size {
+      try place(other, blocks[other], at: next, of: type, countLimit)
+      next += blocks[other]
+    }
+  }
+
+  private func place<Element: Transferable>(
+    _ other: Int, _ count: Int, at offset: Int, of type: Element.Type, _ countLimit: Int
+  ) throws(MPIError) {
+    let displacement = count > 0 ? offset * MemoryLayout<Element>.stride : 0
+    if count <= countLimit, displacement <= countLimit {
+      counts[other] = Int32(count)
+      displacements[other] = Int32(displacement)
+      types[other] = Element.datatype
+    } else {
+      counts[other] = 1
+      displacements[other] = 0
+      types[other] = try makeType(type, count, displacement, countLimit)
     }
   }
 
@@ -59,14 +89,36 @@ final class ExchangeSide {
     return type
   }
 
-  deinit {
+  /// Gives the types of its own back; the blocks must be described again before they are used.
+  func freeTypes() {
     for type in ownTypes {
       var type = type
       MPI_Type_free(&type)
     }
+    ownTypes.removeAll()
+  }
+
+  deinit {
+    freeTypes()
     counts.deallocate()
     displacements.deallocate()
     types.deallocate()
+  }
+}
+
+/// Both sides of an exchange.
+struct ExchangeSides {
+  let sent: ExchangeSide
+  let received: ExchangeSide
+
+  init(size: Int) {
+    sent = ExchangeSide(size: size)
+    received = ExchangeSide(size: size)
+  }
+
+  func freeTypes() {
+    sent.freeTypes()
+    received.freeTypes()
   }
 }
 
@@ -77,12 +129,32 @@ extension Communicator {
     _ values: UnsafeBufferPointer<Element>, _ sent: Blocks, into result: UnsafeMutableBufferPointer<Element>,
     _ received: Blocks
   ) throws(MPIError) {
-    let sent = try ExchangeSide(sent, of: Element.self, countLimit: countLimit)
-    let received = try ExchangeSide(received, of: Element.self, countLimit: countLimit)
+    let sides = exchangeSides
+    defer { sides.freeTypes() }
+    try sides.sent.describe(sent, of: Element.self, countLimit: countLimit)
+    try sides.received.describe(received, of: Element.self, countLimit: countLimit)
+    try exchange(values, into: result, sides)
+  }
+
+  /// The same for blocks that lie one after another; allocates nothing once the communicator has exchanged blocks.
+  func exchange<Element: Transferable>(
+    _ values: UnsafeBufferPointer<Element>, contiguous sent: UnsafeBufferPointer<Int>,
+    into result: UnsafeMutableBufferPointer<Element>, contiguous received: UnsafeBufferPointer<Int>
+  ) throws(MPIError) {
+    let sides = exchangeSides
+    defer { sides.freeTypes() }
+    try sides.sent.describe(contiguous: sent, of: Element.self, countLimit: countLimit)
+    try sides.received.describe(contiguous: received, of: Element.self, countLimit: countLimit)
+    try exchange(values, into: result, sides)
+  }
+
+  private func exchange<Element: Transferable>(
+    _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, _ sides: ExchangeSides
+  ) throws(MPIError) {
+    let (sent, received) = (sides.sent, sides.received)
     let code = MPI_Alltoallw(
       values.address(0), sent.counts, sent.displacements, sent.types, result.address(0), received.counts,
       received.displacements, received.types, handle)
-    withExtendedLifetime((sent, received)) {}
     try check(code, "MPI_Alltoallw")
   }
 

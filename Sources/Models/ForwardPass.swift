@@ -5,31 +5,32 @@ import Parameters
 import Tensors
 
 /// Tokens of several sequences, one after another: no padding.
-public struct TokenBatch: Sendable {
-  public let tokens: [Int32]
+public struct TokenBatch: BitwiseCopyable, Sendable {
+  public let tokens: ArenaList<Int32>
   /// One span per sequence, covering the tokens in order.
-  public let spans: [Span]
+  public let spans: ArenaList<Span>
 
-  public init(tokens: [Int32], spans: [Span]) {
+  /// Lists that the batch must not outlive.
+  public init(tokens: ArenaList<Int32>, spans: ArenaList<Span>) {
     precondition(spans.reduce(0) { $0 + $1.count } == tokens.count, "spans do not cover \(tokens.count) tokens")
     self.tokens = tokens
     self.spans = spans
   }
 
-  /// Whole sequences from position 0.
-  public init(sequences: [[Int32]]) {
-    var spans: [Span] = []
-    var first = 0
-    for sequence in sequences {
-      spans.append(Span(first: first, count: sequence.count))
-      first += sequence.count
-    }
-    self.init(tokens: sequences.flatMap { $0 }, spans: spans)
+  /// Copies in the memory of `arena`.
+  public init(tokens: [Int32], spans: [Span], in arena: Arena) {
+    self.init(tokens: ArenaList(tokens, in: arena), spans: ArenaList(spans, in: arena))
   }
 
-  /// The index of each token's sequence.
-  public var sequenceOfToken: [Int32] {
-    spans.enumerated().flatMap { index, span in [Int32](repeating: Int32(index), count: span.count) }
+  /// Whole sequences from position 0, copied into the memory of `arena`.
+  public init(sequences: [[Int32]], in arena: Arena) {
+    var tokens = ArenaList<Int32>(capacity: sequences.reduce(0) { $0 + $1.count }, in: arena)
+    var spans = ArenaList<Span>(capacity: sequences.count, in: arena)
+    for sequence in sequences {
+      spans.append(Span(first: tokens.count, count: sequence.count))
+      tokens.append(contentsOf: sequence)
+    }
+    self.init(tokens: tokens, spans: spans)
   }
 }
 
@@ -73,10 +74,8 @@ public struct TrunkPass: @unchecked Sendable {
   let exchange: CouncilExchange?
   let retention: Retention
 
-  /// L_aux of each sequence; zeros where the pass had no report.
-  public var auxiliaryLosses: [Double] {
-    report?.auxiliaryLosses ?? [Double](repeating: 0, count: prefix.batch.spans.count)
-  }
+  /// L_aux of a sequence; 0 where the pass had no report.
+  public func auxiliaryLoss(_ sequence: Int) -> Double { report?.auxiliaryLoss(sequence) ?? 0 }
 }
 
 extension QuillanModel {
@@ -184,23 +183,26 @@ extension QuillanModel {
       finalNorm: norm, hidden: hidden, report: report, exchange: exchange, retention: retention)
   }
 
-  /// Rows `indices` of `x`, in the arena.
-  public func gather(_ x: Matrix, rows indices: [Int], _ context: Context) -> Matrix {
-    let out = context.arena.matrix(indices.count, x.columns)
-    for (row, index) in indices.enumerated() { out.row(row).update(from: x.row(index), count: x.columns) }
+  /// The `count` rows `indices` of `x`, in the arena.
+  public func gather(_ x: Matrix, rows indices: UnsafePointer<Int>, count: Int, _ context: Context) -> Matrix {
+    let out = context.arena.matrix(count, x.columns)
+    for row in 0..<count { out.row(row).update(from: x.row(indices[row]), count: x.columns) }
     return out
   }
 
   /// Backward of `trunk` and `prefix`: `dHidden` [T, d] is consumed. With `diffusionLoss`, its losses' gradients join
   /// at x_ctx, and `diffusionLosses` gets L_diff of each sequence (zeros without diffusion).
+  ///
+  /// - Parameter diffusionCoefficients: dLoss/dL_diff of each sequence.
   public func backward(
     _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?,
-    diffusionLosses: UnsafeMutablePointer<Double>, _ weights: PackedModel, _ gradients: Gradients, _ context: Context
+    diffusionCoefficients: UnsafePointer<Float>, diffusionLosses: UnsafeMutablePointer<Double>,
+    _ weights: PackedModel, _ gradients: Gradients, _ context: Context
   ) {
     func run(_ gradients: Gradients) {
       backwardUnit(
-        pass, dHidden: dHidden, diffusionLoss: diffusionLoss, diffusionLosses: diffusionLosses, weights, gradients,
-        context)
+        pass, dHidden: dHidden, diffusionLoss: diffusionLoss, diffusionCoefficients: diffusionCoefficients,
+        diffusionLosses: diffusionLosses, weights, gradients, context)
     }
     if let exchange = pass.exchange {
       exchange.unit(gradients, context, run)
@@ -211,7 +213,8 @@ extension QuillanModel {
 
   private func backwardUnit(
     _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?,
-    diffusionLosses: UnsafeMutablePointer<Double>, _ weights: PackedModel, _ gradients: Gradients, _ context: Context
+    diffusionCoefficients: UnsafePointer<Float>, diffusionLosses: UnsafeMutablePointer<Double>,
+    _ weights: PackedModel, _ gradients: Gradients, _ context: Context
   ) {
     precondition(pass.retention != .nothing, "backward of a pass that kept nothing")
     let lane = context.main
@@ -258,8 +261,8 @@ extension QuillanModel {
       if let diffusion, let diffusionLoss {
         context.part(PassPart(.diffusionLoss)) {
           diffusion.loss(
-            diffusionLoss, xContext: prefix.xContext, spans: prefix.batch.spans, weights, gradients, into: dx,
-            losses: diffusionLosses, context)
+            diffusionLoss, coefficients: diffusionCoefficients, xContext: prefix.xContext,
+            spans: prefix.batch.spans, weights, gradients, into: dx, losses: diffusionLosses, context)
         }
         context.observer?.produced(dx, "input", in: PassPart(.diffusionLoss, isBackward: true))
       }
@@ -283,7 +286,8 @@ extension QuillanModel {
   ) -> [Double] {
     var losses = [Double](repeating: 0, count: prefix.batch.spans.count)
     diffusion?.loss(
-      input, xContext: prefix.xContext, spans: prefix.batch.spans, weights, nil, into: nil, losses: &losses, context)
+      input, coefficients: nil, xContext: prefix.xContext, spans: prefix.batch.spans, weights, nil, into: nil,
+      losses: &losses, context)
     return losses
   }
 }

@@ -14,9 +14,12 @@ extension QuillanModel {
   ) {
     context.arena.scoped {
       let none = context.arena.matrix(0, configuration.dim)
+      let arena = context.arena
       let report = BalanceReport(
-        terms: BalanceTerms(lengths: [], coefficients: [], layers: layers.count), sequenceOfToken: [],
-        members: council.members.count, loads: loads)
+        terms: BalanceTerms(
+          lengths: ArenaList(capacity: 0, in: arena), coefficients: ArenaList(capacity: 0, in: arena),
+          layers: layers.count),
+        members: council.members.count, loads: loads, in: arena)
       func forward(_ layer: TransformerLayer, _ report: BalanceReport) -> Council.Saved {
         council.forward(
           none, steered: none, router: layer.router, layer: layer.index, weights, report: report, exchange: exchange,

@@ -158,23 +158,23 @@ public struct ReasoningDiffusion: Sendable {
     public var targets: [UInt8]
     public var noisy: [UInt8]
     public var levels: [Int32]
-    /// dLoss/dL_diff of each sequence.
-    public var coefficients: [Float]
 
-    public init(targets: [UInt8] = [], noisy: [UInt8] = [], levels: [Int32] = [], coefficients: [Float] = []) {
+    public init(targets: [UInt8] = [], noisy: [UInt8] = [], levels: [Int32] = []) {
       self.targets = targets
       self.noisy = noisy
       self.levels = levels
-      self.coefficients = coefficients
     }
   }
 
   /// Writes L_diff of each sequence to `losses`: mean over positions with a target of the mean over bits of
   /// BCE(logits, z*). With `gradients`, also adds the gradient with respect to x_ctx to `dContext` and those of the
   /// denoiser.
+  ///
+  /// - Parameter coefficients: dLoss/dL_diff of each sequence; gradients need them.
   func loss(
-    _ input: LossInput, xContext: Matrix, spans: [Span], _ weights: PackedModel, _ gradients: Gradients?,
-    into dContext: Matrix?, losses: UnsafeMutablePointer<Double>, _ context: Context
+    _ input: LossInput, coefficients: UnsafePointer<Float>?, xContext: Matrix, spans: ArenaList<Span>,
+    _ weights: PackedModel, _ gradients: Gradients?, into dContext: Matrix?, losses: UnsafeMutablePointer<Double>,
+    _ context: Context
   ) {
     let lane = context.main
     lane.arena.scoped {
@@ -186,7 +186,7 @@ public struct ReasoningDiffusion: Sendable {
       levels.update(from: input.levels, count: input.levels.count)
       let saved = denoiser.forward(noisy, context: normalized, steps: levels, weights, into: logits, lane)
       for (index, span) in spans.enumerated() {
-        losses[index] = entropies(input, span, logits, coefficient: input.coefficients[index])
+        losses[index] = entropies(input, span, logits, coefficient: coefficients?[index] ?? 0)
       }
       if let gradients, let dContext {
         denoiser.backward(logits, saved, contextSaved: contextSaved, weights, gradients, into: dContext, lane)

@@ -61,50 +61,89 @@ public struct GroupObjective: Sendable {
     trajectoryWeight = 1 / (Double(batch.groups) * Double(rewards.count))
   }
 
-  /// The terms and gradients of trajectory `index`.
+  /// d(total loss)/d(entropy) of every generated token.
+  public var entropyGradient: Float { Float(-configuration.entropyCoef * meanWeight) }
+
+  /// The terms of trajectory `index`; writes d(total loss)/d(log π_θ) and d(total loss)/d(value) of each generated
+  /// token. Allocates nothing.
   ///
   /// - Precondition: `signals` has the trajectory's number of generated tokens, and reference log-probabilities where
   ///   `klCoef` is not 0.
-  public func evaluate(trajectory index: Int, _ signals: TrajectorySignals) -> TrajectoryObjective {
+  public func evaluate(
+    trajectory index: Int, _ signals: TrajectorySignals.View,
+    logProbabilityGradients: UnsafeMutableBufferPointer<Float>, valueGradients: UnsafeMutableBufferPointer<Float>
+  ) -> (terms: ObjectiveTerms, statistics: RatioStatistics) {
     precondition(
       signals.count == tokenCounts[index],
       "trajectory \(index) generated \(tokenCounts[index]) tokens, got signals for \(signals.count)")
+    precondition(
+      logProbabilityGradients.count == signals.count && valueGradients.count == signals.count,
+      "room for other than \(signals.count) gradients")
     let references = signals.referenceLogProbabilities
     precondition(configuration.klCoef == 0 || references != nil, "klCoef is not 0, but there is no reference")
     let weight = tokenWeights[index]
-    var result = TrajectoryObjective()
-    result.logProbabilityGradients.reserveCapacity(signals.count)
-    result.valueGradients.reserveCapacity(signals.count)
-    result.entropyGradient = Float(-configuration.entropyCoef * meanWeight)
+    let sequenceLogRatio = sequenceLogRatio(signals)
+    var terms = ObjectiveTerms()
+    var statistics = RatioStatistics()
 
-    for (position, token) in tokens(trajectory: index, signals).enumerated() {
+    for position in 0..<signals.count {
+      let token = token(index, position, signals, sequenceLogRatio)
       let logProbability = Double(signals.logProbabilities[position])
       let logRatio = logProbability - Double(signals.oldLogProbabilities[position])
-      result.statistics.add(token, logRatio: logRatio)
-      result.terms.policy -= weight * token.objective
+      statistics.add(token, logRatio: logRatio)
+      terms.policy -= weight * token.objective
       var gradient = -weight * token.derivative
 
       if let references {
         let kl = configuration.klEstimator.value(logProbability - Double(references[position]))
-        result.terms.kl += meanWeight * kl.estimate
+        terms.kl += meanWeight * kl.estimate
         gradient += configuration.klCoef * meanWeight * kl.derivative
       }
-      result.logProbabilityGradients.append(Float(gradient))
+      logProbabilityGradients[position] = Float(gradient)
 
-      result.terms.entropy += meanWeight * Double(signals.entropies[position])
+      terms.entropy += meanWeight * Double(signals.entropies[position])
       let error = Double(signals.values[position]) - rewards[index]
-      result.terms.value += meanWeight * error * error / 2
-      result.valueGradients.append(Float(configuration.valueCoef * meanWeight * error))
+      terms.value += meanWeight * error * error / 2
+      valueGradients[position] = Float(configuration.valueCoef * meanWeight * error)
     }
-    return result
+    return (terms, statistics)
+  }
+
+  /// The same with arrays.
+  public func evaluate(trajectory index: Int, _ signals: TrajectorySignals) -> TrajectoryObjective {
+    var logProbabilityGradients = [Float](repeating: 0, count: signals.count)
+    var valueGradients = [Float](repeating: 0, count: signals.count)
+    let outcome = signals.withView { view in
+      logProbabilityGradients.withUnsafeMutableBufferPointer { logProbabilityGradients in
+        valueGradients.withUnsafeMutableBufferPointer { valueGradients in
+          evaluate(
+            trajectory: index, view, logProbabilityGradients: logProbabilityGradients, valueGradients: valueGradients)
+        }
+      }
+    }
+    return TrajectoryObjective(
+      terms: outcome.terms, statistics: outcome.statistics, logProbabilityGradients: logProbabilityGradients,
+      entropyGradient: entropyGradient, valueGradients: valueGradients)
   }
 
   /// The surrogate at each generated token of trajectory `index`, before its weight.
   public func tokens(trajectory index: Int, _ signals: TrajectorySignals) -> [TokenObjective] {
-    let sequenceLogRatio = configuration.ratio == .sequence ? signals.meanLogRatio : nil
-    return zip(signals.logProbabilities, signals.oldLogProbabilities).map { new, old in
-      token(Double(new), logRatio: sequenceLogRatio ?? Double(new) - Double(old), advantage: advantages[index])
+    signals.withView { view in
+      let sequenceLogRatio = sequenceLogRatio(view)
+      return (0..<view.count).map { token(index, $0, view, sequenceLogRatio) }
     }
+  }
+
+  /// The log ratio that all tokens of a sequence share; nil where each has its own.
+  private func sequenceLogRatio(_ signals: TrajectorySignals.View) -> Double? {
+    configuration.ratio == .sequence ? signals.meanLogRatio : nil
+  }
+
+  private func token(
+    _ index: Int, _ position: Int, _ signals: TrajectorySignals.View, _ sequenceLogRatio: Double?
+  ) -> TokenObjective {
+    let (new, old) = (Double(signals.logProbabilities[position]), Double(signals.oldLogProbabilities[position]))
+    return token(new, logRatio: sequenceLogRatio ?? new - old, advantage: advantages[index])
   }
 
   private func token(_ logProbability: Double, logRatio: Double, advantage: Double) -> TokenObjective {

@@ -1,7 +1,7 @@
 import Foundation
 
 /// How far the policy moved from π_old at generated tokens, as counts and sums that add up over trajectories and ranks.
-public struct RatioStatistics: Sendable, Equatable {
+public struct RatioStatistics: BitwiseCopyable, Sendable, Equatable {
   public var tokens = 0
   /// Tokens whose gradient the lower or upper bound stopped.
   public var clippedLow = 0

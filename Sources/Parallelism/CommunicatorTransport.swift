@@ -21,7 +21,8 @@ public final class CommunicatorTransport: ExpertTransport {
   public func check() throws(MPIError) { if let failure { throw failure } }
 
   public func exchange(
-    _ values: UnsafeRawPointer, counts: [Int], into result: UnsafeMutableRawPointer, receiveCounts: [Int]
+    _ values: UnsafeRawPointer, counts: ArenaList<Int>, into result: UnsafeMutableRawPointer,
+    receiveCounts: ArenaList<Int>
   ) {
     let received = receiveCounts.reduce(0, +)
     let start = ContinuousClock.now
@@ -32,7 +33,7 @@ public final class CommunicatorTransport: ExpertTransport {
       do throws(MPIError) {
         try communicator.allToAllv(
           UnsafeBufferPointer(start: values.assumingMemoryBound(to: UInt8.self), count: counts.reduce(0, +)),
-          sendCounts: counts, into: target, receiveCounts: receiveCounts)
+          sendCounts: counts.buffer, into: target, receiveCounts: receiveCounts.buffer)
         return
       } catch {
         failure = error

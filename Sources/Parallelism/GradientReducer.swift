@@ -28,6 +28,8 @@ public final class GradientReducer {
   private let units: [Unit]
   /// The place of this rank's among them.
   private let own: Int
+  /// For each unit, and of this rank's on each rank of the group, the first tensor that could not be added.
+  private let failures: (mine: AlignedBuffer<Int>, received: AlignedBuffer<Int>)
   private let order: [ParameterID]
   /// Made at the first reduction, which all ranks enter.
   private var ways: Ways?
@@ -74,6 +76,7 @@ public final class GradientReducer {
       reproducible
       ? (0..<group.size).map { unit($0 == group.rank ? gradients : ParameterStore(table, holding: others)) }
       : [unit(gradients)]
+    failures = (AlignedBuffer(count: units.count), AlignedBuffer(count: units.count))
     self.topology = topology
     self.pool = pool
     self.gradients = gradients
@@ -131,8 +134,10 @@ public final class GradientReducer {
     guard let sums else { return nil }
     guard units.count > 1 else { return fold(units[own], into: sums) }
     let none = gradients.table.count
-    let failed = try topology.expertGroup.allToAll(units.map { fold($0, into: sums)?.index ?? none })
-    let first = failed.min() ?? none
+    for (index, unit) in units.enumerated() { failures.mine.pointer[index] = fold(unit, into: sums)?.index ?? none }
+    try topology.expertGroup.allToAll(
+      UnsafeBufferPointer(failures.mine.bufferPointer), into: failures.received.bufferPointer)
+    let first = failures.received.bufferPointer.min() ?? none
     return first < none ? ParameterID(first) : nil
   }
 

@@ -17,6 +17,8 @@ public struct Trajectory: Sendable, Equatable {
   public let logProbabilities: [Float]
   /// Whether generation ended by the end token.
   public let finished: Bool
+  /// Positions of the generated tokens, in order [N].
+  public let generatedPositions: [Int]
 
   public init(
     id: UInt64, promptID: UInt64, promptLength: Int, tokens: [Int32], mask: [Bool], latents: [UInt8],
@@ -32,10 +34,9 @@ public struct Trajectory: Sendable, Equatable {
     self.latents = latents
     self.logProbabilities = logProbabilities
     self.finished = finished
+    generatedPositions = mask.indices.filter { mask[$0] }
   }
 
-  /// Positions of the generated tokens, in order.
-  public var generatedPositions: [Int] { mask.indices.filter { mask[$0] } }
   public var generatedTokens: [Int32] { generatedPositions.map { tokens[$0] } }
 
   /// The same with no token to optimise: it counts in its group's statistics only.

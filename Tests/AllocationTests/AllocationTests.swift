@@ -4,6 +4,7 @@ import Layers
 import LowBit
 import MPI
 import Models
+import Objectives
 import Optimizers
 import Parallelism
 import Parameters
@@ -11,7 +12,9 @@ import Tensors
 import TestSupport
 import Testing
 
-/// On 1, 2 and 4 threads.
+/// Forward, loss, backward and optimizer on 1, 2 and 4 threads; `ParallelismTests` counts a learner's whole step, sums over
+/// the ranks included. The rest of a step may allocate: rollouts and what they leave (trajectories, objectives, noise of
+/// the diffusion loss), the cut into micro-batches, publications of the policy, and the step's records and report.
 @Suite("Allocations of a steady-state step")
 struct AllocationTests {
   @Test("the counter sees an allocation of Swift's and of the C library")
@@ -89,6 +92,46 @@ struct AllocationTests {
       _ = passes.run()
       _ = passes.run()
       #expect(passes.run() == CountedPasses.Counts())
+    }
+  }
+
+  @Test(
+    "the policy loss allocates nothing: forward, objective, backward", arguments: [Retention.everything, .layerInputs],
+    [1, 2, 4])
+  func policyLoss(_ retention: Retention, threads: Int) throws {
+    for (mixedPrecision, ratio) in [(false, RatioMode.token), (true, .sequence)] {
+      let loss = try CountedLoss(
+        retention: retention, mixedPrecision: mixedPrecision, ratio: ratio, AllocationCounter(threads: threads))
+      // The first two let the arenas grow.
+      _ = loss.run()
+      _ = loss.run()
+      #expect(loss.run() == 0)
+      #expect(loss.terms.policy != 0 && loss.terms.aux > 0 && loss.terms.diffusion > 0)
+    }
+  }
+
+  @Test(
+    "nor does that of expert parallelism, whether units mix or not, and in a rank without trajectories",
+    arguments: [Retention.everything, .layerInputs], [1, 2])
+  func expertParallelism(_ retention: Retention, ranks: Int) throws {
+    for separate in [false, true] {
+      let meeting = SharedTransport.Meeting(ranks: ranks)
+      let losses = try (0..<ranks).map { rank in
+        try CountedLoss(
+          retention: retention, mixedPrecision: true, members: 4, over: SharedTransport(meeting, rank: rank),
+          takesPart: rank == 0, separate: separate, AllocationCounter(threads: 1))
+      }
+      let counts = AlignedBuffer<Int64>(count: ranks)
+      let done = DispatchSemaphore(value: 0)
+      for (rank, loss) in losses.enumerated() {
+        Thread.detachNewThread {
+          for _ in 0..<3 { counts.pointer[rank] = loss.run() }
+          done.signal()
+        }
+      }
+      for _ in losses { done.wait() }
+      #expect(counts.array.allSatisfy { $0 == 0 }, "\(counts.array)")
+      #expect(losses[0].terms.policy != 0 && losses[0].terms.aux > 0)
     }
   }
 

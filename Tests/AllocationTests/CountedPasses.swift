@@ -32,6 +32,7 @@ final class CountedPasses {
   /// What the loss gives back for each of these rows: the same for log-probabilities, entropies and values.
   private let slopes: AlignedBuffer<Float>
   private let lossInput: ReasoningDiffusion.LossInput
+  private let coefficients: AlignedBuffer<Float>
   private let losses: AlignedBuffer<Double>
 
   init(_ format: NumberFormat, retention: Retention, mixedPrecision: Bool, _ counter: AllocationCounter) throws {
@@ -44,17 +45,20 @@ final class CountedPasses {
     let bytes = rows * tiny.model.latentBytes
     var numbers = RandomNumbers(seed: 152)
     let vocabulary = tiny.model.configuration.vocabSize
-    batch = TokenBatch(sequences: lengths.map { numbers.tokens($0, vocabulary: vocabulary) })
+    batch = TokenBatch(
+      sequences: lengths.map { numbers.tokens($0, vocabulary: vocabulary) }, in: tiny.context.arena)
     report = BalanceReport(
-      terms: BalanceTerms(lengths: lengths, coefficients: [0.3, 0.5, 0.2], layers: 2),
-      sequenceOfToken: batch.sequenceOfToken, members: 3, loads: tiny.model.makeLoads())
+      terms: BalanceTerms(
+        lengths: ArenaList(lengths, in: tiny.context.arena),
+        coefficients: ArenaList([0.3, 0.5, 0.2], in: tiny.context.arena), layers: 2),
+      members: 3, loads: tiny.model.makeLoads(), in: tiny.context.arena)
     latents = Self.buffer(numbers.bytes(bytes))
     predictors = Array(0..<rows - 1)
     targets = Self.buffer(numbers.tokens(predictors.count, vocabulary: vocabulary))
     slopes = Self.buffer(numbers.normals(predictors.count, scale: 0.1))
     lossInput = ReasoningDiffusion.LossInput(
-      targets: numbers.bytes(bytes), noisy: numbers.bytes(bytes), levels: (0..<rows).map { Int32($0 % 10 + 1) },
-      coefficients: [0.7, 0.1, 0.4])
+      targets: numbers.bytes(bytes), noisy: numbers.bytes(bytes), levels: (0..<rows).map { Int32($0 % 10 + 1) })
+    coefficients = Self.buffer([0.7, 0.1, 0.4])
     losses = AlignedBuffer(count: lengths.count)
   }
 
@@ -82,7 +86,7 @@ final class CountedPasses {
     counts.trunk = counter.stop()
 
     counter.start()
-    let selected = model.gather(pass.hidden, rows: predictors, context)
+    let selected = model.gather(pass.hidden, rows: predictors, count: predictors.count, context)
     let input = model.head.input(selected, weights, lane)
     let distribution = model.head.forward(input, targets: targets.pointer, temperature: 0.8, weights, lane)
     model.values(selected, weights, into: context.arena.allocate(Float.self, selected.rows))
@@ -102,7 +106,8 @@ final class CountedPasses {
 
     counter.start()
     model.backward(
-      pass, dHidden: dHidden, diffusionLoss: lossInput, diffusionLosses: losses.pointer, weights, gradients, context)
+      pass, dHidden: dHidden, diffusionLoss: lossInput, diffusionCoefficients: coefficients.pointer,
+      diffusionLosses: losses.pointer, weights, gradients, context)
     counts.backward = counter.stop()
     return counts
   }

@@ -13,7 +13,7 @@ struct TransformerLayerTests {
   final class Bench {
     let tiny: TinyModel
     let lengths: [Int]
-    let spans: [Span]
+    let spans: ArenaList<Span>
     let x: Matrix
     let c: Matrix
     let projection: [Float]
@@ -23,10 +23,11 @@ struct TransformerLayerTests {
       self.tiny = tiny
       self.lengths = lengths
       var first = 0
-      spans = lengths.map { length in
+      let spans = lengths.map { length in
         defer { first += length }
         return Span(first: first, count: length)
       }
+      self.spans = ArenaList(spans, in: tiny.context.arena)
       var numbers = RandomNumbers(seed: seed)
       let dim = tiny.model.configuration.dim
       let rows = lengths.reduce(0, +)
@@ -38,11 +39,11 @@ struct TransformerLayerTests {
 
     func report(_ loads: RoutingLoads? = nil) -> BalanceReport {
       let terms = BalanceTerms(
-        lengths: lengths, coefficients: coefficients, layers: tiny.model.configuration.numLayers)
-      let sequences = lengths.enumerated().flatMap { [Int32](repeating: Int32($0), count: $1) }
+        lengths: ArenaList(lengths, in: tiny.context.arena),
+        coefficients: ArenaList(coefficients, in: tiny.context.arena), layers: tiny.model.configuration.numLayers)
       return BalanceReport(
-        terms: terms, sequenceOfToken: sequences, members: tiny.model.council.members.count,
-        loads: loads ?? tiny.model.makeLoads())
+        terms: terms, members: tiny.model.council.members.count, loads: loads ?? tiny.model.makeLoads(),
+        in: tiny.context.arena)
     }
 
     func forward(_ y: Matrix, _ report: BalanceReport) -> TransformerLayer.Saved {
@@ -59,7 +60,9 @@ struct TransformerLayerTests {
         let report = report(counted)
         _ = forward(y, report)
         guard counted.counts.array == loads else { return nil }
-        return zip(report.auxiliaryLosses, coefficients).reduce(inner(projection, y)) { $0 + $1.0 * Double($1.1) }
+        return coefficients.indices.reduce(inner(projection, y)) {
+          $0 + report.auxiliaryLoss($1) * Double(coefficients[$1])
+        }
       }
     }
 
@@ -127,7 +130,7 @@ struct TransformerLayerTests {
     // Every choice has the same share, so L_aux is its minimum, 1 per sequence over the layers of the model.
     let report = bench.report()
     _ = bench.forward(tiny.context.arena.matrix(5, 20), report)
-    for loss in report.auxiliaryLosses { #expect(abs(loss - 0.5) < 1e-6) }
+    for sequence in 0..<2 { #expect(abs(report.auxiliaryLoss(sequence) - 0.5) < 1e-6) }
   }
 
   @Test("L_aux and the loads are those of the definition, computed from the choices")
@@ -149,14 +152,16 @@ struct TransformerLayerTests {
     // A sequence's loss does not depend on the other sequences.
     for (index, span) in bench.spans.enumerated() {
       let alone = BalanceReport(
-        terms: BalanceTerms(lengths: [span.count], coefficients: [1], layers: 2),
-        sequenceOfToken: [Int32](repeating: 0, count: span.count), members: 3, loads: tiny.model.makeLoads())
+        terms: BalanceTerms(
+          lengths: ArenaList([span.count], in: tiny.context.arena),
+          coefficients: ArenaList([1], in: tiny.context.arena), layers: 2),
+        members: 3, loads: tiny.model.makeLoads(), in: tiny.context.arena)
       _ = tiny.model.layers[0].forward(
         bench.x.rows(span.first..<span.first + span.count),
         coordination: bench.c.rows(span.first..<span.first + span.count), council: tiny.model.council,
-        spans: [Span(first: 0, count: span.count)], caches: nil, tiny.weights, report: alone,
-        into: tiny.context.arena.matrix(span.count, 20), tiny.context)
-      #expect(alone.auxiliaryLosses[0] == report.auxiliaryLosses[index])
+        spans: ArenaList([Span(first: 0, count: span.count)], in: tiny.context.arena), caches: nil, tiny.weights,
+        report: alone, into: tiny.context.arena.matrix(span.count, 20), tiny.context)
+      #expect(alone.auxiliaryLoss(0) == report.auxiliaryLoss(index))
     }
   }
 }

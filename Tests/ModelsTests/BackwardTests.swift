@@ -20,11 +20,13 @@ struct BackwardTests {
     let lengths = [7, 1, 18]
     let sequences = Sequences(tiny, lengths: lengths, seed: 142)
     var numbers = RandomNumbers(seed: 143)
-    let batch = TokenBatch(sequences: sequences.tokens)
+    let batch = TokenBatch(sequences: sequences.tokens, in: tiny.context.arena)
     let loads = tiny.model.makeLoads()
     let report = BalanceReport(
-      terms: BalanceTerms(lengths: lengths, coefficients: [0.3, 0.5, 0.2], layers: 2),
-      sequenceOfToken: batch.sequenceOfToken, members: 3, loads: loads)
+      terms: BalanceTerms(
+        lengths: ArenaList(lengths, in: tiny.context.arena),
+        coefficients: ArenaList([0.3, 0.5, 0.2], in: tiny.context.arena), layers: 2),
+      members: 3, loads: loads, in: tiny.context.arena)
     let prefix = tiny.model.prefix(batch, tiny.weights, tiny.context)
     let pass = sequences.latents.flatMap { $0 }.withUnsafeBufferPointer {
       tiny.model.trunk(
@@ -33,18 +35,17 @@ struct BackwardTests {
     }
     let input = ReasoningDiffusion.LossInput(
       targets: numbers.bytes(26 * tiny.model.latentBytes), noisy: numbers.bytes(26 * tiny.model.latentBytes),
-      levels: (0..<26).map { Int32($0 % 10 + 1) },
-      coefficients: [0.7, 0.1, 0.4])
+      levels: (0..<26).map { Int32($0 % 10 + 1) })
     let dHidden = tiny.matrix(numbers.normals(26 * dim, scale: 0.1), columns: dim)
     var losses = [Double](repeating: 1, count: lengths.count)
     tiny.model.backward(
-      pass, dHidden: dHidden, diffusionLoss: diffusion ? input : nil, diffusionLosses: &losses, tiny.weights,
-      Gradients(tiny.gradients, mixedPrecision: mixed), tiny.context)
+      pass, dHidden: dHidden, diffusionLoss: diffusion ? input : nil, diffusionCoefficients: [0.7, 0.1, 0.4],
+      diffusionLosses: &losses, tiny.weights, Gradients(tiny.gradients, mixedPrecision: mixed), tiny.context)
     if diffusion {
       #expect(tiny.model.diffusionLosses(prefix, input, tiny.weights, tiny.context) == losses)
       #expect(losses[1] == 0, "a single token has no target")
     }
-    return (tiny.gradients.buffer.array, losses + pass.auxiliaryLosses, loads.counts.array)
+    return (tiny.gradients.buffer.array, losses + lengths.indices.map(pass.auxiliaryLoss), loads.counts.array)
   }
 
   @Test(

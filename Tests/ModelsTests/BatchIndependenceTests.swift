@@ -103,7 +103,8 @@ struct BatchIndependenceTests {
     let tiny = try TinyModel(format, seed: 112)
     let sequences = Sequences(tiny, lengths: [12], seed: 113)
     let context = tiny.context
-    let prefix = tiny.model.prefix(TokenBatch(sequences: [sequences.tokens[0]]), tiny.weights, context)
+    let prefix = tiny.model.prefix(
+      TokenBatch(sequences: [sequences.tokens[0]], in: context.arena), tiny.weights, context)
     let pass = sequences.latents[0].withUnsafeBufferPointer {
       tiny.model.trunk(prefix, latents: $0.baseAddress, retention: .nothing, tiny.weights, context)
     }

@@ -78,7 +78,7 @@ struct Sequences {
         bits += latents[part.sequence][part.range.lowerBound * bytes..<part.range.upperBound * bytes]
         targets += part.range.map { $0 + 1 < tokens[part.sequence].count ? tokens[part.sequence][$0 + 1] : -1 }
       }
-      let batch = TokenBatch(tokens: parts.flatMap { tokens[$0.sequence][$0.range] }, spans: spans)
+      let batch = TokenBatch(tokens: parts.flatMap { tokens[$0.sequence][$0.range] }, spans: spans, in: context.arena)
       let prefix = model.prefix(batch, tiny.weights, context)
       let pass = bits.withUnsafeBufferPointer {
         model.trunk(

@@ -65,7 +65,7 @@ import Testing
     func distributions(_ trajectory: Trajectory, temperature: Float) -> (logits: [[Float]], logp: [[Float]]) {
       context.arena.scoped {
         let length = trajectory.tokens.count
-        let prefix = model.prefix(TokenBatch(sequences: [trajectory.tokens]), weights, context)
+        let prefix = model.prefix(TokenBatch(sequences: [trajectory.tokens], in: context.arena), weights, context)
         let pass = trajectory.latents.withUnsafeBufferPointer {
           model.trunk(
             prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, retention: .nothing, weights, context)

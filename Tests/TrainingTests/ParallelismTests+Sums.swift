@@ -47,7 +47,7 @@ extension ParallelismTests {
     }
   }
 
-  /// Where every rank holds all mini-MoEs: others exchange small arrays as a unit ends.
+  /// Where every rank holds all mini-MoEs; `stepAllocations` has the others.
   @Test("Ending a unit and reducing allocate nothing, as fixed point and as fp32", arguments: [false, true])
   func allocations(reproducible: Bool) throws {
     let tiny = try TinyModel(seed: 1)

@@ -122,7 +122,8 @@ public struct Sampler: Sendable {
         rows += [Int](repeating: index, count: request.trajectories.count)
       }
       extend(
-        &growing, Array(growing.indices), model.gather(hidden, rows: rows, context), weights, context, first, observer)
+        &growing, Array(growing.indices), model.gather(hidden, rows: rows, count: rows.count, context), weights,
+        context, first, observer)
     }
     var active = growing.indices.filter { goesOn(growing[$0]) }
     while !active.isEmpty {
@@ -130,7 +131,8 @@ public struct Sampler: Sendable {
         let spans = active.enumerated().map { row, index in
           Span(first: row, count: 1, position: growing[index].tokens.count - 1)
         }
-        let batch = TokenBatch(tokens: active.map { growing[$0].tokens[growing[$0].tokens.count - 1] }, spans: spans)
+        let tokens = active.map { growing[$0].tokens[growing[$0].tokens.count - 1] }
+        let batch = TokenBatch(tokens: tokens, spans: spans, in: context.arena)
         let prefix = model.prefix(batch, weights, context)
         let latents = sampleLatents(prefix, active.map { identity(growing[$0]) }, weights, context)
         for (row, index) in active.enumerated() { append(latents, row, to: &growing[index]) }
@@ -174,7 +176,7 @@ public struct Sampler: Sendable {
       let cache = model.makeCache(positions: length)
       var latents: [UInt8] = []
       context.arena.scoped {
-        let batch = TokenBatch(sequences: [request.prompt])
+        let batch = TokenBatch(sequences: [request.prompt], in: context.arena)
         let prefix = model.prefix(batch, weights, context)
         let identities = (0..<length).map {
           ReasoningDiffusion.Identity(sequence: request.trajectories[0], position: UInt32($0))
@@ -279,7 +281,7 @@ public struct Sampler: Sendable {
     context.arena.scoped {
       let tokens = growing.map { $0.tokens[$0.tokens.count - 1] }
       let spans = growing.enumerated().map { Span(first: $0, count: 1, position: $1.tokens.count - 1) }
-      let prefix = model.prefix(TokenBatch(tokens: tokens, spans: spans), weights, context)
+      let prefix = model.prefix(TokenBatch(tokens: tokens, spans: spans, in: context.arena), weights, context)
       let latents = sampleLatents(prefix, growing.map(identity), weights, context)
       for index in growing.indices { append(latents, index, to: &growing[index]) }
     }

@@ -146,10 +146,11 @@ public final class ModelBenchmark {
       for part in 0..<parts {
         let some = Array(items[WorkerPool.part(part, of: parts, count: items.count)])
         let isLast = number == units.count - 1 && part == parts - 1
-        _ = loss.accumulate(
+        loss.accumulate(
           some,
           diffusion: DiffusionNoise.input(some.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, 0),
-          learner.weights, isLast ? learner.lastGradients() : learner.gradients, loads: learner.loads, context)
+          learner.weights, isLast ? learner.lastGradients() : learner.gradients, loads: learner.loads, context
+        ) { _, _ in }
       }
       _ = try learner.reducer.endUnit()
     }

@@ -120,7 +120,7 @@ public struct GoldenComparison {
       try context.arena.scoped {
         let name = "trajectory.\(index)"
         let length = trajectory.tokens.count
-        let prefix = model.prefix(TokenBatch(sequences: [trajectory.tokens]), weights, context)
+        let prefix = model.prefix(TokenBatch(sequences: [trajectory.tokens], in: context.arena), weights, context)
         add(name + ".tokens", [length], integers: trajectory.tokens)
         add(name + ".mask", [length], bytes: trajectory.mask.map { $0 ? 1 : 0 })
         add(name + ".old_logp", [length], try golden.expected.floats("\(name).old_logp"), tolerance: 0)
@@ -194,12 +194,12 @@ public struct GoldenComparison {
     let loads = model.makeLoads()
     let items = trajectories.enumerated().map { PolicyLoss.Item($1, objective: objective, index: $0) }
     let loss = PolicyLoss(model: model, configuration: golden.objective, exchange: experts?.exchange)
-    let outcomes = loss.accumulate(
-      items, diffusion: model.diffusion == nil ? nil : input, weights,
-      Gradients(gradients, mixedPrecision: false), loads: loads, context)
-    try experts?.check()
     var terms = ObjectiveTerms()
-    for outcome in outcomes { terms += outcome.terms }
+    loss.accumulate(
+      items, diffusion: model.diffusion == nil ? nil : input, weights,
+      Gradients(gradients, mixedPrecision: false), loads: loads, context
+    ) { terms += $1.terms }
+    try experts?.check()
     let values = [
       "total": terms.total(golden.objective), "policy": terms.policy, "entropy": terms.entropy, "aux": terms.aux,
       "diffusion": terms.diffusion, "value": terms.value,

@@ -11,7 +11,7 @@ enum LatentSampling {
   ) -> [[UInt8]] {
     guard let diffusion = model.diffusion else { return sequences.map { _ in [] } }
     return context.arena.scoped {
-      let batch = TokenBatch(sequences: sequences)
+      let batch = TokenBatch(sequences: sequences, in: context.arena)
       let prefix = model.prefix(batch, weights, context)
       let identities = zip(sequences, ids).flatMap { tokens, id in
         tokens.indices.map { ReasoningDiffusion.Identity(sequence: id, position: UInt32($0)) }

@@ -37,7 +37,8 @@ public final class Learner {
   private let optimizer: AdamWState
   /// One sum per tensor, from one rank of the expert group: zeros of the others change no bit of their sum.
   private let squaredSums: SquaredSums
-  private let sharded: Bool
+  /// Where optimizer state is split over the ranks that hold the same parameters.
+  private let gathering: MasterGathering?
 
   /// All ranks.
   public var communicator: Communicator { topology.world }
@@ -54,7 +55,7 @@ public final class Learner {
     precondition(masters.held == topology.ownership.held(in: model.table), "masters of another rank's parameters")
     self.model = model
     self.masters = masters
-    self.sharded = sharded
+    gathering = sharded ? MasterGathering(masters, topology) : nil
     self.topology = topology
     self.context = context
     weights = model.makePackedModel(holding: masters.held)
@@ -80,7 +81,7 @@ public final class Learner {
   }
 
   /// Whether optimizer state is split over the ranks that hold the same parameters.
-  public var isSharded: Bool { sharded }
+  public var isSharded: Bool { gathering != nil }
 
   /// Goes on after `updates` updates, whose masters and moments have been put in place.
   public func resume(updates: Int) {
@@ -149,7 +150,7 @@ public final class Learner {
     optimizer.step(
       masters: masters, gradients: reducer.gradients, learningRate: learningRate, step: updates, clipScale: scale,
       pool: context.pool)
-    if sharded { try topology.gatherUpdated(masters) }
+    try gathering?(masters)
     if balanceRate != 0 { moveBalanceBiases(Float(balanceRate)) }
     model.pack(masters, into: weights, context)
   }

@@ -42,47 +42,73 @@ public struct PolicyLoss: Sendable {
   }
 
   /// What one trajectory contributed: terms already carry their weights, so they add up over the batch.
-  public struct Result: Sendable {
+  public struct Result: BitwiseCopyable {
     public var terms: ObjectiveTerms
     public var statistics: RatioStatistics
-    public var logProbabilities: [Float]
+    /// Of the generated tokens; in memory of the pass, valid during the call that gets the result.
+    public let logProbabilities: UnsafeBufferPointer<Float>
   }
 
-  /// Adds the gradients of the items' share of the loss, and their routed slots to `loads`.
+  /// Adds the gradients of the items' share of the loss, and their routed slots to `loads`. Allocates nothing once the
+  /// arenas have grown.
   ///
-  /// - Parameter diffusion: targets and noise, rows as in the concatenated trajectories; nil without diffusion.
+  /// - Parameters:
+  ///   - diffusion: targets and noise, rows as in the concatenated trajectories; nil without diffusion.
+  ///   - body: called once for each item, in order, when all gradients are there.
   public func accumulate(
     _ items: [Item], diffusion: ReasoningDiffusion.LossInput?, _ weights: PackedModel, _ gradients: Gradients,
-    loads: RoutingLoads, _ context: Context
-  ) -> [Result] {
-    let sequences = items.map { item in
-      SequenceLoss.Sequence(
+    loads: RoutingLoads, _ context: Context, body: (Int, Result) -> Void
+  ) {
+    context.arena.scoped {
+      var results = ArenaList<Result>(capacity: items.count, in: context.arena)
+      loss.accumulate(
+        Sequences(items: items, configuration: configuration), diffusion: diffusion, weights, gradients, loads: loads,
+        context
+      ) { index, evaluation in
+        let outcome = evaluate(items[index], evaluation)
+        results.append(
+          Result(
+            terms: outcome.terms, statistics: outcome.statistics, logProbabilities: evaluation.logProbabilities))
+      } losses: { index, losses in
+        var result = results[index]
+        result.terms.aux = items[index].objective.trajectoryWeight * losses.auxiliary
+        result.terms.diffusion = items[index].objective.trajectoryWeight * losses.diffusion
+        body(index, result)
+      }
+    }
+  }
+
+  private func evaluate(
+    _ item: Item, _ evaluation: SequenceLoss.Evaluation
+  ) -> (terms: ObjectiveTerms, statistics: RatioStatistics) {
+    evaluation.entropyGradients.update(repeating: item.objective.entropyGradient)
+    return item.trajectory.logProbabilities.withUnsafeBufferPointer { old in
+      item.referenceLogProbabilities.withUnsafeBuffer { references in
+        item.objective.evaluate(
+          trajectory: item.index,
+          TrajectorySignals.View(
+            oldLogProbabilities: old, logProbabilities: evaluation.logProbabilities,
+            entropies: evaluation.entropies, values: evaluation.values, referenceLogProbabilities: references),
+          logProbabilityGradients: evaluation.logProbabilityGradients, valueGradients: evaluation.valueGradients)
+      }
+    }
+  }
+
+  /// The items as sequences, without a copy.
+  private struct Sequences: RandomAccessCollection {
+    let items: [Item]
+    let configuration: ObjectiveConfiguration
+
+    var startIndex: Int { 0 }
+    var endIndex: Int { items.count }
+
+    subscript(index: Int) -> SequenceLoss.Sequence {
+      let item = items[index]
+      return SequenceLoss.Sequence(
         tokens: item.trajectory.tokens, positions: item.trajectory.generatedPositions,
         latents: item.trajectory.latents,
         auxiliaryWeight: Float(configuration.auxLossCoef * item.objective.trajectoryWeight),
         diffusionWeight: Float(configuration.diffusionLossCoef * item.objective.trajectoryWeight))
     }
-    var results: [Result] = []
-    let losses = loss.accumulate(
-      sequences, diffusion: diffusion, weights, gradients, loads: loads, context
-    ) { index, signals in
-      let item = items[index]
-      let outcome = item.objective.evaluate(
-        trajectory: item.index,
-        TrajectorySignals(
-          oldLogProbabilities: item.trajectory.logProbabilities, logProbabilities: signals.logProbabilities,
-          entropies: signals.entropies, values: signals.values,
-          referenceLogProbabilities: item.referenceLogProbabilities))
-      results.append(
-        Result(terms: outcome.terms, statistics: outcome.statistics, logProbabilities: signals.logProbabilities))
-      return SequenceLoss.SignalGradients(
-        logProbabilities: outcome.logProbabilityGradients,
-        entropies: signals.entropies.map { _ in outcome.entropyGradient }, values: outcome.valueGradients)
-    }
-    for (index, item) in items.enumerated() {
-      results[index].terms.aux = item.objective.trajectoryWeight * losses.auxiliary[index]
-      results[index].terms.diffusion = item.objective.trajectoryWeight * losses.diffusion[index]
-    }
-    return results
   }
 }

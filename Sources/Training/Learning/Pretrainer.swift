@@ -140,16 +140,19 @@ public final class Pretrainer {
     func accumulate(
       _ sequences: [SequenceLoss.Sequence], _ noise: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
       _ gradients: Gradients, _ loads: RoutingLoads
-    ) -> (auxiliary: [Double], diffusion: [Double]) {
+    ) -> (auxiliary: Double, diffusion: Double) {
       crossEntropy = 0
-      return loss.accumulate(
+      var sums = (auxiliary: 0.0, diffusion: 0.0)
+      loss.accumulate(
         sequences, diffusion: noise, weights, gradients, loads: loads, learner.context
-      ) { _, signals in
-        for value in signals.logProbabilities { crossEntropy -= weight * Double(value) }
-        let zeros = signals.logProbabilities.map { _ in Float(0) }
-        return SequenceLoss.SignalGradients(
-          logProbabilities: signals.logProbabilities.map { _ in Float(-weight) }, entropies: zeros, values: zeros)
+      ) { _, evaluation in
+        for value in evaluation.logProbabilities { crossEntropy -= weight * Double(value) }
+        evaluation.logProbabilityGradients.update(repeating: Float(-weight))
+      } losses: { _, losses in
+        sums.auxiliary += losses.auxiliary
+        sums.diffusion += losses.diffusion
       }
+      return sums
     }
     if !sequences.isEmpty {
       learner.debug?.checkGradients(learner) { count in
@@ -158,8 +161,8 @@ public final class Pretrainer {
           let losses = accumulate(some, someNoise, weights, gradients, loads)
           return GradientCheck.Value(
             trunk: crossEntropy
-              + (pretrain.auxLossCoef * losses.auxiliary.reduce(0, +)
-                + pretrain.diffusionLossCoef * losses.diffusion.reduce(0, +)) / Double(size))
+              + (pretrain.auxLossCoef * losses.auxiliary + pretrain.diffusionLossCoef * losses.diffusion)
+              / Double(size))
         }
       }
     }
@@ -168,7 +171,7 @@ public final class Pretrainer {
       learner.loads)
     learner.debug?.passed(zip(ids, examples).map { ($0, $1.tokens.count) })
     return [
-      crossEntropy, losses.auxiliary.reduce(0, +) / Double(size), losses.diffusion.reduce(0, +) / Double(size),
+      crossEntropy, losses.auxiliary / Double(size), losses.diffusion / Double(size),
       Double(examples.reduce(0) { $0 + $1.tokens.count }), -1,
     ]
   }

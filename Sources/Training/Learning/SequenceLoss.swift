@@ -35,17 +35,23 @@ public struct SequenceLoss: Sendable {
     public let values: [Float]
   }
 
-  /// The gradients of the loss with respect to `Signals`.
-  public struct SignalGradients: Sendable {
-    public var logProbabilities: [Float]
-    public var entropies: [Float]
-    public var values: [Float]
+  /// What the model says about a sequence's chosen tokens, and where the gradients of the loss with respect to it go,
+  /// which are 0 before; in memory of the pass, valid during the call that gets it.
+  public struct Evaluation {
+    public let logProbabilities: UnsafeBufferPointer<Float>
+    public let entropies: UnsafeBufferPointer<Float>
+    public let values: UnsafeBufferPointer<Float>
+    public let logProbabilityGradients: UnsafeMutableBufferPointer<Float>
+    public let entropyGradients: UnsafeMutableBufferPointer<Float>
+    public let valueGradients: UnsafeMutableBufferPointer<Float>
+  }
 
-    public init(logProbabilities: [Float], entropies: [Float], values: [Float]) {
-      self.logProbabilities = logProbabilities
-      self.entropies = entropies
-      self.values = values
-    }
+  /// What the model adds to a sequence's loss.
+  public struct Losses {
+    /// L_aux.
+    public let auxiliary: Double
+    /// L_diff.
+    public let diffusion: Double
   }
 
   public let model: QuillanModel
@@ -61,62 +67,71 @@ public struct SequenceLoss: Sendable {
     self.retention = retention
   }
 
-  /// Adds the gradients of the sequences' losses and their routed slots to `loads`; `evaluate(i, signals)` is called
-  /// once for each sequence, in order.
+  /// Adds the gradients of the sequences' losses and their routed slots to `loads`. Allocates nothing once the arenas
+  /// have grown.
   ///
   /// - Parameters:
   ///   - sequences: none where this rank takes part in a micro-batch of others.
   ///   - diffusion: targets and noise, rows as in the concatenated sequences; nil without diffusion.
-  /// - Returns: L_aux and L_diff of each sequence.
+  ///   - evaluate: called once for each sequence, in order, before the backward pass.
+  ///   - losses: called once for each sequence, in order, after it; what `evaluate` got is still valid then.
   public func accumulate(
-    _ sequences: [Sequence], diffusion: ReasoningDiffusion.LossInput?, _ weights: PackedModel, _ gradients: Gradients,
-    loads: RoutingLoads, _ context: Context, evaluate: (Int, Signals) -> SignalGradients
-  ) -> (auxiliary: [Double], diffusion: [Double]) {
+    _ sequences: some RandomAccessCollection<Sequence>, diffusion: ReasoningDiffusion.LossInput?,
+    _ weights: PackedModel, _ gradients: Gradients, loads: RoutingLoads, _ context: Context,
+    evaluate: (Int, Evaluation) -> Void, losses: (Int, Losses) -> Void
+  ) {
     if sequences.isEmpty {
       if let exchange {
         model.assist(exchange, loads: loads, retention: retention, weights, gradients, context)
       }
-      return ([], [])
+      return
     }
-    return context.arena.scoped {
-      let pass = forward(sequences, retention: retention, loads: loads, weights, context)
-      let rows = Rows(sequences, pass.prefix.batch)
-      let selected = model.gather(pass.hidden, rows: rows.predictors, context)
+    let arena = context.arena
+    arena.scoped {
+      let batch = Batch(sequences, in: arena)
+      let pass = forward(batch, retention: retention, loads: loads, weights, context)
+      let rows = batch.predictors.count
+      let selected = model.gather(pass.hidden, rows: batch.predictors.pointer, count: rows, context)
       let input = model.head.input(selected, weights, context.main)
       let distribution = model.head.forward(
-        input, targets: rows.targets, temperature: temperature, weights, context.main)
-      let values = context.arena.allocate(Float.self, selected.rows)
+        input, targets: batch.targets.pointer, temperature: temperature, weights, context.main)
+      let values = arena.allocate(Float.self, rows)
       model.values(selected, weights, into: values)
 
-      var dLogProbability: [Float] = []
-      var dEntropy: [Float] = []
-      var dValues: [Float] = []
-      for (index, range) in rows.ranges.enumerated() {
-        let outcome = evaluate(index, signals(distribution, values, range))
-        precondition(
-          outcome.logProbabilities.count == range.count && outcome.entropies.count == range.count
-            && outcome.values.count == range.count, "gradients of other than sequence \(index)'s \(range.count) tokens")
-        dLogProbability += outcome.logProbabilities
-        dEntropy += outcome.entropies
-        dValues += outcome.values
+      let dLogProbability = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
+      let dEntropy = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
+      let dValues = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
+      for index in batch.tokens.spans.indices {
+        let range = batch.rows(index)
+        func part(_ numbers: UnsafeMutablePointer<Float>) -> UnsafeMutableBufferPointer<Float> {
+          UnsafeMutableBufferPointer(start: numbers + range.lowerBound, count: range.count)
+        }
+        evaluate(
+          index,
+          Evaluation(
+            logProbabilities: UnsafeBufferPointer(part(distribution.logProbability)),
+            entropies: UnsafeBufferPointer(part(distribution.entropy)), values: UnsafeBufferPointer(part(values)),
+            logProbabilityGradients: part(dLogProbability), entropyGradients: part(dEntropy),
+            valueGradients: part(dValues)))
       }
 
-      let dSelected = context.arena.zeros(selected.rows, selected.columns)
+      let dSelected = arena.zeros(selected.rows, selected.columns)
       model.head.backward(
-        input, targets: rows.targets, temperature: temperature, distribution, dLogProbability: dLogProbability,
-        dEntropy: dEntropy, weights, gradients, into: dSelected, context.main)
+        input, targets: batch.targets.pointer, temperature: temperature, distribution,
+        dLogProbability: dLogProbability, dEntropy: dEntropy, weights, gradients, into: dSelected, context.main)
       model.backwardValues(selected, dValues: dValues, gradients)
-      let dHidden = context.arena.zeros(pass.hidden.rows, pass.hidden.columns)
-      for (row, target) in rows.predictors.enumerated() {
-        Kernels.table.pointee.add_scaled(Int64(dHidden.columns), 1, dSelected.row(row), dHidden.row(target))
+      let dHidden = arena.zeros(pass.hidden.rows, pass.hidden.columns)
+      for row in 0..<rows {
+        Kernels.table.pointee.add_scaled(
+          Int64(dHidden.columns), 1, dSelected.row(row), dHidden.row(batch.predictors[row]))
       }
-      var lossInput = diffusion
-      lossInput?.coefficients = sequences.map(\.diffusionWeight)
-      var diffusionLosses = [Double](repeating: 0, count: sequences.count)
+      let diffusionLosses = ArenaList<Double>(repeating: 0, count: sequences.count, in: arena)
       model.backward(
-        pass, dHidden: dHidden, diffusionLoss: lossInput, diffusionLosses: &diffusionLosses, weights, gradients,
-        context)
-      return (pass.auxiliaryLosses, diffusionLosses)
+        pass, dHidden: dHidden, diffusionLoss: diffusion, diffusionCoefficients: batch.diffusionWeights.pointer,
+        diffusionLosses: diffusionLosses.pointer, weights, gradients, context)
+      for index in diffusionLosses.indices {
+        losses(index, Losses(auxiliary: pass.auxiliaryLoss(index), diffusion: diffusionLosses[index]))
+      }
     }
   }
 
@@ -124,60 +139,87 @@ public struct SequenceLoss: Sendable {
   /// whole.
   public func signals(_ sequences: [Sequence], _ weights: PackedModel, _ context: Context) -> [Signals] {
     context.arena.scoped {
-      let pass = forward(sequences, retention: .nothing, loads: nil, weights, context)
-      let rows = Rows(sequences, pass.prefix.batch)
-      let selected = model.gather(pass.hidden, rows: rows.predictors, context)
+      let batch = Batch(sequences, in: context.arena)
+      let pass = forward(batch, retention: .nothing, loads: nil, weights, context)
+      let selected = model.gather(
+        pass.hidden, rows: batch.predictors.pointer, count: batch.predictors.count, context)
       let distribution = model.head.forward(
-        model.head.input(selected, weights, context.main), targets: rows.targets, temperature: temperature, weights,
-        context.main)
+        model.head.input(selected, weights, context.main), targets: batch.targets.pointer, temperature: temperature,
+        weights, context.main)
       let values = context.arena.allocate(Float.self, selected.rows)
       model.values(selected, weights, into: values)
-      return rows.ranges.map { signals(distribution, values, $0) }
+      return sequences.indices.map { index in
+        let range = batch.rows(index)
+        return Signals(
+          logProbabilities: range.map { distribution.logProbability[$0] },
+          entropies: range.map { distribution.entropy[$0] }, values: range.map { values[$0] })
+      }
     }
-  }
-
-  private func signals(
-    _ distribution: LanguageModelHead.Distribution, _ values: UnsafePointer<Float>, _ range: Range<Int>
-  ) -> Signals {
-    Signals(
-      logProbabilities: range.map { distribution.logProbability[$0] },
-      entropies: range.map { distribution.entropy[$0] }, values: range.map { values[$0] })
   }
 
   private func forward(
-    _ sequences: [Sequence], retention: Retention, loads: RoutingLoads?, _ weights: PackedModel, _ context: Context
+    _ batch: Batch, retention: Retention, loads: RoutingLoads?, _ weights: PackedModel, _ context: Context
   ) -> TrunkPass {
-    let batch = TokenBatch(sequences: sequences.map(\.tokens))
     let report = loads.map {
       BalanceReport(
         terms: BalanceTerms(
-          lengths: sequences.map(\.tokens.count), coefficients: sequences.map(\.auxiliaryWeight),
-          layers: model.layers.count),
-        sequenceOfToken: batch.sequenceOfToken, members: model.council.members.count, loads: $0)
+          lengths: batch.lengths, coefficients: batch.auxiliaryWeights, layers: model.layers.count),
+        members: model.council.members.count, loads: $0, in: context.arena)
     }
-    let prefix = model.prefix(batch, weights, context)
-    return sequences.flatMap(\.latents).withUnsafeBufferPointer {
-      model.trunk(
-        prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, report: report, exchange: exchange,
-        retention: retention, weights, context)
-    }
+    return model.trunk(
+      model.prefix(batch.tokens, weights, context), latents: model.diffusion == nil ? nil : batch.latents.pointer,
+      report: report, exchange: exchange, retention: retention, weights, context)
   }
 
-  /// Which rows of the batch predict the chosen tokens.
-  private struct Rows {
-    var predictors: [Int] = []
-    var targets: [Int32] = []
-    var ranges: [Range<Int>] = []
+  /// Sequences one after another, in an arena's memory.
+  private struct Batch {
+    let tokens: TokenBatch
+    let latents: ArenaList<UInt8>
+    let lengths: ArenaList<Int>
+    let auxiliaryWeights: ArenaList<Float>
+    let diffusionWeights: ArenaList<Float>
+    /// The rows that predict the chosen tokens, and these.
+    let predictors: ArenaList<Int>
+    let targets: ArenaList<Int32>
+    /// Where each sequence's predictors end.
+    private let ends: ArenaList<Int>
 
-    init(_ sequences: [Sequence], _ batch: TokenBatch) {
-      for (sequence, span) in zip(sequences, batch.spans) {
-        let start = predictors.count
+    init(_ sequences: some RandomAccessCollection<Sequence>, in arena: Arena) {
+      let count = sequences.count
+      var tokens = ArenaList<Int32>(capacity: sequences.reduce(0) { $0 + $1.tokens.count }, in: arena)
+      var spans = ArenaList<Span>(capacity: count, in: arena)
+      var latents = ArenaList<UInt8>(capacity: sequences.reduce(0) { $0 + $1.latents.count }, in: arena)
+      var lengths = ArenaList<Int>(capacity: count, in: arena)
+      var auxiliaryWeights = ArenaList<Float>(capacity: count, in: arena)
+      var diffusionWeights = ArenaList<Float>(capacity: count, in: arena)
+      let rows = sequences.reduce(0) { $0 + $1.positions.count }
+      var predictors = ArenaList<Int>(capacity: rows, in: arena)
+      var targets = ArenaList<Int32>(capacity: rows, in: arena)
+      var ends = ArenaList<Int>(capacity: count, in: arena)
+      for sequence in sequences {
         for position in sequence.positions {
-          predictors.append(span.first + position - 1)
+          predictors.append(tokens.count + position - 1)
           targets.append(sequence.tokens[position])
         }
-        ranges.append(start..<predictors.count)
+        ends.append(predictors.count)
+        spans.append(Span(first: tokens.count, count: sequence.tokens.count))
+        tokens.append(contentsOf: sequence.tokens)
+        latents.append(contentsOf: sequence.latents)
+        lengths.append(sequence.tokens.count)
+        auxiliaryWeights.append(sequence.auxiliaryWeight)
+        diffusionWeights.append(sequence.diffusionWeight)
       }
+      self.tokens = TokenBatch(tokens: tokens, spans: spans)
+      self.latents = latents
+      self.lengths = lengths
+      self.auxiliaryWeights = auxiliaryWeights
+      self.diffusionWeights = diffusionWeights
+      self.predictors = predictors
+      self.targets = targets
+      self.ends = ends
     }
+
+    /// Where the predictors of a sequence stand.
+    func rows(_ sequence: Int) -> Range<Int> { (sequence == 0 ? 0 : ends[sequence - 1])..<ends[sequence] }
   }
 }

@@ -296,11 +296,11 @@ public final class Trainer {
       part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
     if !items.isEmpty { checkGradients(loss, items, part) }
     let gradients = isLast ? learner.lastGradients() : learner.gradients
-    let results = loss.accumulate(
-      items, diffusion: noise, learner.weights, gradients, loads: learner.loads, context)
+    loss.accumulate(
+      items, diffusion: noise, learner.weights, gradients, loads: learner.loads, context
+    ) { index, result in records[part[index].place].add(result, part[index].trajectory) }
     learner.debug?.passed(part.map { ($0.trajectory.id, $0.trajectory.tokens.count) })
     if let noise { compareLatents(part, targets: noise.targets, &records) }
-    for (piece, result) in zip(part, results) { records[piece.place].add(result, piece.trajectory) }
   }
 
   /// Debug mode's check of gradients, on the first trajectories of a micro-batch.
@@ -310,8 +310,9 @@ public final class Trainer {
       let noise = DiffusionNoise.input(
         part.prefix(count).map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
       return { [objective = self.objective, context = self.context] weights, gradients, loads in
-        let results = loss.accumulate(items, diffusion: noise, weights, gradients, loads: loads, context)
-        return GradientCheck.Value(results.map(\.terms), objective)
+        var terms: [ObjectiveTerms] = []
+        loss.accumulate(items, diffusion: noise, weights, gradients, loads: loads, context) { terms.append($1.terms) }
+        return GradientCheck.Value(terms, objective)
       }
     }
   }

@@ -1,4 +1,5 @@
-// Counts the allocations of a thread, by standing in for the C library's functions.
+// Counts the allocations of a thread, by standing in for the C library's functions. Those that Open MPI's own code makes
+// (an all-reduce takes a buffer every time) are left out.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -79,8 +79,15 @@ struct PolicyBatch {
     return input
   }
 
+  /// What one trajectory contributed.
+  struct Contribution {
+    let terms: ObjectiveTerms
+    let statistics: RatioStatistics
+    let logProbabilities: [Float]
+  }
+
   struct Outcome {
-    var results: [PolicyLoss.Result] = []
+    var results: [Contribution] = []
     var loads: [Int64] = []
     var terms: ObjectiveTerms {
       results.reduce(into: ObjectiveTerms()) { $0 += $1.terms }
@@ -101,9 +108,14 @@ struct PolicyBatch {
     let size = size ?? items.count
     for first in stride(from: 0, to: items.count, by: size) {
       let part = Array(items[first..<min(items.count, first + size)])
-      outcome.results += loss.accumulate(
+      loss.accumulate(
         part, diffusion: diffusion ?? diffusionInput(part), tiny.weights,
-        Gradients(gradients, mixedPrecision: false), loads: loads, tiny.context)
+        Gradients(gradients, mixedPrecision: false), loads: loads, tiny.context
+      ) { _, result in
+        outcome.results.append(
+          Contribution(
+            terms: result.terms, statistics: result.statistics, logProbabilities: Array(result.logProbabilities)))
+      }
     }
     outcome.loads = loads.counts.array
     return outcome

@@ -150,7 +150,8 @@ struct PolicyLossTests {
       for position in 0..<trajectory.tokens.count - 1 {
         let prefix = tiny.model.prefix(
           TokenBatch(
-            tokens: [trajectory.tokens[position]], spans: [Span(first: 0, count: 1, position: position)]),
+            tokens: [trajectory.tokens[position]], spans: [Span(first: 0, count: 1, position: position)],
+            in: tiny.context.arena),
           tiny.weights, tiny.context)
         let bytes = tiny.model.latentBytes
         let pass = trajectory.latents[position * bytes..<(position + 1) * bytes].withUnsafeBufferPointer {

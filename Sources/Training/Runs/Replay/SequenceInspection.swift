@@ -41,7 +41,7 @@ struct SequenceInspection {
       tensors.append(SafetensorsTensor(name: name, dataType: type, shape: shape, elements: elements))
     }
     (signals, chosen) = context.arena.scoped {
-      let prefix = model.prefix(TokenBatch(sequences: [sequence.tokens]), weights, context)
+      let prefix = model.prefix(TokenBatch(sequences: [sequence.tokens], in: context.arena), weights, context)
       let pass = sequence.latents.withUnsafeBufferPointer {
         model.trunk(
           prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, retention: .everything, weights, context)
@@ -72,7 +72,8 @@ struct SequenceInspection {
     guard !sequence.positions.isEmpty else {
       return SequenceLoss.Signals(logProbabilities: [], entropies: [], values: [])
     }
-    let selected = model.gather(hidden, rows: sequence.positions.map { $0 - 1 }, context)
+    let rows = sequence.positions.map { $0 - 1 }
+    let selected = model.gather(hidden, rows: rows, count: rows.count, context)
     let distribution = model.head.forward(
       model.head.input(selected, weights, context.main), targets: sequence.positions.map { sequence.tokens[$0] },
       temperature: sequence.temperature, weights, context.main)
