@@ -42,16 +42,21 @@ extension ParallelismTests {
 
   /// Forward, loss and backward of two micro-batches, each a unit; reduction, optimizer and packing. What comes from a
   /// rollout, and what a step reports, is made outside.
-  @Test("A learner's step allocates nothing", arguments: [false, true], [false, true])
-  func stepAllocations(reproducible: Bool, sharded: Bool) throws {
+  ///
+  /// Where every rank passes for a machine, fp32 sums begin in the last backward pass.
+  @Test(
+    "A learner's step allocates nothing, on one machine and on several", arguments: [false, true],
+    [(false, false), (false, true), (true, false), (true, true)])
+  func stepAllocations(reproducible: Bool, other: (sharded: Bool, spread: Bool)) throws {
     let world = try Ranks.together()
+    let machine = other.spread ? try world.split(color: world.rank, key: 0) : nil
     for expert in Ownership.validSizes(ranks: world.size, miniMoEs: 4) {
       let tiny = try TinyModel(seed: 191) { $0.numMiniMoes = 4 }
-      let topology = try Topology(world: world, expert: expert, miniMoEs: 4)
+      let topology = try Topology(world: world, expert: expert, miniMoEs: 4, machine: machine)
       let masters = ParameterStore(tiny.model.table, holding: topology.ownership.held(in: tiny.model.table))
       for id in masters.held { _ = masters.values(id).update(fromContentsOf: tiny.masters.values(id)) }
       let learner = Learner(
-        model: tiny.model, masters: masters, optimizer: AdamW(), sharded: sharded, mixedPrecision: true,
+        model: tiny.model, masters: masters, optimizer: AdamW(), sharded: other.sharded, mixedPrecision: true,
         reproducible: reproducible, topology: topology, context: tiny.context)
       #expect((learner.experts == nil) == (expert == 1))
       let batch = PolicyBatch(tiny, lengths: [[(3, 4), (3, 6)]], seed: 192 + UInt64(world.rank))
@@ -63,9 +68,10 @@ extension ParallelismTests {
       let least = try leastAllocations {
         auxiliary = 0
         learner.begin()
-        for _ in 0..<2 {
+        for unit in 0..<2 {
+          let gradients = unit == 1 ? learner.reducer.last() : learner.gradients
           loss.accumulate(
-            items, diffusion: noise, learner.weights, learner.gradients, loads: learner.loads, learner.context
+            items, diffusion: noise, learner.weights, gradients, loads: learner.loads, learner.context
           ) { auxiliary += $1.terms.aux }
           _ = try learner.reducer.endUnit()
         }
