@@ -2,33 +2,57 @@
 // ck_memory.h). Includes after ck_optimizer.inc.h.
 typedef float v8f __attribute__((vector_size(32)));
 typedef int64_t v8l __attribute__((vector_size(64)));
-typedef uint16_t v16s __attribute__((vector_size(32)));
+typedef uint64_t v8ul __attribute__((vector_size(64)));
 
-// r[i][j] ↔ r[j][i] by exchanging blocks of 8, 4, 2 and 1.
-CK_INLINE void transpose16(v16f r[16]) {
-#define EXCHANGE(S, LOW, HIGH)                              \
-  _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; ++i) if (!(i & S)) { \
-    v16f a = r[i], b = r[i + S];                            \
-    r[i] = __builtin_shufflevector(a, b, LOW);              \
-    r[i + S] = __builtin_shufflevector(a, b, HIGH);         \
-  }
-#define LOW8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
-#define HIGH8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
-#define LOW4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
-#define HIGH4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
-#define LOW2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
-#define HIGH2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
-#define LOW1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
-#define HIGH1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
-  EXCHANGE(8, LOW8, HIGH8)
-  EXCHANGE(4, LOW4, HIGH4)
-  EXCHANGE(2, LOW2, HIGH2)
-  EXCHANGE(1, LOW1, HIGH1)
-#undef EXCHANGE
+// Transpositions are made of two kinds of steps: the 4 × 4 numbers that four vectors have in a lane of 128 bits change
+// places, and so do lanes of two vectors.
+#define LOW_SINGLES 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
+#define HIGH_SINGLES 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
+#define LOW_PAIRS 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define HIGH_PAIRS 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define EVEN_LANES 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
+#define ODD_LANES 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+#define SHUFFLE(A, B, ...) __builtin_shufflevector(A, B, __VA_ARGS__)
+
+CK_INLINE void transpose_in_lanes(v16i r[4]) {
+  v16i a = SHUFFLE(r[0], r[1], LOW_SINGLES), b = SHUFFLE(r[2], r[3], LOW_SINGLES);
+  v16i c = SHUFFLE(r[0], r[1], HIGH_SINGLES), d = SHUFFLE(r[2], r[3], HIGH_SINGLES);
+  r[0] = SHUFFLE(a, b, LOW_PAIRS);
+  r[1] = SHUFFLE(a, b, HIGH_PAIRS);
+  r[2] = SHUFFLE(c, d, LOW_PAIRS);
+  r[3] = SHUFFLE(c, d, HIGH_PAIRS);
 }
 
-// Sixteen columns from `w` of a panel of `rows` rows, columns as vectors (lane = row); missing numbers are 0.
-CK_INLINE void columns16(const float *w, int64_t stride, int64_t rows, int64_t n, v16f r[16]) {
+// r[i][4j + k] → r[4j + i][k], groups of four rows apart.
+CK_INLINE void transpose_lanes(v16i *r, int stride) {
+  v16i a = SHUFFLE(r[0], r[stride], EVEN_LANES), b = SHUFFLE(r[2 * stride], r[3 * stride], EVEN_LANES);
+  v16i c = SHUFFLE(r[0], r[stride], ODD_LANES), d = SHUFFLE(r[2 * stride], r[3 * stride], ODD_LANES);
+  r[0] = SHUFFLE(a, b, EVEN_LANES);
+  r[stride] = SHUFFLE(c, d, EVEN_LANES);
+  r[2 * stride] = SHUFFLE(a, b, ODD_LANES);
+  r[3 * stride] = SHUFFLE(c, d, ODD_LANES);
+}
+
+// r[i][j] ↔ r[j][i].
+CK_INLINE void transpose16(v16i r[16]) {
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i += 4) transpose_in_lanes(r + i);
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) transpose_lanes(r + i, 4);
+}
+
+// Eight numbers of each of sixteen rows: r[i] has those of row i and row 4 + i, r[4 + i] those of the rows 8 after them.
+// Then r[i] has number i of each row.
+CK_INLINE void transpose8(v16i r[8]) {
+  transpose_in_lanes(r);
+  transpose_in_lanes(r + 4);
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+    v16i a = r[i], b = r[i + 4];
+    r[i] = SHUFFLE(a, b, EVEN_LANES);
+    r[i + 4] = SHUFFLE(a, b, ODD_LANES);
+  }
+}
+
+// Sixteen columns from `w` of a panel of `rows` rows, row by row; missing numbers are 0.
+CK_INLINE void rows16(const float *w, int64_t stride, int64_t rows, int64_t n, v16f r[16]) {
   if (rows == 16 && n == 16) {
     _Pragma("clang loop unroll(full)") for (int64_t i = 0; i < 16; ++i) {
       __builtin_prefetch(w + (16 + i) * stride, 0, 2);
@@ -37,47 +61,64 @@ CK_INLINE void columns16(const float *w, int64_t stride, int64_t rows, int64_t n
   } else {
     for (int64_t i = 0; i < 16; ++i) r[i] = i < rows ? load_part(w + i * stride, n) : splat(0);
   }
-  transpose16(r);
+}
+
+// The same column by column (lane = row).
+CK_INLINE void columns16(const float *w, int64_t stride, int64_t rows, int64_t n, v16f r[16]) {
+  rows16(w, stride, rows, n, r);
+  transpose16((v16i *)r);
 }
 
 // Past the caches: packed weights are larger than those, and a line that is written whole need not be read first.
 CK_INLINE void stream16(void *to, v16i v) { __builtin_nontemporal_store(v, (v16i *)to); }
-CK_INLINE v16u bf16_bits(v16f x) {
-  v16u u = (v16u)x, rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16, kept = (u >> 16) | 0x40;
-  v16i odd = (v16i)(u & 0x7fffffff) > 0x7f800000;
-  return (v16u)pick(odd, (v16f)kept, (v16f)rounded);
+
+CK_INLINE v16u bf16_rounded(v16f x) {
+  v16u u = (v16u)x;
+  return (v16u)pick(x != x, (v16f)(u | 0x400000), (v16f)(u + 0x7fff + ((u >> 16) & 1)));
 }
-CK_INLINE v16s f16_bits(v16f x) {
-  v16u u = (v16u)x, sign = (u >> 16) & 0x8000;
-  v16i magnitude = (v16i)(u & 0x7fffffff);
-  v16f small = (v16f)((v16i)((v16f)magnitude + splat(0.5f)) - 0x3f000000);
-  v16f normal = (v16f)((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13);
-  v16f half = pick(magnitude < 0x38800000, small, normal);
-  half = pick(magnitude >= 0x477ff000, (v16f)isplat(0x7c00), half);
-  half = pick(magnitude > 0x7f800000, (v16f)isplat(0x7e00), half);
-  return __builtin_convertvector((v16u)half | sign, v16s);
+// The numbers of two rows, one row after the other.
+CK_INLINE v16i bf16_of(v16f a, v16f b) {
+  return (v16i)__builtin_shufflevector((v32s)bf16_rounded(a), (v32s)bf16_rounded(b), 1, 3, 5, 7, 9, 11, 13, 15, 17, 19,
+                                       21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59,
+                                       61, 63);
+}
+CK_INLINE v16i fp16_of(v16f a, v16f b) {
+  // The processor keeps some bits of what is no number.
+  v32s bits = halves_of(a, b), magnitude = __builtin_elementwise_min(bits & 0x7fff, (v32s){0} + 0x7e00);
+  return (v16i)((bits & 0x8000) | magnitude);
 }
 
 static void pack_floating(const ck_packed *p, int64_t rows, uint8_t *data, const float *w) {
   for (int64_t k = 0; k < p->columns; k += 16) {
     const int64_t n = p->columns - k < 16 ? p->columns - k : 16;
-    v16f r[16];
-    columns16(w + k, p->columns, rows, n, r);
-    if (p->format == CK_BF16) {
-      // Two inputs of a row lie side by side; columns past the last one are zeros.
-      for (int64_t i = 0; i < n; i += 2) {
-        v16u pair = bf16_bits(r[i]) | (bf16_bits(r[i + 1]) << 16);
-        stream16((uint16_t *)data + (k + i) * 16, (v16i)pair);
-      }
+    v16f x[16];
+    if (p->format == CK_FP32) {
+      columns16(w + k, p->columns, rows, n, x);
+      for (int64_t i = 0; i < n; ++i) stream16((float *)data + (k + i) * 16, (v16i)x[i]);
       continue;
     }
-    for (int64_t i = 0; i < n; ++i) {
-      if (p->format == CK_FP32) {
-        stream16((float *)data + (k + i) * 16, (v16i)r[i]);
-      } else {
-        v16s bits = f16_bits(r[i]);
-        __builtin_nontemporal_store(bits, (v16s *)((uint16_t *)data + (k + i) * 16));
+    // Neighbouring columns of a row stay together; columns past the last one are zeros.
+    rows16(w + k, p->columns, rows, n, x);
+    v16i r[8];
+    const bool half = p->format == CK_FP16;
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 8; ++i) {
+      const v16f a = x[i % 4 + i / 4 * 8], b = x[i % 4 + i / 4 * 8 + 4];
+      r[i] = half ? fp16_of(a, b) : bf16_of(a, b);
+    }
+    transpose8(r);
+    for (int64_t i = 0; i < n; i += 2) {
+      uint16_t *to = (uint16_t *)data + (k + i) * 16;
+      v32s pair = (v32s)r[i / 2];
+      if (half) {
+        pair = __builtin_shufflevector(pair, pair, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 1, 3, 5,
+                                       7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+        // Panels of an odd number of columns end within a line.
+        if (p->columns % 2) {
+          memcpy(to, &pair, i + 1 < n ? 64 : 32);
+          continue;
+        }
       }
+      stream16(to, (v16i)pair);
     }
   }
 }
@@ -181,11 +222,11 @@ CK_INLINE void store_step(int format, const uint8_t rows[256], uint8_t *step) {
   __builtin_shufflevector(A, B, J, J + 4, J + 8, J + 12, J + 16, J + 20, J + 24, J + 28, J + 1, J + 5, J + 9, J + 13, \
                           J + 17, J + 21, J + 25, J + 29)
   v16i p = QUARTERS(a[0], a[1], 0), q = QUARTERS(a[2], a[3], 0);
-  t[0] = __builtin_shufflevector(p, q, LOW8);
-  t[1] = __builtin_shufflevector(p, q, HIGH8);
+  t[0] = __builtin_shufflevector(p, q, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+  t[1] = __builtin_shufflevector(p, q, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
   p = QUARTERS(a[0], a[1], 2), q = QUARTERS(a[2], a[3], 2);
-  t[2] = __builtin_shufflevector(p, q, LOW8);
-  t[3] = __builtin_shufflevector(p, q, HIGH8);
+  t[2] = __builtin_shufflevector(p, q, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+  t[3] = __builtin_shufflevector(p, q, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
 #undef QUARTERS
   if (format == CK_TERNARY) {
     t[0] = t[0] | t[1] << 2 | t[2] << 4 | t[3] << 6;
