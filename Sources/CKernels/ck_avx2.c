@@ -11,6 +11,16 @@ CK_INLINE v16f half16(const uint16_t *p) {
   memcpy(&v, halves, 64);
   return v;
 }
+CK_INLINE v32s halves_of(v16f a, v16f b) {
+  __m256 x[4];
+  memcpy(x, &a, 64);
+  memcpy(x + 2, &b, 64);
+  __m128i bits[4];
+  for (int i = 0; i < 4; ++i) bits[i] = _mm256_cvtps_ph(x[i], _MM_FROUND_TO_NEAREST_INT);
+  v32s halves;
+  memcpy(&halves, bits, 64);
+  return halves;
+}
 
 // Four inputs of sixteen outputs: w holds unsigned codes, x four signed ones. `wide`: codes above 127, whose pair
 // sums would saturate sixteen bits.

@@ -4,6 +4,11 @@
 #include "ck_vector.h"
 
 CK_INLINE v16f half16(const uint16_t *p) { return (v16f)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+CK_INLINE v32s halves_of(v16f a, v16f b) {
+  const __m256i low = _mm512_cvtps_ph((__m512)a, _MM_FROUND_TO_NEAREST_INT);
+  const __m256i high = _mm512_cvtps_ph((__m512)b, _MM_FROUND_TO_NEAREST_INT);
+  return (v32s)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
 
 // Four inputs each of sixteen outputs: quad j of the step of sixteen inputs at w.
 #define A8_QUAD(FORMAT, w, j)                                                                                          \

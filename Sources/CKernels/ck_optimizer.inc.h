@@ -74,28 +74,35 @@ typedef struct {
   float means[CK_MOMENT_BLOCK] __attribute__((aligned(64))), roots[CK_MOMENT_BLOCK] __attribute__((aligned(64)));
 } moment_block;
 
-// First pass, sixteen elements: new moments, the largest so far, and weights.
-CK_INLINE void moments16(const ck_adamw *s, moment_block *b, int64_t i, float *w, const float *gradient,
-                         const uint8_t *m, v16f m_scale, const uint8_t *root, v16f root_scale, v16f most[2]) {
+// Elements between those in work and those that are fetched from memory, which would come too late by themselves.
+enum { CK_MOMENTS_AHEAD = 4 * CK_MOMENT_BLOCK };
+
+// First pass, sixteen elements: new moments and the largest so far.
+CK_INLINE void moments16(const ck_adamw *s, moment_block *b, int64_t i, const float *gradient, const uint8_t *m,
+                         v16f m_scale, const uint8_t *root, v16f root_scale, v16f most[2]) {
+  __builtin_prefetch(gradient + i + CK_MOMENTS_AHEAD, 0, 2);
   v16f g = splat(s->clip_scale) * load16(gradient + i);
   v16f mean = fma16(splat(s->beta1), moment16(codes16(m + i), m_scale), splat(s->rest1) * g);
   v16f r = root16(codes16(root + i), root_scale);
   r = __builtin_elementwise_sqrt(fma16(splat(s->beta2), r * r, splat(s->rest2) * (g * g)));
-  store16(w + i, stepped16(s, load16(w + i), mean, r));
   store16(b->means + i, mean);
   store16(b->roots + i, r);
   most[0] = max16(abs16(mean), most[0]);
   most[1] = max16(r, most[1]);
 }
 
-// Second pass, sixteen elements: codes, rounded by a hash of the element's place.
-CK_INLINE void round16(const moment_block *b, int64_t i, v16u place, uint8_t *m, v16f m_inverse, uint8_t *root,
-                       v16f root_inverse) {
+// Second pass, sixteen elements: weights, and codes, rounded by a hash of the element's place.
+CK_INLINE void step16(const ck_adamw *s, const moment_block *b, int64_t i, float *w, v16u place, uint8_t *m,
+                      v16f m_inverse, uint8_t *root, v16f root_inverse) {
   v16u h = place;
   h = (h ^ (h >> 16)) * 0x85ebca6bu;
   h = (h ^ (h >> 13)) * 0xc2b2ae35u;
   h = h ^ (h >> 16);
-  v16f mean = load16(b->means + i) * m_inverse, r = load16(b->roots + i) * root_inverse;
+  __builtin_prefetch(w + i + CK_MOMENTS_AHEAD, 0, 2);
+  v16f mean = load16(b->means + i), r = load16(b->roots + i);
+  store16(w + i, stepped16(s, load16(w + i), mean, r));
+  mean *= m_inverse;
+  r *= root_inverse;
   v16i code = (v16i)(((v16u)min16(splat(1.875f), abs16(mean)) + (h >> 12)) >> 20) - (112 << 3);
   store_codes(m + i, (v16u)((code & (code > 0)) | ((v16i)((v16u)mean >> 24) & 128)));
   // The exponent's bias, 112 << 4 in a level, is beyond the code's eight bits.
@@ -104,8 +111,8 @@ CK_INLINE void round16(const moment_block *b, int64_t i, v16u place, uint8_t *m,
   store_codes(root + i, ((v16u)level >> 19) & (v16u)(r > splat(0)));
 }
 
-// Whole blocks. The second pass of a block runs beside the first of the next, whose roots and quotients take as long as
-// all the rest.
+// Whole blocks. The second pass of a block runs beside the first of the next: roots and quotients take as long as all the
+// rest, and so neither waits for the other.
 static void adamw_blocks(int64_t blocks, const ck_adamw *step, uint32_t key, int64_t first, float *w,
                          const float *gradient, uint8_t *m, float *m_scales, uint8_t *root, float *root_scales) {
   if (blocks == 0) return;
@@ -115,22 +122,23 @@ static void adamw_blocks(int64_t blocks, const ck_adamw *step, uint32_t key, int
   for (int64_t block = 0; block <= blocks; ++block) {
     moment_block *now = memory + block % 2;
     const moment_block *before = memory + (block + 1) % 2;
+    float *w_before = w - CK_MOMENT_BLOCK;
     uint8_t *m_before = m - CK_MOMENT_BLOCK, *root_before = root - CK_MOMENT_BLOCK;
     const v16u place = (v16u)iota16() ^ ((uint32_t)(first - CK_MOMENT_BLOCK) ^ key);
     if (block == blocks) {
       for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16)
-        round16(before, i, place ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
+        step16(&s, before, i, w_before, place ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
       break;
     }
     const v16f m_scale = splat(m_scales[block]), root_scale = splat(root_scales[block]);
     v16f most[2] = {splat(0), splat(0)};
     if (block == 0) {
       for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16)
-        moments16(&s, now, i, w, gradient, m, m_scale, root, root_scale, most);
+        moments16(&s, now, i, gradient, m, m_scale, root, root_scale, most);
     } else {
       for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16) {
-        moments16(&s, now, i, w, gradient, m, m_scale, root, root_scale, most);
-        round16(before, i, place ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
+        moments16(&s, now, i, gradient, m, m_scale, root, root_scale, most);
+        step16(&s, before, i, w_before, place ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
       }
     }
     m_inverse = splat(moment_inverse(largest16(most[0])[0], 1.875f, m_scales + block));

@@ -2,33 +2,57 @@
 // ck_memory.h). Includes after ck_optimizer.inc.h.
 typedef float v8f __attribute__((vector_size(32)));
 typedef int64_t v8l __attribute__((vector_size(64)));
-typedef uint16_t v16s __attribute__((vector_size(32)));
+typedef uint64_t v8ul __attribute__((vector_size(64)));
 
-// r[i][j] ↔ r[j][i] by exchanging blocks of 8, 4, 2 and 1.
-CK_INLINE void transpose16(v16f r[16]) {
-#define EXCHANGE(S, LOW, HIGH)                              \
-  _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; ++i) if (!(i & S)) { \
-    v16f a = r[i], b = r[i + S];                            \
-    r[i] = __builtin_shufflevector(a, b, LOW);              \
-    r[i + S] = __builtin_shufflevector(a, b, HIGH);         \
-  }
-#define LOW8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
-#define HIGH8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
-#define LOW4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
-#define HIGH4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
-#define LOW2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
-#define HIGH2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
-#define LOW1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
-#define HIGH1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
-  EXCHANGE(8, LOW8, HIGH8)
-  EXCHANGE(4, LOW4, HIGH4)
-  EXCHANGE(2, LOW2, HIGH2)
-  EXCHANGE(1, LOW1, HIGH1)
-#undef EXCHANGE
+// Transpositions are made of two kinds of steps: the 4 × 4 numbers that four vectors have in a lane of 128 bits change
+// places, and so do lanes of two vectors.
+#define LOW_SINGLES 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
+#define HIGH_SINGLES 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
+#define LOW_PAIRS 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define HIGH_PAIRS 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define EVEN_LANES 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
+#define ODD_LANES 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+#define SHUFFLE(A, B, ...) __builtin_shufflevector(A, B, __VA_ARGS__)
+
+CK_INLINE void transpose_in_lanes(v16i r[4]) {
+  v16i a = SHUFFLE(r[0], r[1], LOW_SINGLES), b = SHUFFLE(r[2], r[3], LOW_SINGLES);
+  v16i c = SHUFFLE(r[0], r[1], HIGH_SINGLES), d = SHUFFLE(r[2], r[3], HIGH_SINGLES);
+  r[0] = SHUFFLE(a, b, LOW_PAIRS);
+  r[1] = SHUFFLE(a, b, HIGH_PAIRS);
+  r[2] = SHUFFLE(c, d, LOW_PAIRS);
+  r[3] = SHUFFLE(c, d, HIGH_PAIRS);
 }
 
-// Sixteen columns from `w` of a panel of `rows` rows, columns as vectors (lane = row); missing numbers are 0.
-CK_INLINE void columns16(const float *w, int64_t stride, int64_t rows, int64_t n, v16f r[16]) {
+// r[i][4j + k] → r[4j + i][k], groups of four rows apart.
+CK_INLINE void transpose_lanes(v16i *r, int stride) {
+  v16i a = SHUFFLE(r[0], r[stride], EVEN_LANES), b = SHUFFLE(r[2 * stride], r[3 * stride], EVEN_LANES);
+  v16i c = SHUFFLE(r[0], r[stride], ODD_LANES), d = SHUFFLE(r[2 * stride], r[3 * stride], ODD_LANES);
+  r[0] = SHUFFLE(a, b, EVEN_LANES);
+  r[stride] = SHUFFLE(c, d, EVEN_LANES);
+  r[2 * stride] = SHUFFLE(a, b, ODD_LANES);
+  r[3 * stride] = SHUFFLE(c, d, ODD_LANES);
+}
+
+// r[i][j] ↔ r[j][i].
+CK_INLINE void transpose16(v16i r[16]) {
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i += 4) transpose_in_lanes(r + i);
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) transpose_lanes(r + i, 4);
+}
+
+// Eight numbers of each of sixteen rows: r[i] has those of row i and row 4 + i, r[4 + i] those of the rows 8 after them.
+// Then r[i] has number i of each row.
+CK_INLINE void transpose8(v16i r[8]) {
+  transpose_in_lanes(r);
+  transpose_in_lanes(r + 4);
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+    v16i a = r[i], b = r[i + 4];
+    r[i] = SHUFFLE(a, b, EVEN_LANES);
+    r[i + 4] = SHUFFLE(a, b, ODD_LANES);
+  }
+}
+
+// Sixteen columns from `w` of a panel of `rows` rows, row by row; missing numbers are 0.
+CK_INLINE void rows16(const float *w, int64_t stride, int64_t rows, int64_t n, v16f r[16]) {
   if (rows == 16 && n == 16) {
     _Pragma("clang loop unroll(full)") for (int64_t i = 0; i < 16; ++i) {
       __builtin_prefetch(w + (16 + i) * stride, 0, 2);
@@ -37,252 +61,334 @@ CK_INLINE void columns16(const float *w, int64_t stride, int64_t rows, int64_t n
   } else {
     for (int64_t i = 0; i < 16; ++i) r[i] = i < rows ? load_part(w + i * stride, n) : splat(0);
   }
-  transpose16(r);
+}
+
+// The same column by column (lane = row).
+CK_INLINE void columns16(const float *w, int64_t stride, int64_t rows, int64_t n, v16f r[16]) {
+  rows16(w, stride, rows, n, r);
+  transpose16((v16i *)r);
 }
 
 // Past the caches: packed weights are larger than those, and a line that is written whole need not be read first.
 CK_INLINE void stream16(void *to, v16i v) { __builtin_nontemporal_store(v, (v16i *)to); }
-CK_INLINE v16u bf16_bits(v16f x) {
-  v16u u = (v16u)x, rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16, kept = (u >> 16) | 0x40;
-  v16i odd = (v16i)(u & 0x7fffffff) > 0x7f800000;
-  return (v16u)pick(odd, (v16f)kept, (v16f)rounded);
+
+CK_INLINE v16u bf16_rounded(v16f x) {
+  v16u u = (v16u)x;
+  return (v16u)pick(x != x, (v16f)(u | 0x400000), (v16f)(u + 0x7fff + ((u >> 16) & 1)));
 }
-CK_INLINE v16s f16_bits(v16f x) {
-  v16u u = (v16u)x, sign = (u >> 16) & 0x8000;
-  v16i magnitude = (v16i)(u & 0x7fffffff);
-  v16f small = (v16f)((v16i)((v16f)magnitude + splat(0.5f)) - 0x3f000000);
-  v16f normal = (v16f)((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13);
-  v16f half = pick(magnitude < 0x38800000, small, normal);
-  half = pick(magnitude >= 0x477ff000, (v16f)isplat(0x7c00), half);
-  half = pick(magnitude > 0x7f800000, (v16f)isplat(0x7e00), half);
-  return __builtin_convertvector((v16u)half | sign, v16s);
+// The numbers of two rows, one row after the other.
+CK_INLINE v16i bf16_of(v16f a, v16f b) {
+  return (v16i)__builtin_shufflevector((v32s)bf16_rounded(a), (v32s)bf16_rounded(b), 1, 3, 5, 7, 9, 11, 13, 15, 17, 19,
+                                       21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59,
+                                       61, 63);
+}
+CK_INLINE v16i fp16_of(v16f a, v16f b) {
+  // The processor keeps some bits of what is no number.
+  v32s bits = halves_of(a, b), magnitude = __builtin_elementwise_min(bits & 0x7fff, (v32s){0} + 0x7e00);
+  return (v16i)((bits & 0x8000) | magnitude);
 }
 
 static void pack_floating(const ck_packed *p, int64_t rows, uint8_t *data, const float *w) {
   for (int64_t k = 0; k < p->columns; k += 16) {
     const int64_t n = p->columns - k < 16 ? p->columns - k : 16;
-    v16f r[16];
-    columns16(w + k, p->columns, rows, n, r);
-    if (p->format == CK_BF16) {
-      // Two inputs of a row lie side by side; columns past the last one are zeros.
-      for (int64_t i = 0; i < n; i += 2) {
-        v16u pair = bf16_bits(r[i]) | (bf16_bits(r[i + 1]) << 16);
-        stream16((uint16_t *)data + (k + i) * 16, (v16i)pair);
-      }
+    v16f x[16];
+    if (p->format == CK_FP32) {
+      columns16(w + k, p->columns, rows, n, x);
+      for (int64_t i = 0; i < n; ++i) stream16((float *)data + (k + i) * 16, (v16i)x[i]);
       continue;
     }
-    for (int64_t i = 0; i < n; ++i) {
-      if (p->format == CK_FP32) {
-        stream16((float *)data + (k + i) * 16, (v16i)r[i]);
-      } else {
-        v16s bits = f16_bits(r[i]);
-        __builtin_nontemporal_store(bits, (v16s *)((uint16_t *)data + (k + i) * 16));
+    // Neighbouring columns of a row stay together; columns past the last one are zeros.
+    rows16(w + k, p->columns, rows, n, x);
+    v16i r[8];
+    const bool half = p->format == CK_FP16;
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 8; ++i) {
+      const v16f a = x[i % 4 + i / 4 * 8], b = x[i % 4 + i / 4 * 8 + 4];
+      r[i] = half ? fp16_of(a, b) : bf16_of(a, b);
+    }
+    transpose8(r);
+    for (int64_t i = 0; i < n; i += 2) {
+      uint16_t *to = (uint16_t *)data + (k + i) * 16;
+      v32s pair = (v32s)r[i / 2];
+      if (half) {
+        pair = __builtin_shufflevector(pair, pair, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 1, 3, 5,
+                                       7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+        // Panels of an odd number of columns end within a line.
+        if (p->columns % 2) {
+          memcpy(to, &pair, i + 1 < n ? 64 : 32);
+          continue;
+        }
       }
+      stream16(to, (v16i)pair);
     }
   }
 }
 
-// Weights come from memory: what a panel reads, the next one is told to fetch.
+// Weights come from memory: where a panel reads a line, the next panel's is fetched. Too many at once wait for each
+// other, so passes share them.
 CK_INLINE void fetch_next_panel(const ck_packed *p, const float *w) { __builtin_prefetch(w + 16 * p->columns, 0, 2); }
 
-// Σ |w| of a row in fp64, where the order of the additions does not matter: all numbers are multiples of the lowest bit of
-// the smallest, and no sum needs more than 53 bits of it. Otherwise -1.
-CK_INLINE double exact_sum(const ck_packed *p, const float *w) {
-  v8d low = {0}, high = {0};
-  v16f least = splat(__builtin_inff());
-  int64_t k = 0;
-  for (; k + 16 <= p->columns; k += 16) {
-    v16f a = abs16(load16(w + k));
-    fetch_next_panel(p, w + k);
-    low += __builtin_convertvector(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), v8d);
-    high += __builtin_convertvector(__builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15), v8d);
-    a = pick(a > splat(0), a, least);
-    least = pick(a < least, a, least);
-  }
-  if (k < p->columns) return -1;
-  low += high;
-  double sum = 0;
-  for (int i = 0; i < 8; ++i) sum += low[i];
-  float smallest = least[0];
-  for (int i = 1; i < 16; ++i) smallest = least[i] < smallest ? least[i] : smallest;
-  // 0x1p29 × the smallest is at most 2^53 of its lowest bits; subnormals have fewer bits than that takes.
-  return smallest >= 0x1p-126f && sum < 0x1p29 * (double)smallest ? sum : -1;
+// Sixteen inputs of a row of which `left` are to come; those after the end are 0.
+CK_INLINE v16f inputs16(const float *x, int64_t left) {
+  return left >= 16 ? load16(x) : left > 0 ? load_part(x, left) : splat(0);
 }
 
-// max(mean |W|, floor) of each row, as if every row added its columns in order, in fp64.
-static void mean_scales(const ck_packed *p, int64_t rows, float *scales, const float *w) {
-  double sums[16] = {0};
-  bool exact = true;
-  for (int64_t row = 0; row < rows; ++row) exact &= (sums[row] = exact_sum(p, w + row * p->columns)) >= 0;
-  if (!exact) {
-    v8d low = {0}, high = {0};
-    for (int64_t k = 0; k < p->columns; k += 16) {
-      const int64_t n = p->columns - k < 16 ? p->columns - k : 16;
-      v16f r[16];
-      columns16(w + k, p->columns, rows, n, r);
-      for (int64_t i = 0; i < n; ++i) {
-        v16f a = abs16(r[i]);
-        low += __builtin_convertvector(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), v8d);
-        high += __builtin_convertvector(__builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15), v8d);
+// Adds magnitudes times 2⁻⁸⁹⁶, exactly: what their bits are at the place where fp64 has exponent and mantissa.
+CK_INLINE void add_magnitudes(v8d sums[2], v16f x) {
+  sums[0] += (v8d)(((v8ul)x << 29) & 0x0fffffffe0000000);
+  sums[1] += (v8d)(((v8ul)x >> 3) & 0x0fffffffe0000000);
+}
+
+static __attribute__((noinline)) double sum_in_order(const float *w, int64_t count) {
+  double sum = 0;
+  for (int64_t k = 0; k < count; ++k) sum += __builtin_fabsf(w[k]);
+  return sum;
+}
+
+// max(mean |W|, floor) of a row, as if its columns were added in order, in fp64. In whatever order, a sum of n magnitudes
+// is within n · 2⁻⁵³ of the true one, relative to it. So the mean of the sums at hand rounds to the same fp32 number
+// unless it stands as near as that to half way between two.
+CK_INLINE float mean_scale(const v8d sums[2], const float *w, int64_t columns) {
+  v8d all = sums[0] + sums[1];
+  all += __builtin_shufflevector(all, all, 4, 5, 6, 7, 0, 1, 2, 3);
+  all += __builtin_shufflevector(all, all, 2, 3, 0, 1, 6, 7, 4, 5);
+  const double sum = (all[0] + all[1]) * 0x1p896, count = (double)columns, error = (count + 2) * 0x1p-52;
+  const float low = (float)(sum * (1 - error) / count), high = (float)(sum * (1 + error) / count);
+  float mean = low;
+  // What is not finite was added as a number from 2^128 on.
+  if (__builtin_expect(!(low == high && sum < 0x1p128), 0)) mean = (float)(sum_in_order(w, columns) / count);
+  return mean > CK_SCALE_FLOOR ? mean : CK_SCALE_FLOOR;
+}
+
+// Sixteen vectors to one: the largest number of vector i at place i.
+CK_INLINE v16i largest_of_rows(const v16i r[16]) {
+  v16i rows[4];
+#define MERGED(A, B, LOW, HIGH) __builtin_elementwise_max(SHUFFLE(A, B, LOW), SHUFFLE(A, B, HIGH))
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+    v16i a = MERGED(r[4 * i], r[4 * i + 1], LOW_SINGLES, HIGH_SINGLES);
+    v16i b = MERGED(r[4 * i + 2], r[4 * i + 3], LOW_SINGLES, HIGH_SINGLES);
+    rows[i] = MERGED(a, b, LOW_PAIRS, HIGH_PAIRS);
+  }
+  v16i a = MERGED(rows[0], rows[1], EVEN_LANES, ODD_LANES), b = MERGED(rows[2], rows[3], EVEN_LANES, ODD_LANES);
+  return MERGED(a, b, EVEN_LANES, ODD_LANES);
+#undef MERGED
+}
+
+// The largest magnitude of some inputs, at least the floor, leaving out what is no number.
+static __attribute__((noinline)) float largest_number(const float *x, int64_t count) {
+  v16f most = splat(CK_SCALE_FLOOR);
+  for (int64_t i = 0; i < count; i += 16) most = max16(abs16(inputs16(x + i, count - i)), most);
+  return fold_max(most);
+}
+
+// Scales of a group in each row, and their inverses: max(max |x|, floor) / limit. False when an input is not finite.
+CK_INLINE bool largest_scales(const ck_packed *p, int64_t group, bool whole, int64_t rows, const float *w, float limit,
+                              float scales[16], float inverses[16]) {
+  v16i most[16];
+  for (int64_t row = 0; row < 16; ++row) {
+    // Compared as integers, magnitudes keep their order, and what is no number is beyond infinity.
+    most[row] = (v16i)splat(CK_SCALE_FLOOR);
+    for (int64_t i = 0; i < group && (whole || row < rows); i += 16) {
+      const float *x = w + row * p->columns + i;
+      if (!whole && i % 64 == 0) fetch_next_panel(p, x);
+      most[row] = __builtin_elementwise_max(most[row], (v16i)inputs16(x, whole ? 16 : group - i) & 0x7fffffff);
+    }
+  }
+  v16f largest = (v16f)largest_of_rows(most);
+  const bool finite = __builtin_reduce_max((v16i)largest) < 0x7f800000;
+  if (!finite)
+    for (int64_t row = 0; row < rows; ++row) largest[row] = largest_number(w + row * p->columns, group);
+  const v16f scale = largest / splat(limit);
+  store16(scales, scale);
+  store16(inverses, splat(1) / scale);
+  for (int64_t row = rows; row < 16; ++row) scales[row] = 0;
+  return finite;
+}
+
+// Codes of 64 inputs of a row in one vector: byte j of number k has that of input 16j + k, unsigned. Here as the format
+// defines them, by division.
+static __attribute__((noinline)) v16u quotients(const v16f x[4], float scale, float limit, int32_t zero) {
+  v16u codes = usplat(0);
+  for (int j = 0; j < 4; ++j) {
+    v16f q = __builtin_elementwise_rint(x[j] / splat(scale));
+    q = pick(q < splat(limit), q, pick(q != q, splat(0), splat(limit)));
+    q = pick(q > splat(-limit), q, splat(-limit));
+    codes |= (v16u)(__builtin_convertvector(q, v16i) + zero) << (uint32_t)(8 * j);
+  }
+  return codes;
+}
+
+// The same for finite inputs from the inverse of the scale. A code is the integer part of x · inverse + zero + 1/2; added
+// to a power of two, that and `fraction` bits more end the float's mantissa. They are less than one unit of the last place
+// off: limit · 2⁻²⁴ at most for each of inverse, quotient and (where it is rounded) product, and half a unit for the sum.
+// So only a fraction of zero leaves a doubt, and then the quotients themselves decide.
+CK_INLINE v16u codes_of(const v16f x[4], float scale, float inverse, bool finite, float limit, int32_t zero) {
+#pragma clang fp contract(fast)
+  const int fraction = limit > 7 ? 14 : 18;
+  const v16f offset = splat((float)((1 << (23 - fraction)) + zero) + 0.5f);
+  v16u codes = usplat(0), least = usplat(finite ? 0xffffffff : 0);
+  _Pragma("clang loop unroll(full)") for (int j = 0; j < 4; ++j) {
+    v16u sum = (v16u)(x[j] * splat(inverse) + offset);
+    least = __builtin_elementwise_min(least, sum & ((1u << fraction) - 1));
+    const int left = 8 * j - fraction;
+    sum = left < 0 ? sum >> (uint32_t)-left : sum << (uint32_t)left;
+    codes = (v16u)pick(isplat((1 << 8 * j) - 1), (v16f)codes, (v16f)sum);
+  }
+  if (__builtin_expect(__builtin_reduce_or((v16i)(least == 0)) != 0, 0)) return quotients(x, scale, limit, zero);
+  return limit > 7 ? codes : codes & 0x0f0f0f0f;
+}
+
+// Ternary codes stand at their place in a byte of the format: of sixteen inputs, 4i to 4i + 3 have bits 2i and 2i + 1.
+// A quotient rounds to ±1 exactly when the weight is beyond half the scale, which is exact: a tie rounds to 0, and the
+// next number's quotient to the next above one half.
+CK_INLINE v16u ternary_codes_of(const v16f x[4], float scale) {
+  const v16f half = splat(0.5f * scale);
+  const v16u unit = {1, 1, 1, 1, 4, 4, 4, 4, 16, 16, 16, 16, 64, 64, 64, 64};
+  v16u codes = unit * 0x01010101u;
+  _Pragma("clang loop unroll(full)") for (int j = 0; j < 4; ++j) {
+    codes += (unit << (uint32_t)(8 * j)) & (v16u)(x[j] > half);
+    codes -= (unit << (uint32_t)(8 * j)) & (v16u)(x[j] < -half);
+  }
+  return codes;
+}
+
+// The bytes of each lane's four numbers, transposed: four inputs of a step come to lie in a number.
+CK_INLINE v16i bytes_of_steps(v16i codes) {
+  typedef uint8_t v64c __attribute__((vector_size(64)));
+#define BYTES(F) F, F + 4, F + 8, F + 12
+#define LANE(F) BYTES(F), BYTES(F + 1), BYTES(F + 2), BYTES(F + 3)
+  return (v16i)__builtin_shufflevector((v64c)codes, (v64c)codes, LANE(0), LANE(16), LANE(32), LANE(48));
+#undef LANE
+#undef BYTES
+}
+
+// Four steps of sixteen rows in the order of the format, of which the first `steps` are stored.
+CK_INLINE void store_steps(int format, const v16u *codes, int64_t steps, uint8_t *to) {
+  if (format == CK_TERNARY) {
+    v16i r[4];
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
+#define MERGED(A, B) (SHUFFLE((v16i)(A), (v16i)(B), EVEN_LANES) | SHUFFLE((v16i)(A), (v16i)(B), ODD_LANES))
+      r[i] = bytes_of_steps(MERGED(MERGED(codes[i], codes[i + 4]), MERGED(codes[i + 8], codes[i + 12])));
+#undef MERGED
+    }
+    transpose_in_lanes(r);
+    for (int64_t j = 0; j < steps; ++j) stream16(to + 64 * j, r[j]);
+  } else if (format == CK_INT4) {
+    v16i r[8];
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 8; ++i) {
+      const v16i a = (v16i)codes[i % 4 + i / 4 * 8], b = (v16i)codes[i % 4 + i / 4 * 8 + 4];
+      r[i] = bytes_of_steps(SHUFFLE(a, b, EVEN_LANES) | SHUFFLE(a, b, ODD_LANES) << 4);
+    }
+    transpose8(r);
+    for (int64_t j = 0; j < steps; ++j) {
+      stream16(to + 128 * j, r[j]);
+      stream16(to + 128 * j + 64, r[4 + j]);
+    }
+  } else {
+    v16i r[16];
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; ++i) r[i] = bytes_of_steps((v16i)codes[i]);
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i += 4) transpose_in_lanes(r + i);
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) transpose_lanes(r + i, 4);
+    for (int64_t j = 0; j < steps; ++j)
+      for (int i = 0; i < 4; ++i) stream16(to + 256 * j + 64 * i, r[4 * i + j]);
+  }
+}
+
+CK_INLINE void mean_scales(const ck_packed *p, int64_t rows, const float *w, float scales[16]) {
+  for (int64_t row = 0; row < 16; ++row, w += p->columns) {
+    v8d sums[2] = {{0}};
+    for (int64_t k = 0; k < p->columns && row < rows; k += 16) {
+      if (k % 64 == 0) fetch_next_panel(p, w + k);
+      add_magnitudes(sums, inputs16(w + k, p->columns - k));
+    }
+    scales[row] = row < rows ? mean_scale(sums, w, p->columns) : 0;
+  }
+}
+
+// Any sixteen rows; `whole` if there are as many, and the groups are multiples of 64.
+CK_INLINE void pack_groups(int format, int64_t group, bool whole, const ck_packed *p, int64_t rows, uint8_t *data,
+                           float *scales, const float *w) {
+  const float limit = format == CK_INT4 ? 7 : 127;
+  const int32_t zero = format == CK_INT4 ? 8 : 128;
+  const int64_t step_bytes = format == CK_TERNARY ? 64 : format == CK_INT4 ? 128 : 256;
+  for (int64_t g = 0; g < p->groups; ++g, w += group, scales += 16) {
+    float inverses[16];
+    bool finite = true;
+    if (format == CK_TERNARY) mean_scales(p, rows, w, scales);
+    else finite = largest_scales(p, group, whole, rows, w, limit, scales, inverses);
+    for (int64_t i = 0; i < group; i += 64) {
+      v16u codes[16];
+      for (int64_t row = 0; row < 16; ++row) {
+        const float *from = w + row * p->columns + i;
+        v16f x[4];
+        _Pragma("clang loop unroll(full)") for (int j = 0; j < 4; ++j) {
+          if (whole || j) fetch_next_panel(p, from + 16 * j);
+          x[j] = inputs16(from + 16 * j, whole ? 16 : row < rows ? group - i - 16 * j : 0);
+        }
+        codes[row] = format == CK_TERNARY ? ternary_codes_of(x, scales[row])
+                                          : codes_of(x, scales[row], inverses[row], finite, limit, zero);
+      }
+      const int64_t left = whole ? 4 : (group - i + 15) / 16, steps = left < 4 ? left : 4;
+      store_steps(format, codes, steps, data);
+      data += steps * step_bytes;
+    }
+  }
+}
+
+enum { CK_PACK_COLUMNS = 4096 };
+
+// Sixteen rows with one scale each, row after row as they lie in memory. The codes of one are made beside the scale of the
+// next, so that the memory is asked for lines at an even pace.
+CK_INLINE void pack_rows(int format, const ck_packed *p, uint8_t *data, float *scales, const float *w) {
+  v16u codes[CK_PACK_COLUMNS / 64][16];
+  bool finite = true;
+  float scale = 1;
+  for (int64_t row = 0; row <= 16; ++row) {
+    const float *next = w + row * p->columns, *x = row > 0 ? next - p->columns : w, inverse = 1 / scale;
+    v8d sums[2] = {{0}};
+    v16i most = (v16i)splat(CK_SCALE_FLOOR);
+    for (int64_t i = 0; i < p->columns; i += 64) {
+      const int64_t left = p->columns - i;
+      if (row < 16)
+        _Pragma("clang loop unroll(full)") for (int j = 0; j < 64; j += 16) {
+          const v16f in = left >= 64 ? load16(next + i + j) : inputs16(next + i + j, left - j);
+          if (format == CK_TERNARY) add_magnitudes(sums, in);
+          else most = __builtin_elementwise_max(most, (v16i)in & 0x7fffffff);
+        }
+      if (row > 0) {
+        v16f four[4];
+        _Pragma("clang loop unroll(full)") for (int j = 0; j < 4; ++j) {
+          fetch_next_panel(p, x + i + 16 * j);
+          four[j] = left >= 64 ? load16(x + i + 16 * j) : inputs16(x + i + 16 * j, left - 16 * j);
+        }
+        codes[i / 64][row - 1] = format == CK_TERNARY ? ternary_codes_of(four, scale)
+                                                       : codes_of(four, scale, inverse, finite, 127, 128);
       }
     }
-    memcpy(sums, &low, 64);
-    memcpy(sums + 8, &high, 64);
-  }
-  const double count = p->columns;
-  for (int64_t lane = 0; lane < 16; ++lane) {
-    float mean = (float)(sums[lane] / count);
-    scales[lane] = lane >= rows ? 0 : mean > CK_SCALE_FLOOR ? mean : CK_SCALE_FLOOR;
-  }
-}
-
-// max(max |x|, floor) / divisor over one group of a row.
-CK_INLINE float largest_scale(const float *x, int64_t group, float divisor) {
-  v16f most = splat(CK_SCALE_FLOOR);
-  int64_t i = 0;
-  for (; i + 16 <= group; i += 16) most = max16(abs16(load16(x + i)), most);
-  if (i < group) most = max16(abs16(load_part(x + i, group - i)), most);
-  return largest16(most)[0] / divisor;
-}
-
-static __attribute__((noinline)) v16f quotients(v16f x, v16f scale) {
-  v16f q = __builtin_elementwise_rint(x / scale);
-  return pick(q != q, splat(0), q);
-}
-
-CK_INLINE v16c clamped(v16f rounded, float limit, int32_t zero) {
-  rounded = pick(rounded < splat(limit), rounded, splat(limit));
-  rounded = pick(rounded > splat(-limit), rounded, splat(-limit));
-  return __builtin_convertvector(__builtin_convertvector(rounded, v16i) + zero, v16c);
-}
-
-// Codes (with their offset) of sixteen inputs of one row. The product with the scale's inverse is within 2⁻²² of the
-// quotient that defines a code, relative to it, so it rounds alike unless it stands near half way between two codes
-// that are in range (or is no number); then the quotient itself decides.
-CK_INLINE v16c codes_of(v16f x, v16f scale, v16f inverse, float limit, int32_t zero) {
-  v16f q = x * inverse, rounded = __builtin_elementwise_rint(q);
-  v16i sure = abs16(q - rounded) < splat(0.4999f);
-  if (__builtin_expect(__builtin_reduce_and(sure) == 0, 0)) rounded = quotients(x, scale);
-  return clamped(rounded, limit, zero);
-}
-
-// The same for ternary codes, where the quotient rounds to ±1 exactly when the weight is beyond half the scale, which is
-// exact: a tie rounds to 0, and the next number's quotient to the next above one half.
-CK_INLINE v16c ternary_codes_of(v16f x, v16f half) {
-  v16i code = 1 - (v16i)(x > half) + (v16i)(x < -half);
-  return __builtin_convertvector(code, v16c);
-}
-
-// Sixteen inputs of sixteen rows, one row after the other, to the order of the format.
-CK_INLINE void store_step(int format, const uint8_t rows[256], uint8_t *step) {
-  v16i a[4], t[4];
-  memcpy(a, rows, 256);
-#define QUARTERS(A, B, J) \
-  __builtin_shufflevector(A, B, J, J + 4, J + 8, J + 12, J + 16, J + 20, J + 24, J + 28, J + 1, J + 5, J + 9, J + 13, \
-                          J + 17, J + 21, J + 25, J + 29)
-  v16i p = QUARTERS(a[0], a[1], 0), q = QUARTERS(a[2], a[3], 0);
-  t[0] = __builtin_shufflevector(p, q, LOW8);
-  t[1] = __builtin_shufflevector(p, q, HIGH8);
-  p = QUARTERS(a[0], a[1], 2), q = QUARTERS(a[2], a[3], 2);
-  t[2] = __builtin_shufflevector(p, q, LOW8);
-  t[3] = __builtin_shufflevector(p, q, HIGH8);
-#undef QUARTERS
-  if (format == CK_TERNARY) {
-    t[0] = t[0] | t[1] << 2 | t[2] << 4 | t[3] << 6;
-    stream16(step, t[0]);
-  } else if (format == CK_INT4) {
-    t[0] = t[0] | t[1] << 4;
-    t[1] = t[2] | t[3] << 4;
-    for (int i = 0; i < 2; ++i) stream16(step + 64 * i, t[i]);
-  } else {
-    for (int i = 0; i < 4; ++i) stream16(step + 64 * i, t[i]);
-  }
-}
-
-enum { CK_PACK_STEPS = 64 };
-
-// Four neighbouring steps of one row at once: one branch for all of them.
-CK_INLINE void codes_of_four(const v16f x[4], float one, v16f inverse, float limit, int32_t zero, uint8_t *codes) {
-  v16f rounded[4];
-  v16i sure = isplat(-1);
-  _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
-    v16f q = x[i] * inverse;
-    rounded[i] = __builtin_elementwise_rint(q);
-    sure &= abs16(q - rounded[i]) < splat(0.4999f);
-  }
-  if (__builtin_expect(__builtin_reduce_and(sure) == 0, 0))
-    for (int i = 0; i < 4; ++i) rounded[i] = quotients(x[i], splat(one));
-  _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
-    v16c c = clamped(rounded[i], limit, zero);
-    memcpy(codes + 256 * i, &c, 16);
-  }
-}
-
-// A whole row of int4 groups of 64, the usual size, each read once; `codes` has a step for every 16 inputs.
-CK_INLINE void int4_row_of_64(const ck_packed *p, float *scales, const float *w, uint8_t *codes) {
-  for (int64_t g = 0; g < p->groups; ++g, w += 64, codes += 4 * 256) {
-    v16f x[4], most = splat(CK_SCALE_FLOOR);
-    _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
-      x[i] = load16(w + 16 * i);
-      fetch_next_panel(p, w + 16 * i);
-      most = max16(abs16(x[i]), most);
+    if (row == 16) break;
+    if (format == CK_TERNARY) {
+      scale = mean_scale(sums, next, p->columns);
+    } else {
+      const int32_t largest = __builtin_reduce_max(most);
+      finite = largest < 0x7f800000;
+      const v16f value = (v16f)isplat(largest);
+      scale = (finite ? value[0] : largest_number(next, p->columns)) / 127;
     }
-    const float one = largest16(most)[0] / 7;
-    scales[g * 16] = one;
-    codes_of_four(x, one, splat(1.0f / one), 7, 8, codes);
+    scales[row] = scale;
+  }
+  for (int64_t i = 0; i < p->columns; i += 64) {
+    const int64_t steps = (p->columns - i + 15) / 16;
+    store_steps(format, codes[i / 64], steps < 4 ? steps : 4, data + i * (format == CK_TERNARY ? 4 : 16));
   }
 }
 
 CK_INLINE void pack_integer(int format, const ck_packed *p, int64_t rows, uint8_t *data, float *scales,
                             const float *w) {
-  const float limit = format == CK_TERNARY ? 1 : format == CK_INT4 ? 7 : 127;
-  const int32_t zero = format == CK_TERNARY ? 1 : format == CK_INT4 ? 8 : 128;
-  const int64_t step_bytes = format == CK_TERNARY ? 64 : format == CK_INT4 ? 128 : 256;
-  const int64_t group = p->group, group_steps = p->group_padded / 16, all = p->groups * group_steps;
-  if (format == CK_TERNARY) mean_scales(p, rows, scales, w);
-  uint8_t codes[CK_PACK_STEPS * 256];
-  for (int64_t first = 0; first < all; first += CK_PACK_STEPS) {
-    const int64_t last = first + CK_PACK_STEPS < all ? first + CK_PACK_STEPS : all;
-    const int64_t first_group = first / group_steps;
-    // Row after row and group after group, as they lie in memory.
-    for (int64_t row = 0; row < 16; ++row) {
-      uint8_t *to = codes + row * 16;
-      if (format == CK_INT4 && group == 64 && all <= CK_PACK_STEPS && row < rows) {
-        int4_row_of_64(p, scales + row, w + row * p->columns, to);
-        continue;
-      }
-      int64_t g = first_group, done = first - g * group_steps;
-      for (int64_t s = first; s < last; ++g, done = 0) {
-        const int64_t rest = s + group_steps - done, stop = rest < last ? rest : last;
-        const float *x = w + row * p->columns + g * group;
-        if (format != CK_TERNARY && done == 0)
-          scales[g * 16 + row] = row < rows ? largest_scale(x, group, limit) : 0;
-        const v16f scale = splat(scales[g * 16 + row]), inverse = splat(1.0f / scales[g * 16 + row]), half = splat(0.5f) * scale;
-        int64_t left = row < rows ? group - done * 16 : 0;
-        x += done * 16;
-        for (; format != CK_TERNARY && s + 4 <= stop && left >= 64; s += 4, x += 64, left -= 64, to += 4 * 256) {
-          v16f four[4];
-          _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) {
-            four[i] = load16(x + 16 * i);
-            fetch_next_panel(p, x + 16 * i);
-          }
-          codes_of_four(four, scale[0], inverse, limit, zero, to);
-        }
-        for (; s < stop && left >= 16; ++s, x += 16, left -= 16, to += 256) {
-          v16c c = format == CK_TERNARY ? ternary_codes_of(load16(x), half)
-                                        : codes_of(load16(x), scale, inverse, limit, zero);
-          if (format != CK_TERNARY) fetch_next_panel(p, x);
-          memcpy(to, &c, 16);
-        }
-        for (; s < stop; ++s, x += 16, left -= 16, to += 256) {
-          v16c c = (v16c){0} + (uint8_t)zero;
-          if (left > 0) c = codes_of(load_part(x, left), scale, inverse, limit, zero);
-          memcpy(to, &c, 16);
-        }
-      }
-    }
-    for (int64_t s = first; s < last; ++s) store_step(format, codes + (s - first) * 256, data + s * step_bytes);
-  }
+  if (format == CK_INT4 && p->group == 64 && rows == 16)
+    pack_groups(CK_INT4, 64, true, p, rows, data, scales, w);
+  else if (format != CK_INT4 && rows == 16 && p->columns <= CK_PACK_COLUMNS)
+    pack_rows(format, p, data, scales, w);
+  else
+    pack_groups(format, p->group, false, p, rows, data, scales, w);
 }
 
 static void pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w) {

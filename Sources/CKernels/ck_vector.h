@@ -14,6 +14,7 @@ typedef float v16f __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));
 typedef uint32_t v16u __attribute__((vector_size(64)));
 typedef double v8d __attribute__((vector_size(64)));
+typedef uint16_t v32s __attribute__((vector_size(64)));
 
 #define CK_INLINE static inline __attribute__((always_inline))
 
