@@ -73,6 +73,11 @@ CK_INLINE void strip(int64_t M, int64_t K, const float *A, int64_t a_row, int64_
 #if CK_ROWS > 2
   ROWS_LOOP(2)
 #endif
+  for (; panels == 4 && m < M; ++m) {
+    TILE(1, 4);
+    A += a_row;
+    C += c_row;
+  }
   ROWS_LOOP(1)
 #undef ROWS_LOOP
 }
@@ -99,6 +104,8 @@ static void gemm_packed(int64_t M, const float *A, int64_t a_row, const ck_packe
   const bool accumulate = false;
   for (int64_t j = 0; j < panels;) {
     int64_t left = B->rows - (first + j) * 16, count = left >= 32 && j + 2 <= panels ? 2 : 1;
+    // One row alone: more sums at once hide their latency, more streams that of memory.
+    if (M == 1 && left >= 64 && j + 4 <= panels) count = 4;
     int64_t part = left < 16 ? left : 16;
     const void *b = data + (first + j) * panel * width;
     const float *start = bias ? bias + (first + j) * 16 : 0;
