@@ -29,16 +29,29 @@ package struct PendingTransfer {
   }
 }
 
+/// Collective, and not recorded: parts of collectives that are. Counts and offsets are in elements, one for each rank,
+/// and stay as they are until the transfer is over, as the elements do.
 extension Communicator {
-  /// Starts an in-place all-reduce of `buffer`, of at most `countLimit` elements. Collective, and not recorded: part of a
-  /// collective that is.
-  package func startAllReduce<Element: Transferable>(
-    _ buffer: UnsafeMutableBufferPointer<Element>, _ operation: ReduceOperation<Element>
+  /// Starts to send each rank its block of `values`.
+  package func startAllToAll<Element: Transferable>(
+    _ values: UnsafeMutableBufferPointer<Element>, counts: UnsafePointer<Int32>, offsets: UnsafePointer<Int32>,
+    into result: UnsafeMutableBufferPointer<Element>, counts resultCounts: UnsafePointer<Int32>,
+    offsets resultOffsets: UnsafePointer<Int32>
   ) throws(MPIError) -> PendingTransfer {
-    precondition(buffer.count <= countLimit, "\(buffer.count) elements in one transfer")
-    return try PendingTransfer("MPI_Iallreduce") {
-      MPI_Iallreduce(
-        cmpi_in_place(), buffer.address(0), Int32(buffer.count), Element.datatype, operation.handle, handle, $0)
+    try PendingTransfer("MPI_Ialltoallv") {
+      MPI_Ialltoallv(
+        values.address(0), counts, offsets, Element.datatype, result.address(0), resultCounts, resultOffsets,
+        Element.datatype, handle, $0)
+    }
+  }
+
+  /// Starts to send this rank's block of `values` to all ranks, which get it in the same place.
+  package func startAllGather<Element: Transferable>(
+    _ values: UnsafeMutableBufferPointer<Element>, counts: UnsafePointer<Int32>, offsets: UnsafePointer<Int32>
+  ) throws(MPIError) -> PendingTransfer {
+    try PendingTransfer("MPI_Iallgatherv") {
+      MPI_Iallgatherv(
+        cmpi_in_place(), 0, Element.datatype, values.address(0), counts, offsets, Element.datatype, handle, $0)
     }
   }
 }

@@ -20,7 +20,11 @@ package final class HierarchicalSum {
   /// Ranks of a machine that add a slice: as many as the smallest machine has.
   private let slices: Int
   let memory: SharedMemory?
-  private let pool: WorkerPool
+  let pool: WorkerPool
+  /// For sums in steps: those across machines, of whole pieces of `pieceLength` where ranks share no memory.
+  private(set) lazy var network = NetworkSum(
+    across ?? communicator, largest: memory == nil ? Self.pieceLength : chunkBytes / MemoryLayout<Float>.stride)
+  static let pieceLength = 4 << 20
 
   /// Collective.
   ///

@@ -6,7 +6,7 @@ package struct SteppedSum {
   private let buffer: UnsafeMutableBufferPointer<Float>
   /// The elements of `buffer` that are summed.
   private var done = 0
-  /// The chunk under way, in this stage.
+  /// The chunk under way where ranks share memory, and the stage of that or of the piece.
   private var chunk: HierarchicalSum.Chunk<Float>?
   private var stage = Stage.written
   private var transfer: PendingTransfer?
@@ -15,8 +15,8 @@ package struct SteppedSum {
   private enum Stage {
     /// All ranks of the machine write their chunk.
     case written
-    /// A slice, or a chunk of ranks that share no memory, is summed with other machines' ones.
-    case across
+    /// A slice, or a piece of ranks that share no memory, is on its way to other machines; then its sum is.
+    case scattered, gathered
     /// All ranks of the machine sum their slice.
     case summed
   }
@@ -45,38 +45,44 @@ package struct SteppedSum {
   }
 
   private mutating func begin(_ values: UnsafeMutablePointer<Float>) throws(MPIError) {
-    let stride = sum.chunkBytes / MemoryLayout<Float>.stride
-    let count = min(stride, buffer.count - done)
-    guard let memory = sum.memory else {
-      stage = .across
-      transfer = try sum.communicator.startAllReduce(UnsafeMutableBufferPointer(start: values, count: count), .sum)
-      return
+    let left = buffer.count - done
+    if let memory = sum.memory {
+      let stride = sum.chunkBytes / MemoryLayout<Float>.stride
+      chunk = sum.put(values, min(stride, left), stride, memory)
+      stage = .written
+      transfer = try memory.startSynchronizing()
+    } else {
+      let piece = UnsafeMutableBufferPointer(start: values, count: min(HierarchicalSum.pieceLength, left))
+      stage = .scattered
+      transfer = try sum.network.scatter(piece)
     }
-    chunk = sum.put(values, count, stride, memory)
-    stage = .written
-    transfer = try memory.startSynchronizing()
   }
 
   private mutating func goOn() throws(MPIError) {
-    guard let memory = sum.memory, let chunk else {
-      done = min(buffer.count, done + sum.chunkBytes / MemoryLayout<Float>.stride)
-      return
-    }
     switch stage {
     case .written:
+      guard let memory = sum.memory, let chunk else { return }
       memory.fence()
       let share = sum.addSlice(chunk)
-      if let across = sum.across, !share.isEmpty {
-        stage = .across
-        transfer = try across.startAllReduce(share, .sum)
+      if sum.across != nil, !share.isEmpty {
+        stage = .scattered
+        transfer = try sum.network.scatter(share)
       } else {
         stage = .summed
         transfer = try memory.startSynchronizing()
       }
-    case .across:
-      stage = .summed
-      transfer = try memory.startSynchronizing()
+    case .scattered:
+      stage = .gathered
+      transfer = try sum.network.gather(sum.pool)
+    case .gathered:
+      if let memory = sum.memory {
+        stage = .summed
+        transfer = try memory.startSynchronizing()
+      } else {
+        done = min(buffer.count, done + HierarchicalSum.pieceLength)
+      }
     case .summed:
+      guard let memory = sum.memory, let chunk else { return }
       memory.fence()
       sum.copy(chunk.count, from: chunk.result, to: chunk.values)
       done += chunk.count

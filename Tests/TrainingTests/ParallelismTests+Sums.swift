@@ -14,7 +14,7 @@ extension ParallelismTests {
 
   @Test(
     "Sums through shared memory are those of all ranks, at once and step by step",
-    arguments: [0, 1, 37, 65_536, 200_003], Machines.allCases)
+    arguments: [0, 1, 37, 65_536, 200_003, 4_300_001], Machines.allCases)
   func hierarchicalSum(count: Int, machines: Machines) throws {
     let world = try Ranks.together()
     let color =

@@ -47,7 +47,8 @@ public struct ParallelBenchmark {
     _ configuration: RunConfiguration, threads: Int, tokens: Int, steps: Int, communicator: Communicator
   ) {
     var configuration = configuration
-    configuration.pretrain.sequenceLength = min(256, configuration.model.maxSeqLen, tokens)
+    // Short enough for whole units on every rank.
+    configuration.pretrain.sequenceLength = min(256, configuration.model.maxSeqLen, max(2, tokens / Pretrainer.unit))
     self.configuration = configuration
     self.communicator = communicator
     self.threads = threads

@@ -19,7 +19,7 @@ public final class Pretrainer {
   private let schedule: LearningRateSchedule
   private(set) var skipped = 0
   /// Sequences that are computed together; a unit of reproducible sums.
-  private static let unit = 8
+  static let unit = 8
 
   public init(configuration: RunConfiguration, learner: Learner, source: any SequenceSource) {
     self.configuration = configuration
@@ -61,8 +61,9 @@ public final class Pretrainer {
     }
     try learner.experts?.check()
     try learner.debug?.requireFinite(step: stepCount + 1, learner)
-    let everyone = try learner.communicator.gatherRecords(records, width: 5)
+    // At once: sums of other ranks wait for this one's.
     let reduced = try learner.reduce()
+    let everyone = try learner.communicator.gatherRecords(records, width: 5)
     let totals = everyone.reduce([0.0, 0, 0, 0]) { sum, record in (0..<4).map { sum[$0] + record[$0] } }
     let rate = schedule.learningRate(at: stepCount)
     let pretrain = configuration.pretrain

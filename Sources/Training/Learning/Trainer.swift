@@ -164,9 +164,10 @@ public final class Trainer {
     }
     try learner.experts?.check()
     try learner.debug?.requireFinite(step: stepCount + 1, learner)
+    // At once: sums of other ranks wait for this one's.
+    let reduced = try learner.reduce()
     let everyone = try communicator.gatherRecords(records.map(\.numbers), width: GroupRecord.width)
       .map(GroupRecord.init(numbers:)).sorted { $0.group < $1.group }
-    let reduced = try learner.reduce()
     var report = StepReport(
       step: stepCount, records: everyone, objective: objective, norm: reduced.norm,
       learningRate: schedule.learningRate(at: stepCount))
