@@ -63,3 +63,27 @@ extension SharedMemory {
     return try PendingTransfer("MPI_Ibarrier") { MPI_Ibarrier(machine.handle, $0) }
   }
 }
+
+extension Communicator {
+  /// Notes that a collective begins that does not keep the thread; in debug mode, all ranks first compare what they are
+  /// about to start.
+  ///
+  /// - Returns: which of the communicator's collectives it is.
+  package func recordStart(
+    _ operation: CollectiveOperation, _ count: Int, _ type: TransferType?, _ site: CallSite
+  ) throws(MPIError) -> UInt64 {
+    let place = FlightRecorder.start(log)
+    if CollectiveCheck.isOn { try CollectiveCheck.compare(self, operation, count, type, site) }
+    return place
+  }
+
+  /// Runs `body`, which waits for the end of the collective that was the `place`-th, under the eyes of the recorder.
+  package func recordWait<Result>(
+    _ operation: CollectiveOperation, _ count: Int, _ type: TransferType?, _ site: CallSite, place: UInt64,
+    _ body: () throws(MPIError) -> Result
+  ) throws(MPIError) -> Result {
+    _ = FlightRecorder.enter(operation, count, type, site, log, started: place)
+    defer { FlightRecorder.leave() }
+    return try body()
+  }
+}

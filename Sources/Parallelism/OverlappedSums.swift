@@ -14,13 +14,15 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
   private static let bucketSize = 4 << 20
   private let gradients: ParameterStore
   private let buckets: [GradientBucket]
-  private let place: [Int?]
+  private let bucketOf: [Int?]
   private let world: HierarchicalSum
   private let data: HierarchicalSum
   private let finality: Mutex<Finality>
   /// The bucket that is summed, or is next.
   private var current = 0
   private var sum: SteppedSum?
+  /// Which of its communicator's collectives that is.
+  private var place = UInt64(0)
   private var isUnderWay = false
   private var failure: MPIError?
 
@@ -39,15 +41,17 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
     self.gradients = gradients
     self.world = world
     self.data = data
-    (buckets, place) = GradientBucket.cut(gradients, order: order, size: Self.bucketSize)
+    (buckets, bucketOf) = GradientBucket.cut(gradients, order: order, size: Self.bucketSize)
     finality = Mutex(
       Finality(
-        tensors: [Bool](repeating: false, count: place.count), missing: [Int](repeating: 0, count: buckets.count)))
+        tensors: [Bool](repeating: false, count: bucketOf.count), missing: [Int](repeating: 0, count: buckets.count)))
   }
 
   deinit {
-    // MPI may still write into gradients of a step that was given up.
-    if sum != nil { _ = Unmanaged.passRetained(gradients) }
+    guard sum != nil else { return }
+    // A step was given up, and MPI may still write.
+    _ = Unmanaged.passRetained(gradients)
+    for sum in [world, data] { _ = Unmanaged.passRetained(sum) }
   }
 
   /// Begins the sums of a step: those of what `isFinal` names.
@@ -62,7 +66,7 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
   }
 
   func isFinal(_ id: ParameterID) {
-    guard let bucket = place[id.index] else { return }
+    guard let bucket = bucketOf[id.index] else { return }
     finality.withLock { state in
       guard !state.tensors[id.index] else { return }
       state.tensors[id.index] = true
@@ -87,24 +91,33 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
     isUnderWay = false
     if let failure { throw failure }
     while current < buckets.count {
+      try start()
       let bucket = buckets[current]
-      let ranks = sum(of: bucket).communicator
-      _ = try ranks.recorded(.sum, bucket.elements.count, .float32, CallSite(#fileID, #line)) { () throws(MPIError) in
-        try advance(waits: true)
-      }
+      _ = try sum(of: bucket).communicator.recordWait(
+        .sum, bucket.elements.count, .float32, Self.site, place: place
+      ) { () throws(MPIError) in try advance(waits: true) }
     }
   }
 
   private func sum(of bucket: GradientBucket) -> HierarchicalSum { bucket.isCouncil ? data : world }
 
+  private static let site = CallSite(#fileID, #line)
+
+  /// Begins the current bucket unless that is done.
+  private func start() throws(MPIError) {
+    guard sum == nil else { return }
+    let bucket = buckets[current]
+    let way = sum(of: bucket)
+    place = try way.communicator.recordStart(.sum, bucket.elements.count, .float32, Self.site)
+    sum = SteppedSum(
+      way,
+      UnsafeMutableBufferPointer(
+        start: gradients.buffer.pointer + bucket.elements.lowerBound, count: bucket.elements.count))
+  }
+
   /// Goes on with the current bucket; false where it is not summed yet.
   private func advance(waits: Bool) throws(MPIError) -> Bool {
-    let bucket = buckets[current]
-    if sum == nil {
-      let values = UnsafeMutableBufferPointer(
-        start: gradients.buffer.pointer + bucket.elements.lowerBound, count: bucket.elements.count)
-      sum = SteppedSum(sum(of: bucket), values)
-    }
+    try start()
     guard try sum?.advance(waits: waits) ?? true else { return false }
     sum = nil
     current += 1
