@@ -190,7 +190,9 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
     let operations = 2 * rows * columns * panels.count * 16
     let worth = max(1, operations / 200_000)
     let narrowed = WorkerPool(threads: min(pool.threads, worth))
-    if rows >= 16 * narrowed.threads {
+    // Divided by rows, every thread reads all weights: where they come from memory, only for many rows.
+    let fitsCache = weights.descriptor.matrix_bytes <= 512 << 10
+    if rows >= (fitsCache ? 8 : 16) * narrowed.threads {
       narrowed.split(rows, grain: 8) { _, range in
         product(range, panels, weights, matrix, bias.value, out.row(range.lowerBound), out.columns)
       }
