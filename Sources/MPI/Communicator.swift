@@ -4,7 +4,8 @@ internal import CMPI
 ///
 /// Collective calls (everything but send, receive and probe) must be made by all ranks of the communicator, in the
 /// same order. MPI runs with `MPI_THREAD_MULTIPLE`, so any thread may call; two threads of a rank must not be in
-/// collectives of the same communicator at once: give each thread its own by `duplicate()`.
+/// collectives of the same communicator at once: give each thread its own by `duplicate()`. Two threads in MPI at once hung
+/// in Open MPI 4.1.4 where ranks share a machine, so the trainer calls it from one.
 ///
 /// Counts are in elements and may exceed 2³¹ − 1, the limit of MPI's own calls: larger transfers are split.
 ///
