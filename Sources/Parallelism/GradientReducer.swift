@@ -11,9 +11,8 @@ import Tensors
 /// costs 8 bytes per owned parameter. With mixed precision, products of stacks are added as they are computed, the rest
 /// as a unit ends. Otherwise gradients are fp32 sums, in a fixed order for a fixed layout.
 ///
-/// Replicated parameters are summed over the world, mini-MoEs over the ranks that hold the same ones. Across machines,
-/// fp32 sums begin in the step's last backward pass, as soon as gradients are final (`last`). Within one machine they
-/// would take the cores that backward needs, and fixed-point sums end with a unit.
+/// Replicated parameters are summed over the world, mini-MoEs over the ranks that hold the same ones. fp32 sums begin in the
+/// step's last backward pass, as soon as gradients are final (`last`); fixed-point sums end with a unit.
 public final class GradientReducer {
   /// Gradients of what this rank holds: of the unit while it is computed, of the batch after `reduce`.
   public let gradients: ParameterStore
@@ -209,7 +208,7 @@ public final class GradientReducer {
     }
     let (world, data) = (topology.world, topology.dataGroup)
     let made: Ways
-    if sums == nil, topology.spansMachines {
+    if sums == nil {
       let size = HierarchicalSum.chunkBytes.stepwise
       made = .overlapped(
         OverlappedSums(

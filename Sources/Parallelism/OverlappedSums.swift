@@ -3,7 +3,7 @@ import MPI
 import Parameters
 import Synchronization
 
-/// Sums gradients over machines, bucket after bucket, while backward computes those that are not final yet (Li et al.,
+/// Sums gradients over ranks, bucket after bucket, while backward computes those that are not final yet (Li et al.,
 /// "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", VLDB 2020, section 3.2.3).
 ///
 /// All ranks sum the same buckets in the same order, whatever becomes final first, so the sums are those of a reduction

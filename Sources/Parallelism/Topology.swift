@@ -16,8 +16,6 @@ public struct Topology: Sendable {
   public let ownership: Ownership
   /// The lowest of this machine's ranks.
   let machine: Int
-  /// Whether ranks are on several machines.
-  let spansMachines: Bool
 
   /// Divides `world`. Collective.
   ///
@@ -37,7 +35,6 @@ public struct Topology: Sendable {
     let neighbours: Communicator
     if let machine { neighbours = machine } else { neighbours = try world.splitByMachine() }
     self.machine = try neighbours.broadcast(world.rank, from: 0)
-    spansMachines = neighbours.size < world.size
     ownership = Ownership(miniMoEs: miniMoEs, size: expert, rank: group.rank)
   }
 
