@@ -43,7 +43,7 @@ extension ParallelismTests {
   /// Forward, loss and backward of two micro-batches, each a unit; reduction, optimizer and packing. What comes from a
   /// rollout, and what a step reports, is made outside.
   ///
-  /// Where every rank passes for a machine, fp32 sums begin in the last backward pass.
+  /// fp32 sums begin in the last backward pass, through shared memory or, where every rank passes for a machine, messages.
   @Test(
     "A learner's step allocates nothing, on one machine and on several", arguments: [false, true],
     [(false, false), (false, true), (true, false), (true, true)])
