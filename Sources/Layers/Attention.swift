@@ -4,9 +4,9 @@ import Tensors
 
 /// Causal multi-head attention without biases: softmax(q kᵀ / sqrt(h)) v with rotary positions, then `out`.
 ///
-/// Shapes: T tokens in all, d model, h = d / heads. A query's numbers depend on its own keys and values in index
-/// order only, so one query against a cache gives the same bits as the whole sequence. Scores of four queries are
-/// held at a time: memory is O(T), never O(T²).
+/// Shapes: T tokens of the batch, d model width, h = d / heads. The result of a query depends only on the keys and
+/// values of its own sequence, taken in index order, so one query against a cache gives the same bits as the whole
+/// sequence. Scores of four queries are held at a time: memory is O(T), never O(T²).
 public struct Attention: Sendable {
   public let qkv: Linear
   public let out: Linear
@@ -32,7 +32,7 @@ public struct Attention: Sendable {
     let outInput: QuantizedInput
   }
 
-  /// Writes out(attention(x)) [T, d]; with `caches`, span i continues the sequence of cache i in layer `layer`.
+  /// Writes out(attention(x)) [T, d]. With `caches`, span i continues the sequence of cache i in layer `layer`.
   public func forward(
     _ x: Matrix, spans: ArenaList<Span>, caches: [KeyValueCache]?, layer: Int, _ weights: PackedModel, into y: Matrix,
     _ context: Context
@@ -89,7 +89,7 @@ public struct Attention: Sendable {
       headDim: headDim, positions: span.count)
   }
 
-  /// Adds to `dx` and to the two weights' gradients; whole sequences only.
+  /// Adds to `dx` and to the gradients of the two weights. Whole sequences only.
   func backward(
     _ dy: Matrix, _ saved: Saved, spans: ArenaList<Span>, _ weights: PackedModel, _ gradients: Gradients,
     into dx: Matrix, _ context: Context
@@ -125,7 +125,8 @@ public struct Attention: Sendable {
       let keys = scratch.allocate(Float.self, blocked)
       let values = scratch.allocate(Float.self, blocked)
       let q = saved.qkv.row(span.first) + head * headDim
-      // Lanes past the last key are masked after the product, but must not trap on denormals or NaN: clear them.
+      // Lanes after the last key are masked after the product, but they must not slow it down or spread NaN: clear
+      // them.
       keys.update(repeating: 0, count: blocked)
       values.update(repeating: 0, count: blocked)
       for position in 0..<span.count {
@@ -143,7 +144,7 @@ public struct Attention: Sendable {
   }
 }
 
-/// Rows first..<first+count of a packed batch: consecutive positions of one sequence from `position` on.
+/// Rows first..<first+count of a packed batch: consecutive positions of one sequence, starting at `position`.
 public struct Span: BitwiseCopyable, Sendable, Equatable {
   public let first: Int
   public let count: Int
@@ -156,7 +157,7 @@ public struct Span: BitwiseCopyable, Sendable, Equatable {
   }
 }
 
-/// A pointer that workers may use while its owner waits.
+/// A pointer that worker threads may use while its owner waits for them.
 struct Unowned<Value>: @unchecked Sendable {
   let value: Value
   init(_ value: Value) { self.value = value }

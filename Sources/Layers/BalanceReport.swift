@@ -2,21 +2,21 @@ import Tensors
 
 /// Collects L_aux and the routing loads of a micro-batch, for every sequence and every router.
 ///
-/// Parts are kept per mini-MoE and added in mini-MoE order, so the sum does not depend on threads or placement. They are
-/// in an arena's memory, which no copy must outlive; copies collect into the same parts.
+/// Contributions are kept per mini-MoE and added in mini-MoE order, so the sum does not depend on threads or placement.
+/// They are in an arena's memory, which no copy may outlive; copies share the same contributions.
 public struct BalanceReport: @unchecked Sendable {
   public let terms: BalanceTerms
   /// The sequence of each token of the micro-batch.
   let sequence: UnsafeMutablePointer<Int32>
-  /// For each level (the layers' routers, then each mini-MoE) of each sequence.
+  /// For each sequence, one value per level: the routers of the layers, then each mini-MoE.
   private let parts: UnsafeMutablePointer<Double>
   private let levels: Int
-  /// Nil in one that counts nothing.
+  /// Nil if the report counts nothing.
   private var loads: RoutingLoads?
 
   /// - Parameters:
-  ///   - terms: of sequences whose tokens stand one after another in the micro-batch.
-  ///   - loads: where slots are counted; nil when they are not wanted, nor L_aux.
+  ///   - terms: the sequences, whose tokens are consecutive in the micro-batch.
+  ///   - loads: counters of routed slots; nil if neither loads nor L_aux are wanted.
   public init(terms: BalanceTerms, members: Int, loads: RoutingLoads?, in arena: Arena) {
     self.terms = terms
     sequence = arena.allocate(Int32.self, terms.lengths.reduce(0, +))
@@ -31,7 +31,7 @@ public struct BalanceReport: @unchecked Sendable {
     self.loads = loads
   }
 
-  /// The same micro-batch again, counting nothing: for recomputation.
+  /// A report of the same micro-batch that counts nothing, for recomputation.
   public var silent: BalanceReport {
     var report = self
     report.loads = nil
@@ -48,14 +48,14 @@ public struct BalanceReport: @unchecked Sendable {
   func expertLoads(_ member: Int) -> UnsafeMutablePointer<Int64>? { loads.map { $0.experts(member) } }
   func microLoads(_ member: Int) -> UnsafeMutablePointer<Int64>? { loads.map { $0.micros(member) } }
 
-  /// L_aux of a sequence; 0 where nothing is counted.
+  /// L_aux of a sequence; 0 if the report counts nothing.
   public func auxiliaryLoss(_ sequence: Int) -> Double {
     loads == nil ? 0 : (0..<levels).reduce(0.0) { $0 + parts[$1 * terms.sequences + sequence] }
   }
 }
 
-/// How often each router chose each of its choices, as integers: layers first, then mini-MoEs' experts, then their
-/// micro agents, in one block that ranks can add.
+/// How often each router chose each of its choices, as integers: the routers of the layers first, then the expert
+/// routers of the mini-MoEs, then their micro-agent routers, in one block that can be all-reduced.
 public final class RoutingLoads: @unchecked Sendable {
   public let layers: Int
   public let miniMoEs: Int

@@ -1,8 +1,8 @@
 import Parameters
 import Tensors
 
-/// The mini-MoEs that every layer consults: tokens go to those their layer's router chose, and the gated results
-/// come back, a token's slots in descending order of choice. With a `CouncilExchange`, mini-MoEs may be on other ranks.
+/// The mini-MoEs that every layer consults. A token is sent to the mini-MoEs that its layer's router chose, and the
+/// gated results are added in descending order of choice. With a `CouncilExchange`, mini-MoEs may be on other ranks.
 public struct Council: Sendable {
   public let members: [MiniMoE]
 
@@ -11,19 +11,19 @@ public struct Council: Sendable {
   public struct Saved: BitwiseCopyable, @unchecked Sendable {
     let routing: Router.Routing
     let order: SlotOrder
-    /// What each slot's mini-MoE answered, sorted by mini-MoE.
+    /// Outputs of the mini-MoEs for each routed slot, sorted by mini-MoE.
     let outputs: Matrix
     let work: CouncilWork
-    /// For each segment of the work.
+    /// One entry per segment of the work.
     let members: UnsafeMutablePointer<MiniMoE.Saved>
     let balance: BalanceGradient?
-    /// How rows travelled; nil without an exchange.
+    /// How rows were exchanged; nil without an exchange.
     let layout: CouncilExchange.Layout?
   }
 
-  /// y += Σ gate · MiniMoE_m(u) over the mini-MoEs that `router` chooses from u + c.
+  /// y += Σ gate · MiniMoE_m(u) over the mini-MoEs that `router` chooses for u + c.
   ///
-  /// With `exchange`, all ranks of the expert group call this for the same layer of the same micro-batch.
+  /// With `exchange`, all ranks of the expert group call this function for the same layer of the same micro-batch.
   public func forward(
     _ u: Matrix, steered: Matrix, router: Router, layer: Int, _ weights: PackedModel, report: BalanceReport?,
     exchange: CouncilExchange? = nil, into y: Matrix, _ context: Context
@@ -69,7 +69,7 @@ public struct Council: Sendable {
     return CouncilWork(segments: segments, inputs: inputs, sequence: sequences, in: lane.arena)
   }
 
-  /// Runs this rank's members on their rows; what they keep has one place for each segment.
+  /// Runs this rank's mini-MoEs on their rows. What they keep for the backward pass has one entry per segment.
   private func answer(
     _ work: CouncilWork, _ router: Router, _ weights: PackedModel, _ report: BalanceReport?,
     _ exchange: CouncilExchange?, into answers: Matrix, _ context: Context
@@ -96,7 +96,8 @@ public struct Council: Sendable {
     return saved
   }
 
-  /// Adds to `du` (mini-MoEs) and `dSteered` (the router's input u + c); `exchange` is that of the forward pass.
+  /// Adds to `du` (through the mini-MoEs) and to `dSteered` (through the router's input u + c). Pass the `exchange` of
+  /// the forward pass.
   public func backward(
     _ dy: Matrix, _ saved: Saved, router: Router, _ weights: PackedModel, _ gradients: Gradients,
     exchange: CouncilExchange? = nil, into du: Matrix, dSteered: Matrix, _ context: Context
@@ -124,7 +125,7 @@ public struct Council: Sendable {
     }
   }
 
-  /// The gradient of each slot's input, in scratch, for that of its output.
+  /// Gradients of the inputs of all slots, in scratch memory, for gradients of the outputs.
   private func backwardMembers(
     _ dOutputs: Matrix, _ saved: Saved, _ weights: PackedModel, _ gradients: Gradients, _ exchange: CouncilExchange?,
     _ context: Context

@@ -1,49 +1,51 @@
 import Tensors
 
-/// Expert parallelism of one rank: routed rows go to the ranks that own their mini-MoEs and results come back; in the
-/// backward pass the gradients likewise. Sizes travel first, then one all-to-all each way per layer; no row is dropped.
+/// Expert parallelism of one rank: sends routed rows to the ranks that own their mini-MoEs and returns the results; in
+/// the backward pass, the same with gradients. Sizes travel first, then one all-to-all per direction and layer. No row
+/// is dropped.
 ///
-/// A micro-batch is `begin`, the layers' forward passes, `collect`, the layers' backward passes. All ranks of the expert
-/// group go through the same calls; one without tokens takes part with none. What came from an exchange is kept until
-/// the next `begin`: a layer that is computed again takes it from there.
+/// The order of calls for a micro-batch is `begin`, the forward passes of the layers, `collect`, the backward passes of
+/// the layers. All ranks of the expert group make the same calls; a rank without tokens takes part with no rows.
+/// Received data is kept until the next `begin`, so a layer that is recomputed does not exchange again.
 ///
-/// No number depends on who sent a row: forward is independent per row; a mini-MoE's rows stand in the order (rank,
-/// sequence, position), which is the global one; with `separate`, rows of different ranks never meet in a product, and
-/// each rank's unit has gradients of its own. It belongs to the thread that runs the passes.
+/// No number depends on which rank sent a row: the forward pass treats rows independently, and the rows of a mini-MoE
+/// are in the order (rank, sequence, position), which is the global order. With `separate`, rows of different ranks
+/// never meet in a product, and the unit of each rank has gradients of its own. Only the thread that runs the passes
+/// may use the exchange.
 public final class CouncilExchange: @unchecked Sendable {
   /// The mini-MoEs that this rank computes.
   public let owned: Range<Int>
-  /// Bytes that this rank has sent to others since it was made, rows only.
+  /// Bytes of rows that this rank has sent to other ranks since the exchange was made.
   public private(set) var bytesSent = 0
-  /// Rows that this rank has dispatched to mini-MoEs of other ranks.
+  /// Number of rows that this rank has sent to mini-MoEs of other ranks.
   public private(set) var remoteRows = 0
   private let transport: any ExpertTransport
   private let separate: [Gradients]?
-  /// The same, but those of units that are open in their places.
+  /// `separate`, with the units that are open during a backward pass in place of the originals.
   private var sources: [Gradients]?
-  /// What a micro-batch keeps; released down to `empty` by the next.
+  /// What a micro-batch keeps; the next one releases it down to `empty`.
   private let arena = Arena()
   private let empty: Arena.Mark
-  /// Sizes on their way.
+  /// Memory for sizes while they are exchanged.
   private let scratch = Arena(chunkBytes: 64 << 10)
-  /// 1 for each rank.
+  /// The number 1 for each rank.
   private let ones: ArenaList<Int>
-  /// Sequences of each rank.
+  /// Number of sequences of each rank.
   private let sequenceCounts: ArenaList<Int>
   private var values: UnsafeMutablePointer<Double>?
-  /// For each layer so far.
+  /// One entry for each layer computed so far.
   private var kept: [Kept?] = []
-  /// The sequences of all ranks of the group, in rank order; nil where nothing is reported.
+  /// The sequences of all ranks of the group, in rank order; nil if nothing is reported.
   private(set) var terms: BalanceTerms?
 
-  /// How one layer's rows travelled.
+  /// How the rows of one layer were exchanged.
   struct Layout: BitwiseCopyable, @unchecked Sendable {
-    /// Rows to each owner, and rows from each source.
+    /// Number of rows sent to each owner, and received from each source.
     let sent: ArenaList<Int>
     let received: ArenaList<Int>
-    /// Where a received row stands in the segments; nil where received rows are in that order already.
+    /// Index of each received row in the order of the segments; nil if received rows are in that order already.
     let place: UnsafeMutablePointer<Int32>?
-    /// Rows received from all.
+    /// Number of rows received from all ranks.
     let rows: Int
   }
 
@@ -54,9 +56,9 @@ public final class CouncilExchange: @unchecked Sendable {
   }
 
   /// - Parameters:
-  ///   - owned: the mini-MoEs of this rank; every rank of the group has as many, in rank order.
-  ///   - separate: for each rank of the group, where the gradients of its rows are added, when units must not mix; the
-  ///     own place is not used. Nil: all rows add to the gradients of the backward pass.
+  ///   - owned: the mini-MoEs of this rank. Every rank of the group owns equally many, in rank order.
+  ///   - separate: for each rank of the group, the destination of the gradients of its rows, if units must not mix;
+  ///     this rank's own entry is not used. Nil: all rows add to the gradients of the backward pass.
   public init(_ transport: any ExpertTransport, owned: Range<Int>, separate sources: [Gradients]?) {
     precondition(owned.lowerBound == owned.count * transport.rank, "mini-MoEs \(owned) of rank \(transport.rank)")
     self.transport = transport
@@ -68,7 +70,7 @@ public final class CouncilExchange: @unchecked Sendable {
     empty = arena.mark()
   }
 
-  /// Begins a micro-batch whose sequences `terms` describes; nil where nothing is reported.
+  /// Begins a micro-batch with the sequences of `terms`; nil if nothing is reported.
   public func begin(_ terms: BalanceTerms?) {
     for layer in kept.indices { kept[layer] = nil }
     values = nil
@@ -91,14 +93,14 @@ public final class CouncilExchange: @unchecked Sendable {
     values = ArenaList<Double>(repeating: 0, count: owned.count * all.sequences, in: arena).pointer
   }
 
-  /// Where the owned `member` adds its share of L_aux of each sequence of `terms`.
+  /// The L_aux values, one per sequence of `terms`, to which the owned `member` adds.
   func values(_ member: Int) -> UnsafeMutablePointer<Double>? {
     guard let values, let terms else { return nil }
     return values + (member - owned.lowerBound) * terms.sequences
   }
 
-  /// Runs a backward pass with gradients whose stacks take one product per matrix over all layers (`Gradients.unit`): the
-  /// caller's own, and those of each other rank's unit.
+  /// Runs a backward pass with gradients that take one weight-gradient product per stacked matrix over all layers
+  /// (`Gradients.unit`), for the caller's own unit and the unit of each other rank.
   public func unit<Result>(_ gradients: Gradients, _ context: Context, _ body: (Gradients) -> Result) -> Result {
     gradients.unit(context) { own in openUnits(from: 0, context) { body(own) } }
   }
@@ -113,14 +115,14 @@ public final class CouncilExchange: @unchecked Sendable {
     }
   }
 
-  /// Where gradients of rows from `source` are added; nil: where the caller's own are.
+  /// Destination of the gradients of rows from `source`; nil means the caller's own gradients.
   func gradients(_ source: Int?) -> Gradients? {
     guard let source, source != transport.rank else { return nil }
     return sources?[source]
   }
 
-  /// The rows for this rank's mini-MoEs in `layer`, for rows `inputs` that `order` sorted by mini-MoE: from the kept
-  /// ones where the layer has been computed before.
+  /// The rows for this rank's mini-MoEs in `layer`, given rows `inputs` that `order` sorted by mini-MoE. If the layer
+  /// has been computed before, the kept rows.
   func dispatch(
     _ inputs: Matrix, _ order: SlotOrder, sequence: UnsafePointer<Int32>?, layer: Int, _ lane: Lane
   ) -> (CouncilWork, Layout) {
@@ -134,7 +136,8 @@ public final class CouncilExchange: @unchecked Sendable {
     return (work, layout)
   }
 
-  /// What the mini-MoEs answered to the rows of `dispatch`, in the order of those; `answers` are this rank's.
+  /// The results of the mini-MoEs for the rows passed to `dispatch`, in the same order; `answers` are this rank's
+  /// results.
   func combine(_ answers: Matrix, _ layout: Layout, layer: Int, _ lane: Lane) -> Matrix {
     if let outputs = kept[layer]?.outputs { return outputs }
     let outputs = toSources(answers, layout, in: arena, lane)
@@ -142,7 +145,7 @@ public final class CouncilExchange: @unchecked Sendable {
     return outputs
   }
 
-  /// Sends rows to the owners of their mini-MoEs; the result stands as in the segments.
+  /// Sends rows to the owners of their mini-MoEs. The result is in the order of the segments.
   func toOwners(_ rows: Matrix, _ layout: Layout, in memory: Arena, _ lane: Lane) -> Matrix {
     let out = memory.matrix(layout.rows, rows.columns)
     guard let place = layout.place else {
@@ -157,7 +160,7 @@ public final class CouncilExchange: @unchecked Sendable {
     return out
   }
 
-  /// The way back of `toOwners`.
+  /// Reverses `toOwners`.
   func toSources(_ rows: Matrix, _ layout: Layout, in memory: Arena, _ lane: Lane) -> Matrix {
     let out = memory.matrix(layout.sent.reduce(0, +), rows.columns)
     guard let place = layout.place else {
@@ -181,14 +184,15 @@ public final class CouncilExchange: @unchecked Sendable {
     }
   }
 
-  /// Each count times `factor`, in scratch.
+  /// Each count multiplied by `factor`, in scratch memory.
   private func times(_ factor: Int, _ counts: ArenaList<Int>) -> ArenaList<Int> {
     var products = ArenaList<Int>(capacity: counts.count, in: scratch)
     for count in counts { products.append(count * factor) }
     return products
   }
 
-  /// Rows from each rank for each owned mini-MoE and each of that rank's sequences, in that order, in scratch.
+  /// Number of rows from each rank, for each owned mini-MoE and each sequence of that rank, in that order, in scratch
+  /// memory.
   private func exchangeSizes(_ order: SlotOrder, _ sequence: UnsafePointer<Int32>?) -> ArenaList<Int32> {
     let mine = sequenceCounts[transport.rank]
     let lengths = times(owned.count, sequenceCounts)
@@ -203,14 +207,14 @@ public final class CouncilExchange: @unchecked Sendable {
     return all
   }
 
-  /// - Parameter counts: as `exchangeSizes` gives them.
+  /// - Parameter counts: the result of `exchangeSizes`.
   private func arrange(
     _ counts: ArenaList<Int32>, _ order: SlotOrder
   ) -> (Layout, ArenaList<CouncilWork.Segment>, UnsafePointer<Int32>) {
     let ranks = 0..<transport.size
     var received = ArenaList<Int>(capacity: transport.size, in: arena)
     var sent = ArenaList<Int>(capacity: transport.size, in: arena)
-    // Where each rank's counts begin, and its next row among the received ones.
+    // First count of each rank, and its next row among the received rows.
     var starts = ArenaList<Int>(capacity: transport.size, in: scratch)
     var next = ArenaList<Int>(capacity: transport.size, in: scratch)
     var total = 0
@@ -256,7 +260,8 @@ public final class CouncilExchange: @unchecked Sendable {
     )
   }
 
-  /// Ends the forward passes: each rank gets its sequences' share of L_aux from the owners, by mini-MoE.
+  /// Ends the forward passes: each rank receives the contributions to L_aux of its sequences from the owners, by
+  /// mini-MoE.
   public func collect(into report: BalanceReport) {
     guard let values, let terms else { return }
     scratch.scoped {

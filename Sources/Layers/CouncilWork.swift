@@ -1,11 +1,12 @@
 import Tensors
 
-/// The rows that this rank's mini-MoEs compute in one layer of a micro-batch, sorted so that a segment stands together.
+/// The rows that this rank's mini-MoEs compute in one layer of a micro-batch, sorted so that the rows of a segment are
+/// consecutive.
 struct CouncilWork: BitwiseCopyable, @unchecked Sendable {
-  /// Rows of one mini-MoE that a product may take together.
+  /// Rows of one mini-MoE that may share a product.
   struct Segment: BitwiseCopyable, Sendable {
     let member: Int
-    /// The rank of the expert group whose unit the rows belong to, where units must not mix in a product.
+    /// The rank of the expert group whose unit the rows belong to; nil if units may mix in a product.
     let source: Int?
     private let first: Int
     private let count: Int
@@ -20,13 +21,13 @@ struct CouncilWork: BitwiseCopyable, @unchecked Sendable {
     var rows: Range<Int> { first..<first + count }
   }
 
-  /// Ascending by member.
+  /// In ascending order of members.
   let segments: ArenaList<Segment>
-  /// For each member with rows, where its segments begin in `segments`.
+  /// For each member that has rows, the index of its first segment.
   private let starts: ArenaList<Int>
   /// The rows u that the members read [R, d].
   let inputs: Matrix
-  /// The sequence of each row, as `BalanceTerms` counts them; any where nothing is reported.
+  /// The sequence of each row, numbered as in `BalanceTerms`; arbitrary if nothing is reported.
   let sequence: UnsafePointer<Int32>
 
   init(segments: ArenaList<Segment>, inputs: Matrix, sequence: UnsafePointer<Int32>, in arena: Arena) {
@@ -40,10 +41,10 @@ struct CouncilWork: BitwiseCopyable, @unchecked Sendable {
     self.starts = starts
   }
 
-  /// How many members have rows.
+  /// Number of members that have rows.
   var members: Int { starts.count }
 
-  /// Where the segments of one of them stand in `segments`.
+  /// The indices in `segments` of one member's segments.
   func segments(ofMember place: Int) -> Range<Int> {
     starts[place]..<(place + 1 < members ? starts[place + 1] : segments.count)
   }

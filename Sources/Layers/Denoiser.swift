@@ -112,7 +112,7 @@ public struct Denoiser: Sendable {
     return Saved(latents: latents, steps: steps, blocks: saved, outNorm: outNormSaved, outInput: outInput)
   }
 
-  /// Adds the gradient with respect to x_ctx to `dContext` and the parameters' gradients.
+  /// Adds the gradient with respect to x_ctx to `dContext`, and the gradients of the parameters.
   public func backward(
     _ dLogits: Matrix, _ saved: Saved, contextSaved: RMSNorm.Saved, _ weights: PackedModel, _ gradients: Gradients,
     into dContext: Matrix, _ lane: Lane

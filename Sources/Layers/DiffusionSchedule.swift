@@ -40,10 +40,10 @@ public struct DiffusionSchedule: Sendable, Equatable {
     visited = (0..<inferenceSteps).map { steps - (2 * $0 * steps + inferenceSteps) / (2 * inferenceSteps) } + [0]
   }
 
-  /// The probability (1 − ᾱ_n)/2 that level n has flipped a bit.
+  /// The probability (1 − ᾱ_n)/2 that a bit is flipped at level n.
   public func flipProbability(at n: Int) -> Double { (1 - alphaBar[n]) / 2 }
 
-  /// The level 1…N that a position trains on, from its random word: word mod N + 1.
+  /// The level 1…N on which a position trains, from the random word of the position: word mod N + 1.
   public func trainingLevel(word: UInt32) -> Int { Int(word % UInt32(steps)) + 1 }
 
   /// Reverse step k of sampling: from n_k to n_{k+1}.
@@ -86,7 +86,7 @@ public struct DiffusionSchedule: Sendable, Equatable {
     @inlinable
     public var isLast: Bool { to == 0 }
 
-    /// P(z' = 1) for a bit that is `bit` at level n and clean 1 with probability `p`.
+    /// P(z' = 1) for a bit with value `bit` at level n that is clean 1 with probability `p`.
     @inlinable
     public func probabilityOfOne(bit: Bool, cleanProbability p: Double) -> Double {
       bit ? p * posterior[3] + (1 - p) * posterior[2] : p * posterior[1] + (1 - p) * posterior[0]

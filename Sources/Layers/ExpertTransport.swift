@@ -1,23 +1,23 @@
 import Tensors
 
-/// How bytes travel between the ranks of an expert group; `Parallelism` implements it over MPI.
+/// Moves bytes between the ranks of an expert group. Module `Parallelism` implements it over MPI.
 ///
-/// A transport that has failed keeps the first error for whoever asks, and from then on leaves zeros behind: layers
-/// compute on, and no number of theirs may be used before the transport was asked.
+/// A transport that has failed keeps the first error and from then on returns zeros: layers go on computing, and no
+/// result may be used before the transport has been asked for errors.
 public protocol ExpertTransport: AnyObject {
-  /// The ranks of the group, and this one's place among them.
+  /// Number of ranks of the group, and the index of this rank.
   var size: Int { get }
   var rank: Int { get }
 
-  /// Sends each rank r its block of `values`, `counts[r]` bytes, blocks one after another, and puts the blocks of
-  /// `receiveCounts[r]` bytes from each rank r one after another into `result`. All ranks of the group call it.
+  /// Sends block r of `values`, `counts[r]` bytes, to each rank r, and writes the blocks received from the ranks,
+  /// `receiveCounts[r]` bytes each, to `result` in rank order. All ranks of the group call it.
   func exchange(
     _ values: UnsafeRawPointer, counts: ArenaList<Int>, into result: UnsafeMutableRawPointer,
     receiveCounts: ArenaList<Int>)
 }
 
 extension ExpertTransport {
-  /// The same for blocks of `counts[r]` and `receiveCounts[r]` elements.
+  /// As above, with counts in elements.
   func exchange<Element: BitwiseCopyable>(
     _ values: UnsafePointer<Element>, counts: ArenaList<Int>, into result: UnsafeMutablePointer<Element>,
     receiveCounts: ArenaList<Int>, _ scratch: Arena
@@ -34,7 +34,7 @@ extension ExpertTransport {
     }
   }
 
-  /// Everyone's `values`, in rank order, in the memory of `arena`; rank r has `counts[r]`.
+  /// All-gathers `values` in rank order into the memory of `arena`; rank r contributes `counts[r]` elements.
   func gather<Element: BitwiseCopyable>(
     _ values: ArenaList<Element>, counts: ArenaList<Int>, in arena: Arena, _ scratch: Arena
   ) -> ArenaList<Element> {

@@ -4,7 +4,8 @@ import Tensors
 
 /// down(gelu(up(x))), or a stack of such networks over rows sorted by network.
 ///
-/// Shapes: S rows in all, E networks, network e takes rows offsets[e]..<offsets[e+1]; up [E, f, d], down [E, d, f].
+/// Shapes: S rows, E networks, f hidden width; network e takes rows offsets[e]..<offsets[e+1]; up [E, f, d], down [E,
+/// d, f].
 public struct FeedForward: Sendable {
   public let up: Linear
   public let down: Linear
@@ -51,10 +52,10 @@ public struct FeedForward: Sendable {
     return down.input(values, weights, lane)
   }
 
-  /// Adds to `dx` [S, d] and to the four parameters' gradients.
+  /// Adds to `dx` [S, d] and to the gradients of the four parameters.
   ///
-  /// With `gates` [S], row s of `dy` holds the gradient of the gated sum's output: the gate's gradient
-  /// ⟨dy, down(h) + b⟩ = ⟨dy·Ŵ, ĥ⟩ + ⟨dy, b⟩ goes to `dGates`, and `dy` is scaled by its gate in place.
+  /// With `gates` [S], row s of `dy` has the gradient of the gated sum. The gradient of the gate, ⟨dy, down(h) + b⟩ =
+  /// ⟨dy·Ŵ, ĥ⟩ + ⟨dy, b⟩, is written to `dGates`, and `dy` is multiplied by the gate in place.
   public func backward(
     _ dy: Matrix, gates: UnsafePointer<Float>? = nil, dGates: UnsafeMutablePointer<Float>? = nil, _ saved: Saved,
     offsets: Offsets, _ weights: PackedModel, _ gradients: Gradients, into dx: Matrix, _ lane: Lane
@@ -95,7 +96,7 @@ public struct FeedForward: Sendable {
   }
 }
 
-/// Which rows belong to which network of a stack; iterates over the networks that have any.
+/// The range of rows of each network of a stack. Iteration visits the networks that have rows.
 public struct Offsets: Sequence, BitwiseCopyable, @unchecked Sendable {
   let starts: UnsafePointer<Int32>
   let count: Int
@@ -106,7 +107,7 @@ public struct Offsets: Sequence, BitwiseCopyable, @unchecked Sendable {
     self.count = count
   }
 
-  /// One network that takes all rows.
+  /// A single network that takes all rows.
   public init(all rows: Int, in arena: Arena) {
     let starts = arena.allocate(Int32.self, 2)
     starts[0] = 0

@@ -3,31 +3,32 @@ import LowBit
 import Parameters
 import Tensors
 
-/// Operands of weight-gradient products that wait for the other layers' rows.
+/// Defers weight-gradient products of the council until all layers have contributed their rows.
 ///
-/// Every layer consults the same council, so a matrix gets a few rows from each of them. One product over all rows reads
-/// and writes the gradient once instead of once per layer, and runs at the speed of long products (one thread, per row
-/// and expert: 30.9 µs at 8 rows, 12.6 µs at 48, 9.5 µs at 192).
+/// Every layer consults the same council, so each matrix gets a few rows from each layer. One product over all rows
+/// reads and writes the gradient once instead of once per layer, and runs at the speed of a long product (one thread,
+/// per row and expert: 30.9 µs at 8 rows, 12.6 µs at 48, 9.5 µs at 192).
 ///
-/// Rows are added in the order of the calls: layers as backward visits them, rows in order. All memory is the arena's.
+/// Rows are added in the order of the calls: layers as the backward pass visits them, rows in order. All memory is the
+/// arena's.
 struct GradientLedger: @unchecked Sendable {
-  /// Rows of one product.
+  /// The rows that one call contributed to a product.
   private struct Entry: BitwiseCopyable {
     let matrix: Int
     let rows: Int
-    /// Pairs of rows of dY times the input rows' scales [pairs, stride].
+    /// Pairs of rows of dY, multiplied by the scales of the input rows [pairs, stride].
     let dy: UnsafeMutablePointer<UInt32>
     let input: QuantizedInput
-    /// What was noted next for the same tensor.
+    /// The next entry of the same tensor.
     var next: UnsafeMutablePointer<Entry>?
   }
 
-  /// A tensor's entries, first to last.
+  /// The entries of one tensor, in order.
   private struct Entries: Sequence, BitwiseCopyable {
     private var first: UnsafeMutablePointer<Entry>?
     private var last: UnsafeMutablePointer<Entry>?
     private(set) var count = 0
-    /// Rows of all entries.
+    /// Number of rows of all entries.
     private(set) var rows = 0
 
     mutating func append(_ entry: Entry, in arena: Arena) {
@@ -54,10 +55,10 @@ struct GradientLedger: @unchecked Sendable {
   private let store: ParameterStore
   private let sums: UnitSums?
   private let arena: Arena
-  /// Those of each tensor; a tensor's rows come from one thread at a time.
+  /// The entries of each tensor. Rows of a tensor come from one thread at a time.
   private let entries: UnsafeMutablePointer<Entries>
 
-  /// - Parameter sums: where products go instead of `store`.
+  /// - Parameter sums: if not nil, products are added here instead of to `store`.
   init(_ store: ParameterStore, sums: UnitSums?, arena: Arena) {
     self.store = store
     self.sums = sums
@@ -66,7 +67,7 @@ struct GradientLedger: @unchecked Sendable {
     entries.initialize(repeating: Entries(), count: store.table.count)
   }
 
-  /// Notes rows of a product; both operands are copied.
+  /// Records the rows of a product. Both operands are copied.
   func add(_ id: ParameterID, matrix: Int, _ dy: Matrix, _ input: QuantizedInput) {
     let words = arena.allocate(UInt32.self, (dy.rows + 1) / 2 * Words.stride(dy.columns))
     Words.pairs(dy, rowScales: input.rowScales, into: words)
@@ -74,14 +75,15 @@ struct GradientLedger: @unchecked Sendable {
       Entry(matrix: matrix, rows: dy.rows, dy: words, input: input.copy(in: arena), next: nil), in: arena)
   }
 
-  /// Whether rows of a tensor have been noted.
+  /// Whether the ledger has rows of a tensor.
   func takes(_ id: ParameterID) -> Bool { entries[id.index].count > 0 }
 
-  /// Adds all products to the gradients, each tensor on one thread; `observer` hears of each as it is done.
+  /// Adds all products to the gradients, each tensor on one thread. `observer` is told as each tensor is complete.
   func close(_ context: Context, _ observer: (any GradientObserver)?) {
     let workers = context.pool.threads
     let tensors = 0..<store.table.count
-    // Each to the thread with least to do, so that all have about as much and tensors end in about their order.
+    // Give each tensor to the thread with the least work, so that loads are even and tensors finish approximately in
+    // order.
     let worker = arena.allocate(Int.self, tensors.count)
     let busy = arena.allocate(Int.self, workers)
     busy.update(repeating: 0, count: workers)
@@ -92,14 +94,14 @@ struct GradientLedger: @unchecked Sendable {
     }
     context.pool.each(workers) { number, part in
       for index in tensors where takes(ParameterID(index)) && worker[index] == part {
-        // The first of a pool's threads is the caller's.
+        // Thread 0 of a pool is the caller's; only that thread may use MPI.
         multiply(ParameterID(index), context.scratch[number]) { if number == 0 { observer?.pause() } }
         observer?.isFinal(ParameterID(index))
       }
     }
   }
 
-  /// Multiplications of a tensor's products.
+  /// Number of multiplications of a tensor's products.
   private func work(_ index: Int) -> Int {
     let specification = store.table[ParameterID(index)]
     return entries[index].rows * specification.outputs * specification.inputs
@@ -111,7 +113,7 @@ struct GradientLedger: @unchecked Sendable {
     let specification = store.table[id]
     let outputs = specification.outputs
     let inputs = specification.inputs
-    // Entries of one matrix in their order: a counting sort.
+    // Group the entries by matrix, in order: a counting sort.
     scratch.scoped {
       let starts = scratch.allocate(Int32.self, specification.matrices + 1)
       starts.update(repeating: 0, count: specification.matrices + 1)
@@ -150,8 +152,8 @@ struct GradientLedger: @unchecked Sendable {
     }
   }
 
-  /// Adds the product of a matrix to fixed-point sums, as many rows at a time as stay in a core's second cache with
-  /// their sums.
+  /// Adds the product of a matrix to fixed-point sums, in blocks of rows that fit in the second-level cache together
+  /// with their sums.
   private func add(
     _ parts: UnsafeMutablePointer<ck_bf16_product>, _ count: Int, to sums: UnitSums, _ id: ParameterID, _ matrix: Int,
     _ scratch: Arena
@@ -164,22 +166,22 @@ struct GradientLedger: @unchecked Sendable {
       Kernels.table.pointee.gemm_bf16(
         Int64(rows), Int64(inputs), parts, Int64(count), nil, tile, Int64(inputs), false)
       sums.add(tile, count: rows * inputs, to: id, at: (matrix * outputs + first) * inputs)
-      // The next rows' words of dY.
+      // Advance to the next rows of dY.
       for part in 0..<count { parts[part].a += block }
     }
   }
 
-  /// Products of a tile that is added to fixed-point sums.
+  /// Number of products in a tile that is added to fixed-point sums.
   private static let tile = 16 << 10
 }
 
-/// Operands of bfloat16 gradient products.
+/// Operands of bfloat16 weight-gradient products.
 enum Words {
-  /// Words of one pair of rows of `columns` values: whole panels, and one more so that neighbouring pairs do not meet
-  /// in one cache set.
+  /// Words of one pair of rows with `columns` values: whole panels, and one more panel so that neighbouring pairs do
+  /// not fall into the same cache set.
   static func stride(_ columns: Int) -> Int { (columns + 15) / 16 * 16 + 16 }
 
-  /// Pairs of rows of `x`, each row times its scale.
+  /// Pairs of rows of `x`, each row multiplied by its scale.
   static func pairs(_ x: Matrix, rowScales: UnsafePointer<Float>?, into words: UnsafeMutablePointer<UInt32>) {
     Kernels.table.pointee.bf16_pairs(
       Int64(x.rows), Int64(x.columns), x.pointer, Int64(x.columns), rowScales, words, Int64(stride(x.columns)))

@@ -1,11 +1,13 @@
 import Parameters
 
-/// Is told, in the last backward pass of a step, which gradients are final, so that their sums over ranks can begin.
+/// Receives the gradients that are final during the last backward pass of a step, so that their all-reduce can start
+/// early.
 public protocol GradientObserver: AnyObject, Sendable {
-  /// This pass adds nothing to the gradient of `id` any more. Called by any thread, for some tensors more than once.
+  /// Called when the pass will not add to the gradient of `id` again; by any thread, and more than once for some
+  /// tensors.
   func isFinal(_ id: ParameterID)
 
-  /// A chance to do something else for a moment, about every millisecond while long products are taken. Called by the
-  /// pass's thread only.
+  /// Called about once per millisecond during long GEMMs, so that communication can progress. Only the thread of the
+  /// pass calls it.
   func pause()
 }

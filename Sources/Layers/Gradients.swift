@@ -1,18 +1,19 @@
 import Parameters
 import Tensors
 
-/// Where a backward pass adds its gradients, and how its products are taken.
+/// The destination of a backward pass's gradients, and the precision of its products.
 public struct Gradients: Sendable {
   public let store: ParameterStore
   /// Whether gradient products take their operands rounded to bfloat16 (`use_mixed_precision`); sums stay fp32.
   public let mixedPrecision: Bool
-  /// Where products of stacks are added instead of to `store`, which need not hold those then; nil: `store` has all.
+  /// Destination of the products of stacks; nil means `store`. If it is set, `store` need not hold stacks.
   let sums: UnitSums?
-  /// Where weight-gradient products of stacks wait until all layers have added their rows; nil: none waits.
+  /// Defers the weight-gradient products of stacks until all layers have contributed rows; nil means that no product is
+  /// deferred.
   let ledger: GradientLedger?
   private let observer: (any GradientObserver)?
 
-  /// - Parameter sums: with mixed precision only, whose products of stacks wait for the end of a `unit`.
+  /// - Parameter sums: only with mixed precision, whose products of stacks are deferred to the end of a `unit`.
   public init(_ store: ParameterStore, mixedPrecision: Bool, sums: UnitSums? = nil) {
     precondition(sums == nil || mixedPrecision, "products of stacks are taken at once in fp32")
     self.init(store, mixedPrecision: mixedPrecision, sums: sums, ledger: nil, observer: nil)
@@ -29,19 +30,19 @@ public struct Gradients: Sendable {
     self.observer = observer
   }
 
-  /// The same, for the last backward pass of a step: `observer` hears which gradients are final.
+  /// The same destination, for the last backward pass of a step: `observer` is told which gradients are final.
   public func last(_ observer: any GradientObserver) -> Gradients {
     Gradients(store, mixedPrecision: mixedPrecision, sums: sums, ledger: ledger, observer: observer)
   }
 
-  /// Says that the pass under way adds nothing to these gradients any more.
+  /// Declares that the current pass will not add to these gradients again.
   public func finish(_ ids: [ParameterID]) {
     guard let observer else { return }
     for id in ids { observer.isFinal(id) }
     observer.pause()
   }
 
-  /// The first tensor, since the last call, whose products could not be added to fixed-point sums.
+  /// Returns the first tensor, since the last call, whose products could not be added to fixed-point sums.
   public func takeFailure() -> ParameterID? { sums?.takeFailure() }
 
   func pointer(_ id: ParameterID) -> UnsafeMutablePointer<Float> {
@@ -49,10 +50,11 @@ public struct Gradients: Sendable {
     return store.pointer(id)
   }
 
-  /// Runs `body` with gradients whose stacks (experts, micro agents) take one weight-gradient product per matrix, over
-  /// the rows of all calls, when `body` returns. In fp32 every call takes its own product at once.
+  /// Runs `body` with gradients that defer the weight-gradient products of stacks (experts, micro agents): one product
+  /// per matrix over the rows of all calls, taken when `body` returns. In fp32 every call takes its product
+  /// immediately.
   ///
-  /// Not for the rows of two units: products never mix them.
+  /// Never pass rows of two units to one call: a product must not mix them.
   public func unit<Result>(_ context: Context, _ body: (Gradients) -> Result) -> Result {
     guard mixedPrecision else {
       defer { finish(store.held) }

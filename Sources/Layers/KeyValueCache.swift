@@ -9,7 +9,7 @@ public struct KeyValueView: BitwiseCopyable, @unchecked Sendable {
   let values: UnsafeMutablePointer<Float>
   let heads: Int
   let headDim: Int
-  /// Positions there is room for; a multiple of sixteen.
+  /// Capacity in positions; a multiple of sixteen.
   let capacity: Int
 
   static func count(heads: Int, headDim: Int, positions: Int) -> Int {
@@ -46,7 +46,7 @@ public struct KeyValueView: BitwiseCopyable, @unchecked Sendable {
   }
 }
 
-/// The keys and values of one sequence in all layers, kept while it is generated.
+/// The keys and values of one sequence in all layers, kept during generation.
 public final class KeyValueCache: @unchecked Sendable {
   public let capacity: Int
   private let layers: Int
@@ -70,7 +70,8 @@ public final class KeyValueCache: @unchecked Sendable {
       headDim: headDim, positions: capacity)
   }
 
-  /// Takes over the first `positions` positions of another sequence's cache: a group shares its prompt.
+  /// Copies the first `positions` positions from the cache of another sequence: a group shares the prefill of its
+  /// prompt.
   public func copyPrefix(_ positions: Int, from other: KeyValueCache) {
     precondition(
       layers == other.layers && heads == other.heads && headDim == other.headDim && positions <= capacity

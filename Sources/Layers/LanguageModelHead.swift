@@ -3,16 +3,16 @@ import LowBit
 import Parameters
 import Tensors
 
-/// The tied output head: logits = h Eᵀ in the head's format, seen through log-probability and entropy.
+/// The tied output head: logits = h Eᵀ in the head's format, reduced to log-probabilities and entropies.
 ///
-/// The vocabulary is taken in chunks of `chunk` entries; each chunk gives a row's maximum, Σ exp(l − max) and
-/// Σ exp(l − max)·(l − max), and chunks are folded in order. The sampler folds the same parts, so a token's
-/// log-probability is the same bits at rollout and in training, and training never holds a whole row of logits.
-/// Shapes: R rows, d model, V vocabulary.
+/// The vocabulary is processed in chunks of `chunk` entries. Each chunk gives a row's maximum, Σ exp(l − max) and Σ
+/// exp(l − max)·(l − max); chunks are combined in order. The sampler combines the same chunks, so a token's
+/// log-probability is the same bits at rollout and in training, and training never holds a whole row of logits. Shapes:
+/// R rows, d model width, V vocabulary.
 public struct LanguageModelHead: Sendable {
   public let linear: Linear
   public let vocabulary: Int
-  /// Vocabulary entries per chunk; part of the definition of the sum's order.
+  /// Vocabulary entries per chunk. The value determines the order of summation, so it is part of the definition.
   public static let chunk = 1024
 
   public init(embedding: ParameterID, vocabulary: Int) {
@@ -20,25 +20,25 @@ public struct LanguageModelHead: Sendable {
     self.vocabulary = vocabulary
   }
 
-  /// What is known of each row's distribution at a temperature.
+  /// The log-partition, entropy and target log-probability of each row at a temperature.
   public struct Distribution: @unchecked Sendable {
     public let rows: Int
     /// log Σ exp(logit/temperature) [R]
     public let logSumExp: UnsafeMutablePointer<Float>
     /// −Σ p log p in nats [R]
     public let entropy: UnsafeMutablePointer<Float>
-    /// log p(target) [R]; 0 where the target is negative.
+    /// log p(target) [R]; 0 if the target is negative.
     public let logProbability: UnsafeMutablePointer<Float>
   }
 
   private var chunks: Int { (vocabulary + Self.chunk - 1) / Self.chunk }
 
-  /// The rounded or quantised rows that products with the head take.
+  /// The rows rounded or quantised for products with the head.
   public func input(_ h: Matrix, _ weights: PackedModel, _ lane: Lane) -> QuantizedInput {
     linear.input(h, weights, lane)
   }
 
-  /// Logits divided by `temperature` of one chunk into `out` [R, width].
+  /// Writes the logits of one chunk, divided by `temperature`, to `out` [R, width].
   private func logits(
     _ input: QuantizedInput, chunk: Int, temperature: Float, _ weights: PackedModel, into out: Matrix, _ lane: Lane
   ) {
@@ -51,7 +51,7 @@ public struct LanguageModelHead: Sendable {
 
   private func width(_ chunk: Int) -> Int { min(Self.chunk, vocabulary - chunk * Self.chunk) }
 
-  /// Distribution of each row; with `keep` [R, V], the divided logits are left there.
+  /// The distribution of each row. With `keep` [R, V], also writes the divided logits there.
   ///
   /// - Parameter targets: the token whose log-probability is wanted, or −1.
   public func forward(
@@ -110,8 +110,8 @@ public struct LanguageModelHead: Sendable {
     result.entropy[row] = logSum - slope / sum
   }
 
-  /// Adds to `dh` [R, d] and to the embedding's gradient, for dL/dlogp and dL/dentropy of each row. Logits are
-  /// computed again, chunk by chunk.
+  /// Adds to `dh` [R, d] and to the embedding's gradient, given dL/dlogp and dL/dentropy of each row. Logits are
+  /// recomputed chunk by chunk.
   public func backward(
     _ input: QuantizedInput, targets: UnsafePointer<Int32>, temperature: Float, _ distribution: Distribution,
     dLogProbability: UnsafePointer<Float>, dEntropy: UnsafePointer<Float>, _ weights: PackedModel,
@@ -138,7 +138,7 @@ public struct LanguageModelHead: Sendable {
     }
   }
 
-  /// dh += dl·Ê and dE += dlᵀ·ĥ for the entries first..<first + dl.columns.
+  /// dh += dl·Ê and dE += dlᵀ·ĥ for the vocabulary entries first..<first + dl.columns.
   private func gradientProducts(
     _ dl: Matrix, _ input: QuantizedInput, first: Int, _ packed: PackedWeights, _ gradients: Gradients,
     into dh: Matrix, _ lane: Lane

@@ -5,10 +5,10 @@ import Tensors
 
 /// Products of the backward pass: dX = dY·Ŵ and dW = dYᵀ·x̂.
 ///
-/// With mixed precision both operands are bfloat16 and sums fp32. Codes of ternary, int4 and int8 values are exact in
-/// bfloat16, so scales go into the other operand where a row or token has one: the weight rows' scales of ternary and
-/// int8 matrices and the tokens' scales of A8 inputs into dY. int4 has scales per group of inputs: its values are
-/// rounded. Otherwise operands are fp32.
+/// With mixed precision both operands are bfloat16 and sums are fp32. Codes of ternary, int4 and int8 values are exact
+/// in bfloat16, so a scale that applies to a whole row or token moves to the other operand: the row scales of ternary
+/// and int8 weights and the token scales of A8 inputs multiply dY. int4 has a scale per group of inputs, so its values
+/// are rounded. Without mixed precision the operands are fp32.
 extension Linear {
   /// Adds dY·Ŵ to `dx` [T, inputs] for `dy` [T, outputs].
   func inputGradient(
@@ -43,7 +43,7 @@ extension Linear {
         Int64(range.count), Int64(dy.columns), dy.row(range.lowerBound), Int64(dy.columns), rowScales.value,
         words.value + range.lowerBound * pairs, Int64(pairs))
     }
-    // A few panels at a time, so that what was unpacked is still in the cache when it is multiplied.
+    // A few panels at a time, so that unpacked values are still in the cache when they are multiplied.
     let panels = (packed.columns + 15) / 16
     let block = max(2, min(panels, 65536 / (pairs * 16)) & ~1)
     let blocks = (panels + block - 1) / block
@@ -65,9 +65,9 @@ extension Linear {
     }
   }
 
-  /// Adds dYᵀ·x̂ to the weight's gradient and the column sums of dY to the bias's; rows in order.
+  /// Adds dYᵀ·x̂ to the weight's gradient and the column sums of dY to the bias's gradient, rows in order.
   ///
-  /// The weight's product waits in the ledger where there is one and the weight is a stack.
+  /// If the weight is a stack and there is a ledger, the ledger defers the weight's product.
   func parameterGradient(
     _ dy: Matrix, _ input: QuantizedInput, matrix: Int = 0, _ gradients: Gradients, _ lane: Lane
   ) {
@@ -90,7 +90,7 @@ extension Linear {
     }
   }
 
-  /// Both gradients of one product: adds to `dx` where it is wanted.
+  /// Both gradients of one product; adds to `dx` unless it is nil.
   public func backward(
     _ dy: Matrix, _ input: QuantizedInput, matrix: Int = 0, _ weights: PackedModel, _ gradients: Gradients,
     into dx: Matrix?, _ lane: Lane
@@ -100,7 +100,7 @@ extension Linear {
   }
 }
 
-/// C += dYᵀ·x̂ in bfloat16, on the threads of `lane`; tokens are taken in order, a stretch at a time.
+/// C += dYᵀ·x̂ in bfloat16, on the threads of `lane`; tokens are added in order, in blocks.
 func addWeightGradient(_ dy: Matrix, _ input: QuantizedInput, to c: Matrix, _ lane: Lane) {
   let stretch = 512
   let (outputs, inputs) = (Words.stride(dy.columns), Words.stride(input.columns))

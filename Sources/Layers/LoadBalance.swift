@@ -1,10 +1,11 @@
 import Tensors
 
-/// The sequences of a micro-batch, as the balance loss sees them.
+/// The sequences of a micro-batch, as the balance loss needs them.
 ///
-/// L_aux of a sequence = mean over layers and the three routing levels of n·Σ_i f_i P_i: f_i the share of routed
-/// slots that chose i, P_i the mean probability (Fedus, Zoph and Shazeer, 2021, arXiv:2101.03961, equation 4). For
-/// experts and micro agents it is the mean over mini-MoEs weighted by the tokens each received in that layer.
+/// L_aux of a sequence is the mean over layers and the three routing levels of n·Σ_i f_i P_i; f_i is the share of
+/// routed slots that chose i, P_i the mean probability (Fedus, Zoph and Shazeer, 2021, arXiv:2101.03961, equation 4).
+/// For experts and micro agents it is the mean over mini-MoEs, weighted by the number of tokens that each received in
+/// the layer.
 public struct BalanceTerms: BitwiseCopyable, Sendable {
   /// Tokens of each sequence.
   let lengths: ArenaList<Int>
@@ -13,7 +14,7 @@ public struct BalanceTerms: BitwiseCopyable, Sendable {
   /// 1 / (3 · layers)
   let share: Double
 
-  /// Lists that these terms must not outlive.
+  /// The terms must not outlive the lists.
   public init(lengths: ArenaList<Int>, coefficients: ArenaList<Float>, layers: Int) {
     self.init(lengths: lengths, coefficients: coefficients, share: 1 / Double(3 * layers))
   }
@@ -29,7 +30,7 @@ public struct BalanceTerms: BitwiseCopyable, Sendable {
   public var sequences: Int { lengths.count }
 }
 
-/// dL/dp of the balance loss: one row of choices for each run of tokens of one sequence.
+/// dL/dp of the balance loss: one row of n values for each run of tokens of one sequence.
 struct BalanceGradient: BitwiseCopyable, @unchecked Sendable {
   let slopes: Matrix
   let segment: UnsafeMutablePointer<Int32>
@@ -37,13 +38,13 @@ struct BalanceGradient: BitwiseCopyable, @unchecked Sendable {
 }
 
 extension Router {
-  /// Adds this routing's share of L_aux to `values` [sequences] and its slots to `loads` [n], both optional, and
-  /// returns the gradient of the weighted loss with respect to the probabilities.
+  /// Adds this routing's contribution to L_aux to `values` [sequences] and its slots to `loads` [n], if they are given,
+  /// and returns the gradient of the weighted loss with respect to the probabilities.
   ///
   /// - Parameters:
-  ///   - sequence: the sequence of each token; tokens of one sequence stand together.
-  ///   - outerTopK: slots that each token of the sequence had in the level above (1 at the top), so that the weight
-  ///     of a run of tokens is its length / (sequence length · outerTopK).
+  ///   - sequence: the sequence of each token; tokens of one sequence are consecutive.
+  ///   - outerTopK: slots of each token in the level above (1 at the top level). The weight of a run of tokens is its
+  ///     length / (sequence length · outerTopK).
   func balance(
     _ routing: Routing, sequence: UnsafePointer<Int32>, outerTopK: Int, _ terms: BalanceTerms,
     values: UnsafeMutablePointer<Double>?, loads: UnsafeMutablePointer<Int64>?, _ lane: Lane

@@ -43,7 +43,7 @@ public struct MiniMoE: Sendable {
     let microBalance: BalanceGradient?
   }
 
-  /// Where a mini-MoE reports its share of the balance loss and its loads.
+  /// Receives a mini-MoE's contribution to the balance loss, and its loads.
   public struct Report: @unchecked Sendable {
     let terms: BalanceTerms
     /// Slots that each token has in the council (mini_moe_top_k).
@@ -60,7 +60,7 @@ public struct MiniMoE: Sendable {
     let arena = lane.arena
     let routing = router.forward(u, weights, lane)
     let order = SlotOrder(routing, choices: router.count, in: arena)
-    // Experts read u; its codes are made once and gathered for each.
+    // Experts read u: quantise it once and gather the codes for each expert.
     let sorted = experts.up.input(u, weights, lane).gather(order.token, count: order.slots, in: arena)
     let e = arena.zeros(u.rows, u.columns)
     let expertsSaved = lane.scratch.scoped {
@@ -110,7 +110,7 @@ public struct MiniMoE: Sendable {
       microBalance: microBalance)
   }
 
-  /// Adds to `du` and to the parameters' gradients.
+  /// Adds to `du` and to the gradients of the parameters.
   func backward(
     _ dy: Matrix, _ saved: Saved, _ weights: PackedModel, _ gradients: Gradients, into du: Matrix, _ lane: Lane
   ) {
@@ -166,7 +166,7 @@ public struct MiniMoE: Sendable {
       into: dNormalized, lane)
   }
 
-  /// out[t] += Σ gate · outputs, a token's slots in their order.
+  /// out[t] += Σ gate · outputs, the slots of a token in order.
   private func combine(_ outputs: Matrix, _ routing: Router.Routing, _ order: SlotOrder, into out: Matrix) {
     for slot in 0..<order.slots {
       Kernels.table.pointee.add_scaled(

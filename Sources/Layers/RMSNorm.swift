@@ -1,7 +1,7 @@
 import Parameters
 import Tensors
 
-/// y = x / sqrt(mean(x²) + ε) · w, per token; without w where none is named (Zhang and Sennrich, 2019,
+/// y = x / sqrt(mean(x²) + ε) · w, per token; w is 1 if the norm has no weight (Zhang and Sennrich, 2019,
 /// arXiv:1910.07467).
 public struct RMSNorm: Sendable {
   public let weight: ParameterID?
@@ -12,7 +12,7 @@ public struct RMSNorm: Sendable {
     self.epsilon = epsilon
   }
 
-  /// What backward needs: the input and 1/sqrt(mean(x²) + ε) of each row.
+  /// Saved for the backward pass: the input and 1/sqrt(mean(x²) + ε) of each row.
   public struct Saved: BitwiseCopyable, @unchecked Sendable {
     let x: Matrix
     let inverse: UnsafeMutablePointer<Float>

@@ -24,7 +24,7 @@ public struct RotaryEmbedding: Sendable {
     }
   }
 
-  /// Turns `heads` heads that stand one after another at `x`; `inverse` turns back (the transpose, for gradients).
+  /// Rotates `heads` consecutive heads at `x`; `inverse` rotates back (the transpose, for gradients).
   func apply(_ x: UnsafeMutablePointer<Float>, heads: Int, position: Int, inverse: Bool = false) {
     precondition(position < positions, "position \(position) of \(positions)")
     let half = headDim / 2

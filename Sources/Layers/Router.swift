@@ -19,7 +19,7 @@ public struct Router: Sendable {
     self.topK = topK
   }
 
-  /// The decisions for T tokens.
+  /// The routing decisions for T tokens.
   public struct Routing: BitwiseCopyable, @unchecked Sendable {
     public let tokens: Int
     public let topK: Int
@@ -31,7 +31,7 @@ public struct Router: Sendable {
     public let chosen: UnsafeMutablePointer<Int32>
     /// [T, k]
     public let gates: UnsafeMutablePointer<Float>
-    /// Sum of the chosen probabilities [T].
+    /// Sum of the chosen probabilities of each token [T].
     let sums: UnsafeMutablePointer<Float>
   }
 
@@ -62,7 +62,8 @@ public struct Router: Sendable {
   private func choose(
     _ p: UnsafePointer<Float>, _ biases: UnsafePointer<Float>, _ chosen: UnsafeMutablePointer<Int32>
   ) {
-    // Insertion into a short sorted list; a later index goes in front only when strictly larger.
+    // Insert into a short sorted list. A later index moves ahead only if its value is strictly larger, so ties go to
+    // the lowest index.
     var filled = 0
     for index in 0..<count {
       let score = p[index] + biases[index]
@@ -82,8 +83,8 @@ public struct Router: Sendable {
     }
   }
 
-  /// Adds to `dx` and to the weight's gradient. `dGates` [T, k]; `balance` gives each token's dL/dp from the
-  /// balance loss.
+  /// Adds to `dx` and to the weight's gradient. `dGates` is [T, k]; `balance` gives dL/dp of the balance loss for each
+  /// token.
   func backward(
     _ dGates: UnsafePointer<Float>, _ routing: Routing, balance: BalanceGradient?, _ weights: PackedModel,
     _ gradients: Gradients, into dx: Matrix, _ lane: Lane
@@ -113,13 +114,13 @@ public struct Router: Sendable {
   }
 }
 
-/// Slots (token, k) sorted by what they chose, tokens in order within a choice.
+/// Slots (token, k) sorted by their choice; the tokens of a choice are in order.
 struct SlotOrder: BitwiseCopyable, @unchecked Sendable {
   let slots: Int
   /// Row r of the sorted order is slot `slot[r]` of token `token[r]`.
   let slot: UnsafeMutablePointer<Int32>
   let token: UnsafeMutablePointer<Int32>
-  /// Where slot s went.
+  /// The row of slot s in the sorted order.
   let row: UnsafeMutablePointer<Int32>
   let offsets: Offsets
   let starts: UnsafeMutablePointer<Int32>

@@ -18,7 +18,7 @@ public struct TimeEmbedding: Sendable {
     self.dim = dim
   }
 
-  /// Values of the table: (N + 1)·d.
+  /// Number of values of the table: (N + 1)·d.
   public var count: Int { (steps + 1) * dim }
 
   public func table(_ weights: PackedModel) -> UnsafePointer<Float> { UnsafePointer(weights.derived.pointer) }
@@ -50,7 +50,7 @@ public struct TimeEmbedding: Sendable {
     return out
   }
 
-  /// Adds the parameters' gradients for rows `dh` [T, d] whose noise levels are `steps` [T].
+  /// Adds the gradients of the parameters, given rows `dh` [T, d] at noise levels `steps` [T].
   func backward(
     _ dh: Matrix, steps levels: UnsafePointer<Int32>, _ weights: PackedModel, _ gradients: Gradients, _ lane: Lane
   ) {

@@ -28,8 +28,8 @@ public struct TransformerLayer: Sendable {
     public var chosen: UnsafeMutablePointer<Int32> { council.routing.chosen }
   }
 
-  /// Writes the layer's output [T, d] for x [T, d] and the coordination c [T, d]; with `exchange`, together with the
-  /// other ranks of the expert group.
+  /// Writes the layer's output [T, d] for x [T, d] and the coordination c [T, d]. With `exchange`, all ranks of the
+  /// expert group call it together.
   public func forward(
     _ x: Matrix, coordination c: Matrix, council: Council, spans: ArenaList<Span>, caches: [KeyValueCache]?,
     _ weights: PackedModel, report: BalanceReport?, exchange: CouncilExchange? = nil, into y: Matrix,
@@ -57,8 +57,8 @@ public struct TransformerLayer: Sendable {
       afterAttention: afterAttention)
   }
 
-  /// Turns the gradient of the output into that of the input, in place, and adds to `dCoordination`; `exchange` is that
-  /// of the forward pass.
+  /// Replaces the gradient of the output by the gradient of the input, in place, and adds to `dCoordination`. Pass the
+  /// `exchange` of the forward pass.
   public func backward(
     _ dx: Matrix, dCoordination: Matrix, _ saved: Saved, council: Council, spans: ArenaList<Span>,
     _ weights: PackedModel, _ gradients: Gradients, exchange: CouncilExchange? = nil, _ context: Context

@@ -3,35 +3,36 @@ import Parameters
 import Synchronization
 import Tensors
 
-/// Where a unit's products of stacks are added as 64-bit fixed point with quantum 2⁻⁵⁰, so that their sums do not depend
-/// on the order of units and on which rank computed which.
+/// Accumulates a unit's weight-gradient products of stacks as 64-bit fixed point with quantum 2⁻⁵⁰, so that sums do not
+/// depend on the order of units or on which rank computed which unit.
 ///
-/// Products are added as they leave the cache, a few rows at a time: no gradient of a stack is written in fp32.
+/// Products are added while they are in the cache, a few rows at a time; no gradient of a stack is written in fp32.
 public final class UnitSums: @unchecked Sendable {
   private let sums: AlignedBuffer<Int64>
   private let layout: ParameterStore
-  /// The lowest index of a tensor that could not be added since `takeFailure`.
+  /// The lowest index of a tensor that could not be added since the last `takeFailure`.
   private let failed = Atomic<Int>(.max)
 
   /// - Parameters:
-  ///   - sums: one number for each of `layout`, which other units may share.
-  ///   - layout: where tensors lie in `sums`.
+  ///   - sums: one number for each element of `layout`; units may share them.
+  ///   - layout: the offsets of the tensors in `sums`.
   public init(_ sums: AlignedBuffer<Int64>, layout: ParameterStore) {
     precondition(sums.count == layout.buffer.count, "\(sums.count) sums of \(layout.buffer.count) gradients")
     self.sums = sums
     self.layout = layout
   }
 
-  /// The tensors whose gradients are added here, and nowhere in fp32.
+  /// Whether the gradients of a tensor are added here, and nowhere in fp32.
   public static func takes(_ specification: ParameterSpecification) -> Bool { specification.matrices > 1 }
 
-  /// Adds `count` values to the elements of a tensor from `first`; one thread at a time for each element.
+  /// Adds `count` values to the elements of a tensor starting at `first`. Only one thread at a time may add to an
+  /// element.
   func add(_ values: UnsafePointer<Float>, count: Int, to id: ParameterID, at first: Int) {
     let problem = ck_fixed_add(Int64(count), values, sums.pointer + layout.offset(id) + first)
     if problem >= 0 { failed.min(id.index, ordering: .relaxed) }
   }
 
-  /// The first tensor, since the last call, with a gradient that is not finite or beyond ±2⁶¹ quanta.
+  /// Returns the first tensor, since the last call, whose gradient is not finite or is beyond ±2⁶¹ quanta.
   public func takeFailure() -> ParameterID? {
     let index = failed.exchange(.max, ordering: .relaxed)
     return index == .max ? nil : ParameterID(index)

@@ -1,7 +1,7 @@
-/// Encoding of tensors that come in pieces of whole rows, in two passes: first the scales, then the codes. Together they
-/// are the bytes of `encode`, whatever the pieces.
+/// Encodes tensors that arrive in blocks of whole rows, in two passes: first the scales, then the codes. The result is
+/// the same bytes as from `encode`, whatever the blocks.
 extension BitEncoder {
-  /// Collects the scales of a tensor's rows as they come.
+  /// Collects the scales of a tensor's rows as they arrive.
   public struct Scales: Sendable {
     private let encoder: BitEncoder
     private let columns: Int
@@ -16,9 +16,9 @@ extension BitEncoder {
       self.columns = columns
     }
 
-    /// Takes the next rows in.
+    /// Processes the next rows.
     ///
-    /// - Throws: `BitEncoderError` where a value is NaN or infinite.
+    /// - Throws: `BitEncoderError` if a value is NaN or infinite.
     public mutating func append(_ rows: UnsafeBufferPointer<Float>) throws(BitEncoderError) {
       precondition(columns == 0 || rows.count % columns == 0, "\(rows.count) values are no rows of \(columns)")
       if encoder.scaling == .perRow {
@@ -36,7 +36,7 @@ extension BitEncoder {
       count += rows.count
     }
 
-    /// The scales of all rows, or the tensor's one.
+    /// The scales of all rows, or the single scale of the tensor.
     public var values: [Float] {
       if encoder.scaling == .perRow { return perRow }
       if encoder.bits == 1 { return [count == 0 ? 0 : Float(sum / Double(count))] }
@@ -44,9 +44,9 @@ extension BitEncoder {
     }
   }
 
-  /// The packed bytes of `rows`, the tensor's row `first` and those after it.
+  /// The packed bytes of `rows`, which begin at row `first` of the tensor.
   ///
-  /// - Parameter scales: those of the whole tensor.
+  /// - Parameter scales: the scales of the whole tensor.
   public func packRows(
     _ rows: UnsafeBufferPointer<Float>, columns: Int, first: Int, scales: [Float]
   ) -> [UInt8] {
@@ -64,7 +64,7 @@ extension BitEncoder {
     return packed
   }
 
-  /// The values of packed rows, the tensor's row `first` and those after it.
+  /// The values of packed rows, which begin at row `first` of the tensor.
   public func unpackRows(_ packed: [UInt8], columns: Int, first: Int, scales: [Float]) -> [Float] {
     let stride = packedByteCount(columns: columns)
     let count = stride == 0 ? 0 : packed.count / stride

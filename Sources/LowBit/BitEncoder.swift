@@ -13,7 +13,7 @@
 /// `packbits(bitorder="little")`). Every row starts on a byte; bits past its last value are 0. Scales and quotients
 /// are fp32 (the mean is summed in float64).
 public struct BitEncoder: Sendable, Equatable {
-  /// What shares a scale.
+  /// The values that share a scale.
   public enum Scaling: String, Sendable, CaseIterable {
     case perRow = "per_row"
     case perTensor = "per_tensor"

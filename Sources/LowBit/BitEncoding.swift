@@ -1,14 +1,14 @@
-/// A tensor as `BitEncoder` packed it: bytes and scales, and what is needed to read them.
+/// The result of `BitEncoder`: bytes and scales, and the parameters needed to decode them.
 public struct BitEncoding: Sendable, Equatable {
   public let bits: Int
   public let scaling: BitEncoder.Scaling
   public let shape: [Int]
-  /// Rows one after another, each padded to whole bytes.
+  /// Concatenated rows, each padded to whole bytes.
   public let packed: [UInt8]
-  /// One for each row, or one in all.
+  /// One scale per row, or one for the tensor.
   public let scales: [Float]
 
-  /// - Precondition: `packed` and `scales` have the sizes that `bits`, `scaling` and `shape` demand.
+  /// - Precondition: `packed` and `scales` have the sizes that `bits`, `scaling` and `shape` imply.
   public init(bits: Int, scaling: BitEncoder.Scaling, shape: [Int], packed: [UInt8], scales: [Float]) {
     let rows = shape.dropLast().reduce(1, *)
     let byteCount = rows * BitEncoder(bits: bits).packedByteCount(columns: shape.last ?? 1)
@@ -43,7 +43,7 @@ public struct BitEncoding: Sendable, Equatable {
     return codes
   }
 
-  /// The values that the codes stand for, row-major, in `shape`: (code − M)·scale, or ±scale at 1 bit.
+  /// The decoded values, row-major, in `shape`: (code − M)·scale, or ±scale at 1 bit.
   public func decode() -> [Float] {
     let largest = Float(BitEncoder(bits: bits).largestMagnitude)
     var values: [Float] = []

@@ -2,11 +2,11 @@ import CKernels
 import Tensors
 
 extension PackedWeights {
-  /// Scales of one row: 1, or one for each group of inputs in `int4`; 0 for formats without.
+  /// Scales per row: 1, or in `int4` one for each group of inputs; 0 for formats without scales.
   public var groups: Int { format.isInteger ? Int(descriptor.groups) : 0 }
 
-  /// The signed codes of rows `range` of one matrix [range.count, columns] and their scales [range.count, groups],
-  /// for integer formats: value = scale · code. What files hold, whatever the kernels' layout.
+  /// Reads the signed codes of rows `range` of one matrix [range.count, columns] and their scales [range.count,
+  /// groups], for integer formats: value = scale · code. Files store these, independent of the kernels' layout.
   public func readCodes(
     _ matrix: Int, rows range: Range<Int>, codes: UnsafeMutablePointer<Int8>, scales: UnsafeMutablePointer<Float>
   ) {
@@ -16,7 +16,7 @@ extension PackedWeights {
     }
   }
 
-  /// Takes over the signed codes [rows, columns] and scales [rows, groups] of a whole matrix.
+  /// Writes the signed codes [rows, columns] and scales [rows, groups] of a whole matrix.
   public func writeCodes(_ matrix: Int, codes: UnsafePointer<Int8>, scales: UnsafePointer<Float>) {
     precondition(format.isInteger, "\(format) has no codes")
     withUnsafePointer(to: descriptor) {
@@ -24,15 +24,15 @@ extension PackedWeights {
     }
   }
 
-  /// Takes over the values in use [rows, columns] of a whole matrix, for floating formats: they are representable, so
-  /// nothing is rounded.
+  /// Writes the values in use [rows, columns] of a whole matrix, for floating-point formats. The values are
+  /// representable, so nothing is rounded.
   public func writeValues(_ matrix: Int, _ values: UnsafePointer<Float>) {
     precondition(!format.isInteger, "\(format) needs codes and scales")
     withUnsafePointer(to: descriptor) { ck_pack($0, Int64(matrix), 0, Int64(panels), values) }
   }
 
-  /// A number that changes when the kernels lay a format out otherwise: the hash of a fixed matrix of awkward sizes as
-  /// they keep it. Files in the kernels' own layout carry it, so that no other layout is ever mistaken for it.
+  /// A number that changes if the kernels' layout of a format changes: the hash of a fixed matrix of awkward sizes in
+  /// that layout. Files in the kernels' layout record it, so that another layout is never mistaken for it.
   public static func layoutFingerprint(_ format: NumberFormat) -> UInt64 {
     let (rows, columns) = (19, 72)
     let weights = PackedWeights(format: format, rows: rows, columns: columns, int4Group: 24)

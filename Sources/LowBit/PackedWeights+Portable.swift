@@ -31,7 +31,7 @@ extension PackedWeights {
   /// Scales of all rows in a file.
   public var portableScaleCount: Int { count * rows * groups }
 
-  /// Writes the rows and their scales; `bytes` and `scales` have room for all of them.
+  /// Writes the rows and their scales; `bytes` and `scales` have space for all of them.
   public func exportRows(
     bytes: UnsafeMutablePointer<UInt8>, scales: UnsafeMutablePointer<Float>, pool: WorkerPool
   ) {
@@ -58,9 +58,9 @@ extension PackedWeights {
     }
   }
 
-  /// Takes over rows and scales as `exportRows` wrote them.
+  /// Reads rows and scales as `exportRows` wrote them.
   ///
-  /// - Returns: nil, or the first row (of all matrices) that holds a code or scale that no weights have.
+  /// - Returns: nil, or the first row (counted over all matrices) with an invalid code or scale.
   public func importRows(bytes: UnsafePointer<UInt8>, scales: UnsafePointer<Float>, pool: WorkerPool) -> Int? {
     let (bytes, scales) = (Unowned(bytes), Unowned(scales))
     let rowBytes = Self.portableRowBytes(format, columns: columns)
@@ -111,7 +111,7 @@ extension PackedWeights {
     }
   }
 
-  /// False where a code is outside the format's range.
+  /// Returns false if a code is outside the format's range.
   private static func split(
     _ bytes: UnsafePointer<UInt8>, _ format: NumberFormat, _ columns: Int, into codes: UnsafeMutablePointer<Int8>
   ) -> Bool {
@@ -155,7 +155,7 @@ extension PackedWeights {
     }
   }
 
-  /// False where a value is not finite.
+  /// Returns false if a value is not finite.
   private static func widen(
     _ bytes: UnsafePointer<UInt8>, _ format: NumberFormat, _ columns: Int, into values: UnsafeMutablePointer<Float>
   ) -> Bool {

@@ -1,10 +1,10 @@
 import CKernels
 import Tensors
 
-/// A stack of `count` weight matrices [rows, columns] packed in one number format, as the products read them.
+/// A stack of `count` weight matrices [rows, columns] packed in one number format, as products read them.
 ///
-/// Layout and padding are those of `ck_packed` (see `ck_kernels.h`): panels of sixteen rows, so that one vector lane
-/// is one output and every product adds its inputs in index order, whatever the number of tokens.
+/// `ck_packed` (see `ck_kernels.h`) defines layout and padding: panels of sixteen rows, so that one vector lane is one
+/// output, and every product adds its inputs in index order, whatever the number of tokens.
 public final class PackedWeights: @unchecked Sendable {
   public let format: NumberFormat
   public let count: Int
@@ -14,7 +14,7 @@ public final class PackedWeights: @unchecked Sendable {
   public let scales: AlignedBuffer<Float>
   public let descriptor: ck_packed
 
-  /// - Parameter int4Group: inputs that share a scale in `int4`; a shorter row is one group, a longer one must be a
+  /// - Parameter int4Group: inputs that share a scale in `int4`. A shorter row is one group; a longer row must be a
   ///   multiple of it.
   public init(format: NumberFormat, count: Int = 1, rows: Int, columns: Int, int4Group: Int = 64) {
     precondition(count > 0 && rows > 0 && columns > 0, "a stack of \(count) matrices [\(rows), \(columns)]")
@@ -30,7 +30,7 @@ public final class PackedWeights: @unchecked Sendable {
     self.columns = columns
   }
 
-  /// The same over memory that holds such a stack already, for example a mapped file.
+  /// A stack in memory that already has its contents, for example a mapped file.
   ///
   /// - Precondition: `data` and `scales` have the sizes of `storage(format:count:rows:columns:int4Group:)`.
   public init(
@@ -52,7 +52,7 @@ public final class PackedWeights: @unchecked Sendable {
     self.columns = columns
   }
 
-  /// The sizes of a stack's two blocks of memory: bytes of codes, and number of scales.
+  /// The sizes of a stack's two memory blocks: bytes of codes, and number of scales.
   public static func storage(format: NumberFormat, count: Int, rows: Int, columns: Int, int4Group: Int)
     -> (bytes: Int, scales: Int)
   {
@@ -99,13 +99,13 @@ public final class PackedWeights: @unchecked Sendable {
     }
   }
 
-  /// The scale of each row of one matrix, where a row has just one: ternary, int8 and ungrouped int4; else nil.
+  /// The scale of each row of one matrix, if a row has exactly one scale (ternary, int8, ungrouped int4); else nil.
   public func rowScales(_ matrix: Int) -> UnsafePointer<Float>? {
     format.isInteger && descriptor.groups == 1
       ? UnsafePointer(scales.pointer + matrix * Int(descriptor.matrix_scales)) : nil
   }
 
-  /// Takes over the codes of another stack of the same format and shape.
+  /// Copies the codes of another stack of the same format and shape.
   public func copy(from other: PackedWeights) {
     precondition(
       format == other.format && count == other.count && rows == other.rows && columns == other.columns,
@@ -132,7 +132,7 @@ extension NumberFormat {
   public var isInteger: Bool { self == .ternary || self == .int4 || self == .int8 }
 }
 
-/// A pointer that other threads may use while its owner waits.
+/// A pointer that worker threads may use while its owner waits for them.
 struct Unowned<Value>: @unchecked Sendable {
   let value: Value
   init(_ value: Value) { self.value = value }

@@ -2,9 +2,10 @@ import CKernels
 import Foundation
 import Tensors
 
-/// The activations of a linear layer as its format uses them: A8 codes, bfloat16-rounded values, or the values.
+/// The activations of a linear layer in the form that its format uses: A8 codes, bfloat16-rounded values, or fp32
+/// values.
 ///
-/// Rows are tokens. Memory belongs to the arena it was made in.
+/// Rows are tokens. The memory belongs to the arena that was passed at creation.
 public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
   public let rows: Int
   public let columns: Int
@@ -95,12 +96,12 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
       activations: isInteger ? from(range.lowerBound) : activations)
   }
 
-  /// Row `indices[i]` as row i, for `count` rows.
+  /// Copies row `indices[i]` to row i, for `count` rows.
   public func gather(_ indices: UnsafePointer<Int32>, count: Int, in arena: Arena) -> QuantizedInput {
     copy(count: count, in: arena) { Int(indices[$0]) }
   }
 
-  /// The same rows in memory of `arena`.
+  /// Copies the rows into the memory of `arena`.
   public func copy(in arena: Arena) -> QuantizedInput { copy(count: rows, in: arena) { $0 } }
 
   private func copy(count: Int, in arena: Arena, _ source: (Int) -> Int) -> QuantizedInput {
@@ -148,9 +149,9 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
     return out
   }
 
-  /// bfloat16 words of neighbouring rows, for weight gradients: word [pair of rows, column] with `stride` words a pair.
+  /// bfloat16 words of neighbouring rows, for weight gradients: word [pair of rows, column], `stride` words per pair.
   ///
-  /// Integer formats give their codes; the caller multiplies the rows' `rowScales` into the other operand.
+  /// Integer formats give their codes; the caller multiplies the other operand by `rowScales`.
   public func pairs(into words: UnsafeMutablePointer<UInt32>, stride: Int, scratch: Arena) {
     precondition(stride >= columns + 15, "a stride of \(stride) words for \(columns) columns")
     if isInteger {
@@ -169,8 +170,8 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
   /// The scale of each row's codes; nil for floating formats.
   public var rowScales: UnsafePointer<Float>? { isInteger ? UnsafePointer(activations.scales) : nil }
 
-  /// y = x̂ Ŵᵀ + bias for one matrix of a stack, into `out` [rows, outputs]. The order of every sum depends on the
-  /// format and the number of inputs alone.
+  /// y = x̂ Ŵᵀ + bias for one matrix of a stack, into `out` [rows, outputs]. The order of each sum depends only on the
+  /// format and the number of inputs.
   public func multiply(
     by weights: PackedWeights, matrix: Int = 0, bias: UnsafePointer<Float>?, into out: Matrix, pool: WorkerPool
   ) {
@@ -180,7 +181,8 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
     multiply(by: weights, matrix: matrix, panels: 0..<weights.panels, bias: bias, into: out, pool: pool)
   }
 
-  /// The same for outputs 16·panels.lowerBound onwards only, written from column 0 of `out`, whose row length is free.
+  /// As above, only for outputs from 16·panels.lowerBound on, written from column 0 of `out`, which may have any row
+  /// length.
   public func multiply(
     by weights: PackedWeights, matrix: Int = 0, panels: Range<Int>, bias: UnsafePointer<Float>?, into out: Matrix,
     pool: WorkerPool
@@ -190,7 +192,8 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
     let operations = 2 * rows * columns * panels.count * 16
     let worth = max(1, operations / 200_000)
     let narrowed = WorkerPool(threads: min(pool.threads, worth))
-    // Divided by rows, every thread reads all weights: where they come from memory, only for many rows.
+    // If work is divided by rows, every thread reads all weights. If those come from memory, that pays only for many
+    // rows.
     let fitsCache = weights.descriptor.matrix_bytes <= 512 << 10
     if rows >= (fitsCache ? 8 : 16) * narrowed.threads {
       narrowed.split(rows, grain: 8) { _, range in

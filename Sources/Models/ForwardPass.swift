@@ -4,20 +4,20 @@ import LowBit
 import Parameters
 import Tensors
 
-/// Tokens of several sequences, one after another: no padding.
+/// The tokens of several sequences, concatenated without padding.
 public struct TokenBatch: BitwiseCopyable, Sendable {
   public let tokens: ArenaList<Int32>
   /// One span per sequence, covering the tokens in order.
   public let spans: ArenaList<Span>
 
-  /// Lists that the batch must not outlive.
+  /// The batch must not outlive the lists.
   public init(tokens: ArenaList<Int32>, spans: ArenaList<Span>) {
     precondition(spans.reduce(0) { $0 + $1.count } == tokens.count, "spans do not cover \(tokens.count) tokens")
     self.tokens = tokens
     self.spans = spans
   }
 
-  /// Copies in the memory of `arena`.
+  /// Copies tokens and spans into the memory of `arena`.
   public init(tokens: [Int32], spans: [Span], in arena: Arena) {
     self.init(tokens: ArenaList(tokens, in: arena), spans: ArenaList(spans, in: arena))
   }
@@ -34,17 +34,17 @@ public struct TokenBatch: BitwiseCopyable, Sendable {
   }
 }
 
-/// What a forward pass keeps.
+/// What a forward pass keeps for the backward pass.
 public enum Retention: Sendable {
   /// Nothing: sampling and evaluation.
   case nothing
-  /// Everything that backward reads.
+  /// Everything that the backward pass reads.
   case everything
-  /// Layer inputs only; backward computes each layer again (gradient checkpointing).
+  /// Layer inputs only; the backward pass recomputes each layer (gradient checkpointing).
   case layerInputs
 }
 
-/// The embedding, the Overseer and the diffusion context of a batch: what comes before the latents.
+/// The part of a pass before the latents: embedding, Overseer and diffusion context.
 public struct PrefixPass: Sendable {
   public let batch: TokenBatch
   /// Embeddings x₀ [T, d].
@@ -58,13 +58,13 @@ public struct PrefixPass: Sendable {
   public let xContext: Matrix
 }
 
-/// The layers' part of a pass.
+/// The part of a pass from the latents to the final norm.
 public struct TrunkPass: @unchecked Sendable {
   public let prefix: PrefixPass
   let latents: QuantizedInput?
   /// x after the latents [T, d].
   public let afterLatents: Matrix
-  /// The input of each layer and the output of the last [T, d]; only the last one without retention.
+  /// The input of each layer and the output of the last layer [T, d]; without retention only the latter.
   public let states: ArenaList<Matrix>
   public let layers: ArenaList<TransformerLayer.Saved>
   let finalNorm: RMSNorm.Saved
@@ -74,7 +74,7 @@ public struct TrunkPass: @unchecked Sendable {
   let exchange: CouncilExchange?
   let retention: Retention
 
-  /// L_aux of a sequence; 0 where the pass had no report.
+  /// L_aux of a sequence; 0 if the pass had no report.
   public func auxiliaryLoss(_ sequence: Int) -> Double { report?.auxiliaryLoss(sequence) ?? 0 }
 }
 
@@ -106,8 +106,8 @@ extension QuillanModel {
 
   /// Steps 3 to 5 up to h: latents `z` [T, ⌈d/8⌉] (nil without diffusion), layers, final norm.
   ///
-  /// With `exchange`, mini-MoEs are computed where they belong, and all ranks of the expert group pass micro-batches
-  /// through `trunk` and `backward`, or `assist`, together.
+  /// With `exchange`, mini-MoEs are computed on the ranks that own them. All ranks of the expert group then call
+  /// `trunk` and `backward`, or `assist`, for their micro-batches together.
   public func trunk(
     _ prefix: PrefixPass, latents z: UnsafePointer<UInt8>?, caches: [KeyValueCache]? = nil,
     report: BalanceReport? = nil, exchange: CouncilExchange? = nil, retention: Retention, _ weights: PackedModel,
@@ -183,15 +183,16 @@ extension QuillanModel {
       finalNorm: norm, hidden: hidden, report: report, exchange: exchange, retention: retention)
   }
 
-  /// The `count` rows `indices` of `x`, in the arena.
+  /// The `count` rows `indices` of `x`, copied into the arena.
   public func gather(_ x: Matrix, rows indices: UnsafePointer<Int>, count: Int, _ context: Context) -> Matrix {
     let out = context.arena.matrix(count, x.columns)
     for row in 0..<count { out.row(row).update(from: x.row(indices[row]), count: x.columns) }
     return out
   }
 
-  /// Backward of `trunk` and `prefix`: `dHidden` [T, d] is consumed. With `diffusionLoss`, its losses' gradients join
-  /// at x_ctx, and `diffusionLosses` gets L_diff of each sequence (zeros without diffusion).
+  /// Backward pass of `trunk` and `prefix`; overwrites `dHidden` [T, d]. With `diffusionLoss`, the gradients of the
+  /// diffusion losses are added at x_ctx, and `diffusionLosses` receives L_diff of each sequence (zeros without
+  /// diffusion).
   ///
   /// - Parameter diffusionCoefficients: dLoss/dL_diff of each sequence.
   public func backward(
@@ -280,7 +281,7 @@ extension QuillanModel {
     }
   }
 
-  /// L_diff of each sequence without gradients.
+  /// L_diff of each sequence, without gradients.
   public func diffusionLosses(
     _ prefix: PrefixPass, _ input: ReasoningDiffusion.LossInput, _ weights: PackedModel, _ context: Context
   ) -> [Double] {

@@ -71,9 +71,9 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// Features of one attention head: dim / numHeads.
   public var headDim: Int { numHeads > 0 ? dim / numHeads : 0 }
 
-  /// Checks every size on its own, then the combinations, in the formats of `precision`.
+  /// Checks each size, then the combinations, given the formats of `precision`.
   ///
-  /// - Throws: the first `ConfigurationIssue`, naming the key and the rule.
+  /// - Throws: the first `ConfigurationIssue`, which names the key and the rule.
   public func validate(precision: PrecisionConfiguration = PrecisionConfiguration()) throws(ConfigurationIssue) {
     try validateSizes()
     try validateReals()
@@ -82,8 +82,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   }
 
   private func validateSizes() throws(ConfigurationIssue) {
-    // Row lengths stop where a dot product of 8-bit codes (127 · 127 · length) would leave 32 bits;
-    // counts stop where the number of parameter bytes would leave 64.
+    // Limit row lengths so that a dot product of 8-bit codes (127 · 127 · length) fits in 32 bits, and counts so that
+    // the number of parameter bytes fits in 64 bits.
     let longestRow = 131_072
     let sizes: [(key: String, value: Int, lowest: Int, highest: Int)] = [
       ("vocab_size", vocabSize, 2, 1 << 24),
@@ -179,14 +179,14 @@ extension PrecisionConfiguration {
   }
 }
 
-/// A rule of the model's configuration that a value breaks.
+/// A rule of the model's configuration that a value violates.
 public struct ConfigurationIssue: Error, Equatable, CustomStringConvertible {
   /// The key in the `model` section, as YAML spells it.
   public let key: String
-  /// What the key must satisfy and what it holds.
+  /// The rule, and the value that violates it.
   public let rule: String
 
-  /// An issue with one key.
+  /// Creates an issue with one key.
   public init(key: String, rule: String) {
     self.key = key
     self.rule = rule

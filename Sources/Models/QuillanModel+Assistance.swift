@@ -4,10 +4,10 @@ import Parameters
 import Tensors
 
 extension QuillanModel {
-  /// Takes part, without tokens of its own, in a micro-batch that other ranks of the expert group pass through `trunk`
-  /// and `backward`: computes this rank's mini-MoEs for them and adds their gradients and loads.
+  /// Takes part, without tokens, in a micro-batch that other ranks of the expert group run through `trunk` and
+  /// `backward`: computes this rank's mini-MoEs for them and adds the gradients and loads.
   ///
-  /// - Parameter retention: that of the other ranks.
+  /// - Parameter retention: the retention of the other ranks.
   public func assist(
     _ exchange: CouncilExchange, loads: RoutingLoads, retention: Retention, _ weights: PackedModel,
     _ gradients: Gradients, _ context: Context

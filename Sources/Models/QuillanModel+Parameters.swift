@@ -2,13 +2,13 @@ import LowBit
 import Parameters
 
 extension QuillanModel {
-  /// Every tensor of the model: names and shapes of checkpoints, exports and metrics.
+  /// Every tensor of the model, with the names and shapes of checkpoints, exports and metrics.
   static func specifications(_ model: ModelConfiguration, _ precision: PrecisionConfiguration)
     -> [ParameterSpecification]
   {
     let d = model.dim
     let deviation = 0.02
-    // Matrices that write to the residual stream start smaller, by the number of layers that do.
+    // Matrices that write to the residual stream start smaller, by the square root of their number.
     let residual = deviation / (2 * Double(model.numLayers)).squareRoot()
     func matrix(_ name: String, _ shape: [Int], _ format: NumberFormat, _ deviation: Double = deviation)
       -> ParameterSpecification

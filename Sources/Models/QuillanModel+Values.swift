@@ -19,7 +19,7 @@ extension QuillanModel {
     return values
   }
 
-  /// Adds the value head's gradients for those of the rows' values; h gets none (stop_gradient).
+  /// Adds the value head's gradients, given dLoss/dvalue of each row; h receives no gradient (stop_gradient).
   public func backwardValues(_ hidden: Matrix, dValues: UnsafePointer<Float>, _ gradients: Gradients) {
     let weight = gradients.store.pointer(valueWeight)
     let bias = gradients.store.pointer(valueBias)

@@ -5,9 +5,9 @@ import Tensors
 
 /// Quillan v4.2: an Overseer, bit-level reasoning diffusion, and a council of mini-MoEs that every layer consults.
 ///
-/// An immutable description: sizes, formats and which parameter feeds which layer. Numbers live in a
-/// `ParameterStore` (fp32 masters) and a `PackedModel` (what products read). Sequences never mix: a batch, a rank or a
-/// micro-batch split changes no number.
+/// An immutable description: sizes, formats, and the parameters of each layer. The numbers are in a `ParameterStore`
+/// (fp32 masters) and a `PackedModel` (the weights that products read). Sequences never mix: the division into batches,
+/// ranks or micro-batches changes no number.
 public struct QuillanModel: Sendable {
   public let configuration: ModelConfiguration
   /// The formats in force.
@@ -24,10 +24,10 @@ public struct QuillanModel: Sendable {
   public let head: LanguageModelHead
   public let valueWeight: ParameterID
   public let valueBias: ParameterID
-  /// What belongs to each layer alone.
+  /// The parameters that belong to one layer only, for each layer.
   let layerParameters: [[ParameterID]]
 
-  /// - Throws: `ConfigurationIssue` for sizes that do not fit together.
+  /// - Throws: `ConfigurationIssue` if the sizes do not fit together.
   public init(_ configuration: ModelConfiguration, _ precision: PrecisionConfiguration) throws(ConfigurationIssue) {
     try configuration.validate(precision: precision)
     let precision = precision.resolved()
@@ -98,35 +98,35 @@ public struct QuillanModel: Sendable {
     }
   }
 
-  /// All tensors in about the order in which a backward pass ends their gradients: layers from the last to the first,
-  /// the others that all ranks hold, and the council, whose products wait for all layers' rows.
+  /// All tensors, approximately in the order in which a backward pass finishes their gradients: layers from last to
+  /// first, the other replicated tensors, then the council, whose products wait for the rows of all layers.
   public var gradientOrder: [ParameterID] {
     let layers = layerParameters.reversed().joined()
     let council = table.ids.filter { table[$0].miniMoE != nil }
     return layers + Set(table.ids).subtracting(layers).subtracting(council).sorted { $0.index < $1.index } + council
   }
 
-  /// Masters at their initial values: of the tensors `held`, or of all.
+  /// Masters at their initial values: the tensors `held`, or all if nil.
   public func initialParameters(seed: UInt64, holding held: [ParameterID]? = nil, pool: WorkerPool) -> ParameterStore {
     let store = ParameterStore(table, holding: held ?? table.ids)
     store.initialize(seed: seed, pool: pool)
     return store
   }
 
-  /// An empty packed form of this model: of the tensors `held`, or of all.
+  /// An empty packed form of this model: the tensors `held`, or all if nil.
   public func makePackedModel(holding held: [ParameterID]? = nil) -> PackedModel {
     PackedModel(table, holding: held, int4Group: configuration.int4Group, derivedCount: derivedCount)
   }
 
-  /// Values that are computed from weights once per packing (the denoiser's time table).
+  /// Number of values that are computed from the weights once per packing (the denoiser's time table).
   public var derivedCount: Int { diffusion?.denoiser.time.count ?? 0 }
 
-  /// Computes them; call after packed weights came from elsewhere than `pack`.
+  /// Recomputes the derived values. Call after packed weights were filled by anything but `pack`.
   public func refresh(_ weights: PackedModel, _ context: Context) {
     diffusion?.denoiser.time.refresh(weights, context.main)
   }
 
-  /// Packs `masters` and computes what is derived from them.
+  /// Packs `masters` and recomputes the derived values.
   public func pack(_ masters: ParameterStore, into weights: PackedModel, _ context: Context) {
     weights.pack(masters, pool: context.pool)
     refresh(weights, context)
@@ -146,6 +146,6 @@ public struct QuillanModel: Sendable {
       positions: positions)
   }
 
-  /// Bytes of one position's packed latents.
+  /// Bytes of the packed latents of one position.
   public var latentBytes: Int { (configuration.dim + 7) / 8 }
 }

@@ -5,9 +5,9 @@ import LowBit
 import Parameters
 import Tensors
 
-/// Reasoning latents: d bits for each position that sketch the tokens to come, denoised from random bits.
+/// Reasoning latents: d bits per position that sketch the next tokens, denoised from random bits.
 ///
-/// Everything random is keyed by (seed, sequence id, position), so a position's bits do not depend on the batch.
+/// All random numbers are keyed by (seed, sequence id, position), so the bits of a position do not depend on the batch.
 public struct ReasoningDiffusion: Sendable {
   public let denoiser: Denoiser
   public let latentOut: Linear
@@ -28,7 +28,7 @@ public struct ReasoningDiffusion: Sendable {
 
   private var bytes: Int { (bits + 7) / 8 }
 
-  /// Who a position is, for the random numbers of its latents.
+  /// Identifies a position for the random numbers of its latents.
   public struct Identity: Sendable, Equatable {
     public let sequence: UInt64
     public let position: UInt32
@@ -39,7 +39,7 @@ public struct ReasoningDiffusion: Sendable {
     }
   }
 
-  /// Samples the latents of rows `xContext` [T, d] into `z` [T, ⌈d/8⌉] by the visited steps of the schedule.
+  /// Samples the latents of rows `xContext` [T, d] into `z` [T, ⌈d/8⌉], at the visited noise levels of the schedule.
   public func sample(
     _ xContext: Matrix, identities: [Identity], seed: UInt64, _ weights: PackedModel,
     into z: UnsafeMutablePointer<UInt8>, _ context: Context
@@ -113,7 +113,7 @@ public struct ReasoningDiffusion: Sendable {
   }
 
   /// Target bits z* of a sequence [T, ⌈d/8⌉]: signs of Σ_j discount^(j−1) · embedding[token_{t+j}], from the fp32
-  /// masters; the last position has none and is stored as 0.
+  /// masters. The last position has no target; its bits are stored as 0.
   public func targetBits(_ tokens: [Int32], embedding: UnsafePointer<Float>) -> [UInt8] {
     var out = [UInt8](repeating: 0, count: tokens.count * bytes)
     var weights = [1.0]
@@ -153,7 +153,7 @@ public struct ReasoningDiffusion: Sendable {
     return (levels, noisy)
   }
 
-  /// What the diffusion loss of a micro-batch needs, rows as in the batch.
+  /// The inputs of a micro-batch's diffusion loss, rows as in the batch.
   public struct LossInput: Sendable {
     public var targets: [UInt8]
     public var noisy: [UInt8]
@@ -166,11 +166,11 @@ public struct ReasoningDiffusion: Sendable {
     }
   }
 
-  /// Writes L_diff of each sequence to `losses`: mean over positions with a target of the mean over bits of
-  /// BCE(logits, z*). With `gradients`, also adds the gradient with respect to x_ctx to `dContext` and those of the
-  /// denoiser.
+  /// Writes L_diff of each sequence to `losses`: the mean over positions with a target of the mean over bits of
+  /// BCE(logits, z*). With `gradients`, also adds the gradient with respect to x_ctx to `dContext` and the gradients of
+  /// the denoiser.
   ///
-  /// - Parameter coefficients: dLoss/dL_diff of each sequence; gradients need them.
+  /// - Parameter coefficients: dLoss/dL_diff of each sequence; required with `gradients`.
   func loss(
     _ input: LossInput, coefficients: UnsafePointer<Float>?, xContext: Matrix, spans: ArenaList<Span>,
     _ weights: PackedModel, _ gradients: Gradients?, into dContext: Matrix?, losses: UnsafeMutablePointer<Double>,
@@ -194,7 +194,7 @@ public struct ReasoningDiffusion: Sendable {
     }
   }
 
-  /// The mean BCE of one sequence; logits are replaced by their gradient times `coefficient`.
+  /// The mean BCE of one sequence. Replaces the logits by their gradient times `coefficient`.
   private func entropies(_ input: LossInput, _ span: Span, _ logits: Matrix, coefficient: Float) -> Double {
     let positions = span.count - 1
     var total = 0.0
@@ -214,7 +214,7 @@ public struct ReasoningDiffusion: Sendable {
   }
 }
 
-/// A pointer that workers may use while its owner waits.
+/// A pointer that worker threads may use while its owner waits for them.
 struct Unowned<Value>: @unchecked Sendable {
   let value: Value
   init(_ value: Value) { self.value = value }

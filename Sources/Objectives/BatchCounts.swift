@@ -1,6 +1,7 @@
-/// What one optimizer step averages over, counted over all ranks and all micro-batches.
+/// The counts over which one optimizer step averages, over all ranks and micro-batches.
 ///
-/// Losses are divided by these counts, never by those of a micro-batch or of one rank, so a split changes nothing.
+/// Losses are divided by these counts, never by the counts of a micro-batch or of one rank, so the division of a batch
+/// changes nothing.
 public struct BatchCounts: Sendable, Equatable {
   /// GRPO groups.
   public let groups: Int

@@ -1,7 +1,7 @@
-/// The objective of one GRPO group: G trajectories τ_i of one prompt, their rewards R_i and lengths.
+/// The objective of one GRPO group: G trajectories τ_i of one prompt, with rewards R_i and lengths.
 ///
-/// Everything that couples trajectories (advantages, divisors) is fixed by rewards and lengths, known after the
-/// rollout. So trajectories can be evaluated one by one, in any micro-batch, and their terms simply add up.
+/// Everything that couples trajectories (advantages, divisors) follows from rewards and lengths, which are known after
+/// the rollout. So trajectories can be evaluated one by one, in any micro-batch, and their terms add up.
 ///
 ///     J = Σ_i Σ_t weight_i · min(r_it Â_i, clip(r_it) Â_i)
 ///     loss = −J − entropyCoef · H + valueCoef · L_value + klCoef · KL (+ aux and diffusion, from the model)
@@ -12,7 +12,7 @@ public struct GroupObjective: Sendable {
   public let configuration: ObjectiveConfiguration
   /// R_i of each sequence.
   public let rewards: [Double]
-  /// R of each trajectory: `rewards`, unless trajectories are several sequences.
+  /// R of each trajectory: equal to `rewards` unless a trajectory has several sequences.
   public let trajectoryRewards: [Double]
   /// Generated tokens of each sequence.
   public let tokenCounts: [Int]
@@ -22,15 +22,14 @@ public struct GroupObjective: Sendable {
   public let tokenWeights: [Double]
   /// The weight of a generated token in H, L_value and KL: 1/(groups · Σ n_i), or 0 without any.
   public let meanWeight: Double
-  /// The weight of a sequence in L_aux and L_diff: 1/(groups · sequences).
+  /// The weight of a sequence in L_aux and L_diff: 1/(groups · sequences of the group).
   public let trajectoryWeight: Double
 
   /// - Parameters:
   ///   - batch: the counts of the whole optimizer step.
-  ///   - owners: the trajectory (0, 1, … in order of its first sequence) that each sequence belongs to, where
-  ///     trajectories are several sequences. G, the statistics and n_i are then the trajectories'; L_aux and L_diff are
-  ///     means over sequences.
-  /// - Throws: `ObjectiveError` where a reward is not finite.
+  ///   - owners: if a trajectory has several sequences, the trajectory of each sequence (0, 1, … in order of first
+  ///     sequences). G, the statistics and n_i are then of trajectories; L_aux and L_diff are means over sequences.
+  /// - Throws: `ObjectiveError` if a reward is not finite.
   public init(
     configuration: ObjectiveConfiguration, rewards: [Double], tokenCounts: [Int], batch: BatchCounts,
     owners: [Int]? = nil
@@ -64,10 +63,10 @@ public struct GroupObjective: Sendable {
   /// d(total loss)/d(entropy) of every generated token.
   public var entropyGradient: Float { Float(-configuration.entropyCoef * meanWeight) }
 
-  /// The terms of trajectory `index`; writes d(total loss)/d(log π_θ) and d(total loss)/d(value) of each generated
+  /// The terms of trajectory `index`. Writes d(total loss)/d(log π_θ) and d(total loss)/d(value) of each generated
   /// token. Allocates nothing.
   ///
-  /// - Precondition: `signals` has the trajectory's number of generated tokens, and reference log-probabilities where
+  /// - Precondition: `signals` has the trajectory's number of generated tokens, and reference log-probabilities if
   ///   `klCoef` is not 0.
   public func evaluate(
     trajectory index: Int, _ signals: TrajectorySignals.View,
@@ -109,7 +108,7 @@ public struct GroupObjective: Sendable {
     return (terms, statistics)
   }
 
-  /// The same with arrays.
+  /// As above, with arrays.
   public func evaluate(trajectory index: Int, _ signals: TrajectorySignals) -> TrajectoryObjective {
     var logProbabilityGradients = [Float](repeating: 0, count: signals.count)
     var valueGradients = [Float](repeating: 0, count: signals.count)
@@ -134,7 +133,7 @@ public struct GroupObjective: Sendable {
     }
   }
 
-  /// The log ratio that all tokens of a sequence share; nil where each has its own.
+  /// The log ratio that all tokens of a sequence share; nil if each token has its own.
   private func sequenceLogRatio(_ signals: TrajectorySignals.View) -> Double? {
     configuration.ratio == .sequence ? signals.meanLogRatio : nil
   }

@@ -1,4 +1,4 @@
-/// How a trajectory's advantage follows from its group's rewards R (std is the population standard deviation).
+/// How a trajectory's advantage is computed from its group's rewards R (std is the standard deviation).
 public enum AdvantageMode: String, Sendable, CaseIterable {
   /// Â = clip((R − mean)/(std + 1e-8), 0, 1).
   case clip01
@@ -18,7 +18,7 @@ public enum DeviationEstimator: String, Sendable, CaseIterable {
   case sample
 }
 
-/// Of what the importance ratio is taken.
+/// Whether the importance ratio belongs to a token or to a sequence.
 public enum RatioMode: String, Sendable, CaseIterable {
   /// r_t = π_θ(token)/π_old(token), one per token (PPO, GRPO, DAPO).
   case token
@@ -27,13 +27,13 @@ public enum RatioMode: String, Sendable, CaseIterable {
   case sequence
 }
 
-/// What is maximised at a token.
+/// The quantity that is maximised at a token.
 public enum SurrogateMode: String, Sendable, CaseIterable {
   /// min(r Â, clip(r) Â) (PPO).
   case clipped
-  /// sg(clip(r)) Â log π_θ: the ratio is bounded, no gradient is stopped (CISPO: MiniMax-M1, arXiv:2506.13585,
-  /// equation 4). The paper leaves the lower side open (clipEpsilonLow 1); TRL's bound on the ratio itself is
-  /// 1 + clipEpsilonHigh here.
+  /// sg(clip(r)) Â log π_θ: the ratio is bounded, but no gradient is stopped (CISPO: MiniMax-M1, arXiv:2506.13585,
+  /// equation 4). The paper leaves the lower side unbounded (clipEpsilonLow 1). TRL's setting bounds the ratio itself;
+  /// it corresponds to 1 + clipEpsilonHigh here.
   case cispo
 }
 
@@ -62,7 +62,7 @@ public enum KLEstimator: String, Sendable, CaseIterable {
 /// The coefficients and modes of the GRPO/DAPO loss:
 /// −J − entropyCoef · H + auxLossCoef · L_aux + diffusionLossCoef · L_diff + valueCoef · L_value + klCoef · KL.
 public struct ObjectiveConfiguration: Sendable, Equatable {
-  /// How advantages follow from rewards.
+  /// How advantages are computed from rewards.
   public var advantage: AdvantageMode = .clip01
   /// The standard deviation that advantages are divided by.
   public var advantageStd: DeviationEstimator = .population
@@ -70,16 +70,16 @@ public struct ObjectiveConfiguration: Sendable, Equatable {
   public var advantageEpsilon = 1e-8
   /// How token terms are averaged.
   public var aggregation: AggregationMode = .groupTokenMean
-  /// Of what the importance ratio is taken.
+  /// Whether the importance ratio belongs to a token or to a sequence.
   public var ratio: RatioMode = .token
-  /// What is maximised at a token.
+  /// The quantity that is maximised at a token.
   public var surrogate: SurrogateMode = .clipped
   /// The importance ratio is clipped below at 1 − clipEpsilonLow.
   public var clipEpsilonLow = 0.2
   /// The importance ratio is clipped above at 1 + clipEpsilonHigh.
   public var clipEpsilonHigh = 0.2
-  /// Where Â < 0, the objective is at least dualClip · Â, so that a huge ratio cannot blow up the loss (Ye et al.,
-  /// arXiv:1912.09729, who take 3); 0 is none.
+  /// If Â < 0, the objective is at least dualClip · Â, so that a huge ratio cannot blow up the loss (Ye et al.,
+  /// arXiv:1912.09729, use 3); 0 disables the bound.
   public var dualClip = 0.0
   /// Weight of the mean full-vocabulary entropy H (subtracted from the loss).
   public var entropyCoef = 0.01
@@ -93,7 +93,7 @@ public struct ObjectiveConfiguration: Sendable, Equatable {
   public var klCoef = 0.0
   /// Estimator of that KL.
   public var klEstimator: KLEstimator = .k3
-  /// Generated tokens at most, per trajectory; the divisor of `drGRPO`.
+  /// Maximum number of generated tokens of a trajectory; the divisor of `drGRPO`.
   public var maxTrajectoryLen = 128
   /// Divides the logits, at rollout and in training alike.
   public var temperature = 1.0

@@ -1,9 +1,10 @@
 import Foundation
 
-/// How far the policy moved from π_old at generated tokens, as counts and sums that add up over trajectories and ranks.
+/// How far the policy moved from π_old at generated tokens, as counts and sums that can be added over trajectories and
+/// ranks.
 public struct RatioStatistics: BitwiseCopyable, Sendable, Equatable {
   public var tokens = 0
-  /// Tokens whose gradient the lower or upper bound stopped.
+  /// Number of tokens whose gradient was stopped by the lower or upper bound.
   public var clippedLow = 0
   public var clippedHigh = 0
   public var ratioSum = 0.0
@@ -39,7 +40,7 @@ public struct RatioStatistics: BitwiseCopyable, Sendable, Equatable {
     sum.logRatioMaximum = max(sum.logRatioMaximum, other.logRatioMaximum)
   }
 
-  /// Share of tokens clipped at the lower bound; 0 without tokens, like all that follow.
+  /// Share of tokens clipped at the lower bound. This share and the means below are 0 without tokens.
   public var clipShareLow: Double { mean(Double(clippedLow)) }
   /// Share of tokens clipped at the upper bound.
   public var clipShareHigh: Double { mean(Double(clippedHigh)) }

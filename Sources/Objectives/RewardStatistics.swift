@@ -2,7 +2,7 @@
 public struct RewardStatistics: Sendable, Equatable {
   public let mean: Double
   public let standardDeviation: Double
-  /// Whether all rewards are the same number: such a group has nothing to teach and advantages of exactly 0.
+  /// Whether all rewards are equal. Such a group has nothing to teach; its advantages are exactly 0.
   public let isUniform: Bool
 
   /// - Throws: `ObjectiveError` where a reward is not finite or their spread overflows.

@@ -14,9 +14,9 @@ public struct TokenObjective: Sendable, Equatable {
   /// Which bound, if any, replaced the ratio and so stopped the gradient (in CISPO: bounded its weight).
   public enum Clipping: Sendable, Equatable {
     case none
-    /// Â < 0 and the ratio is below 1 − clipEpsilonLow already.
+    /// Â < 0 and the ratio is already below 1 − clipEpsilonLow.
     case low
-    /// Â > 0 and the ratio is above 1 + clipEpsilonHigh already, or Â < 0 and it is above the dual clip.
+    /// Â > 0 and the ratio is already above 1 + clipEpsilonHigh, or Â < 0 and the ratio is above the dual clip.
     case high
   }
 
@@ -40,10 +40,12 @@ public struct TokenObjective: Sendable, Equatable {
       clipEpsilonHigh: clipEpsilonHigh)
   }
 
-  /// The clipped surrogate of a log ratio: a token's own, or its sequence's mean (GSPO), whose gradient reaches each of
-  /// the |τ| tokens with 1/|τ| and comes from |τ| of them, so that a token's derivative is the same formula.
+  /// The clipped surrogate of a log ratio: a token's own, or its sequence's mean (GSPO). In GSPO the gradient of the
+  /// mean reaches each of the |τ| tokens with factor 1/|τ|, and |τ| tokens contribute to it, so the derivative at a
+  /// token is the same formula.
   ///
-  /// - Parameter dualClip: where Â < 0, the objective is at least dualClip · Â (Ye et al., 2020, equation 5); 0: none.
+  /// - Parameter dualClip: if Â < 0, the objective is at least dualClip · Â (Ye et al., 2020, equation 5); 0 disables
+  ///   the bound.
   public init(
     logRatio: Double, advantage: Double, clipEpsilonLow: Double, clipEpsilonHigh: Double, dualClip: Double = 0
   ) {

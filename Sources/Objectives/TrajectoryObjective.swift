@@ -1,6 +1,6 @@
-/// One trajectory's share of the loss and the gradient that its tokens send back.
+/// The contribution of one trajectory to the loss, and the gradients with respect to the signals of its tokens.
 public struct TrajectoryObjective: Sendable {
-  /// Its contribution to the batch's terms (`aux` and `diffusion` stay 0: the model computes them).
+  /// The contribution to the batch's terms (`aux` and `diffusion` stay 0: the model computes them).
   public var terms = ObjectiveTerms()
   public var statistics = RatioStatistics()
   /// d(total loss)/d(log π_θ) of each generated token.

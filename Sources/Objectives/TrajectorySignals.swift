@@ -1,5 +1,5 @@
-/// What the model says about the generated tokens of one trajectory, in order of position; one element per generated
-/// token in every array. Log-probabilities and entropies are after the temperature.
+/// The model's outputs at the generated tokens of one trajectory, in order of position, one element per token.
+/// Log-probabilities and entropies are after division by the temperature.
 public struct TrajectorySignals: Sendable {
   /// log π_old(token), recorded at rollout.
   public let oldLogProbabilities: [Float]
@@ -7,9 +7,9 @@ public struct TrajectorySignals: Sendable {
   public let logProbabilities: [Float]
   /// Full-vocabulary entropy of the distribution that the token was predicted from, nats.
   public let entropies: [Float]
-  /// The value head's output at the same place.
+  /// The value head's output at the same position.
   public let values: [Float]
-  /// log π_ref(token); needed only where `klCoef` is not 0.
+  /// log π_ref(token); needed only if `klCoef` is not 0.
   public let referenceLogProbabilities: [Float]?
 
   public init(
@@ -28,7 +28,7 @@ public struct TrajectorySignals: Sendable {
 
   public var count: Int { logProbabilities.count }
 
-  /// The same numbers in memory that something else owns, which this must not outlive.
+  /// A view of the same numbers in memory that another object owns; the view must not outlive that memory.
   public struct View {
     public let oldLogProbabilities: UnsafeBufferPointer<Float>
     public let logProbabilities: UnsafeBufferPointer<Float>

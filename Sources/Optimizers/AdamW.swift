@@ -26,7 +26,7 @@ public struct AdamW: Sendable, Equatable {
     self.weightDecay = weightDecay
   }
 
-  /// The factors of one step on one tensor that do not depend on its elements, in the precision of the elements.
+  /// The factors of one step on one tensor, which are the same for all elements, in the precision of the elements.
   struct Factors<Scalar: BinaryFloatingPoint> {
     let keep: Scalar
     let (beta1, rest1, beta2, rest2): (Scalar, Scalar, Scalar, Scalar)
@@ -46,8 +46,8 @@ public struct AdamW: Sendable, Equatable {
     }
   }
 
-  /// Updates `count` elements of one tensor in place: the specification in any precision. `AdamWState` does the same
-  /// to whole models with the processor's vectors, bit for bit in fp32.
+  /// Updates `count` elements of one tensor in place. This is the specification, in any precision; `AdamWState` gives
+  /// the same bits in fp32, for whole models, with vector kernels.
   ///
   /// - Parameters:
   ///   - decayed: whether the tensor decays, see `isDecayed(name:)`.

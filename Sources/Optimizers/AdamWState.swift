@@ -2,23 +2,24 @@ import CKernels
 import Parameters
 import Tensors
 
-/// AdamW over the parts of a model that a rank updates: both moments, and the pass over weights, gradients and moments.
+/// AdamW over the parts of a model that a rank updates: the two moments, and the pass over weights, gradients and
+/// moments.
 ///
-/// Threads take contiguous runs of nearly equal size. No element's result depends on the threads, on the parts or on
-/// the instruction set.
+/// Threads take contiguous runs of nearly equal size. The result of an element does not depend on the threads, the
+/// parts or the instruction set.
 public final class AdamWState: Sendable {
   public let optimizer: AdamW
   public let firstMoments: MomentStore
   public let secondMoments: MomentStore
-  /// What is updated, in the order of the table.
+  /// The parts that are updated, in table order.
   public var parts: [ParameterPart] { firstMoments.parts }
   private let decayed: [Bool]
-  /// The parts of each of `runs.count` threads.
+  /// The parts of each of the `runs.count` threads.
   private let runs: [[ParameterPart]]
 
   /// - Parameters:
-  ///   - parts: what is updated: no balance biases, which have no gradient.
-  ///   - threads: those of the pool that `step` will be called with.
+  ///   - parts: the parts to update; balance biases have no gradient and must not be among them.
+  ///   - threads: the thread count of the pool that `step` will get.
   public init(
     _ optimizer: AdamW, table: ParameterTable, parts: [ParameterPart], format: MomentFormat, threads: Int
   ) {
@@ -31,11 +32,11 @@ public final class AdamWState: Sendable {
     runs = (0..<workers).map { ParameterPart.share(parts, index: $0, of: workers) }
   }
 
-  /// One step on everything that is held.
+  /// One optimizer step on all parts.
   ///
   /// - Parameters:
   ///   - masters: hold at least `parts`; changed in place.
-  ///   - gradients: the same; not changed.
+  ///   - gradients: hold at least `parts`; not changed.
   ///   - step: the number of this optimizer step, from 1; it also keys the rounding of 8-bit moments.
   ///   - clipScale: see `GradientNorm.clipScale`.
   public func step(
@@ -72,7 +73,7 @@ public final class AdamWState: Sendable {
       epsilon: factors.epsilon)
   }
 
-  /// A number of its own for each tensor and step.
+  /// A different number for each tensor and step.
   private static func key(_ id: ParameterID, step: Int) -> UInt32 {
     Philox.bijection(
       counter: SIMD4(UInt32(truncatingIfNeeded: step), UInt32(id.index), 0, 0), key: SIMD2(0, 0))[0]

@@ -1,9 +1,9 @@
-/// The update of a router's balance bias after an optimizer step, which keeps loads even without a gradient:
+/// The update of a router's balance biases after an optimizer step, which evens out loads without a gradient:
 ///
 ///     b_i ← b_i + rate · sign(mean load − load_i)
 ///
-/// Loads are counted as integers over the whole batch and all ranks, and compared as integers
-/// (sign(Σ load − n · load_i)), so every rank and layout takes the same decision.
+/// Loads are counted as integers over the whole batch and all ranks, and compared as integers (sign(Σ load − n ·
+/// load_i)), so every rank and layout takes the same decision.
 ///
 /// Source: Wang et al., "Auxiliary-loss-free load balancing strategy for mixture-of-experts" (2024), algorithm 1.
 public enum BalanceBias {

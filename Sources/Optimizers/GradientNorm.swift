@@ -1,15 +1,14 @@
 import Tensors
 
-/// The global gradient norm and the factor that clips it, from one float64 partial per tensor.
+/// The global gradient norm and the clipping factor, from one float64 partial sum per tensor.
 ///
-/// Partials are summed in the order of the tensors' names (bytes of UTF-8), wherever they were computed, so the norm
-/// does not depend on the layout over ranks. Every parameter of every rank counts once: the caller gives each tensor
-/// to it exactly once.
+/// Partial sums are added in the order of the tensors' names (UTF-8 bytes), wherever they were computed, so the norm
+/// does not depend on the layout over ranks. The caller passes each tensor of the model exactly once.
 public enum GradientNorm {
-  /// Elements of a tensor that are summed at once; their sums are added in order.
+  /// Elements of a tensor that are summed together; the sums of the chunks are added in order.
   static let chunk = 1 << 16
 
-  /// Σ g² of one tensor in float64, in a fixed order: the result depends on the elements only.
+  /// Σ g² of one tensor in float64, in a fixed order that depends only on the number of elements.
   public static func squaredSum(_ gradients: UnsafePointer<Float>, count: Int) -> Double {
     let kernels = Kernels.table.pointee
     var sum = 0.0
@@ -19,10 +18,10 @@ public enum GradientNorm {
     return sum
   }
 
-  /// The norm over all tensors: the square root of the partials' sum in name order. Not finite where any gradient is
-  /// not, which the caller must check before it steps.
+  /// The norm over all tensors: the square root of the sum of the partials in name order. It is not finite if any
+  /// gradient is not finite; the caller must check this before the update.
   ///
-  /// - Precondition: no name appears twice.
+  /// - Precondition: names are unique.
   public static func norm(squaredSums: [(name: String, squaredSum: Double)]) -> Double {
     let inOrder = squaredSums.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     var sum = 0.0
@@ -35,7 +34,7 @@ public enum GradientNorm {
     return sum.squareRoot()
   }
 
-  /// min(1, maximum/(norm + 1e-6)): the factor that every gradient is multiplied with.
+  /// min(1, maximum/(norm + 1e-6)): the factor by which every gradient is multiplied.
   public static func clipScale(norm: Double, maximum: Double) -> Double {
     precondition(maximum > 0, "max_grad_norm must be positive, got \(maximum)")
     let scale = maximum / (norm + 1e-6)

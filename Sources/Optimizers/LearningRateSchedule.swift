@@ -1,8 +1,8 @@
 import Foundation
 
-/// Linear warm-up, then a cosine from the peak down to a tenth of it.
+/// Linear warm-up, then a cosine decay from the peak to a tenth of it.
 ///
-/// At step s from 0, with W = warmupSteps and N = totalSteps (`num_epochs`, counting optimizer steps):
+/// At step s from 0, with W = warmupSteps and N = totalSteps (`num_epochs`, which counts optimizer steps):
 ///
 ///     s < W:  peak · (s + 1)/W
 ///     else:   peak · (0.1 + 0.45 (1 + cos(π (s − W)/(N − W))))

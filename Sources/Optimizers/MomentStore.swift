@@ -6,7 +6,7 @@ import Tensors
 public enum MomentFormat: String, Sendable, CaseIterable {
   /// 4 bytes per value.
   case fp32
-  /// 1 byte per value and 4 bytes per block of 256: see `ck_memory.h` for the codes and their rounding.
+  /// 1 byte per value and 4 bytes per block of 256; `ck_memory.h` defines the codes and their rounding.
   case int8
 
   /// Bytes of one moment of `count` values.
@@ -18,17 +18,17 @@ public enum MomentFormat: String, Sendable, CaseIterable {
   }
 }
 
-/// One moment of AdamW for the parts of tensors that a rank updates: zeros at first.
+/// One of AdamW's moments, for the parts of tensors that a rank updates; initially zero.
 ///
-/// In `fp32` the values themselves. In `int8` codes relative to the scale of their block; blocks are runs of
-/// `blockLength` elements of a tensor, counted from its start, and parts are cut between blocks. The second moment is
-/// then kept as its square root.
+/// `fp32` stores the values. `int8` stores codes relative to a scale per block; blocks are runs of `blockLength`
+/// elements counted from the start of the tensor, and parts begin and end at block boundaries. The second moment is
+/// then stored as its square root.
 public final class MomentStore: @unchecked Sendable {
   /// Elements that share a scale.
   public static let blockLength = Int(CK_MOMENT_BLOCK)
 
   public let table: ParameterTable
-  /// What is held, in the order of the table.
+  /// The parts that are held, in table order.
   public let parts: [ParameterPart]
   public let format: MomentFormat
   /// The values, in `fp32`.
@@ -44,7 +44,7 @@ public final class MomentStore: @unchecked Sendable {
     let scales: Int
   }
 
-  /// - Precondition: in `int8`, parts begin between blocks.
+  /// - Precondition: in `int8`, parts begin at block boundaries.
   public init(_ table: ParameterTable, parts: [ParameterPart], format: MomentFormat) {
     self.table = table
     self.parts = parts
@@ -67,7 +67,7 @@ public final class MomentStore: @unchecked Sendable {
     scales = AlignedBuffer(count: nextScale)
   }
 
-  /// The blocks of a tensor that `elements` of it lie in.
+  /// The blocks that contain `elements` of a tensor.
   public static func blocks(_ elements: Range<Int>) -> Range<Int> {
     elements.lowerBound / blockLength..<(elements.upperBound + blockLength - 1) / blockLength
   }
@@ -78,7 +78,7 @@ public final class MomentStore: @unchecked Sendable {
   /// The scales of the blocks of a tensor's held elements, in `int8`.
   public func scales(_ id: ParameterID) -> UnsafeMutablePointer<Float> { scales.pointer + place(id).scales }
 
-  /// Where the kernels find the codes and scales of `part`, which begins between blocks of what is held.
+  /// The codes and scales of `part`, for the kernels. The part begins at a block boundary.
   func moment(_ part: ParameterPart) -> ck_moment {
     let place = place(part.id)
     let offset = part.elements.lowerBound - place.first

@@ -1,10 +1,10 @@
 import Parameters
 import Tensors
 
-/// The pass over gradients that takes Σ g² of each tensor: `GradientNorm.squaredSum` on several threads, which change no
-/// bit. Its memory is made once; taking sums allocates nothing.
+/// Computes Σ g² of each tensor: `GradientNorm.squaredSum` on several threads, which change no bit. Its memory is
+/// allocated once; computing the sums allocates nothing.
 public final class SquaredSums: @unchecked Sendable {
-  /// Σ g² of each tensor of the table; 0 for those that are not counted.
+  /// Σ g² of each tensor of the table; 0 for tensors that are not counted.
   public let values: AlignedBuffer<Double>
   private let table: ParameterTable
   private let chunks: [ParameterPart]
@@ -22,7 +22,7 @@ public final class SquaredSums: @unchecked Sendable {
     partials = AlignedBuffer(count: chunks.count)
   }
 
-  /// Takes the sums of `gradients`, which hold what is counted whole.
+  /// Computes the sums of `gradients`, which hold every counted tensor whole.
   public func take(from gradients: ParameterStore, pool: WorkerPool) {
     pool.split(chunks.count, least: 2) { _, range in
       for index in range {
@@ -34,7 +34,7 @@ public final class SquaredSums: @unchecked Sendable {
     for index in chunks.indices { values.pointer[chunks[index].id.index] += partials.pointer[index] }
   }
 
-  /// The norm of all: the root of the values' sum in name order, which is the table's.
+  /// The norm over all tensors: the square root of the sum of the values in name order, which is table order.
   public var norm: Double {
     var sum = 0.0
     for value in values.bufferPointer { sum += value }

@@ -2,12 +2,12 @@ import Layers
 import MPI
 import Tensors
 
-/// Expert parallelism's messages over MPI, between the ranks of one expert group.
+/// Carries the messages of expert parallelism over MPI, between the ranks of one expert group.
 ///
-/// Layers cannot throw from inside a pass, so the first MPI error is kept and `check` throws it; results are zeros from
-/// then on, and nothing is sent.
+/// Layers cannot throw inside a pass. So the transport keeps the first MPI error for `check` to throw; from then on it
+/// sends nothing and returns zeros.
 public final class CommunicatorTransport: ExpertTransport {
-  /// Seconds spent in exchanges, waiting for other ranks included.
+  /// Seconds spent in exchanges, including the wait for other ranks.
   public private(set) var seconds = 0.0
   private let communicator: Communicator
   private var failure: MPIError?
@@ -17,7 +17,7 @@ public final class CommunicatorTransport: ExpertTransport {
   public var size: Int { communicator.size }
   public var rank: Int { communicator.rank }
 
-  /// - Throws: the first error of any exchange so far.
+  /// - Throws: the first error of any exchange since the transport was made.
   public func check() throws(MPIError) { if let failure { throw failure } }
 
   public func exchange(

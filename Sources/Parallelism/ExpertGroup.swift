@@ -1,14 +1,14 @@
 import Layers
 import MPI
 
-/// This rank's part in the expert parallelism of its group.
+/// This rank's share of the expert parallelism of its group.
 public final class ExpertGroup {
-  /// Through which training passes send rows to the owners of their mini-MoEs.
+  /// Sends rows of a training pass to the owners of their mini-MoEs.
   public let exchange: CouncilExchange
   private let transport: CommunicatorTransport
   private let communicator: Communicator
 
-  /// Nil where every rank holds all mini-MoEs.
+  /// Returns nil if every rank holds all mini-MoEs.
   public init?(_ topology: Topology, _ reducer: GradientReducer) {
     guard topology.ownership.size > 1 else { return nil }
     communicator = topology.expertGroup
@@ -16,17 +16,17 @@ public final class ExpertGroup {
     exchange = CouncilExchange(transport, owned: topology.ownership.owned, separate: reducer.separate)
   }
 
-  /// For each unit, the micro-batches that the rank with most has; a rank with fewer takes part with no tokens.
-  /// Collective in the group, as every unit and micro-batch is.
+  /// The largest number of micro-batches of any rank, for each reduction unit. A rank with fewer micro-batches takes
+  /// part with empty ones. Collective in the expert group, as every reduction unit and micro-batch is.
   public func agree(microBatches counts: [Int]) throws(MPIError) -> [Int] {
     let units = try communicator.allReduce(counts.count, .maximum)
     guard units > 0 else { return [] }
     return try communicator.allReduce(counts + [Int](repeating: 0, count: units - counts.count), .maximum)
   }
 
-  /// - Throws: where a message was lost since the group was made; no gradient or loss since may be used.
+  /// - Throws: if a message was lost since the group was made; then no gradient or loss since that time may be used.
   public func check() throws(MPIError) { try transport.check() }
 
-  /// Seconds in exchanges so far, waiting for other ranks included.
+  /// Seconds spent in exchanges so far, including the wait for other ranks.
   public var seconds: Double { transport.seconds }
 }

@@ -1,20 +1,20 @@
 import Parameters
 
-/// Neighbouring tensors whose gradients are summed together.
+/// A run of neighbouring tensors whose gradients are summed over the ranks together.
 struct GradientBucket: Equatable {
-  /// In the store's buffer.
+  /// Elements of the store's buffer.
   var elements: Range<Int>
-  /// Whether they are mini-MoEs', which only ranks with the same ones sum.
+  /// Whether the tensors belong to mini-MoEs, which only the ranks that hold the same mini-MoEs sum.
   let isCouncil: Bool
-  /// How many there are.
+  /// Number of tensors in the bucket.
   var tensors = 1
 
   /// Cuts a store's gradients into buckets.
   ///
   /// - Parameters:
-  ///   - order: how buckets follow one another: tensors in the order in which backward ends them.
-  ///   - size: the elements of a bucket, which a tensor that is larger exceeds.
-  /// - Returns: the buckets, and the bucket of each tensor of the table (nil where the store does not hold it).
+  ///   - order: the tensors in the order in which the backward pass finishes them.
+  ///   - size: maximum elements of a bucket; a larger tensor gets a bucket to itself.
+  /// - Returns: the buckets, and the index of each tensor's bucket (nil if the store does not hold the tensor).
   static func cut(
     _ store: ParameterStore, order: [ParameterID], size: Int
   ) -> (buckets: [GradientBucket], place: [Int?]) {

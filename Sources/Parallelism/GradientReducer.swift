@@ -4,33 +4,37 @@ import MPI
 import Parameters
 import Tensors
 
-/// Adds gradients over units of work and over ranks.
+/// Accumulates gradients over reduction units and sums them over ranks.
 ///
-/// A unit is a piece of the batch that no layout cuts (a GRPO group). With `reproducible`, each unit's gradient is
-/// added as 64-bit fixed point with quantum 2⁻⁵⁰, so the sum does not depend on which rank computed which unit; it
-/// costs 8 bytes per owned parameter. With mixed precision, products of stacks are added as they are computed, the rest
-/// as a unit ends. Otherwise gradients are fp32 sums, in a fixed order for a fixed layout.
+/// A reduction unit is a part of the batch that no layout divides (a GRPO group). If `reproducible`, the gradient of
+/// each unit is added as 64-bit fixed point with quantum 2⁻⁵⁰, so the sum does not depend on which rank computed which
+/// unit. That costs 8 bytes per owned parameter. With mixed precision, weight-gradient products of stacks are added as
+/// they are computed, all other gradients at the end of a unit. Otherwise gradients are fp32 sums, in an order that is
+/// fixed for a given layout.
 ///
-/// Replicated parameters are summed over the world, mini-MoEs over the ranks that hold the same ones. fp32 sums begin in the
-/// step's last backward pass, as soon as gradients are final (`last`); fixed-point sums end with a unit.
+/// Replicated parameters are summed over all ranks, mini-MoEs over the ranks that hold the same mini-MoEs. fp32
+/// all-reduces start during the last backward pass of a step, as soon as gradients are final (`last`). Fixed-point sums
+/// start after the last unit.
 public final class GradientReducer {
-  /// Gradients of what this rank holds: of the unit while it is computed, of the batch after `reduce`.
+  /// Gradients of the parameters that this rank holds: of one unit while it is computed, of the batch after `reduce`.
   public let gradients: ParameterStore
-  /// Seconds in reductions so far, waiting for other ranks included.
+  /// Seconds spent in reductions so far, including the wait for other ranks.
   public private(set) var seconds = 0.0
   private let sums: AlignedBuffer<Int64>?
   private let topology: Topology
   private let pool: WorkerPool
-  /// Where in the stores the mini-MoEs lie: one range, since names order the store.
+  /// Elements of the mini-MoEs in the stores: one range, because the store is in name order.
   private let council: Range<Int>
-  /// This rank's unit and, where units of the expert group must not mix, those of its other ranks, in rank order.
+  /// This rank's unit. If units of the expert group must not mix, also the units of the group's other ranks, in rank
+  /// order.
   private let units: [Unit]
-  /// The place of this rank's among them.
+  /// Index of this rank's unit in `units`.
   private let own: Int
-  /// For each unit, and of this rank's on each rank of the group, the first tensor that could not be added.
+  /// For each unit, the first tensor that could not be added; and the same for this rank's unit, as received from each
+  /// rank of the expert group.
   private let failures: (mine: AlignedBuffer<Int>, received: AlignedBuffer<Int>)
   private let order: [ParameterID]
-  /// Made at the first reduction, which all ranks enter.
+  /// Created by the first reduction, which every rank enters.
   private var ways: Ways?
 
   /// How gradients are summed.
@@ -39,20 +43,21 @@ public final class GradientReducer {
     case overlapped(OverlappedSums)
   }
 
-  /// Where a rank's unit is added.
+  /// Destination of the gradients of one rank's unit.
   private struct Unit {
     let gradients: Gradients
-    /// What it leaves in fp32.
+    /// Gradients that the unit accumulates in fp32 before they are added to the fixed-point sums.
     let folds: [Fold]
   }
 
-  /// Neighbouring tensors: where they lie in a unit's store, and from where in the sums.
+  /// A run of neighbouring tensors: the elements in a unit's store, and the first element in the sums.
   private struct Fold {
     var unit: Range<Int>
     let sum: Int
   }
 
-  /// - Parameter order: all tensors in about the order in which backward ends their gradients, the same on all ranks.
+  /// - Parameter order: all tensors, approximately in the order in which the backward pass finishes their gradients;
+  ///   the same on all ranks.
   public init(
     _ table: ParameterTable, order: [ParameterID]? = nil, topology: Topology, mixedPrecision: Bool,
     reproducible: Bool, pool: WorkerPool
@@ -99,22 +104,22 @@ public final class GradientReducer {
 
   public var isReproducible: Bool { sums != nil }
 
-  /// Where this rank's unit is added.
+  /// Destination of the gradients of this rank's unit.
   public var unit: Gradients { units[own].gradients }
 
-  /// For each rank of the expert group, where gradients of this rank's mini-MoEs by that rank's unit are added. Nil where
-  /// units may mix.
+  /// For each rank of the expert group, the destination of the gradients that the rank's unit contributes to this
+  /// rank's mini-MoEs. Nil if units may mix.
   public var separate: [Gradients]? { units.count > 1 ? units.map(\.gradients) : nil }
 
-  /// `unit`, for the step's last backward pass: sums of its gradients begin as they become final. Nothing but that pass
-  /// may touch gradients until `reduce`.
+  /// `unit`, for the last backward pass of a step: the all-reduce of a gradient starts as soon as the gradient is
+  /// final. Only that pass may touch gradients until `reduce` returns.
   public func last() -> Gradients {
     guard case .overlapped(let sums) = ways else { return unit }
     sums.begin()
     return unit.last(sums)
   }
 
-  /// Forgets all gradients; call before the first unit of a step.
+  /// Clears all gradients. Call before the first unit of a step.
   public func begin() {
     guard let sums else { return gradients.buffer.clear(pool) }
     for unit in units {
@@ -124,11 +129,11 @@ public final class GradientReducer {
     sums.clear(pool)
   }
 
-  /// Ends a unit: with fixed point, folds what is left in fp32 into the sums and clears it. Collective in the expert
-  /// group, whose ranks end their units together.
+  /// Ends a unit: in fixed point, adds the gradients that are still in fp32 to the sums and clears them. Collective in
+  /// the expert group, whose ranks end their units together.
   ///
-  /// - Returns: the first tensor of this rank's unit, on whichever rank, whose gradient cannot be added (not finite, or
-  ///   beyond ±2⁶¹ quanta), or nil.
+  /// - Returns: the first tensor whose gradient cannot be added (not finite, or beyond ±2⁶¹ quanta) in this rank's
+  ///   unit, on any rank of the group; nil if there is none.
   public func endUnit() throws(MPIError) -> ParameterID? {
     guard let sums else { return nil }
     guard units.count > 1 else { return fold(units[own], into: sums) }
@@ -156,7 +161,7 @@ public final class GradientReducer {
     return failed
   }
 
-  /// Adds a range to its sums and clears it, a cache's worth at a time.
+  /// Adds a range to the sums and clears the range, in blocks that fit in the first-level cache.
   private static func add(_ values: UnsafeMutablePointer<Float>, _ count: Int, to sums: UnsafeMutablePointer<Int64>)
     -> Int64
   {
@@ -170,7 +175,7 @@ public final class GradientReducer {
     return -1
   }
 
-  /// Sums over the ranks; afterwards `gradients` holds the totals of what this rank holds. Collective.
+  /// Sums over the ranks. Afterwards `gradients` has the totals of the parameters that this rank holds. Collective.
   public func reduce() throws(MPIError) {
     if let sums {
       try reduce(sums)
@@ -229,7 +234,7 @@ extension AlignedBuffer {
 }
 
 extension ParameterStore {
-  /// The part of `buffer` that belongs to mini-MoEs; their common prefix keeps them together.
+  /// The elements of `buffer` that belong to mini-MoEs: one range, because their names share a prefix.
   public var councilRange: Range<Int> {
     let council = parts.filter { table[$0.id].miniMoE != nil }
     guard let first = council.first, let last = council.last else { return 0..<0 }

@@ -2,33 +2,35 @@ import CKernels
 import MPI
 import Tensors
 
-/// Sums buffers over the ranks of a communicator: through shared memory within a machine, by all-reduce across machines.
+/// All-reduce in two levels: through shared memory within a machine, then across machines.
 ///
-/// A buffer passes in chunks. Every rank of a machine writes its chunk into shared memory, adds one slice of all of them
-/// in the order of the ranks, sums that slice with the rank at the same place on every other machine, and reads the
-/// result. So each element crosses a network once for each machine, and memory twice for each rank (hierarchical
-/// all-reduce). Open MPI's own, over copies of 32 KiB, took 6.3 s for the 2.05 GB of the 511M model on two ranks of a machine.
+/// The buffer is processed in chunks. Every rank of a machine writes its chunk to shared memory, adds one slice of all
+/// chunks in rank order, all-reduces that slice with its counterparts on the other machines, and reads the result. So
+/// each element crosses the network once per machine, and memory twice per rank. Open MPI's own all-reduce, which
+/// copies 32 KiB at a time, took 6.3 s for the 2.05 GB of the 511M model on two ranks of one machine.
 package final class HierarchicalSum {
-  /// Bytes of a rank's chunk. In sums that keep the thread, two ranks' chunks and the result stay in a core's second
-  /// cache; one that is looked at now and then has fewer, larger ones.
+  /// Bytes of a rank's chunk. Blocking sums use 256 KiB so that two chunks and the result fit in the second-level
+  /// cache; polled sums use 4 MiB to need fewer polls.
   package static let chunkBytes = (whole: 256 << 10, stepwise: 4 << 20)
   let chunkBytes: Int
   let communicator: Communicator
   private let machine: Communicator
-  /// The ranks with this one's place on their machines; nil where no other machine is, or not all have the place.
+  /// This rank's counterparts on the other machines. Nil if there is only one machine, or if some machine has fewer
+  /// ranks.
   let across: Communicator?
-  /// Ranks of a machine that add a slice: as many as the smallest machine has.
+  /// Number of ranks of a machine that each add a slice: the rank count of the smallest machine.
   private let slices: Int
   let memory: SharedMemory?
   let pool: WorkerPool
-  /// For sums in steps: those across machines, of whole pieces of `pieceLength` where ranks share no memory.
+  /// For non-blocking sums: the transfers across machines, of whole parts of `pieceLength` elements if ranks share no
+  /// memory.
   private(set) lazy var network = NetworkSum(
     across ?? communicator, largest: memory == nil ? Self.pieceLength : chunkBytes / MemoryLayout<Float>.stride)
   static let pieceLength = 4 << 20
 
   /// Collective.
   ///
-  /// - Parameter machine: those of the ranks that share memory.
+  /// - Parameter machine: the ranks that share memory with this one.
   package init(
     _ communicator: Communicator, machine: Communicator, chunkBytes: Int = HierarchicalSum.chunkBytes.whole,
     pool: WorkerPool
@@ -71,17 +73,17 @@ package final class HierarchicalSum {
     }
   }
 
-  /// A chunk, and where it is summed.
+  /// A chunk of the caller's buffer and the shared memory in which it is summed.
   struct Chunk<Element: SummedElement> {
     let values: UnsafeMutablePointer<Element>
     let count: Int
-    /// All ranks' chunks, and their sum.
+    /// The chunks of all ranks of the machine, and their sum.
     let parts: UnsafeMutablePointer<Element>
     let stride: Int
     let result: UnsafeMutablePointer<Element>
   }
 
-  /// Puts a chunk where the ranks of the machine read it.
+  /// Copies a chunk to shared memory, where the other ranks of the machine read it.
   func put<Element: SummedElement>(
     _ values: UnsafeMutablePointer<Element>, _ count: Int, _ stride: Int, _ memory: SharedMemory
   ) -> Chunk<Element> {
@@ -111,7 +113,7 @@ package final class HierarchicalSum {
   }
 }
 
-/// What `HierarchicalSum` can add.
+/// An element type that `HierarchicalSum` can add.
 package protocol SummedElement: Transferable, BitwiseCopyable {
   /// out = the sum of `arrays` arrays of `count` elements that begin `stride` elements apart.
   static func sum(

@@ -1,10 +1,10 @@
 import MPI
 import Parameters
 
-/// Completes masters of which every rank has updated its sharded `optimizerParts`. What travels is planned once: a
-/// gathering allocates nothing.
+/// All-gathers masters after every rank has updated its `optimizerParts` (`optimizer.shard`). The transfers are planned
+/// once, so a call allocates nothing.
 public struct MasterGathering: Sendable {
-  /// Elements that some ranks hold in common, and how many of them each has updated, one after another.
+  /// Elements that several ranks hold, and how many of them each rank has updated, in rank order.
   private struct Segment {
     let ranks: Communicator
     let elements: Range<Int>
@@ -13,7 +13,7 @@ public struct MasterGathering: Sendable {
 
   private let segments: [Segment]
 
-  /// - Parameter masters: the layout of those that are gathered.
+  /// - Parameter masters: a store with the layout of the masters to gather.
   public init(_ masters: ParameterStore, _ topology: Topology) {
     let council = masters.councilRange
     segments = [
@@ -30,7 +30,7 @@ public struct MasterGathering: Sendable {
     let table = masters.table
     let common = masters.held.filter { table[$0].role != .balanceBias && (table[$0].miniMoE != nil) == ofCouncil }
       .map { ParameterPart($0, 0..<table[$0].count) }
-    // Where each rank's run of elements begins; a rank with nothing here begins where the next one does.
+    // First element of each rank's run; a rank without elements has the first element of the next rank's run.
     var starts = [Int](repeating: elements.upperBound, count: ranks.size + 1)
     for rank in (0..<ranks.size).reversed() {
       let first = ParameterPart.share(common, index: rank, of: ranks.size).first {

@@ -1,18 +1,19 @@
 import MPI
 import Tensors
 
-/// Sums buffers over ranks of several machines in two transfers, each of which can be left alone: slice r of every rank goes
-/// to rank r, which adds them in the order of the ranks, and its sum goes to all. Each way a rank sends and receives
-/// (p − 1)/p of the buffer, the least there is (Thakur, Rabenseifner and Gropp, "Optimization of Collective Communication
-/// Operations in MPICH", 2005, section 4.5); Open MPI's own non-blocking all-reduce of two or three ranks sends twice
-/// as much, one way after the other.
+/// All-reduce over ranks of several machines as a non-blocking reduce-scatter followed by a non-blocking all-gather:
+/// slice r of every rank goes to rank r, which adds the slices in rank order and sends the sum to all ranks. In each
+/// phase a rank sends and receives (p − 1)/p of the buffer, which is the minimum (Thakur, Rabenseifner and Gropp,
+/// "Optimization of Collective Communication Operations in MPICH", 2005, section 4.5). Open MPI's own non-blocking
+/// all-reduce of two or three ranks sends twice as much, one direction after the other.
 final class NetworkSum {
   private let ranks: Communicator
-  /// Slices from all ranks.
+  /// Slices received from all ranks.
   private let received: AlignedBuffer<Float>
-  /// Elements between them.
+  /// Distance between two received slices, in elements.
   private let stride: Int
-  /// For each rank: elements of its slice and where that begins, elements of the own slice, and where its part is received.
+  /// For each rank: the length and offset of its slice, the length of this rank's slice, and the offset of the part
+  /// received from it.
   private let blocks: AlignedBuffer<Int32>
   private var values = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
 
@@ -30,7 +31,7 @@ final class NetworkSum {
     WorkerPool.part(rank, of: ranks.size, count: values.count, grain: 16)
   }
 
-  /// Sends slices to the ranks that add them.
+  /// Starts the reduce-scatter: sends each slice to the rank that adds it.
   func scatter(_ values: UnsafeMutableBufferPointer<Float>) throws(MPIError) -> PendingTransfer {
     self.values = values
     for rank in 0..<ranks.size {
@@ -43,7 +44,7 @@ final class NetworkSum {
       values, counts: row(0), offsets: row(1), into: received.bufferPointer, counts: row(2), offsets: row(3))
   }
 
-  /// After `scatter`: adds this rank's slice and sends the sum to all.
+  /// After `scatter` has completed: adds the slices of this rank and starts the all-gather of the sums.
   func gather(_ pool: WorkerPool) throws(MPIError) -> PendingTransfer {
     let own = slice(ranks.rank)
     if let base = values.baseAddress {

@@ -3,14 +3,14 @@ import MPI
 import Parameters
 import Synchronization
 
-/// Sums gradients over ranks, bucket after bucket, while backward computes those that are not final yet (Li et al.,
-/// "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", VLDB 2020, section 3.2.3).
+/// All-reduces gradients bucket by bucket while the backward pass computes the gradients that are not final yet (Li et
+/// al., "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", VLDB 2020, section 3.2.3).
 ///
-/// All ranks sum the same buckets in the same order, whatever becomes final first, so the sums are those of a reduction
-/// after the pass. The pass's own thread looks after them now and then (`pause`): calls of a second thread, which MPI
-/// allows, hang in Open MPI 4.1 where ranks share a machine.
+/// All ranks sum the same buckets in the same order, whichever becomes final first, so the sums equal those of a
+/// reduction after the pass. The thread of the pass polls the transfers (`pause`). A second thread, although MPI allows
+/// it, hangs in Open MPI 4.1 if ranks share a machine.
 final class OverlappedSums: GradientObserver, @unchecked Sendable {
-  /// Elements of a bucket: 16 MiB, for whose transfer a network takes much longer than its latency.
+  /// Elements of a bucket: 16 MiB, so that the transfer takes much longer than the latency of a network.
   private static let bucketSize = 4 << 20
   private let gradients: ParameterStore
   private let buckets: [GradientBucket]
@@ -18,25 +18,25 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
   private let world: HierarchicalSum
   private let data: HierarchicalSum
   private let finality: Mutex<Finality>
-  /// The bucket that is summed, or is next.
+  /// Index of the bucket that is being summed, or is next.
   private var current = 0
   private var sum: SteppedSum?
-  /// Which of its communicator's collectives that is.
+  /// The flight recorder's number of the current bucket's collective.
   private var place = UInt64(0)
   private var isUnderWay = false
   private var failure: MPIError?
 
-  /// What is final.
+  /// Which gradients are final.
   private struct Finality {
     var tensors: [Bool]
-    /// By bucket, how many of its tensors are not.
+    /// For each bucket, the number of tensors that are not final.
     var missing: [Int]
   }
 
   /// - Parameters:
-  ///   - order: tensors as backward ends them, the same on all ranks.
-  ///   - world: sums of what all ranks hold, over a communicator of its own.
-  ///   - data: sums of mini-MoEs, likewise.
+  ///   - order: tensors in the order in which the backward pass finishes them; the same on all ranks.
+  ///   - world: sums replicated parameters, on a communicator of its own.
+  ///   - data: sums mini-MoEs, on a communicator of its own.
   init(_ gradients: ParameterStore, order: [ParameterID], world: HierarchicalSum, data: HierarchicalSum) {
     self.gradients = gradients
     self.world = world
@@ -49,12 +49,12 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
 
   deinit {
     guard sum != nil else { return }
-    // A step was given up, and MPI may still write.
+    // The step was abandoned and MPI may still write to the buffer: never free it.
     _ = Unmanaged.passRetained(gradients)
     for sum in [world, data] { _ = Unmanaged.passRetained(sum) }
   }
 
-  /// Begins the sums of a step: those of what `isFinal` names.
+  /// Starts a step: buckets are summed as `isFinal` reports their tensors.
   func begin() {
     precondition(!isUnderWay, "gradients of a step are summed while the next begins")
     isUnderWay = true
@@ -85,7 +85,7 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
     }
   }
 
-  /// Everything is final: waits for the sums, begun or not.
+  /// Called when all gradients are final: sums the buckets that remain and waits for all of them.
   func end() throws(MPIError) {
     if !isUnderWay { begin() }
     isUnderWay = false
@@ -103,7 +103,7 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
 
   private static let site = CallSite(#fileID, #line)
 
-  /// Begins the current bucket unless that is done.
+  /// Starts the sum of the current bucket unless it has started.
   private func start() throws(MPIError) {
     guard sum == nil else { return }
     let bucket = buckets[current]
@@ -115,7 +115,7 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
         start: gradients.buffer.pointer + bucket.elements.lowerBound, count: bucket.elements.count))
   }
 
-  /// Goes on with the current bucket; false where it is not summed yet.
+  /// Advances the sum of the current bucket; returns false if the sum is not complete.
   private func advance(waits: Bool) throws(MPIError) -> Bool {
     try start()
     guard try sum?.advance(waits: waits) ?? true else { return false }

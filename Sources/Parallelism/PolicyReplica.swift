@@ -6,31 +6,31 @@ import Tensors
 
 /// π_old: the whole packed model on every rank, so that sampling needs no communication.
 ///
-/// A publication brings it up to date with the owners' packing of their masters. What every rank holds is copied; of
-/// the mini-MoEs of other ranks the differences travel: XOR with the last publication, compressed (zstd), or the codes
-/// themselves where those are smaller. At the start the last publication is all zeros, so everything travels. What
-/// arrives is checked by a hash of the result, so a replica that differs from its owner's is noticed, too.
+/// A publication updates the replica from the owners' packed masters. Tensors that every rank holds are copied. For the
+/// mini-MoEs of other ranks only differences travel: the XOR with the last publication, compressed by zstd, or the
+/// codes themselves if those are smaller. Before the first publication the replica is all zeros, so everything travels.
+/// A hash of the result is checked on arrival, so a replica that differs from its owner's weights is detected.
 public final class PolicyReplica {
-  /// The whole model; read it between publications only.
+  /// The whole model. Do not read it during a publication.
   public let weights: PackedModel
   private let topology: Topology
   private let isShared: Bool
 
-  /// What one publication cost.
+  /// The cost of one publication.
   public struct Publication: Sendable {
     /// Bytes that this rank received from the owners of other mini-MoEs.
     public var bytes = 0
-    /// Bytes that the same tensors have uncompressed.
+    /// Bytes of the same tensors without compression.
     public var wholeBytes = 0
     public var seconds = 0.0
-    /// Codes of this group's mini-MoEs that changed, of all of them; 0 of 0 where nothing travels.
+    /// Number of codes of the group's mini-MoEs that changed, and number of all codes; both 0 if nothing travels.
     public var changedCodes = 0
     public var codes = 0
 
     public var changedShare: Double { Double(changedCodes) / Double(max(1, codes)) }
   }
 
-  /// A replica of its own memory, still empty: publish before use.
+  /// A replica with memory of its own. It is empty until the first publication.
   public init(_ empty: PackedModel, topology: Topology) {
     precondition(empty.held.count == empty.table.count, "a policy replica holds the whole model")
     weights = empty
@@ -38,7 +38,7 @@ public final class PolicyReplica {
     isShared = false
   }
 
-  /// The training weights themselves, where this rank holds all of them: always up to date.
+  /// A replica that is the training weights themselves, if this rank holds all of them: always up to date.
   public init(sharing weights: PackedModel, topology: Topology) {
     precondition(weights.held.count == weights.table.count, "a policy replica holds the whole model")
     self.weights = weights
@@ -46,9 +46,9 @@ public final class PolicyReplica {
     isShared = true
   }
 
-  /// Takes over the current packing `own` of what this rank holds, and from the owners all else. Collective.
+  /// Copies this rank's packed weights from `own` and fetches all others from their owners. Collective.
   ///
-  /// - Throws: `MPIError`; `ReplicaError` where what arrived is damaged.
+  /// - Throws: `MPIError`; `ReplicaError` if a message is damaged.
   public func publish(_ own: PackedModel) throws -> Publication {
     var publication = Publication()
     guard !isShared else { return publication }
@@ -66,7 +66,7 @@ public final class PolicyReplica {
     return publication
   }
 
-  /// Publishes the own `miniMoE` and receives one of each other rank.
+  /// Publishes this rank's `miniMoE` and receives the corresponding mini-MoE of each other rank.
   private func exchange(_ miniMoE: Int, _ own: PackedModel, _ publication: inout Publication) throws {
     let group = topology.expertGroup
     let new = ReplicaBytes(own, miniMoE: miniMoE)
@@ -90,7 +90,7 @@ public final class PolicyReplica {
   }
 }
 
-/// A publication that did not arrive as it was sent.
+/// A publication whose message did not arrive as it was sent.
 public struct ReplicaError: Error, CustomStringConvertible {
   enum Fault: Error, Equatable { case damaged, differs, memory }
 

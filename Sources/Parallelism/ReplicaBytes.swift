@@ -3,14 +3,14 @@ import CZstd
 import LowBit
 import Parameters
 
-/// The packed tensors of one mini-MoE as bytes, in the order of the table: what a publication compares and sends.
+/// The packed tensors of one mini-MoE as bytes, in table order: the data that a publication compares and sends.
 ///
-/// A message is one byte of kind (0: XOR with the last publication, 1: the bytes themselves), eight bytes of XXH64 of
-/// the new bytes, and a zstd frame.
+/// A message has one byte for the kind (0: XOR with the last publication, 1: the bytes themselves), eight bytes for the
+/// XXH64 of the new bytes, and a zstd frame.
 struct ReplicaBytes {
   private struct Piece {
     let memory: UnsafeMutableRawBufferPointer
-    /// Bits of a code; 0 for scales.
+    /// Bits per code; 0 for scales.
     let codeBits: Int
   }
 
@@ -39,7 +39,7 @@ struct ReplicaBytes {
     return result
   }
 
-  /// How many codes differ from those of `old`, of how many; padding counts as unchanged codes.
+  /// Number of codes that differ from `old`, and number of all codes. Padding counts as unchanged codes.
   func changedCodes(since old: ReplicaBytes) -> (changed: Int, all: Int) {
     var changed = 0
     var all = 0
@@ -66,7 +66,7 @@ struct ReplicaBytes {
     return (changed, all)
   }
 
-  /// What turns `old` into these bytes.
+  /// The message that turns `old` into these bytes.
   func message(since old: ReplicaBytes) throws(ReplicaError.Fault) -> [UInt8] {
     let new = bytes
     var difference = new
@@ -79,13 +79,14 @@ struct ReplicaBytes {
     }
     let hash = Self.hash(new)
     let changes = try Self.compress(difference, kind: 0, hash)
-    // Where few bytes changed the difference is far smaller; the other way is worth a look only beyond half.
+    // If few bytes changed, the difference is far smaller. Compressing the bytes themselves can only win beyond half
+    // their size.
     guard changes.count > count / 2 else { return changes }
     let whole = try Self.compress(new, kind: 1, hash)
     return whole.count < changes.count ? whole : changes
   }
 
-  /// Becomes what `message` says.
+  /// Applies `message` in place.
   func apply(_ message: [UInt8]) throws(ReplicaError.Fault) {
     guard message.count > Self.header, message[0] <= 1 else { throw .damaged }
     var result = [UInt8](repeating: 0, count: count)

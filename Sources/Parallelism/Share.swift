@@ -1,7 +1,7 @@
 import MPI
 import Tensors
 
-/// Which of a step's numbered pieces (groups, sequences, prompts) this rank computes: contiguous parts by rank.
+/// The contiguous range of a step's numbered items (groups, sequences, prompts) that this rank computes.
 public struct Share: Sendable, Equatable {
   public let range: Range<Int>
   public let total: Int
@@ -13,9 +13,9 @@ public struct Share: Sendable, Equatable {
 }
 
 extension Communicator {
-  /// The records of all ranks in rank order, each `width` numbers long. Collective.
+  /// All-gathers records of `width` numbers, in rank order. Collective.
   ///
-  /// Ranks own contiguous parts of what is numbered, so the order is that of the numbers whatever the rank count.
+  /// Each rank has a contiguous range of the numbered items, so the result is in item order for any number of ranks.
   public func gatherRecords(_ records: [[Double]], width: Int) throws(MPIError) -> [[Double]] {
     precondition(records.allSatisfy { $0.count == width }, "records of other than \(width) numbers")
     let flat = try allGatherv(records.flatMap { $0 }).flatMap { $0 }

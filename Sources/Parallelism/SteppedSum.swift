@@ -1,35 +1,36 @@
 import MPI
 
-/// A `HierarchicalSum` that is begun and ended by looks at it between other work of the thread.
+/// A non-blocking `HierarchicalSum`, advanced by polling.
 package struct SteppedSum {
   private let sum: HierarchicalSum
   private let buffer: UnsafeMutableBufferPointer<Float>
-  /// The elements of `buffer` that are summed.
+  /// Number of elements of `buffer` that are summed.
   private var done = 0
-  /// The chunk under way where ranks share memory, and the stage of that or of the piece.
+  /// The current chunk if ranks share memory, and the stage of the current chunk or part.
   private var chunk: HierarchicalSum.Chunk<Float>?
   private var stage = Stage.written
   private var transfer: PendingTransfer?
 
-  /// What ends with the transfer under way.
+  /// What is complete when the current transfer ends.
   private enum Stage {
-    /// All ranks of the machine write their chunk.
+    /// All ranks of the machine have written their chunks.
     case written
-    /// A slice, or a piece of ranks that share no memory, is on its way to other machines; then its sum is.
+    /// The reduce-scatter across machines (of a slice, or of a part of the buffer if ranks share no memory), and the
+    /// all-gather that follows it.
     case scattered, gathered
-    /// All ranks of the machine sum their slice.
+    /// All ranks of the machine have summed their slices.
     case summed
   }
 
-  /// Nothing is sent before the first `advance`. Nobody may touch `buffer` until the end.
+  /// Sends nothing before the first `advance`. Nobody may touch `buffer` until `advance` returns true.
   package init(_ sum: HierarchicalSum, _ buffer: UnsafeMutableBufferPointer<Float>) {
     self.sum = sum
     self.buffer = buffer
   }
 
-  /// Goes as far as it can without waiting or, with `waits`, to the end.
+  /// Advances as far as possible without waiting or, if `waits`, to the end.
   ///
-  /// - Returns: whether `buffer` is the sum.
+  /// - Returns: whether `buffer` has the sum.
   package mutating func advance(waits: Bool) throws(MPIError) -> Bool {
     guard let base = buffer.baseAddress, sum.communicator.size > 1 else { return true }
     while done < buffer.count {

@@ -3,8 +3,8 @@ import Parameters
 
 /// The ranks of a run: world = data-parallel × expert-parallel.
 ///
-/// An expert group is P = `parallel.expert` consecutive ranks (one node where mpirun places ranks node by node), which
-/// hold the council once between them. Ranks with the same place in their groups hold the same mini-MoEs: they are a
+/// An expert group is P = `parallel.expert` consecutive ranks (one node if mpirun places ranks node by node) that
+/// together hold the council once. Ranks with the same index in their expert groups hold the same mini-MoEs and form a
 /// data-parallel group.
 public struct Topology: Sendable {
   /// All ranks.
@@ -14,14 +14,15 @@ public struct Topology: Sendable {
   /// The ranks that hold the same mini-MoEs as this one.
   public let dataGroup: Communicator
   public let ownership: Ownership
-  /// The lowest of this machine's ranks.
+  /// The lowest world rank on this machine.
   let machine: Int
 
-  /// Divides `world`. Collective.
+  /// Divides `world` into groups. Collective.
   ///
   /// - Parameters:
   ///   - expert: P, one of `Ownership.validSizes`.
-  ///   - machine: the ranks that share memory; nil: those of this machine. Tests make several of one.
+  ///   - machine: the ranks that share memory; nil means the ranks of this machine. Tests pass smaller groups to
+  ///     simulate several machines.
   public init(world: Communicator, expert: Int, miniMoEs: Int, machine: Communicator? = nil) throws(MPIError) {
     precondition(
       Ownership.validSizes(ranks: world.size, miniMoEs: miniMoEs).contains(expert),
@@ -38,15 +39,15 @@ public struct Topology: Sendable {
     ownership = Ownership(miniMoEs: miniMoEs, size: expert, rank: group.rank)
   }
 
-  /// Whether this rank writes what it holds of a parameter to files: one rank of all does for each.
+  /// Whether this rank writes its part of a parameter to files. Exactly one rank does for each part.
   public func writes(_ specification: ParameterSpecification) -> Bool {
     guard ownership.holds(specification) else { return false }
     return specification.miniMoE == nil ? world.rank == 0 : dataGroup.rank == 0
   }
 
-  /// The parts of the parameters `trained` whose optimizer state this rank keeps: all that it holds or, when `sharded`,
-  /// its share of what it has in common with others (the replicated tensors with the world, its mini-MoEs with its
-  /// data-parallel group).
+  /// The parts of the trained parameters whose optimizer state this rank keeps. Not `sharded`: everything that it
+  /// holds. `sharded`: its share of the replicated tensors (divided over the world) and of its mini-MoEs (divided over
+  /// its data-parallel group).
   public func optimizerParts(_ table: ParameterTable, sharded: Bool) -> [ParameterPart] {
     let held = ownership.held(in: table).filter { table[$0].role != .balanceBias }
       .map { ParameterPart($0, 0..<table[$0].count) }

@@ -1,13 +1,14 @@
-/// Which rank of an expert group holds which parameters: mini-MoE m belongs to expert rank ⌊m·P/M⌋ of M mini-MoEs and
-/// P = `parallel.expert` ranks; everything else is on every rank.
+/// Which rank of an expert group holds which parameters: mini-MoE m belongs to expert rank ⌊m·P/M⌋ of M mini-MoEs and P
+/// = `parallel.expert` ranks; every rank holds all other parameters.
 ///
-/// Masters, gradients and optimizer state follow it. It is arithmetic alone: any rank can ask about any other.
+/// Masters, gradients and optimizer state follow the ownership. The type is arithmetic only: any rank can ask about any
+/// other rank.
 public struct Ownership: Sendable, Equatable {
   /// Mini-MoEs of the model, M.
   public let miniMoEs: Int
   /// Ranks of an expert group, P, a divisor of M.
   public let size: Int
-  /// The rank in its expert group that this value speaks for, 0 ..< P.
+  /// The rank in its expert group, 0 ..< P, whose ownership this value describes.
   public let rank: Int
 
   public init(miniMoEs: Int, size: Int, rank: Int) {
@@ -19,7 +20,7 @@ public struct Ownership: Sendable, Equatable {
     self.rank = rank
   }
 
-  /// The sizes of an expert group that `ranks` ranks can be divided into.
+  /// The possible sizes of an expert group for a given number of ranks.
   public static func validSizes(ranks: Int, miniMoEs: Int) -> [Int] {
     (1...max(1, ranks)).filter { ranks.isMultiple(of: $0) && miniMoEs.isMultiple(of: $0) }
   }
@@ -30,7 +31,7 @@ public struct Ownership: Sendable, Equatable {
   /// The expert rank that mini-MoE `index` belongs to.
   public func owner(ofMiniMoE index: Int) -> Int { index * size / miniMoEs }
 
-  /// The expert rank that a parameter belongs to; nil where every rank holds it.
+  /// The expert rank that a parameter belongs to; nil if every rank holds it.
   public func owner(of specification: ParameterSpecification) -> Int? {
     specification.miniMoE.map(owner(ofMiniMoE:))
   }
@@ -45,7 +46,7 @@ public struct Ownership: Sendable, Equatable {
 }
 
 extension ParameterSpecification {
-  /// The mini-MoE that the parameter belongs to, by its name `mini_moes.<m>.…`; nil outside the council.
+  /// The mini-MoE that the parameter belongs to, from its name `mini_moes.<m>.…`; nil outside the council.
   public var miniMoE: Int? {
     guard name.hasPrefix("mini_moes.") else { return nil }
     return name.dropFirst("mini_moes.".count).split(separator: ".").first.flatMap { Int($0) }

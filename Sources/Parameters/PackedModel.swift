@@ -3,8 +3,8 @@ import Tensors
 
 /// The whole model as products read it: linear weights in their packed formats, everything else in fp32.
 ///
-/// It is what the sampler and the training forward pass share (the policy replica is one): the same packing of the
-/// same masters gives the same bits. It may hold some of the tensors only, as a rank's training weights do.
+/// The sampler and the training forward pass share this type (the policy replica is one): packing the same masters
+/// gives the same bits. A packed model may hold only some of the tensors, as a rank's training weights do.
 public final class PackedModel: @unchecked Sendable {
   public let table: ParameterTable
   /// The tensors held, in the order of the table.
@@ -15,7 +15,7 @@ public final class PackedModel: @unchecked Sendable {
   /// Values computed from weights once per packing (the denoiser's time table), filled by the model.
   public let derived: AlignedBuffer<Float>
 
-  /// - Parameter held: the tensors to hold, ascending; nil: all.
+  /// - Parameter held: the tensors to hold, ascending; nil means all.
   public convenience init(
     _ table: ParameterTable, holding held: [ParameterID]? = nil, int4Group: Int, derivedCount: Int
   ) {
@@ -32,11 +32,11 @@ public final class PackedModel: @unchecked Sendable {
       derivedCount: derivedCount)
   }
 
-  /// A packed form over memory that holds one already, for example a mapped file.
+  /// A packed model in memory that already has its contents, for example a mapped file.
   ///
   /// - Parameters:
-  ///   - packed: the linear weights in the order of the table, nil for other parameters.
-  ///   - dense: the others as `denseLayout` places them.
+  ///   - packed: the linear weights in table order, nil for other parameters.
+  ///   - dense: the other parameters, laid out as `denseLayout` says.
   public init(
     _ table: ParameterTable, holding held: [ParameterID]? = nil, packed: [PackedWeights?], dense: AlignedBuffer<Float>,
     derivedCount: Int
@@ -54,8 +54,8 @@ public final class PackedModel: @unchecked Sendable {
     derived = AlignedBuffer(count: derivedCount)
   }
 
-  /// Where each held parameter that is not a linear weight starts in the block of fp32 values (element, a multiple of
-  /// sixteen), by its place in the table, and the block's size.
+  /// The first element (a multiple of sixteen) of each held parameter that is not a linear weight in the block of fp32
+  /// values, by index in the table; and the size of the block.
   public static func denseLayout(
     _ table: ParameterTable, holding held: [ParameterID]? = nil
   ) -> (offsets: [Int?], count: Int) {
@@ -85,7 +85,7 @@ public final class PackedModel: @unchecked Sendable {
     return dense.pointer + offset
   }
 
-  /// The memory of a held tensor: its codes and scales, or its fp32 values.
+  /// The memory of a held tensor: codes and scales, or fp32 values.
   public func memory(_ id: ParameterID) -> [UnsafeMutableRawBufferPointer] {
     guard let weights = packed[id.index] else {
       return [UnsafeMutableRawBufferPointer(start: values(id), count: 4 * table[id].count)]
@@ -96,7 +96,7 @@ public final class PackedModel: @unchecked Sendable {
     ]
   }
 
-  /// Packs the masters of the held tensors; derived values are the model's to refresh.
+  /// Packs the masters of the held tensors. The model refreshes derived values.
   public func pack(_ masters: ParameterStore, pool: WorkerPool) {
     for id in held {
       precondition(masters.holds(id), "packing \(table[id].name), whose masters are elsewhere")
@@ -108,7 +108,7 @@ public final class PackedModel: @unchecked Sendable {
     }
   }
 
-  /// Takes over what another packing of the same table holds, which must be held here, too; the rest stays.
+  /// Copies all tensors that another packing of the same table holds; this one must hold them, too. Other tensors stay.
   public func copy(from other: PackedModel) {
     precondition(table == other.table, "copy between packings of different models")
     for id in other.held {

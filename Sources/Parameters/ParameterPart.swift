@@ -1,4 +1,4 @@
-/// A contiguous part of one tensor's elements, by its place in the whole tensor.
+/// A contiguous range of one tensor's elements, numbered from the start of the whole tensor.
 public struct ParameterPart: Sendable, Equatable {
   public let id: ParameterID
   public let elements: Range<Int>
@@ -8,10 +8,10 @@ public struct ParameterPart: Sendable, Equatable {
     self.elements = elements
   }
 
-  /// Cuts `parts`, laid end to end, into `count` runs of nearly equal size and returns the one of `index`.
+  /// Divides `parts`, laid end to end, into `count` runs of nearly equal size and returns run `index`.
   ///
-  /// Cuts inside a tensor stand at multiples of `grain` elements of that tensor, so that what is stored in blocks of
-  /// up to that many elements is never divided.
+  /// Cuts inside a tensor are at multiples of `grain` elements of that tensor, so that storage blocks of up to `grain`
+  /// elements are never divided.
   public static func share(
     _ parts: [ParameterPart], index: Int, of count: Int, grain: Int = 2048
   ) -> [ParameterPart] {
@@ -20,7 +20,7 @@ public struct ParameterPart: Sendable, Equatable {
     var result: [ParameterPart] = []
     var start = 0
     for part in parts {
-      /// Where the share of `number` begins inside this part.
+      /// First element of share `number` inside this part.
       func cut(_ number: Int) -> Int {
         guard number < count else { return part.elements.upperBound }
         let wanted = total * number / count - start

@@ -1,15 +1,16 @@
 import LowBit
 import Tensors
 
-/// One fp32 value per parameter element: masters, gradients or moments, contiguous in the order of the table.
+/// One fp32 value per parameter element: masters, gradients or moments, contiguous in table order.
 ///
-/// A store holds the tensors that its rank owns, or parts of them; ids and names are global on every rank.
+/// A store holds the tensors, or parts of tensors, that its rank owns. Ids and names are global, the same on every
+/// rank.
 public final class ParameterStore: @unchecked Sendable {
   public let table: ParameterTable
   public let buffer: AlignedBuffer<Float>
-  /// What is held, in the order of the table.
+  /// The parts that are held, in table order.
   public let parts: [ParameterPart]
-  /// The tensors of which anything is held, in the order of the table.
+  /// The tensors that are held whole or in part, in table order.
   public let held: [ParameterID]
   private let places: [Place?]
 
@@ -18,15 +19,15 @@ public final class ParameterStore: @unchecked Sendable {
     let elements: Range<Int>
   }
 
-  /// All tensors of the table.
+  /// A store of all tensors of the table.
   public convenience init(_ table: ParameterTable) { self.init(table, holding: table.ids) }
 
-  /// The tensors `ids`, ascending, whole.
+  /// A store of the whole tensors `ids`, ascending.
   public convenience init(_ table: ParameterTable, holding ids: [ParameterID]) {
     self.init(table, parts: ids.map { ParameterPart($0, 0..<table[$0].count) })
   }
 
-  /// Parts of tensors: ascending by tensor, at most one of each.
+  /// A store of parts of tensors: ascending by tensor, at most one part per tensor.
   public init(_ table: ParameterTable, parts: [ParameterPart]) {
     var places = [Place?](repeating: nil, count: table.count)
     var next = 0
@@ -50,10 +51,10 @@ public final class ParameterStore: @unchecked Sendable {
   /// Whether the whole tensor is held.
   public func holds(_ id: ParameterID) -> Bool { places[id.index]?.elements == 0..<table[id].count }
 
-  /// The elements of a tensor that are held; empty where none is.
+  /// The elements of a tensor that are held; empty if none are.
   public func elements(_ id: ParameterID) -> Range<Int> { places[id.index]?.elements ?? 0..<0 }
 
-  /// Where the held elements of a tensor begin in `buffer`.
+  /// Offset of the held elements of a tensor in `buffer`.
   public func offset(_ id: ParameterID) -> Int { place(id).offset }
 
   /// The first held element of a tensor, which must be held in part or whole.
@@ -76,7 +77,7 @@ public final class ParameterStore: @unchecked Sendable {
     return place
   }
 
-  /// The numbers of a named tensor that is held; for tests and tools.
+  /// The values of a tensor by name, if it is held; for tests and tools.
   public func array(_ name: String) -> [Float]? {
     table.id(name).flatMap { places[$0.index] == nil ? nil : Array(values($0)) }
   }

@@ -1,22 +1,22 @@
 import LowBit
 
-/// A parameter's place in its table: the index of its name in sorted order.
+/// Identifies a parameter in its table: the index of its name in sorted order.
 public struct ParameterID: Hashable, Sendable {
   public let index: Int
   public init(_ index: Int) { self.index = index }
 }
 
-/// What a parameter is for; it decides format, decay and whether gradients reach it.
+/// The role of a parameter; it decides format, weight decay and whether the parameter has a gradient.
 public enum ParameterRole: Sendable, Equatable {
-  /// A linear layer's weight [outputs, inputs] or a stack [count, outputs, inputs], used in a number format.
+  /// A linear layer's weight [outputs, inputs], or a stack [count, outputs, inputs], in a number format.
   case linear(NumberFormat)
-  /// Everything kept in fp32: norms, routers, biases, the time network, the value head.
+  /// A parameter that is always fp32: norms, routers, biases, the time network, the value head.
   case dense
-  /// A router's balance bias: no gradient, moved by the loads (not counted as a parameter).
+  /// A router's balance bias: has no gradient, is moved by the loads, does not count as a parameter.
   case balanceBias
 }
 
-/// How a parameter starts.
+/// The initial value of a parameter.
 public enum InitialValue: Sendable, Equatable {
   case normal(deviation: Double)
   case ones
@@ -46,7 +46,7 @@ public struct ParameterSpecification: Sendable, Equatable {
   public var inputs: Int { shape[shape.count - 1] }
 }
 
-/// All parameters of a model, sorted by name (byte order): the same on every rank, whatever it holds.
+/// All parameters of a model, sorted by name (byte order); the same on every rank, whatever the rank holds.
 public struct ParameterTable: Sendable, Equatable {
   public let specifications: [ParameterSpecification]
   /// Elements of a store of all tensors, each padded to a multiple of sixteen (64 bytes).
@@ -75,7 +75,7 @@ public struct ParameterTable: Sendable, Equatable {
   }
 
   public func id(_ name: String) -> ParameterID? { indices[name].map(ParameterID.init) }
-  /// The place of a name that the model itself declares.
+  /// The id of a name that the model declares.
   public func require(_ name: String) -> ParameterID {
     guard let index = indices[name] else { preconditionFailure("no parameter is named \(name)") }
     return ParameterID(index)

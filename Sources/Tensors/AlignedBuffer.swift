@@ -8,7 +8,7 @@ import Foundation
 public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
   public let pointer: UnsafeMutablePointer<Element>
   public let count: Int
-  /// What keeps memory alive that is not this buffer's own.
+  /// Keeps memory alive that belongs to another object.
   private let owner: AnyObject?
 
   /// A view of `count` elements that belong to `owner`, for example a mapped file.
@@ -21,7 +21,7 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
     self.owner = owner
   }
 
-  /// Allocates `count` zeroed elements. Running out of memory ends the process, as everywhere in Swift.
+  /// Allocates `count` zeroed elements. If memory runs out, the process ends, as everywhere in Swift.
   public init(count: Int) {
     precondition(count >= 0, "a buffer of \(count) elements")
     let bytes = max(64, (count * MemoryLayout<Element>.stride + 63) & ~63)
@@ -55,14 +55,14 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
   }
 }
 
-/// Memory on a 64-byte boundary: large blocks as pages of their own, which come zeroed, others from the heap.
+/// Memory on a 64-byte boundary: large blocks are pages of their own, which come zeroed; others come from the heap.
 enum AlignedMemory {
   static func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
     guard byteCount >= CK_PAGES_LEAST else { return .allocate(byteCount: byteCount, alignment: 64) }
     return ck_pages_allocate(Int64(byteCount))
   }
 
-  /// - Parameter byteCount: as it was allocated.
+  /// - Parameter byteCount: the size that was allocated.
   static func free(_ pointer: UnsafeMutableRawPointer, _ byteCount: Int) {
     if byteCount >= CK_PAGES_LEAST {
       ck_pages_free(pointer, Int64(byteCount))

@@ -1,12 +1,13 @@
 import Foundation
 import Synchronization
 
-/// Memory for one step's activations: allocation moves a pointer, and releasing a mark frees everything since.
+/// Memory for one step's activations: allocating moves a pointer, and releasing a mark frees everything allocated
+/// since.
 ///
-/// Chunks are kept, so that a step that repeats allocates nothing from the system. Allocation is safe from several
-/// threads; `mark` and `release` belong to the thread that owns the step, while no other allocates.
+/// Chunks are kept, so a step that repeats allocates nothing from the system. Several threads may allocate; `mark` and
+/// `release` belong to the thread that owns the step and must not run while another thread allocates.
 public final class Arena: @unchecked Sendable {
-  /// A moment to return to.
+  /// A state of the arena to return to.
   public struct Mark: Sendable {
     let chunk: Int
     let offset: Int
@@ -23,17 +24,17 @@ public final class Arena: @unchecked Sendable {
   private var offset = 0
   private let chunkBytes: Int
 
-  /// - Parameter chunkBytes: the least that is asked of the system at once.
+  /// - Parameter chunkBytes: the minimum size of a chunk requested from the system.
   public init(chunkBytes: Int = 4 << 20) { self.chunkBytes = chunkBytes }
 
   deinit { for chunk in chunks { AlignedMemory.free(chunk.base, chunk.bytes) } }
 
-  /// Bytes held from the system.
+  /// Bytes obtained from the system.
   public var reservedBytes: Int { lock.withLock { _ in chunks.reduce(0) { $0 + $1.bytes } } }
 
   public func mark() -> Mark { lock.withLock { _ in Mark(chunk: current, offset: offset) } }
 
-  /// Frees all that was allocated since `mark`.
+  /// Frees everything that was allocated since `mark`.
   public func release(_ mark: Mark) {
     lock.withLock { _ in
       current = mark.chunk
@@ -41,7 +42,7 @@ public final class Arena: @unchecked Sendable {
     }
   }
 
-  /// Runs `body` and frees what it allocated here.
+  /// Runs `body` and frees what `body` allocated in this arena.
   public func scoped<Result>(_ body: () throws -> Result) rethrows -> Result {
     let start = mark()
     defer { release(start) }

@@ -1,8 +1,9 @@
-/// A list of at most `capacity` elements in an arena's memory, which it must not outlive; appending allocates nothing.
+/// A list of at most `capacity` elements in an arena's memory, which the list must not outlive. Appending allocates
+/// nothing.
 ///
 /// Copying a value copies the view, not the elements: only one copy may append.
 public struct ArenaList<Element: BitwiseCopyable>: RandomAccessCollection, BitwiseCopyable, @unchecked Sendable {
-  /// Where the elements stand.
+  /// The memory of the elements.
   public let pointer: UnsafeMutablePointer<Element>
   private let capacity: Int
   public private(set) var count = 0
@@ -12,14 +13,14 @@ public struct ArenaList<Element: BitwiseCopyable>: RandomAccessCollection, Bitwi
     self.capacity = capacity
   }
 
-  /// `count` times the same.
+  /// `count` copies of `element`.
   public init(repeating element: Element, count: Int, in arena: Arena) {
     self.init(capacity: count, in: arena)
     pointer.initialize(repeating: element, count: count)
     self.count = count
   }
 
-  /// `count` elements that are yet to be set.
+  /// `count` elements that the caller sets.
   public init(uninitialized count: Int, of type: Element.Type = Element.self, in arena: Arena) {
     self.init(type, capacity: count, in: arena)
     self.count = count
@@ -51,7 +52,7 @@ public struct ArenaList<Element: BitwiseCopyable>: RandomAccessCollection, Bitwi
     count += elements.count
   }
 
-  /// The elements, for functions that take no list.
+  /// The elements, for functions that take a buffer pointer.
   public var buffer: UnsafeBufferPointer<Element> { UnsafeBufferPointer(start: pointer, count: count) }
 
   @inlinable

@@ -1,15 +1,16 @@
-/// What a computation needs besides numbers: threads, memory that lasts until backward, and scratch for each worker.
+/// The resources of a computation: threads, memory that lasts until the backward pass, and scratch memory for each
+/// worker.
 public final class Context: Sendable {
   public let pool: WorkerPool
   /// Activations that the backward pass reads.
   public let arena: Arena
-  /// Temporaries of one worker; released before the function that took them returns.
+  /// Temporary memory of one worker; a function releases its scratch before it returns.
   public let scratch: [Arena]
 
-  /// Operands of products that wait until a unit's backward pass ends.
+  /// Operands of products that are deferred until a unit's backward pass ends.
   public let deferred = Arena(chunkBytes: 16 << 20)
 
-  /// Who watches passes.
+  /// Is notified of the parts of a pass.
   public let observer: (any PassObserver)?
 
   public convenience init(threads: Int, observer: (any PassObserver)? = nil) {
@@ -24,7 +25,7 @@ public final class Context: Sendable {
     scratch = (0..<pool.threads).map { _ in Arena() }
   }
 
-  /// Bytes held from the system.
+  /// Bytes obtained from the system.
   public var reservedBytes: Int {
     ([arena, deferred] + scratch).reduce(0) { $0 + $1.reservedBytes }
   }

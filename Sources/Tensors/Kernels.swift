@@ -1,6 +1,6 @@
 import CKernels
 
-/// The table of kernels in use (see `ck_kernels.h`): the widest instruction set that the processor and the operating
+/// The table of kernels in use (see `ck_kernels.h`): the best instruction set that the processor and the operating
 /// system support, or the one that the environment variable `QUILLAN_ISA` names.
 public enum Kernels {
   public static var table: UnsafePointer<ck_table> { ck_kernels() }
@@ -8,12 +8,13 @@ public enum Kernels {
   /// The name of the instruction set in use: `portable`, `avx2`, `avx512` or `avx512bf16`.
   public static var name: String { String(cString: ck_kernels().pointee.name) }
 
-  /// Every instruction set that this machine can run, the portable one first.
+  /// Every instruction set that this machine supports, starting with the portable one.
   public static var available: [String] {
     tables.map { String(cString: $0.pointee.name) }
   }
 
-  /// Puts the named instruction set in use; call before other threads compute. Returns whether the machine has it.
+  /// Selects the named instruction set. Call before other threads compute. Returns false if the machine does not
+  /// support it.
   @discardableResult
   public static func select(_ name: String) -> Bool {
     guard let table = tables.first(where: { String(cString: $0.pointee.name) == name }) else { return false }

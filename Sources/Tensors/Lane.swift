@@ -1,5 +1,5 @@
-/// Where a function works: its threads, the arena of what outlives it, and scratch for what does not (two arenas:
-/// what a function keeps must survive the release of its scratch).
+/// The resources of a function: threads, the arena for results, and scratch memory for temporaries (two separate
+/// arenas, because results must survive the release of scratch memory).
 public struct Lane: Sendable {
   public let pool: WorkerPool
   public let arena: Arena
@@ -13,10 +13,10 @@ public struct Lane: Sendable {
 }
 
 extension Context {
-  /// The lane of code that no other worker runs beside.
+  /// The lane for code outside parallel loops.
   public var main: Lane { Lane(pool: pool, arena: arena, scratch: scratch[0]) }
 
-  /// The lane of one worker inside a parallel loop: it computes alone.
+  /// The lane of one worker inside a parallel loop: a single thread.
   public func lane(_ worker: Int) -> Lane {
     Lane(pool: WorkerPool(threads: 1), arena: arena, scratch: scratch[worker])
   }

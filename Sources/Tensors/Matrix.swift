@@ -1,8 +1,8 @@
 import Foundation
 
-/// A row-major fp32 matrix [rows, columns] in memory that something else owns (an `Arena`, a parameter store).
+/// A row-major fp32 matrix [rows, columns] in memory that another object owns (an `Arena`, a parameter store).
 ///
-/// Copying a value copies the view, not the numbers. It must not outlive its owner.
+/// Copying a value copies the view, not the numbers. The view must not outlive the owner.
 public struct Matrix: BitwiseCopyable, @unchecked Sendable {
   public let pointer: UnsafeMutablePointer<Float>
   public let rows: Int

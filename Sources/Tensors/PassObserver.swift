@@ -1,19 +1,19 @@
-/// Watches passes through the model that keep something for backward: what the flight recorder's phases, traces and debug
-/// mode's checks are made of. Called by the thread that runs the pass.
+/// Observes passes through the model that keep values for the backward pass. The flight recorder's phases, traces and
+/// the checks of debug mode are observers. Called by the thread that runs the pass.
 public protocol PassObserver: AnyObject, Sendable {
   func begins(_ part: PassPart)
-  /// Ends the part that began last.
+  /// The part that began last has ended.
   func ends()
-  /// A part has computed `values`, for the batch's tokens one row each where there are as many rows.
+  /// A part has computed `values`; if there are as many rows as tokens in the batch, row i belongs to token i.
   func produced(_ values: Matrix, _ what: StaticString, in part: PassPart)
 }
 
-/// A part of a pass: a layer, or what comes before and after the layers.
+/// A part of a pass: a layer, or the computation before or after the layers.
 public struct PassPart: Sendable, Equatable {
   public enum Kind: Sendable { case embedding, latents, layer, head, diffusionLoss }
 
   public let kind: Kind
-  /// Which layer.
+  /// The index of the layer.
   public let layer: Int?
   public let isBackward: Bool
 
@@ -29,7 +29,7 @@ public struct PassPart: Sendable, Equatable {
 }
 
 extension Context {
-  /// Runs `body` as a part that the observer sees.
+  /// Runs `body` as a part that is reported to the observer.
   public func part<Result>(_ part: PassPart, _ body: () -> Result) -> Result {
     guard let observer else { return body() }
     observer.begins(part)

@@ -1,8 +1,7 @@
 import Foundation
 
-/// Philox4x32-10, a counter-based random number generator without state: every word is a pure function of the
-/// seed, the stream, the sequence, the position and the step, so it is the same on whatever rank, thread or batch
-/// computes it.
+/// Philox4x32-10, a counter-based random number generator without state: every word is a pure function of the seed, the
+/// stream, the sequence, the position and the step, so it is the same on every rank, thread or batch that computes it.
 ///
 /// Layout, for block b:
 ///

@@ -1,4 +1,4 @@
-/// What a random word is drawn for. Each purpose has its own stream, so no two purposes ever share a word.
+/// The purpose of a random word. Each purpose has its own stream, so two purposes never share a word.
 public enum RandomStream: UInt32, Sendable, CaseIterable {
   /// Initial weights; the sequence is the index of the tensor in sorted name order.
   case initialWeights = 0

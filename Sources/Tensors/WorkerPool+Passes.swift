@@ -1,8 +1,8 @@
 import Foundation
 
 extension WorkerPool {
-  /// Runs `body` over disjoint ranges that cover 0..<count; it returns the place of its first failure in the range, or
-  /// a negative number. The result is the first failure of all, whatever the split.
+  /// Runs `body` over disjoint ranges that cover 0..<count. `body` returns the index of its first failure within the
+  /// range, or a negative number. Returns the index of the first failure of all, however the loop is divided.
   public func firstFailure(_ count: Int, _ body: (Range<Int>) -> Int64) -> Int? {
     withUnsafeTemporaryAllocation(of: Int.self, capacity: threads) { places in
       places.initialize(repeating: count)
@@ -20,7 +20,7 @@ extension AlignedBuffer {
   /// Sets every byte to zero, on all threads of `pool`.
   public func clear(_ pool: WorkerPool) { clear(0..<count, pool) }
 
-  /// The same for the elements `part`.
+  /// Sets every byte of the elements `part` to zero, on all threads of `pool`.
   public func clear(_ part: Range<Int>, _ pool: WorkerPool) {
     pool.split(part.count, grain: 16, least: 1 << 18) { _, range in
       memset(pointer + part.lowerBound + range.lowerBound, 0, range.count * MemoryLayout<Element>.stride)

@@ -1,21 +1,21 @@
-/// Runs parts of a loop on a fixed number of threads.
+/// Runs the iterations of a loop on a fixed number of threads.
 ///
-/// The split depends on nothing but the numbers given, and no kernel's result depends on the split.
+/// The division depends only on the arguments, and no kernel's result depends on the division.
 public struct WorkerPool: Sendable {
-  /// Threads that take part, the caller's among them.
+  /// Number of threads, including the caller's.
   public let threads: Int
   private let team: WorkerTeam
 
   public init(threads: Int) { self.init(threads: threads, team: .shared) }
 
-  /// A pool of a team's threads: one of its own for tests, whose threads nobody else gives work.
+  /// A pool on the threads of `team`. Tests use a team of their own, whose threads get no other work.
   package init(threads: Int, team: WorkerTeam) {
     precondition(threads > 0, "a pool of \(threads) threads")
     self.threads = threads
     self.team = team
   }
 
-  /// The part of 0..<count that worker `index` of `workers` takes, in multiples of `grain`.
+  /// The range of 0..<count that worker `index` of `workers` takes, in multiples of `grain`.
   public static func part(_ index: Int, of workers: Int, count: Int, grain: Int = 1) -> Range<Int> {
     let units = (count + grain - 1) / grain
     let first = units * index / workers * grain
@@ -23,8 +23,8 @@ public struct WorkerPool: Sendable {
     return min(first, count)..<min(last, count)
   }
 
-  /// Calls `body(worker, range)` with disjoint ranges that cover 0..<count; returns when all are done.
-  /// `least` is the smallest part worth a thread of its own.
+  /// Calls `body(worker, range)` with disjoint ranges that cover 0..<count; returns when all calls have returned.
+  /// `least` is the minimum number of iterations that justify a thread.
   public func split(_ count: Int, grain: Int = 1, least: Int = 1, _ body: (Int, Range<Int>) -> Void) {
     guard count > 0 else { return }
     let workers = max(1, min(threads, count / max(1, least), (count + grain - 1) / grain))
@@ -34,7 +34,7 @@ public struct WorkerPool: Sendable {
     }
   }
 
-  /// Calls `body(worker, index)` once for every index in 0..<count, in contiguous parts per worker.
+  /// Calls `body(worker, index)` once for every index in 0..<count, in contiguous ranges per worker.
   public func each(_ count: Int, least: Int = 1, _ body: (Int, Int) -> Void) {
     split(count, least: least) { worker, range in for index in range { body(worker, index) } }
   }

@@ -2,31 +2,31 @@ import CKernels
 import Foundation
 import Synchronization
 
-/// The process's worker threads, which wait for the next loop close by: a parallel loop costs about a microsecond,
-/// where waking a thread costs ten.
+/// The worker threads of the process. Between loops they spin, so a parallel loop costs about a microsecond; waking a
+/// thread would cost ten.
 ///
-/// A worker looks for work for about 50 µs after its last part and then sleeps, so that idle threads leave the cores to
-/// other ranks. One loop runs at a time; a loop inside a loop, or beside one, runs on its own thread alone, which changes
-/// no result: no kernel's numbers depend on the split.
+/// A worker spins for about 50 µs after its last range and then sleeps, so that idle threads leave the cores to other
+/// ranks. One loop runs at a time. A loop inside a loop, or beside another, runs on its own thread only; that changes
+/// no result, because no kernel's numbers depend on the division.
 package final class WorkerTeam: @unchecked Sendable {
   static let shared = WorkerTeam()
 
   private let isBusy = Atomic<Bool>(false)
-  /// Loops started so far; workers wait for it to change.
+  /// Number of loops started so far; workers wait for it to change.
   private let loops = Atomic<UInt64>(0)
-  /// Workers of the current loop that have not finished.
+  /// Number of workers of the current loop that have not finished.
   private let unfinished = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
   private let condition = NSCondition()
-  /// The current loop; written while no worker reads.
+  /// The current loop; written only while no worker reads it.
   private var job: OpaquePointer?
   private var workers = 0
-  /// Threads besides callers.
+  /// Number of threads besides callers.
   private var threads = 0
 
   package init() {}
 
-  /// Calls `body(0)` … `body(count - 1)`, each on a thread of its own where the team is free.
+  /// Calls `body(0)` … `body(count - 1)`, each on its own thread if the team is free.
   func run(_ count: Int, _ body: (Int) -> Void) {
     guard count > 1, isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
       for worker in 0..<count { body(worker) }
@@ -64,7 +64,7 @@ package final class WorkerTeam: @unchecked Sendable {
     thread.start()
   }
 
-  /// Worker `number` takes part `number` of every loop that has so many.
+  /// Worker `number` runs `body(number)` of every loop that has more than `number` workers.
   private func serve(_ number: Int, after first: UInt64) {
     var seen = first
     while true {
