@@ -42,8 +42,8 @@ public struct Attention: Sendable {
     let input = qkv.input(x, weights, lane)
     let projected = lane.arena.matrix(x.rows, 3 * dim)
     qkv.forward(input, weights, into: projected, lane)
-    let maxima = Unowned(lane.arena.allocate(Float.self, heads * x.rows))
-    let inverses = Unowned(lane.arena.allocate(Float.self, heads * x.rows))
+    let maxima = UncheckedSendable(lane.arena.allocate(Float.self, heads * x.rows))
+    let inverses = UncheckedSendable(lane.arena.allocate(Float.self, heads * x.rows))
     let attended = lane.arena.matrix(x.rows, dim)
     lane.scratch.scoped {
       let views = lane.scratch.allocate(KeyValueView.self, spans.count)
@@ -65,7 +65,7 @@ public struct Attention: Sendable {
         let head = index % heads
         let scratch = context.scratch[worker]
         scratch.scoped {
-          let scores = scratch.allocate(Float.self, 4 * ((span.position + span.count + 15) / 16 * 16))
+          let scores = scratch.allocate(Float.self, 4 * VectorLanes.padded(span.position + span.count))
           Kernels.table.pointee.attention(
             Int64(span.count), Int64(span.position), Int64(headDim), scale,
             projected.row(span.first) + head * headDim, Int64(3 * dim), views[index / heads].headKeys(head),
@@ -121,7 +121,7 @@ public struct Attention: Sendable {
     precondition(span.position == 0, "gradients of a span that starts at \(span.position)")
     let dim = dAttended.columns
     scratch.scoped {
-      let blocked = (span.count + 15) / 16 * 16 * headDim
+      let blocked = VectorLanes.padded(span.count) * headDim
       let keys = scratch.allocate(Float.self, blocked)
       let values = scratch.allocate(Float.self, blocked)
       let q = saved.qkv.row(span.first) + head * headDim
@@ -139,7 +139,7 @@ public struct Attention: Sendable {
         Int64(span.count), Int64(headDim), scale, q, q + dim, q + 2 * dim, Int64(3 * dim), keys, values,
         saved.attended.row(span.first) + head * headDim, dAttended.row(span.first) + head * headDim, Int64(dim),
         saved.maxima + head * rows + span.first, saved.inverses + head * rows + span.first, d, d + dim, d + 2 * dim,
-        Int64(3 * dim), scratch.allocate(Float.self, 8 * ((span.count + 15) / 16 * 16)))
+        Int64(3 * dim), scratch.allocate(Float.self, 8 * VectorLanes.padded(span.count)))
     }
   }
 }
@@ -155,10 +155,4 @@ public struct Span: BitwiseCopyable, Sendable, Equatable {
     self.count = count
     self.position = position
   }
-}
-
-/// A pointer that worker threads may use while its owner waits for them.
-struct Unowned<Value>: @unchecked Sendable {
-  let value: Value
-  init(_ value: Value) { self.value = value }
 }

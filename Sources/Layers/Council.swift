@@ -75,7 +75,7 @@ public struct Council: Sendable {
     _ exchange: CouncilExchange?, into answers: Matrix, _ context: Context
   ) -> UnsafeMutablePointer<MiniMoE.Saved> {
     let saved = context.arena.allocate(MiniMoE.Saved.self, work.segments.count)
-    let remote = Unowned(exchange)
+    let remote = UncheckedSendable(exchange)
     let least = max(1, members.count * 64 / max(1, work.inputs.rows))
     context.pool.each(work.members, least: least) { worker, index in
       for place in work.segments(ofMember: index) {
@@ -137,7 +137,7 @@ public struct Council: Sendable {
       dAnswers = exchange.toOwners(dOutputs, layout, in: lane.scratch, lane)
     }
     let dInputs = lane.scratch.zeros(work.inputs.rows, dOutputs.columns)
-    let remote = Unowned(exchange)
+    let remote = UncheckedSendable(exchange)
     context.pool.each(work.members) { worker, index in
       for place in work.segments(ofMember: index) {
         let segment = work.segments[place]

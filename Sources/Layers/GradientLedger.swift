@@ -179,7 +179,7 @@ struct GradientLedger: @unchecked Sendable {
 enum Words {
   /// Words of one pair of rows with `columns` values: whole panels, and one more panel so that neighbouring pairs do
   /// not fall into the same cache set.
-  static func stride(_ columns: Int) -> Int { (columns + 15) / 16 * 16 + 16 }
+  static func stride(_ columns: Int) -> Int { VectorLanes.padded(columns) + 16 }
 
   /// Pairs of rows of `x`, each row multiplied by its scale.
   static func pairs(_ x: Matrix, rowScales: UnsafePointer<Float>?, into words: UnsafeMutablePointer<UInt32>) {

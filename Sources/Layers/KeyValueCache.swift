@@ -13,7 +13,7 @@ public struct KeyValueView: BitwiseCopyable, @unchecked Sendable {
   let capacity: Int
 
   static func count(heads: Int, headDim: Int, positions: Int) -> Int {
-    heads * headDim * ((positions + 15) / 16 * 16)
+    heads * headDim * VectorLanes.padded(positions)
   }
 
   init(
@@ -23,7 +23,7 @@ public struct KeyValueView: BitwiseCopyable, @unchecked Sendable {
     self.values = values
     self.heads = heads
     self.headDim = headDim
-    capacity = (positions + 15) / 16 * 16
+    capacity = VectorLanes.padded(positions)
   }
 
   func headKeys(_ head: Int) -> UnsafeMutablePointer<Float> { keys + head * capacity * headDim }
@@ -58,7 +58,7 @@ public final class KeyValueCache: @unchecked Sendable {
     self.layers = layers
     self.heads = heads
     self.headDim = headDim
-    capacity = (positions + 15) / 16 * 16
+    capacity = VectorLanes.padded(positions)
     storage = AlignedBuffer(
       count: 2 * layers * KeyValueView.count(heads: heads, headDim: headDim, positions: positions))
   }
@@ -76,7 +76,7 @@ public final class KeyValueCache: @unchecked Sendable {
     precondition(
       layers == other.layers && heads == other.heads && headDim == other.headDim && positions <= capacity
         && positions <= other.capacity, "a prefix of \(positions) positions does not fit a cache of \(capacity)")
-    let whole = (positions + 15) / 16 * 16 * headDim
+    let whole = VectorLanes.padded(positions) * headDim
     for layer in 0..<layers {
       let target = self.layer(layer)
       let source = other.layer(layer)

@@ -44,7 +44,7 @@ public struct LanguageModelHead: Sendable {
   ) {
     let first = chunk * Self.chunk / 16
     input.multiply(
-      by: weights.weights(linear.weight), panels: first..<first + (out.columns + 15) / 16, bias: nil, into: out,
+      by: weights.weights(linear.weight), panels: first..<first + VectorLanes.panels(out.columns), bias: nil, into: out,
       pool: lane.pool)
     if temperature != 1 { for index in 0..<out.count { out.pointer[index] /= temperature } }
   }

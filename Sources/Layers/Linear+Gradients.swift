@@ -36,18 +36,19 @@ extension Linear {
     _ dy: Matrix, _ matrix: Int, _ packed: PackedWeights, _ dx: Matrix, _ lane: Lane
   ) {
     let pairs = (packed.rows + 1) / 2
-    let words = Unowned(lane.scratch.allocate(UInt32.self, dy.rows * pairs))
-    let rowScales = Unowned(packed.rowScales(matrix))
+    let words = UncheckedSendable(lane.scratch.allocate(UInt32.self, dy.rows * pairs))
+    let rowScales = UncheckedSendable(packed.rowScales(matrix))
     lane.pool.split(dy.rows, least: max(1, 65536 / dy.columns)) { _, range in
       Kernels.table.pointee.bf16_rows(
         Int64(range.count), Int64(dy.columns), dy.row(range.lowerBound), Int64(dy.columns), rowScales.value,
         words.value + range.lowerBound * pairs, Int64(pairs))
     }
     // A few panels at a time, so that unpacked values are still in the cache when they are multiplied.
-    let panels = (packed.columns + 15) / 16
+    let panels = VectorLanes.panels(packed.columns)
     let block = max(2, min(panels, 65536 / (pairs * 16)) & ~1)
     let blocks = (panels + block - 1) / block
-    let buffer = Unowned(lane.scratch.allocate(UInt32.self, min(blocks, lane.pool.threads) * block * pairs * 16))
+    let buffer = UncheckedSendable(
+      lane.scratch.allocate(UInt32.self, min(blocks, lane.pool.threads) * block * pairs * 16))
     lane.pool.each(blocks, least: max(1, 200_000 / (dy.rows * packed.rows * block * 32))) { worker, index in
       let first = index * block
       let count = min(block, panels - first)
@@ -109,9 +110,9 @@ func addWeightGradient(_ dy: Matrix, _ input: QuantizedInput, to c: Matrix, _ la
       let rows = first..<min(first + stretch, dy.rows)
       let part = input.rows(rows)
       let pairs = (rows.count + 1) / 2
-      let a = Unowned(lane.scratch.allocate(UInt32.self, pairs * outputs))
+      let a = UncheckedSendable(lane.scratch.allocate(UInt32.self, pairs * outputs))
       Words.pairs(dy.rows(rows), rowScales: part.rowScales, into: a.value)
-      let b = Unowned(lane.scratch.allocate(UInt32.self, pairs * inputs))
+      let b = UncheckedSendable(lane.scratch.allocate(UInt32.self, pairs * inputs))
       part.pairs(into: b.value, stride: inputs, scratch: lane.scratch)
       lane.pool.split(c.rows, grain: 8, least: max(8, 200_000 / (rows.count * c.columns))) { _, range in
         var product = ck_bf16_product(
@@ -127,8 +128,8 @@ func addWeightGradient(_ dy: Matrix, _ input: QuantizedInput, to c: Matrix, _ la
 /// C += A·B in bfloat16 with A [M, K] and B [K, N].
 func addMixedProduct(_ a: Matrix, _ b: Matrix, to c: Matrix, _ lane: Lane) {
   let pairs = (a.columns + 1) / 2
-  let words = Unowned(lane.scratch.allocate(UInt32.self, a.rows * pairs))
-  let values = Unowned(lane.scratch.allocate(UInt32.self, pairs * Words.stride(b.columns)))
+  let words = UncheckedSendable(lane.scratch.allocate(UInt32.self, a.rows * pairs))
+  let values = UncheckedSendable(lane.scratch.allocate(UInt32.self, pairs * Words.stride(b.columns)))
   lane.pool.split(pairs, least: max(1, 32768 / b.columns)) { _, range in
     Words.pairs(
       b.rows(2 * range.lowerBound..<min(2 * range.upperBound, b.rows)), rowScales: nil,

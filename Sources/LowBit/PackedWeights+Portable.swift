@@ -35,7 +35,7 @@ extension PackedWeights {
   public func exportRows(
     bytes: UnsafeMutablePointer<UInt8>, scales: UnsafeMutablePointer<Float>, pool: WorkerPool
   ) {
-    let (bytes, scales) = (Unowned(bytes), Unowned(scales))
+    let (bytes, scales) = (UncheckedSendable(bytes), UncheckedSendable(scales))
     let rowBytes = Self.portableRowBytes(format, columns: columns)
     pool.split(count * rows, least: max(1, 65536 / columns)) { _, range in
       let codes = UnsafeMutablePointer<Int8>.allocate(capacity: columns)
@@ -62,7 +62,7 @@ extension PackedWeights {
   ///
   /// - Returns: nil, or the first row (counted over all matrices) with an invalid code or scale.
   public func importRows(bytes: UnsafePointer<UInt8>, scales: UnsafePointer<Float>, pool: WorkerPool) -> Int? {
-    let (bytes, scales) = (Unowned(bytes), Unowned(scales))
+    let (bytes, scales) = (UncheckedSendable(bytes), UncheckedSendable(scales))
     let rowBytes = Self.portableRowBytes(format, columns: columns)
     let bad = Atomic<Int>(Int.max)
     pool.split(count, least: max(1, 65536 / (rows * columns))) { _, range in

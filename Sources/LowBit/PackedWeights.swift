@@ -76,11 +76,11 @@ public final class PackedWeights: @unchecked Sendable {
   }
 
   /// Panels of sixteen rows in one matrix.
-  public var panels: Int { (rows + 15) / 16 }
+  public var panels: Int { VectorLanes.panels(rows) }
 
   /// Packs fp32 masters [count, rows, columns].
   public func pack(_ masters: UnsafePointer<Float>, pool: WorkerPool) {
-    let masters = Unowned(masters)
+    let masters = UncheckedSendable(masters)
     let panels = panels
     pool.split(count * panels, least: max(1, 65536 / (16 * columns))) { _, range in
       withUnsafePointer(to: descriptor) { packed in
@@ -130,10 +130,4 @@ extension NumberFormat {
 
   /// Whether activations are quantised to 8 bits (A8) and products are exact integers.
   public var isInteger: Bool { self == .ternary || self == .int4 || self == .int8 }
-}
-
-/// A pointer that worker threads may use while its owner waits for them.
-struct Unowned<Value>: @unchecked Sendable {
-  let value: Value
-  init(_ value: Value) { self.value = value }
 }

@@ -29,7 +29,7 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
       activations = ck_activations()
     case .bf16:
       let pairs = (x.columns + 1) / 2
-      let rounded = Unowned(arena.allocate(UInt32.self, x.rows * pairs))
+      let rounded = UncheckedSendable(arena.allocate(UInt32.self, x.rows * pairs))
       pool.split(x.rows, least: max(1, 65536 / x.columns)) { _, range in
         Kernels.table.pointee.bf16_rows(
           Int64(range.count), Int64(x.columns), x.row(range.lowerBound), Int64(x.columns), nil,
@@ -188,7 +188,7 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
     pool: WorkerPool
   ) {
     guard rows > 0 else { return }
-    let bias = Unowned(bias)
+    let bias = UncheckedSendable(bias)
     let operations = 2 * rows * columns * panels.count * 16
     let worth = max(1, operations / 200_000)
     let narrowed = WorkerPool(threads: min(pool.threads, worth))

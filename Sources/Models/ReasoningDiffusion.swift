@@ -48,7 +48,7 @@ public struct ReasoningDiffusion: Sendable {
     let generator = Philox(seed: seed)
     let lane = context.main
     let rows = xContext.rows
-    let z = Unowned(z)
+    let z = UncheckedSendable(z)
     lane.arena.scoped {
       for (row, identity) in identities.enumerated() {
         generator.bits(
@@ -212,10 +212,4 @@ public struct ReasoningDiffusion: Sendable {
     }
     return positions > 0 ? total / Double(positions * bits) : 0
   }
-}
-
-/// A pointer that worker threads may use while its owner waits for them.
-struct Unowned<Value>: @unchecked Sendable {
-  let value: Value
-  init(_ value: Value) { self.value = value }
 }

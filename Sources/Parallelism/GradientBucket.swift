@@ -1,4 +1,5 @@
 import Parameters
+import Tensors
 
 /// A run of neighbouring tensors whose gradients are summed over the ranks together.
 struct GradientBucket: Equatable {
@@ -22,7 +23,7 @@ struct GradientBucket: Equatable {
     var place = [Int?](repeating: nil, count: store.table.count)
     for id in order where store.holds(id) {
       let start = store.offset(id)
-      let end = start + (store.table[id].count + 15) & ~15
+      let end = start + VectorLanes.padded(store.table[id].count)
       let isCouncil = store.table[id].miniMoE != nil
       if let last = buckets.last, last.elements.upperBound == start, last.isCouncil == isCouncil,
         end - last.elements.lowerBound <= size

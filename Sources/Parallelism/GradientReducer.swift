@@ -92,7 +92,7 @@ public final class GradientReducer {
     var folds: [Fold] = []
     for id in ids {
       let (start, sum) = (unit.offset(id), sums.offset(id))
-      let end = start + (unit.table[id].count + 15) & ~15
+      let end = start + VectorLanes.padded(unit.table[id].count)
       if let last = folds.last, last.unit.upperBound == start, last.sum + last.unit.count == sum {
         folds[folds.count - 1].unit = last.unit.lowerBound..<end
       } else {
@@ -238,6 +238,6 @@ extension ParameterStore {
   public var councilRange: Range<Int> {
     let council = parts.filter { table[$0.id].miniMoE != nil }
     guard let first = council.first, let last = council.last else { return 0..<0 }
-    return offset(first.id)..<offset(last.id) + (last.elements.count + 15) & ~15
+    return offset(first.id)..<offset(last.id) + VectorLanes.padded(last.elements.count)
   }
 }

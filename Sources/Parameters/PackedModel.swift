@@ -64,7 +64,7 @@ public final class PackedModel: @unchecked Sendable {
     for id in held ?? table.ids {
       if case .linear = table[id].role { continue }
       offsets[id.index] = next
-      next += (table[id].count + 15) & ~15
+      next += VectorLanes.padded(table[id].count)
     }
     return (offsets, next)
   }

@@ -39,7 +39,7 @@ public final class ParameterStore: @unchecked Sendable {
         "elements \(part.elements) of \(table[part.id].name), which has \(table[part.id].count)")
       last = part.id.index
       places[last] = Place(offset: next, elements: part.elements)
-      next += (part.elements.count + 15) & ~15
+      next += VectorLanes.padded(part.elements.count)
     }
     self.table = table
     self.parts = parts

@@ -1,4 +1,5 @@
 import LowBit
+import Tensors
 
 /// Identifies a parameter in its table: the index of its name in sorted order.
 public struct ParameterID: Hashable, Sendable {
@@ -60,7 +61,7 @@ public struct ParameterTable: Sendable, Equatable {
     for (index, specification) in sorted.enumerated() {
       precondition(indices[specification.name] == nil, "two parameters named \(specification.name)")
       indices[specification.name] = index
-      next += (specification.count + 15) & ~15
+      next += VectorLanes.padded(specification.count)
     }
     self.specifications = sorted
     self.indices = indices

@@ -2,7 +2,6 @@
 public struct ByteTokenizer: Tokenizer {
   public let vocabularySize = 259
   public let endToken: Int32 = 256
-  public let beginToken: Int32 = 257
   public let padToken: Int32 = 258
 
   public let specialTokens: [String: Int32] = ["<|end|>": 256, "<|begin|>": 257, "<|pad|>": 258]
