@@ -3,13 +3,16 @@ import Synchronization
 
 /// Memory for one step's activations: allocation moves a pointer, and releasing a mark frees everything since.
 ///
-/// Chunks are kept, so that a step that repeats allocates nothing from the system. Allocation is safe from several
-/// threads; `mark` and `release` belong to the thread that owns the step, while no other allocates.
+/// Memory is kept, so that a step that repeats allocates nothing from the system. An arena that is released as a whole
+/// makes one chunk of several, as large as the most that was in use at once: what does not fit into the rest of a chunk
+/// begins the next one, so steps of ever other shapes would leave ever more chunks that nothing fits into. Allocation is
+/// safe from several threads; `mark` and `release` belong to the thread that owns the step, while no other allocates.
 public final class Arena: @unchecked Sendable {
   /// A moment to return to.
   public struct Mark: Sendable {
     let chunk: Int
     let offset: Int
+    let used: Int
   }
 
   private struct Chunk {
@@ -21,6 +24,9 @@ public final class Arena: @unchecked Sendable {
   private var chunks: [Chunk] = []
   private var current = 0
   private var offset = 0
+  /// Bytes of what is allocated now, and the most that ever were.
+  private var used = 0
+  private var most = 0
   private let chunkBytes: Int
 
   /// - Parameter chunkBytes: the least that is asked of the system at once.
@@ -31,14 +37,27 @@ public final class Arena: @unchecked Sendable {
   /// Bytes held from the system.
   public var reservedBytes: Int { lock.withLock { _ in chunks.reduce(0) { $0 + $1.bytes } } }
 
-  public func mark() -> Mark { lock.withLock { _ in Mark(chunk: current, offset: offset) } }
+  public func mark() -> Mark { lock.withLock { _ in Mark(chunk: current, offset: offset, used: used) } }
 
   /// Frees all that was allocated since `mark`.
   public func release(_ mark: Mark) {
     lock.withLock { _ in
+      most = max(most, used)
       current = mark.chunk
       offset = mark.offset
+      used = mark.used
+      if used == 0, chunks.count > 1 { join() }
     }
+  }
+
+  /// Makes one chunk of all, while nothing is in them.
+  private func join() {
+    for chunk in chunks { AlignedMemory.free(chunk.base, chunk.bytes) }
+    // An eighth more: lengths that grow a little do not ask the system again, and pages that nobody touches cost nothing.
+    let size = max(chunkBytes, most + most / 8)
+    chunks = [Chunk(base: AlignedMemory.allocate(size), bytes: size)]
+    current = 0
+    offset = 0
   }
 
   /// Runs `body` and frees what it allocated here.
@@ -64,7 +83,10 @@ public final class Arena: @unchecked Sendable {
         chunks.append(Chunk(base: AlignedMemory.allocate(size), bytes: size))
         offset = 0
       }
-      defer { offset += bytes }
+      defer {
+        offset += bytes
+        used += bytes
+      }
       return chunks[current].base + offset
     }
     return raw.bindMemory(to: Element.self, capacity: max(1, count))
