@@ -1,4 +1,3 @@
-import CKernels
 import Layers
 import MPI
 import Parameters
@@ -7,8 +6,8 @@ import Tensors
 /// Adds gradients over units of work and over ranks.
 ///
 /// A unit is a piece of the batch that no layout cuts (a GRPO group). With `reproducible`, each unit's gradient is
-/// added as 64-bit fixed point with quantum 2⁻⁵⁰, so the sum does not depend on which rank computed which unit; it
-/// costs 8 bytes per owned parameter. With mixed precision, products of stacks are added as they are computed, the rest
+/// added as fixed point with quantum 2⁻⁵⁰ (`FixedPointSums`), so the sum does not depend on which rank computed which
+/// unit; it costs 8 bytes per owned parameter. With mixed precision, products of stacks are added as they are computed, the rest
 /// as a unit ends. Otherwise gradients are fp32 sums, in a fixed order for a fixed layout.
 ///
 /// Replicated parameters are summed over the world, mini-MoEs over the ranks that hold the same ones. fp32 sums begin in the
@@ -18,7 +17,7 @@ public final class GradientReducer {
   public let gradients: ParameterStore
   /// Seconds in reductions so far, waiting for other ranks included.
   public private(set) var seconds = 0.0
-  private let sums: AlignedBuffer<Int64>?
+  private let sums: FixedPointSums?
   private let topology: Topology
   private let pool: WorkerPool
   /// Where in the stores the mini-MoEs lie: one range, since names order the store.
@@ -59,7 +58,8 @@ public final class GradientReducer {
   ) {
     self.order = order ?? table.ids
     let gradients = ParameterStore(table, holding: topology.ownership.held(in: table))
-    let sums: AlignedBuffer<Int64>? = reproducible ? AlignedBuffer(count: gradients.buffer.count) : nil
+    let sums =
+      reproducible ? FixedPointSums(count: gradients.buffer.count, ranks: topology.world.size) : nil
     let direct = mixedPrecision ? sums : nil
     func folded(_ id: ParameterID) -> Bool { direct == nil || !UnitSums.takes(table[id]) }
     func unit(_ store: ParameterStore) -> Unit {
@@ -128,7 +128,7 @@ public final class GradientReducer {
   /// group, whose ranks end their units together.
   ///
   /// - Returns: the first tensor of this rank's unit, on whichever rank, whose gradient cannot be added (not finite, or
-  ///   beyond ±2⁶¹ quanta), or nil.
+  ///   not below ±2⁴⁰), or nil.
   public func endUnit() throws(MPIError) -> ParameterID? {
     guard let sums else { return nil }
     guard units.count > 1 else { return fold(units[own], into: sums) }
@@ -140,14 +140,14 @@ public final class GradientReducer {
     return first < none ? ParameterID(first) : nil
   }
 
-  private func fold(_ unit: Unit, into sums: AlignedBuffer<Int64>) -> ParameterID? {
+  private func fold(_ unit: Unit, into sums: FixedPointSums) -> ParameterID? {
     let store = unit.gradients.store
     let failed = unit.gradients.takeFailure()
     for fold in unit.folds {
       let problem = pool.firstFailure(fold.unit.count) { range in
         Self.add(
           store.buffer.pointer + fold.unit.lowerBound + range.lowerBound, range.count,
-          to: sums.pointer + fold.sum + range.lowerBound)
+          to: sums, at: fold.sum + range.lowerBound)
       }
       guard let problem else { continue }
       let first = store.held.last { store.offset($0) <= fold.unit.lowerBound + problem }
@@ -157,14 +157,13 @@ public final class GradientReducer {
   }
 
   /// Adds a range to its sums and clears it, a cache's worth at a time.
-  private static func add(_ values: UnsafeMutablePointer<Float>, _ count: Int, to sums: UnsafeMutablePointer<Int64>)
-    -> Int64
-  {
+  private static func add(
+    _ values: UnsafeMutablePointer<Float>, _ count: Int, to sums: FixedPointSums, at place: Int
+  ) -> Int64 {
     let chunk = 4096
     for first in stride(from: 0, to: count, by: chunk) {
       let length = min(chunk, count - first)
-      let problem = ck_fixed_add(Int64(length), values + first, sums + first)
-      if problem >= 0 { return Int64(first) + problem }
+      if let problem = sums.add(values + first, count: length, at: place + first) { return Int64(first + problem) }
       (values + first).update(repeating: 0, count: length)
     }
     return -1
@@ -173,10 +172,12 @@ public final class GradientReducer {
   /// Sums over the ranks; afterwards `gradients` holds the totals of what this rank holds. Collective.
   public func reduce() throws(MPIError) {
     if let sums {
-      try reduce(sums)
+      try reduce(sums.low)
+      // What one rank has carried all ranks add.
+      let carries = try topology.world.allReduce(Int32(sums.high == nil ? 0 : 1), .maximum) != 0
+      if carries { try reduce(sums.makeHigh()) }
       pool.split(sums.count, grain: 16, least: 1 << 16) { _, range in
-        ck_fixed_read(
-          Int64(range.count), sums.pointer + range.lowerBound, gradients.buffer.pointer + range.lowerBound)
+        sums.read(range, into: gradients.buffer.pointer + range.lowerBound)
       }
     } else {
       try reduce(gradients.buffer)
