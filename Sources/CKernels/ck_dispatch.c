@@ -74,8 +74,8 @@ const ck_table *ck_kernels(void) {
 void ck_pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w) {
   ck_kernels()->memory->pack(p, matrix, first_panel, panels, w);
 }
-int64_t ck_fixed_add(int64_t count, const float *x, int64_t *sum) {
-  return ck_kernels()->memory->fixed_add(count, x, sum);
+int64_t ck_fixed_add(int64_t count, int64_t bound, const float *x, int64_t *sum) {
+  return ck_kernels()->memory->fixed_add(count, bound, x, sum);
 }
 void ck_fixed_read(int64_t count, const int64_t *sum, float *x) { ck_kernels()->memory->fixed_read(count, sum, x); }
 int64_t ck_first_nonfinite(int64_t count, const float *x) { return ck_kernels()->memory->first_nonfinite(count, x); }

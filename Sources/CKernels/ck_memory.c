@@ -81,15 +81,31 @@ void ck_reference_adamw_8(int64_t count, const ck_adamw *s, uint32_t key, int64_
   }
 }
 
-int64_t ck_reference_fixed_add(int64_t count, const float *x, int64_t *sum) {
+int64_t ck_reference_fixed_add(int64_t count, int64_t bound, const float *x, int64_t *sum) {
   for (int64_t i = 0; i < count; ++i) {
     // Eleven bits above the quantum's unit: |x| < 2^11 keeps the product inside 2^61.
     if (!(fabsf(x[i]) < 2048.0f)) return i;
     int64_t next = sum[i] + (int64_t)rint((double)x[i] * 0x1p50);
-    if (next > (INT64_C(1) << 61) || next < -(INT64_C(1) << 61)) return i;
+    if (next > bound || next < -bound) return i;
     sum[i] = next;
   }
   return -1;
+}
+
+// The quanta of low and high together.
+static __int128 wide(int64_t low, int64_t high) { return (__int128)high * (INT64_C(1) << CK_FIXED_CARRY) + low; }
+
+bool ck_fixed_carry(float x, int64_t *low, int64_t *high) {
+  if (!(fabsf(x) < CK_FIXED_MOST)) return false;
+  const __int128 sum = (__int128)*low + (__int128)rint((double)x * 0x1p50);
+  const __int128 carry = (sum + (INT64_C(1) << (CK_FIXED_CARRY - 1))) >> CK_FIXED_CARRY;
+  *high += (int64_t)carry;
+  *low = (int64_t)(sum - carry * (INT64_C(1) << CK_FIXED_CARRY));
+  return true;
+}
+
+void ck_fixed_read_wide(int64_t count, const int64_t *low, const int64_t *high, float *x) {
+  for (int64_t i = 0; i < count; ++i) x[i] = (float)((double)wide(low[i], high[i]) * 0x1p-50);
 }
 
 void ck_reference_fixed_read(int64_t count, const int64_t *sum, float *x) {

@@ -411,8 +411,7 @@ static void pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_
 #endif
 }
 
-static int64_t fixed_add(int64_t count, const float *x, int64_t *sum) {
-  const int64_t bound = INT64_C(1) << 61;
+static int64_t fixed_add(int64_t count, int64_t bound, const float *x, int64_t *sum) {
   int64_t i = 0;
   for (; i + 8 <= count; i += 8) {
     v8f v;
@@ -427,7 +426,7 @@ static int64_t fixed_add(int64_t count, const float *x, int64_t *sum) {
     if (__builtin_reduce_and(fits) == 0) break;
     memcpy(sum + i, &next, 64);
   }
-  int64_t problem = ck_reference_fixed_add(count - i, x + i, sum + i);
+  int64_t problem = ck_reference_fixed_add(count - i, bound, x + i, sum + i);
   return problem < 0 ? -1 : i + problem;
 }
 

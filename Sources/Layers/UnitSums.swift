@@ -1,4 +1,3 @@
-import CKernels
 import Parameters
 import Synchronization
 import Tensors
@@ -8,7 +7,7 @@ import Tensors
 ///
 /// Products are added while they are in the cache, a few rows at a time; no gradient of a stack is written in fp32.
 public final class UnitSums: @unchecked Sendable {
-  private let sums: AlignedBuffer<Int64>
+  private let sums: FixedPointSums
   private let layout: ParameterStore
   /// The lowest index of a tensor that could not be added since the last `takeFailure`.
   private let failed = Atomic<Int>(.max)
@@ -16,7 +15,7 @@ public final class UnitSums: @unchecked Sendable {
   /// - Parameters:
   ///   - sums: one number for each element of `layout`; units may share them.
   ///   - layout: the offsets of the tensors in `sums`.
-  public init(_ sums: AlignedBuffer<Int64>, layout: ParameterStore) {
+  public init(_ sums: FixedPointSums, layout: ParameterStore) {
     precondition(sums.count == layout.buffer.count, "\(sums.count) sums of \(layout.buffer.count) gradients")
     self.sums = sums
     self.layout = layout
@@ -28,11 +27,11 @@ public final class UnitSums: @unchecked Sendable {
   /// Adds `count` values to the elements of a tensor starting at `first`. Only one thread at a time may add to an
   /// element.
   func add(_ values: UnsafePointer<Float>, count: Int, to id: ParameterID, at first: Int) {
-    let problem = ck_fixed_add(Int64(count), values, sums.pointer + layout.offset(id) + first)
-    if problem >= 0 { failed.min(id.index, ordering: .relaxed) }
+    guard sums.add(values, count: count, at: layout.offset(id) + first) != nil else { return }
+    failed.min(id.index, ordering: .relaxed)
   }
 
-  /// Returns the first tensor, since the last call, whose gradient is not finite or is beyond ±2⁶¹ quanta.
+  /// Returns the first tensor, since the last call, whose gradient is not finite or not below ±2⁴⁰.
   public func takeFailure() -> ParameterID? {
     let index = failed.exchange(.max, ordering: .relaxed)
     return index == .max ? nil : ParameterID(index)

@@ -60,6 +60,9 @@ public struct GroupObjective: Sendable {
     trajectoryWeight = 1 / (Double(batch.groups) * Double(rewards.count))
   }
 
+  /// Whether a generated token has an advantage: otherwise J is 0 whatever the policy does.
+  public var teaches: Bool { zip(advantages, tokenCounts).contains { $0 != 0 && $1 > 0 } }
+
   /// d(total loss)/d(entropy) of every generated token.
   public var entropyGradient: Float { Float(-configuration.entropyCoef * meanWeight) }
 

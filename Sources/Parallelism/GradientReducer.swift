@@ -1,4 +1,3 @@
-import CKernels
 import Layers
 import MPI
 import Parameters
@@ -7,10 +6,10 @@ import Tensors
 /// Accumulates gradients over reduction units and sums them over ranks.
 ///
 /// A reduction unit is a part of the batch that no layout divides (a GRPO group). If `reproducible`, the gradient of
-/// each unit is added as 64-bit fixed point with quantum 2⁻⁵⁰, so the sum does not depend on which rank computed which
-/// unit. That costs 8 bytes per owned parameter. With mixed precision, weight-gradient products of stacks are added as
-/// they are computed, all other gradients at the end of a unit. Otherwise gradients are fp32 sums, in an order that is
-/// fixed for a given layout.
+/// each unit is added as fixed point with quantum 2⁻⁵⁰ (`FixedPointSums`), so the sum does not depend on which rank
+/// computed which unit. That costs 8 bytes per owned parameter. With mixed precision, weight-gradient products of stacks
+/// are added as they are computed, all other gradients at the end of a unit. Otherwise gradients are fp32 sums, in an
+/// order that is fixed for a given layout.
 ///
 /// Replicated parameters are summed over all ranks, mini-MoEs over the ranks that hold the same mini-MoEs. fp32
 /// all-reduces start during the last backward pass of a step, as soon as gradients are final (`last`). Fixed-point sums
@@ -20,7 +19,7 @@ public final class GradientReducer {
   public let gradients: ParameterStore
   /// Seconds spent in reductions so far, including the wait for other ranks.
   public private(set) var seconds = 0.0
-  private let sums: AlignedBuffer<Int64>?
+  private let sums: FixedPointSums?
   private let topology: Topology
   private let pool: WorkerPool
   /// Elements of the mini-MoEs in the stores: one range, because the store is in name order.
@@ -64,7 +63,8 @@ public final class GradientReducer {
   ) {
     self.order = order ?? table.ids
     let gradients = ParameterStore(table, holding: topology.ownership.held(in: table))
-    let sums: AlignedBuffer<Int64>? = reproducible ? AlignedBuffer(count: gradients.buffer.count) : nil
+    let sums =
+      reproducible ? FixedPointSums(count: gradients.buffer.count, ranks: topology.world.size) : nil
     let direct = mixedPrecision ? sums : nil
     func folded(_ id: ParameterID) -> Bool { direct == nil || !UnitSums.takes(table[id]) }
     func unit(_ store: ParameterStore) -> Unit {
@@ -132,8 +132,8 @@ public final class GradientReducer {
   /// Ends a unit: in fixed point, adds the gradients that are still in fp32 to the sums and clears them. Collective in
   /// the expert group, whose ranks end their units together.
   ///
-  /// - Returns: the first tensor whose gradient cannot be added (not finite, or beyond ±2⁶¹ quanta) in this rank's
-  ///   unit, on any rank of the group; nil if there is none.
+  /// - Returns: the first tensor whose gradient cannot be added (not finite, or not below ±2⁴⁰) in this rank's unit, on
+  ///   any rank of the group; nil if there is none.
   public func endUnit() throws(MPIError) -> ParameterID? {
     guard let sums else { return nil }
     guard units.count > 1 else { return fold(units[own], into: sums) }
@@ -145,14 +145,14 @@ public final class GradientReducer {
     return first < none ? ParameterID(first) : nil
   }
 
-  private func fold(_ unit: Unit, into sums: AlignedBuffer<Int64>) -> ParameterID? {
+  private func fold(_ unit: Unit, into sums: FixedPointSums) -> ParameterID? {
     let store = unit.gradients.store
     let failed = unit.gradients.takeFailure()
     for fold in unit.folds {
       let problem = pool.firstFailure(fold.unit.count) { range in
         Self.add(
           store.buffer.pointer + fold.unit.lowerBound + range.lowerBound, range.count,
-          to: sums.pointer + fold.sum + range.lowerBound)
+          to: sums, at: fold.sum + range.lowerBound)
       }
       guard let problem else { continue }
       let first = store.held.last { store.offset($0) <= fold.unit.lowerBound + problem }
@@ -162,14 +162,13 @@ public final class GradientReducer {
   }
 
   /// Adds a range to the sums and clears the range, in blocks that fit in the first-level cache.
-  private static func add(_ values: UnsafeMutablePointer<Float>, _ count: Int, to sums: UnsafeMutablePointer<Int64>)
-    -> Int64
-  {
+  private static func add(
+    _ values: UnsafeMutablePointer<Float>, _ count: Int, to sums: FixedPointSums, at place: Int
+  ) -> Int64 {
     let chunk = 4096
     for first in stride(from: 0, to: count, by: chunk) {
       let length = min(chunk, count - first)
-      let problem = ck_fixed_add(Int64(length), values + first, sums + first)
-      if problem >= 0 { return Int64(first) + problem }
+      if let problem = sums.add(values + first, count: length, at: place + first) { return Int64(first + problem) }
       (values + first).update(repeating: 0, count: length)
     }
     return -1
@@ -178,10 +177,12 @@ public final class GradientReducer {
   /// Sums over the ranks. Afterwards `gradients` has the totals of the parameters that this rank holds. Collective.
   public func reduce() throws(MPIError) {
     if let sums {
-      try reduce(sums)
+      try reduce(sums.low)
+      // What one rank has carried all ranks add.
+      let carries = try topology.world.allReduce(Int32(sums.high == nil ? 0 : 1), .maximum) != 0
+      if carries { try reduce(sums.makeHigh()) }
       pool.split(sums.count, grain: 16, least: 1 << 16) { _, range in
-        ck_fixed_read(
-          Int64(range.count), sums.pointer + range.lowerBound, gradients.buffer.pointer + range.lowerBound)
+        sums.read(range, into: gradients.buffer.pointer + range.lowerBound)
       }
     } else {
       try reduce(gradients.buffer)

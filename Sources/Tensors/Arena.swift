@@ -4,13 +4,17 @@ import Synchronization
 /// Memory for one step's activations: allocating moves a pointer, and releasing a mark frees everything allocated
 /// since.
 ///
-/// Chunks are kept, so a step that repeats allocates nothing from the system. Several threads may allocate; `mark` and
-/// `release` belong to the thread that owns the step and must not run while another thread allocates.
+/// Memory is kept, so a step that repeats allocates nothing from the system. When an arena that has several chunks is
+/// released as a whole, it joins them into one chunk with room for the largest use so far. Otherwise steps of changing
+/// shapes would leave more and more chunks into which nothing fits, because an allocation that does not fit into the
+/// rest of a chunk begins the next one. Several threads may allocate; `mark` and `release` belong to the thread that
+/// owns the step and must not run while another thread allocates.
 public final class Arena: @unchecked Sendable {
   /// A state of the arena to return to.
   public struct Mark: Sendable {
     let chunk: Int
     let offset: Int
+    let used: Int
   }
 
   private struct Chunk {
@@ -22,6 +26,9 @@ public final class Arena: @unchecked Sendable {
   private var chunks: [Chunk] = []
   private var current = 0
   private var offset = 0
+  /// Bytes of what is allocated now, and the most that ever were.
+  private var used = 0
+  private var most = 0
   private let chunkBytes: Int
 
   /// - Parameter chunkBytes: the minimum size of a chunk requested from the system.
@@ -32,14 +39,27 @@ public final class Arena: @unchecked Sendable {
   /// Bytes obtained from the system.
   public var reservedBytes: Int { lock.withLock { _ in chunks.reduce(0) { $0 + $1.bytes } } }
 
-  public func mark() -> Mark { lock.withLock { _ in Mark(chunk: current, offset: offset) } }
+  public func mark() -> Mark { lock.withLock { _ in Mark(chunk: current, offset: offset, used: used) } }
 
   /// Frees everything that was allocated since `mark`.
   public func release(_ mark: Mark) {
     lock.withLock { _ in
+      most = max(most, used)
       current = mark.chunk
       offset = mark.offset
+      used = mark.used
+      if used == 0, chunks.count > 1 { join() }
     }
+  }
+
+  /// Replaces all chunks, which must be empty, by a single chunk.
+  private func join() {
+    for chunk in chunks { AlignedMemory.free(chunk.base, chunk.bytes) }
+    // An eighth more, so that slightly longer sequences need no new chunk; untouched pages cost nothing.
+    let size = max(chunkBytes, most + most / 8)
+    chunks = [Chunk(base: AlignedMemory.allocate(size), bytes: size)]
+    current = 0
+    offset = 0
   }
 
   /// Runs `body` and frees what `body` allocated in this arena.
@@ -65,7 +85,10 @@ public final class Arena: @unchecked Sendable {
         chunks.append(Chunk(base: AlignedMemory.allocate(size), bytes: size))
         offset = 0
       }
-      defer { offset += bytes }
+      defer {
+        offset += bytes
+        used += bytes
+      }
       return chunks[current].base + offset
     }
     return raw.bindMemory(to: Element.self, capacity: max(1, count))

@@ -5,13 +5,14 @@ import Testing
 @Suite("Fixed-point sums")
 struct FixedPointTests {
   private static let unit = 0x1p50
+  private static let bound = Int64(1) << 61
 
   @Test("an element adds round(x · 2⁵⁰) exactly, ties to even")
   func exactness() {
     var x: [Float] = [0, -0.0, 1, -1, 0x1p-50, 0x1p-51, 0x1.8p-50, -0x1p-51, -0x1.8p-50]
     x += [2047.9999, -2047.9999, 0x1p-60]
     var sum = [Int64](repeating: 5, count: x.count)
-    #expect(ck_fixed_add(Int64(x.count), x, &sum) == -1)
+    #expect(ck_fixed_add(Int64(x.count), Self.bound, x, &sum) == -1)
     let expected = x.map { 5 + Int64((Double($0) * Self.unit).rounded(.toNearestOrEven)) }
     #expect(sum == expected)
     #expect(Array(sum[4..<9]) == [6, 5, 7, 5, 3])
@@ -23,7 +24,7 @@ struct FixedPointTests {
     let rows = (0..<200).map { _ in numbers.normals(33, scale: 0.3) }
     func total(_ rows: some Sequence<[Float]>) -> [Int64] {
       var sum = [Int64](repeating: 0, count: 33)
-      for row in rows { #expect(ck_fixed_add(33, row, &sum) == -1) }
+      for row in rows { #expect(ck_fixed_add(33, Self.bound, row, &sum) == -1) }
       return sum
     }
     let forward = total(rows)
@@ -42,17 +43,17 @@ struct FixedPointTests {
   func overflow() {
     for bad: Float in [.nan, .infinity, -.infinity, 2048, -2048, 3e38] {
       var sum = [Int64](repeating: 0, count: 4)
-      #expect(ck_fixed_add(4, [1, 2, bad, 3], &sum) == 2)
+      #expect(ck_fixed_add(4, Self.bound, [1, 2, bad, 3], &sum) == 2)
     }
-    let bound = Int64(1) << 61
+    let bound = Self.bound
     var high = [bound - 1, bound - 1]
-    #expect(ck_fixed_add(2, [0x1p-50, 0x1p-49], &high) == 1)
+    #expect(ck_fixed_add(2, Self.bound, [0x1p-50, 0x1p-49], &high) == 1)
     #expect(high == [bound, bound - 1])
     var low = [-bound + 1]
-    #expect(ck_fixed_add(1, [-0x1p-49], &low) == 0)
+    #expect(ck_fixed_add(1, Self.bound, [-0x1p-49], &low) == 0)
     var large = [Int64(0)]
-    #expect(ck_fixed_add(1, [2047], &large) == -1)
-    #expect(ck_fixed_add(1, [2047], &large) == 0)
+    #expect(ck_fixed_add(1, Self.bound, [2047], &large) == -1)
+    #expect(ck_fixed_add(1, Self.bound, [2047], &large) == 0)
   }
 
   @Test("the first number that is not finite is found, wherever it stands")

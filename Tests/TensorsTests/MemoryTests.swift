@@ -35,6 +35,7 @@ struct MemoryTests {
         return blocks
       }
     }
+    _ = step()
     let first = step()
     let reserved = arena.reservedBytes
     for _ in 0..<5 { #expect(step() == first) }
@@ -44,6 +45,29 @@ struct MemoryTests {
     arena.release(mark)
     #expect(arena.allocate(Float.self, 4) == kept)
     #expect(arena.zeros(3, 5).array == [Float](repeating: 0, count: 15))
+  }
+
+  @Test("steps of ever other sizes reserve little more than the most that was in use at once")
+  func raggedSteps() {
+    let arena = Arena(chunkBytes: 1024)
+    var state: UInt64 = 7
+    func size() -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return 1000 + Int(state >> 33) % 9000
+    }
+    var most = 0
+    for step in 0..<500 {
+      arena.scoped {
+        var used = 0
+        for _ in 0..<20 {
+          let bytes = size()
+          used += (bytes + 63) & ~63
+          arena.allocate(UInt8.self, bytes).update(repeating: UInt8(step % 251), count: bytes)
+          most = max(most, used)
+        }
+      }
+      #expect(arena.reservedBytes <= most + most / 8 + 1024, "step \(step)")
+    }
   }
 
   @Test("a list in an arena holds what was appended, in order")

@@ -69,8 +69,8 @@ struct PackingKernelTests {
           if bad != 0 { x[count / 2] = bad }
           let start = (0..<count).map { _ in Int64(numbers.integer(below: 1 << 32)) << 28 }
           var (expected, sum) = (start, start)
-          let place = ck_reference_fixed_add(Int64(count), x, &expected)
-          #expect(memory.fixed_add(Int64(count), x, &sum) == place)
+          let place = ck_reference_fixed_add(Int64(count), 1 << 61, x, &expected)
+          #expect(memory.fixed_add(Int64(count), 1 << 61, x, &sum) == place)
           #expect(sum == expected)
           var (wanted, values) = (x, x)
           ck_reference_fixed_read(Int64(count), expected, &wanted)

@@ -167,8 +167,16 @@ void ck_write_codes(const ck_packed *p, int64_t matrix, int64_t first_panel, int
 int32_t ck_packed_code(const ck_packed *p, int64_t matrix, int64_t row, int64_t column);
 
 // The passes of ck_memory.h through the table in use.
-int64_t ck_fixed_add(int64_t count, const float *x, int64_t *sum);
+int64_t ck_fixed_add(int64_t count, int64_t bound, const float *x, int64_t *sum);
 void ck_fixed_read(int64_t count, const int64_t *sum, float *x);
+
+// A fixed-point sum beyond 64 bits is low + high · 2^CK_FIXED_CARRY quanta. Adds round(x · 2^50) and leaves |low| at most
+// 2^(CK_FIXED_CARRY - 1); false where x is not below CK_FIXED_MOST. 2^21 such numbers cannot overflow high.
+enum { CK_FIXED_CARRY = 48 };
+#define CK_FIXED_MOST 0x1p40f
+bool ck_fixed_carry(float x, int64_t *low, int64_t *high);
+// ck_fixed_read of such sums.
+void ck_fixed_read_wide(int64_t count, const int64_t *low, const int64_t *high, float *x);
 int64_t ck_first_nonfinite(int64_t count, const float *x);
 
 // out = x₀ + x₁ + …, in this order, for `arrays` arrays of `count` elements that begin `stride` elements apart; integers

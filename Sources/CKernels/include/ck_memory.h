@@ -54,9 +54,9 @@ typedef struct {
                   const ck_moment *m, const ck_moment *root);
   // Packs panels first…first+panels-1 of one matrix from masters w [rows, columns] (see ck_packed).
   void (*pack)(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w);
-  // sum[i] += round(x[i] · 2^50). Returns the index of the first element that is not finite or would leave ±2^61
-  // (those before it are added), or -1.
-  int64_t (*fixed_add)(int64_t count, const float *x, int64_t *sum);
+  // sum[i] += round(x[i] · 2^50). Returns the index of the first element that is not below 2^11 or whose sum would leave
+  // ±bound (those before it are added), or -1.
+  int64_t (*fixed_add)(int64_t count, int64_t bound, const float *x, int64_t *sum);
   void (*fixed_read)(int64_t count, const int64_t *sum, float *x);
   // Index of the first element that is not finite, or -1.
   int64_t (*first_nonfinite)(int64_t count, const float *x);
@@ -71,7 +71,7 @@ void ck_reference_adamw(int64_t count, const ck_adamw *step, float *w, const flo
 void ck_reference_adamw_8(int64_t count, const ck_adamw *step, uint32_t key, int64_t first, float *w,
                           const float *gradient, const ck_moment *m, const ck_moment *root);
 void ck_reference_pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w);
-int64_t ck_reference_fixed_add(int64_t count, const float *x, int64_t *sum);
+int64_t ck_reference_fixed_add(int64_t count, int64_t bound, const float *x, int64_t *sum);
 void ck_reference_fixed_read(int64_t count, const int64_t *sum, float *x);
 int64_t ck_reference_first_nonfinite(int64_t count, const float *x);
 // sqrt(-2 ln u1)·cos(2π u2)·deviation in fp64, rounded to fp32, with u1 = (a + 1)·2^-24 and u2 = b·2^-24.

@@ -57,7 +57,7 @@ public enum MemoryBenchmark {
       sums.clear(pool)
       _ = pool.firstFailure(sums.count) { range in
         ck_fixed_add(
-          Int64(range.count), gradients.buffer.pointer + range.lowerBound, sums.pointer + range.lowerBound)
+          Int64(range.count), 1 << 61, gradients.buffer.pointer + range.lowerBound, sums.pointer + range.lowerBound)
       }
     }
     add("clear gradients", bytes: 4 * count) { gradients.buffer.clear(pool) }

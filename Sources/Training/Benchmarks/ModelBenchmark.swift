@@ -141,11 +141,10 @@ public final class ModelBenchmark {
       let items = unit.flatMap { group in
         group.trajectories.enumerated().map { PolicyLoss.Item($1, objective: group.objective, index: $0) }
       }
-      let tokens = items.reduce(0) { $0 + $1.trajectory.tokens.count }
-      let parts = learner.reducer.isReproducible ? 1 : min(items.count, Trainer.parts(configuration.rl, tokens: tokens))
-      for part in 0..<parts {
-        let some = Array(items[WorkerPool.part(part, of: parts, count: items.count)])
-        let isLast = number == units.count - 1 && part == parts - 1
+      let parts = MicroBatches.parts(items.map { $0.trajectory.tokens.count }, configuration)
+      for (place, part) in parts.enumerated() {
+        let some = Array(items[part])
+        let isLast = number == units.count - 1 && place == parts.count - 1
         loss.accumulate(
           some,
           diffusion: DiffusionNoise.input(some.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, 0),

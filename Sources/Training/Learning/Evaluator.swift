@@ -127,7 +127,7 @@ public struct Evaluator {
     let windows = stream.consecutiveWindows(length: length)
     let share = Share(of: windows.count, rank: communicator.rank, size: communicator.size)
     let loss = SequenceLoss(model: model, temperature: 1, retention: .nothing)
-    let batch = max(1, 2048 / length)
+    let batch = max(1, MicroBatches.tokens(recomputed: false) / length)
     var records: [[Double]] = []
     for first in stride(from: share.range.lowerBound, to: share.range.upperBound, by: batch) {
       let indices = first..<min(first + batch, share.range.upperBound)

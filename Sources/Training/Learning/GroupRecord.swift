@@ -7,6 +7,8 @@ import Rollouts
 struct GroupRecord: Sendable {
   let group: UInt64
   private(set) var rewards: (mean: Double, deviation: Double, uniform: Bool) = (0, 0, false)
+  /// Whether a token of the group has an advantage.
+  private(set) var teaches = false
   private(set) var terms = ObjectiveTerms()
   private(set) var statistics = RatioStatistics()
   private(set) var trajectories = 0
@@ -19,9 +21,10 @@ struct GroupRecord: Sendable {
   private(set) var badTrajectory = -1.0
   private(set) var badTensor = -1.0
 
-  init(group: UInt64, rewards values: [Double]) {
+  init(group: UInt64, _ objective: GroupObjective) {
     self.group = group
-    if let statistics = try? RewardStatistics(of: values) {
+    teaches = objective.teaches
+    if let statistics = try? RewardStatistics(of: objective.trajectoryRewards) {
       rewards = (statistics.mean, statistics.standardDeviation, statistics.isUniform)
     }
   }
@@ -49,7 +52,7 @@ struct GroupRecord: Sendable {
 
   mutating func fail(tensor: ParameterID, _ group: UInt64) { badTensor = Double(tensor.index) }
 
-  static let width = 25
+  static let width = 26
 
   var numbers: [Double] {
     [
@@ -58,6 +61,7 @@ struct GroupRecord: Sendable {
       Double(statistics.clippedHigh), statistics.ratioSum, statistics.ratioMaximum, statistics.k1Sum,
       statistics.k3Sum, statistics.logRatioMaximum, Double(trajectories), Double(tokens), Double(clipped),
       badTrajectory, badTensor, Double(latentHits), Double(latentBits),
+      teaches ? 1 : 0,
     ]
   }
 
@@ -86,5 +90,6 @@ struct GroupRecord: Sendable {
     badTensor = numbers[22]
     latentHits = Int(numbers[23])
     latentBits = Int(numbers[24])
+    teaches = numbers[25] != 0
   }
 }

@@ -18,7 +18,7 @@ public final class Pretrainer {
   private let source: any SequenceSource
   private let schedule: LearningRateSchedule
   private(set) var skipped = 0
-  /// Sequences that are computed together; a unit of reproducible sums.
+  /// Sequences of a unit of reproducible sums.
   static let unit = 8
 
   public init(configuration: RunConfiguration, learner: Learner, source: any SequenceSource) {
@@ -40,8 +40,7 @@ public final class Pretrainer {
   public func step() throws -> [String: Double] {
     var clock = PhaseClock()
     let size = configuration.pretrain.batchSize
-    let ranges = unitRanges
-    let examples = try ranges.map(self.examples)
+    let (ranges, examples) = try parts()
     let predicted = try learner.communicator.allReduce(
       Int64(examples.joined().reduce(0) { $0 + $1.positions.count }), .sum)
     learner.begin()
@@ -84,16 +83,40 @@ public final class Pretrainer {
     return metrics
   }
 
-  /// The places in the batch of this rank's units.
-  var unitRanges: [Range<Int>] {
+  /// What this rank computes together: the places in the batch, and the sequences there.
+  func parts() throws -> (ranges: [Range<Int>], examples: [[TrainingSequence]]) {
+    let own = ownPlaces
+    let examples = try self.examples(own)
+    let ranges =
+      configuration.parallel.reproducible
+      ? units(own)
+      : MicroBatches.parts(examples.map(\.tokens.count), configuration).map { range in
+        own.lowerBound + range.lowerBound..<own.lowerBound + range.upperBound
+      }
+    return (
+      ranges,
+      ranges.map { Array(examples[$0.lowerBound - own.lowerBound..<$0.upperBound - own.lowerBound]) }
+    )
+  }
+
+  /// The places in the batch of this rank's sequences: whole units where sums are reproducible.
+  private var ownPlaces: Range<Int> {
     let size = configuration.pretrain.batchSize
-    let units = (size + Self.unit - 1) / Self.unit
-    let share = Share(of: units, rank: learner.communicator.rank, size: learner.communicator.size)
-    return share.range.map { $0 * Self.unit..<min(size, ($0 + 1) * Self.unit) }
+    let unit = configuration.parallel.reproducible ? Self.unit : 1
+    let share = Share(
+      of: (size - 1) / unit + 1, rank: learner.communicator.rank, size: learner.communicator.size)
+    return min(size, share.range.lowerBound * unit)..<min(size, share.range.upperBound * unit)
+  }
+
+  /// `places` in units, the last one perhaps smaller.
+  private func units(_ places: Range<Int>) -> [Range<Int>] {
+    stride(from: places.lowerBound, to: places.upperBound, by: Self.unit).map {
+      $0..<min($0 + Self.unit, places.upperBound)
+    }
   }
 
   /// The sequences of the next step at these places.
-  func examples(_ range: Range<Int>) throws -> [TrainingSequence] {
+  private func examples(_ range: Range<Int>) throws -> [TrainingSequence] {
     try range.map { try source.sequence(step: stepCount, index: $0, batchSize: configuration.pretrain.batchSize) }
   }
 

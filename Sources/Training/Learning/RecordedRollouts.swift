@@ -14,8 +14,6 @@ struct RecordedRollouts: RolloutSource {
   private let groups: [RecordedGroup]
   /// Sequences of the largest group: each number has as many ids.
   private let largest: Int
-  /// Tokens that are computed together, at most where a single sequence has no more.
-  private static let batchTokens = 4096
 
   var rewardNames: [String] { [] }
   /// Recorded log-probabilities are another program's, which rounds otherwise.
@@ -73,19 +71,8 @@ struct RecordedRollouts: RolloutSource {
   }
 
   private func trajectories(_ pieces: [Piece], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
-    var result: [Trajectory] = []
-    var first = 0
-    while first < pieces.count {
-      var last = first + 1
-      var tokens = pieces[first].sequence.tokens.count
-      while last < pieces.count, tokens + pieces[last].sequence.tokens.count <= Self.batchTokens {
-        tokens += pieces[last].sequence.tokens.count
-        last += 1
-      }
-      result += completed(Array(pieces[first..<last]), policy, context)
-      first = last
-    }
-    return result
+    MicroBatches.cut(pieces.map(\.sequence.tokens.count), tokens: MicroBatches.tokens(recomputed: false))
+      .flatMap { completed(Array(pieces[$0]), policy, context) }
   }
 
   /// Adds latents, and log-probabilities where they are missing.

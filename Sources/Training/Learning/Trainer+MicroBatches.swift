@@ -1,6 +1,5 @@
 import Objectives
 import Rollouts
-import Tensors
 
 /// How a step's trajectories are cut into units and micro-batches.
 extension Trainer {
@@ -33,44 +32,13 @@ extension Trainer {
     let objective: GroupObjective
   }
 
-  /// Micro-batches of a unit: `accumulation_steps` equal parts of the trajectories, more where activations are recomputed
-  /// to save memory and the parts would be large, or, for reproducible sums, parts that depend on the group alone.
+  /// The trajectories of each micro-batch of a unit.
   func split(_ unit: [Unit]) -> [[Piece]] {
     let pieces = unit.enumerated().flatMap { place, unit in
       unit.trajectories.enumerated().map { index, trajectory in
         Piece(group: unit.group, place: place, trajectory: trajectory, objective: unit.objective, index: index)
       }
     }
-    if learner.reducer.isReproducible { return Self.cut(pieces, tokens: Self.unitTokens) }
-    let tokens = pieces.reduce(0) { $0 + $1.trajectory.tokens.count }
-    let parts = min(Self.parts(configuration.rl, tokens: tokens), pieces.count)
-    return (0..<parts).map { Array(pieces[WorkerPool.part($0, of: parts, count: pieces.count)]) }
-  }
-
-  /// Parts of a unit of `tokens` tokens that is not reproducible.
-  static func parts(_ rl: ReinforcementConfiguration, tokens: Int) -> Int {
-    guard rl.gradientCheckpointing else { return rl.accumulationSteps }
-    return max(rl.accumulationSteps, (tokens - 1) / recomputedTokens + 1)
-  }
-
-  /// About as many tokens has a micro-batch whose activations are recomputed: more hardly raise the speed of products, and
-  /// what backward keeps for the council's gradients grows with them.
-  private static let recomputedTokens = 768
-
-  /// Tokens of a micro-batch of a unit, where its first sequence has no more.
-  static let unitTokens = 4096
-
-  private static func cut(_ pieces: [Piece], tokens limit: Int) -> [[Piece]] {
-    var parts: [[Piece]] = []
-    var tokens = limit
-    for piece in pieces {
-      if tokens + piece.trajectory.tokens.count > limit {
-        parts.append([])
-        tokens = 0
-      }
-      parts[parts.count - 1].append(piece)
-      tokens += piece.trajectory.tokens.count
-    }
-    return parts
+    return MicroBatches.parts(pieces.map { $0.trajectory.tokens.count }, configuration).map { Array(pieces[$0]) }
   }
 }

@@ -38,6 +38,7 @@ public final class Trainer {
   private let schedule: LearningRateSchedule
   private(set) var objective: ObjectiveConfiguration
   private var skipped = 0
+  private var idle = 0
 
   private var model: QuillanModel { learner.model }
   var communicator: Communicator { learner.communicator }
@@ -153,7 +154,7 @@ public final class Trainer {
     let agreed = try learner.agree(microBatches: parts.map(\.count))
     for (number, count) in agreed.enumerated() {
       let unit = number < units.count ? units[number] : []
-      var record = unit.map { GroupRecord(group: $0.group, rewards: $0.objective.trajectoryRewards) }
+      var record = unit.map { GroupRecord(group: $0.group, $0.objective) }
       for place in 0..<count {
         let part = number < parts.count && place < parts[number].count ? parts[number][place] : []
         let isLast = number == agreed.count - 1 && place == count - 1
@@ -178,8 +179,16 @@ public final class Trainer {
       report.metrics["rollout/logp_abs_diff_max"] = difference
       if configuration.debug.assertExact, difference != 0 { throw inexact(difference, everyone) }
     }
-    try applyUpdate(reduced, everyone, &report)
-    adaptEntropy(&report)
+    try requireFinite(reduced, everyone, &report)
+    if everyone.contains(where: \.teaches) {
+      if report.warning == nil { try applyUpdate(reduced, &report) }
+      adaptEntropy(&report)
+    } else {
+      let reason =
+        everyone.allSatisfy(\.rewards.uniform)
+        ? "the rewards of each group are equal" : "no token to train on has an advantage"
+      stayIdle(reason, &report)
+    }
     stepCount += 1
     return report
   }
@@ -190,9 +199,20 @@ public final class Trainer {
       step: stepCount, records: [], objective: objective, norm: 0,
       learningRate: schedule.learningRate(at: stepCount))
     report.metrics = ["learning_rate": report.learningRate]
-    report.warning = "step \(stepCount + 1): no group can be trained on; the step changes nothing"
+    stayIdle("no group can be trained on", &report)
     stepCount += 1
     return report
+  }
+
+  /// Counts an update without an advantage anywhere. Its other terms (entropy, balance, diffusion, value, KL) move nothing
+  /// either: they hold a policy that learns in shape, and alone they, momentum and decay lead it away from what it knows.
+  private func stayIdle(_ reason: String, _ report: inout StepReport) {
+    idle += 1
+    report.metrics["idle_updates"] = Double(idle)
+    guard report.warning == nil, idle.nonzeroBitCount == 1 else { return }
+    report.warning =
+      "step \(stepCount + 1): \(reason), so the update moves nothing"
+      + (idle > 1 ? " (\(idle) such updates so far)" : "")
   }
 
   /// Moves the entropy coefficient towards what keeps the entropy at its target: an integral controller, as in
@@ -212,6 +232,7 @@ public final class Trainer {
       state.steps = stepCount
       state.nextGroup = nextGroup
       state.skippedUpdates = skipped
+      state.idleUpdates = idle
       state.updatesSincePublication = updatesSincePublication
       state.entropyCoef = objective.entropyCoef
       return state
@@ -221,6 +242,7 @@ public final class Trainer {
       stepCount = newValue.steps
       nextGroup = newValue.nextGroup
       skipped = newValue.skippedUpdates
+      idle = newValue.idleUpdates
       updatesSincePublication = newValue.updatesSincePublication
       objective.entropyCoef = newValue.entropyCoef
     }
@@ -244,21 +266,25 @@ public final class Trainer {
     updatesSincePublication = 0
   }
 
-  private func applyUpdate(_ reduced: Learner.Reduced, _ records: [GroupRecord], _ report: inout StepReport) throws {
-    guard let problem = NonfiniteReport(reduced, records, model: model) else {
-      try learner.update(
-        norm: reduced.norm, learningRate: report.learningRate, maximumNorm: configuration.rl.maxGradNorm,
-        balanceRate: configuration.rl.balanceRate)
-      updatesSincePublication += 1
-      return
-    }
+  private func applyUpdate(_ reduced: Learner.Reduced, _ report: inout StepReport) throws {
+    try learner.update(
+      norm: reduced.norm, learningRate: report.learningRate, maximumNorm: configuration.rl.maxGradNorm,
+      balanceRate: configuration.rl.balanceRate)
+    updatesSincePublication += 1
+  }
+
+  /// Counts an update that is not finite, and warns of it.
+  ///
+  /// - Throws: `TrainingError` where no more such updates may be left out.
+  private func requireFinite(_ reduced: Learner.Reduced, _ records: [GroupRecord], _ report: inout StepReport) throws {
+    guard let problem = NonfiniteReport(reduced, records, model: model) else { return }
     skipped += 1
     report.metrics["skipped_updates"] = Double(skipped)
     guard skipped <= configuration.debug.skipNonfinite else {
       throw TrainingError(
         .failure, isAgreed: true,
-        "step \(stepCount + 1): \(problem); lower rl.learning_rate or rl.max_grad_norm, or pass --skip-nonfinite n to "
-          + "leave out up to n such updates")
+        "step \(stepCount + 1): \(problem); \(problem.remedy), or pass --skip-nonfinite n to leave out up to n such updates"
+      )
     }
     report.warning =
       "step \(stepCount + 1): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"

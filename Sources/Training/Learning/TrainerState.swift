@@ -10,6 +10,8 @@ public struct TrainerState: Sendable, Equatable, Codable {
   public var nextGroup = 0
   /// Updates skipped because they were not finite.
   public var skippedUpdates = 0
+  /// Updates that moved nothing because no group had anything to teach.
+  public var idleUpdates = 0
   /// Updates since π_old was published.
   public var updatesSincePublication = 0
   /// The weight of the entropy bonus, which `rl.entropy_target` moves.

@@ -32,7 +32,7 @@ public struct MemoryPlan: Sendable {
     let length = promptLength + configuration.objective.maxTrajectoryLen
     let groups = (configuration.rl.batchSize + ranks - 1) / ranks
     sequences = Self.product(groups, configuration.rl.numTrajectories)
-    microBatchTokens = Self.microBatchTokens(configuration, sequences: sequences, length: length)
+    microBatchTokens = MicroBatches.largest(sequences: sequences, length: length, configuration)
     // What a rank holds: the replicated tensors, and its part of the council.
     let expert = max(1, configuration.parallel.expert)
     let replicated = parameters.storeCount - parameters.councilStoreCount
@@ -112,16 +112,6 @@ public struct MemoryPlan: Sendable {
   static func wave(_ groups: Int, _ trajectories: Int) -> Int {
     let together = max(1, Sampler.standardBatch / max(1, trajectories))
     return product(min(groups, together), trajectories)
-  }
-
-  /// Tokens of the largest micro-batch of `sequences` sequences: equal parts or, where units are groups, as many
-  /// sequences as 4,096 tokens take.
-  private static func microBatchTokens(_ configuration: RunConfiguration, sequences: Int, length: Int) -> Int {
-    if configuration.parallel.reproducible {
-      return product(min(configuration.rl.numTrajectories, max(1, Trainer.unitTokens / max(1, length))), length)
-    }
-    let steps = Trainer.parts(configuration.rl, tokens: product(sequences, length))
-    return product(sequences / steps + (sequences.isMultiple(of: steps) ? 0 : 1), length)
   }
 
   /// The product, or the largest number where that is beyond it.

@@ -7,7 +7,7 @@ extension Trainer: Resumable {
   func methodState() -> MethodState {
     let state = self.state
     var method = MethodState(counters: [
-      "next_group": state.nextGroup, "skipped_updates": state.skippedUpdates,
+      "next_group": state.nextGroup, "skipped_updates": state.skippedUpdates, "idle_updates": state.idleUpdates,
       "updates_since_publication": state.updatesSincePublication,
       "policy_updates": learner.updates - state.updatesSincePublication,
     ])
@@ -40,6 +40,8 @@ extension Trainer: Resumable {
     state.steps = try reader.counter("step")
     state.nextGroup = try reader.counter("next_group")
     state.skippedUpdates = try reader.counter("skipped_updates")
+    // Checkpoints from before these were counted have none.
+    state.idleUpdates = reader.manifest.counters["idle_updates"] ?? 0
     state.updatesSincePublication = try reader.counter("updates_since_publication")
     let (high, low) = (try reader.counter("entropy_coef.high"), try reader.counter("entropy_coef.low"))
     state.entropyCoef = Double(bitPattern: UInt64(high) << 32 | UInt64(low & 0xFFFF_FFFF))

@@ -59,8 +59,8 @@ extension Trainer: Replayable {
 
 extension Pretrainer: Replayable {
   func nextSequences() throws -> [StepSequence] {
-    try unitRanges.flatMap { range in
-      let examples = try examples(range)
+    let (ranges, sequences) = try parts()
+    return zip(ranges, sequences).flatMap { range, examples in
       let first = stepCount * configuration.pretrain.batchSize
       let ids = range.map { UInt64(first + $0) }
       let latents = LatentSampling.latents(
