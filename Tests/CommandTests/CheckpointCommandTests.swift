@@ -10,6 +10,7 @@ import Testing
     let settings = [
       "logging.directory=\(folder.path("runs"))", "logging.every=1", "rl.batch_size=2", "rl.num_trajectories=2",
       "rl.warmup_steps=0", "evaluation.count=2", "evaluation.every=0", "parallel.threads=1",
+      UnevenRewards.setting,
       // Sizes of files matter below, whatever the quickstart's model is.
       "model.dim=64", "model.expert_dim=128", "model.overseer_dim=256", "model.int4_group=64",
     ]

@@ -35,6 +35,9 @@ struct TinyRun {
     result.data.task = TaskConfiguration()
     result.data.tokenizer = .byte
     result.data.maxPromptLen = 16
+    // Of runs that take their rewards from the configuration: differs between random completions.
+    result.data.rewards[0].name = .format
+    result.data.rewards[0].pattern = "[a-zA-Z]"
     change(&result)
     configuration = result
     rewards = try WeightedRewards([WeightedRewards.Term(ArbitraryReward())])

@@ -78,23 +78,40 @@ public struct Sampler: Sendable {
   public func sample(
     _ requests: [Request], _ weights: PackedModel, _ context: Context, observer: (Draw) -> Bool = { _ in true }
   ) -> [[Trajectory]] {
-    var results: [[Trajectory]] = []
+    let parts = requests.indices.flatMap { request in
+      let count = requests[request].trajectories.count
+      return stride(from: 0, to: count, by: maximumBatch).map {
+        Part(request: request, samples: $0..<min(count, $0 + maximumBatch), whole: requests[request])
+      }
+    }
+    var results = [[Trajectory]](repeating: [], count: requests.count)
     var first = 0
-    while first < requests.count {
+    while first < parts.count {
       var last = first + 1
-      var sequences = requests[first].trajectories.count
-      while last < requests.count, sequences + requests[last].trajectories.count <= maximumBatch {
-        sequences += requests[last].trajectories.count
+      var sequences = parts[first].samples.count
+      while last < parts.count, sequences + parts[last].samples.count <= maximumBatch {
+        sequences += parts[last].samples.count
         last += 1
       }
-      results += wave(Array(requests[first..<last]), from: first, weights, context, observer)
+      wave(Array(parts[first..<last]), weights, context, observer, into: &results)
       first = last
     }
     return results
   }
 
+  /// As many trajectories of a request as are decoded together: all, or some of more than a batch takes.
+  private struct Part {
+    let request: Int
+    let samples: Range<Int>
+    let whole: Request
+
+    /// What keys the prompt's latents.
+    var promptID: UInt64 { whole.trajectories[0] }
+  }
+
   /// One sequence while it grows.
   private struct Growing {
+    /// The places of its request and of itself in the request.
     let request: Int
     let sample: Int
     let id: UInt64
@@ -111,19 +128,19 @@ public struct Sampler: Sendable {
     var generated: Int { tokens.count - promptLength }
   }
 
+  /// Samples the trajectories of `parts` together and adds them to their requests' results.
   private func wave(
-    _ requests: [Request], from first: Int, _ weights: PackedModel, _ context: Context, _ observer: (Draw) -> Bool
-  ) -> [[Trajectory]] {
+    _ parts: [Part], _ weights: PackedModel, _ context: Context, _ observer: (Draw) -> Bool,
+    into results: inout [[Trajectory]]
+  ) {
     var growing: [Growing] = []
     context.arena.scoped {
-      let hidden = prefill(requests, weights, context, &growing)
+      let hidden = prefill(parts, weights, context, &growing)
       var rows: [Int] = []
-      for (index, request) in requests.enumerated() {
-        rows += [Int](repeating: index, count: request.trajectories.count)
-      }
+      for (index, part) in parts.enumerated() { rows += [Int](repeating: index, count: part.samples.count) }
       extend(
         &growing, Array(growing.indices), model.gather(hidden, rows: rows, count: rows.count, context), weights,
-        context, first, observer)
+        context, observer)
     }
     var active = growing.indices.filter { goesOn(growing[$0]) }
     while !active.isEmpty {
@@ -138,12 +155,11 @@ public struct Sampler: Sendable {
         for (row, index) in active.enumerated() { append(latents, row, to: &growing[index]) }
         let pass = model.trunk(
           prefix, latents: latents, caches: active.map { growing[$0].cache }, retention: .nothing, weights, context)
-        extend(&growing, active, pass.hidden, weights, context, first, observer)
+        extend(&growing, active, pass.hidden, weights, context, observer)
       }
       active = active.filter { goesOn(growing[$0]) }
     }
     addLastLatents(&growing, weights, context)
-    var results = [[Trajectory]](repeating: [], count: requests.count)
     for sequence in growing {
       results[sequence.request].append(
         Trajectory(
@@ -151,7 +167,6 @@ public struct Sampler: Sendable {
           mask: sequence.tokens.indices.map { $0 >= sequence.promptLength }, latents: sequence.latents,
           logProbabilities: sequence.logProbabilities, finished: sequence.finished))
     }
-    return results
   }
 
   private func goesOn(_ sequence: Growing) -> Bool {
@@ -165,21 +180,22 @@ public struct Sampler: Sendable {
 
   /// Runs every prompt once, fills the caches, and returns h at each prompt's last position.
   private func prefill(
-    _ requests: [Request], _ weights: PackedModel, _ context: Context, _ growing: inout [Growing]
+    _ parts: [Part], _ weights: PackedModel, _ context: Context, _ growing: inout [Growing]
   ) -> Matrix {
-    let hidden = context.arena.matrix(requests.count, model.configuration.dim)
-    for (index, request) in requests.enumerated() {
-      let length = request.prompt.count
+    let hidden = context.arena.matrix(parts.count, model.configuration.dim)
+    for (index, part) in parts.enumerated() {
+      let prompt = part.whole.prompt
+      let length = prompt.count
       precondition(
         length + options.maxNewTokens <= model.configuration.maxSeqLen,
         "a prompt of \(length) tokens and \(options.maxNewTokens) new ones exceed \(model.configuration.maxSeqLen)")
       let cache = model.makeCache(positions: length)
       var latents: [UInt8] = []
       context.arena.scoped {
-        let batch = TokenBatch(sequences: [request.prompt], in: context.arena)
+        let batch = TokenBatch(sequences: [prompt], in: context.arena)
         let prefix = model.prefix(batch, weights, context)
         let identities = (0..<length).map {
-          ReasoningDiffusion.Identity(sequence: request.trajectories[0], position: UInt32($0))
+          ReasoningDiffusion.Identity(sequence: part.promptID, position: UInt32($0))
         }
         let bits = sampleLatents(prefix, identities, weights, context)
         if let bits { latents = Array(UnsafeBufferPointer(start: bits, count: length * model.latentBytes)) }
@@ -187,14 +203,13 @@ public struct Sampler: Sendable {
           prefix, latents: bits, caches: [cache], retention: .nothing, weights, context)
         hidden.row(index).update(from: pass.hidden.row(length - 1), count: hidden.columns)
       }
-      for (sample, id) in request.trajectories.enumerated() {
+      for sample in part.samples {
         let own = model.makeCache(positions: length + options.maxNewTokens)
         own.copyPrefix(length, from: cache)
         growing.append(
           Growing(
-            request: index, sample: sample, id: id, promptID: request.trajectories[0], promptLength: length,
-            tokens: request.prompt,
-            latents: latents, cache: own))
+            request: part.request, sample: sample, id: part.whole.trajectories[sample], promptID: part.promptID,
+            promptLength: length, tokens: prompt, latents: latents, cache: own))
       }
     }
     return hidden
@@ -218,7 +233,7 @@ public struct Sampler: Sendable {
   /// Draws the next token of sequences `indices` from rows of h.
   private func extend(
     _ growing: inout [Growing], _ indices: [Int], _ hidden: Matrix, _ weights: PackedModel, _ context: Context,
-    _ firstRequest: Int, _ observer: (Draw) -> Bool
+    _ observer: (Draw) -> Bool
   ) {
     let vocabulary = model.configuration.vocabSize
     let generator = Philox(seed: seed)
@@ -249,7 +264,7 @@ public struct Sampler: Sendable {
       growing[index].logProbabilities.append(values[token] - logSumExp)
       growing[index].finished = Int32(token) == endToken
       let draw = Draw(
-        request: firstRequest + growing[index].request, sample: growing[index].sample, token: Int32(token),
+        request: growing[index].request, sample: growing[index].sample, token: Int32(token),
         logProbability: values[token] - logSumExp,
         logits: UnsafeBufferPointer(start: values, count: vocabulary), logSumExp: logSumExp)
       growing[index].isEnded = !observer(draw)

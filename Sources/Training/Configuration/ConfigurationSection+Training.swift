@@ -22,11 +22,13 @@ extension ConfigurationSection {
       .whole("num_epochs", \.rl.numEpochs, "optimizer steps of the run"),
       .whole("warmup_steps", \.rl.warmupSteps, in: 0...largestConfigurationCount, "optimizer steps of linear warm-up"),
       .flag("use_mixed_precision", \.rl.useMixedPrecision, "gradient products read bf16 operands; false: fp32"),
-      .whole("accumulation_steps", \.rl.accumulationSteps, "micro-batches that an optimizer step is split into"),
+      .whole(
+        "accumulation_steps", \.rl.accumulationSteps,
+        "parts of a step; one with more tokens than a micro-batch takes (2,048) is cut further"),
       .whole("old_policy_interval", \.rl.oldPolicyInterval, "optimizer steps between publications of the old policy"),
       .flag(
         "gradient_checkpointing", \.rl.gradientCheckpointing,
-        "recompute activations in the backward pass, in micro-batches of about 768 tokens: less memory"),
+        "recompute activations in the backward pass, in micro-batches of up to 768 tokens: less memory"),
       .real("balance_rate", \.rl.balanceRate, .nonNegative, "step of the balance biases; 0 turns balancing off"),
       .choice("advantage", \.rl.objective.advantage, "how advantages follow from a group's rewards"),
       .choice("advantage_std", \.rl.objective.advantageStd, "what advantages divide by; sample is TRL's and verl's"),

@@ -9,16 +9,7 @@ public enum MemoryNeed {
     // A limit of the process (ulimit -v) shows in an allocation that is not touched.
     guard let probe = malloc(bytes) else { throw MemoryError(purpose: purpose, bytes: bytes) }
     free(probe)
-    if let available, available < bytes { throw MemoryError(purpose: purpose, bytes: bytes) }
-  }
-
-  /// Bytes that the system can give without swapping (MemAvailable of Linux), where it says so.
-  private static var available: Int? {
-    guard let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8),
-      let line = text.split(separator: "\n").first(where: { $0.hasPrefix("MemAvailable:") }),
-      let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-    else { return nil }
-    return kilobytes * 1024
+    if let available = AvailableMemory.bytes, available < bytes { throw MemoryError(purpose: purpose, bytes: bytes) }
   }
 }
 

@@ -92,7 +92,7 @@ public struct TextGenerator {
     }
     let sampler = Sampler(
       model: model, options: options.sampling, endToken: tokenizer.endToken, seed: options.seed,
-      maximumBatch: max(options.batch, options.samples))
+      maximumBatch: options.batch)
     let requests = prompts.enumerated().map { index, prompt in
       let first = firstID + UInt64(index * options.samples)
       return Sampler.Request(prompt: prompt, trajectories: (0..<UInt64(options.samples)).map { first + $0 })

@@ -27,6 +27,17 @@ public struct Evaluator {
     self.context = context
   }
 
+  /// Sequences that a rank decodes together: as many as a rollout of a step has, or as `cacheBytes` of keys and values
+  /// are of, where those are more.
+  static func batch(_ configuration: RunConfiguration, ranks: Int) -> Int {
+    let length = configuration.data.maxPromptLen + configuration.objective.maxTrajectoryLen
+    let sequence = MemoryPlan.cacheBytes(configuration.model, positions: min(configuration.model.maxSeqLen, length))
+    return min(
+      Sampler.standardBatch, max(MemoryPlan.wave(configuration, ranks: ranks), cacheBytes / max(1, sequence)))
+  }
+
+  private static let cacheBytes = 256 << 20
+
   /// How a set of held-out prompts was answered.
   public struct TaskResult: Sendable, Equatable {
     public let task: String
@@ -61,7 +72,8 @@ public struct Evaluator {
     options.temperature = Float(samples == 0 ? 1 : configuration.evaluation.temperature)
     options.maxNewTokens = configuration.objective.maxTrajectoryLen
     let sampler = Sampler(
-      model: model, options: options, endToken: tokenizer.endToken, seed: configuration.rl.seed)
+      model: model, options: options, endToken: tokenizer.endToken, seed: configuration.rl.seed,
+      maximumBatch: Self.batch(configuration, ranks: communicator.size))
     let requests = try share.range.map { index in
       Sampler.Request(
         prompt: try PromptTokens.encode(all[index], tokenizer, configuration),

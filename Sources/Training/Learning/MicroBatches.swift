@@ -1,19 +1,19 @@
 import Tensors
 
 /// How sequences are cut into micro-batches: what is computed together, and whose activations are in memory together.
-enum MicroBatches {
+package enum MicroBatches {
   /// Tokens of a micro-batch at most, where its first sequence has no more.
   ///
   /// More hardly raise the speed of products, and what backward keeps for the council's gradients grows with them.
   /// Measured: see <doc:Benchmarks>.
-  static func tokens(recomputed: Bool) -> Int { recomputed ? 768 : 2048 }
+  package static func tokens(recomputed: Bool) -> Int { recomputed ? 768 : 2048 }
 
   /// The same for units of reproducible sums: the cut is part of what makes their bits, so it does not follow from
   /// speed.
-  static let unitTokens = 4096
+  package static let unitTokens = 4096
 
   /// Consecutive sequences with up to `limit` tokens together, or a single longer one.
-  static func cut(_ lengths: [Int], tokens limit: Int) -> [Range<Int>] {
+  package static func cut(_ lengths: [Int], tokens limit: Int) -> [Range<Int>] {
     var parts: [Range<Int>] = []
     var tokens = limit
     for (index, length) in lengths.enumerated() {
@@ -29,7 +29,7 @@ enum MicroBatches {
 
   /// The micro-batches of a step's sequences, or of a unit's where sums are reproducible: there by the unit's tokens
   /// alone, otherwise `rl.accumulation_steps` parts of about as many sequences, each cut further by its tokens.
-  static func parts(_ lengths: [Int], _ configuration: RunConfiguration) -> [Range<Int>] {
+  package static func parts(_ lengths: [Int], _ configuration: RunConfiguration) -> [Range<Int>] {
     if configuration.parallel.reproducible { return cut(lengths, tokens: unitTokens) }
     let rl = configuration.rl
     let count = min(rl.accumulationSteps, lengths.count)
@@ -41,12 +41,13 @@ enum MicroBatches {
     }
   }
 
-  /// Tokens of the largest micro-batch of `sequences` sequences of `length` tokens.
-  static func largest(sequences: Int, length: Int, _ configuration: RunConfiguration) -> Int {
+  /// Tokens of the largest micro-batch of `sequences` sequences of `length` tokens, of which a unit of reproducible sums
+  /// has `unit`.
+  package static func largest(sequences: Int, length: Int, unit: Int, _ configuration: RunConfiguration) -> Int {
     let rl = configuration.rl
     let limit = configuration.parallel.reproducible ? unitTokens : tokens(recomputed: rl.gradientCheckpointing)
     let part =
-      configuration.parallel.reproducible ? rl.numTrajectories : (max(1, sequences) - 1) / rl.accumulationSteps + 1
+      configuration.parallel.reproducible ? unit : (max(1, sequences) - 1) / rl.accumulationSteps + 1
     return MemoryPlan.product(min(part, max(1, limit / max(1, length))), length)
   }
 }

@@ -209,6 +209,7 @@ public final class Trainer {
   private func stayIdle(_ reason: String, _ report: inout StepReport) {
     idle += 1
     report.metrics["idle_updates"] = Double(idle)
+    if configuration.rl.entropyTarget > 0 { report.metrics["entropy_coef"] = objective.entropyCoef }
     guard report.warning == nil, idle.nonzeroBitCount == 1 else { return }
     report.warning =
       "step \(stepCount + 1): \(reason), so the update moves nothing"

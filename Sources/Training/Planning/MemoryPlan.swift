@@ -12,7 +12,18 @@ public struct MemoryPlan: Sendable {
     public let bytes: Int
     /// Whether the bytes follow from the sizes alone, or are estimated from what a pass keeps.
     public let isEstimate: Bool
+    let use: Use
+
+    fileprivate init(name: String, bytes: Int, isEstimate: Bool, use: Use = .model) {
+      self.name = name
+      self.bytes = bytes
+      self.isEstimate = isEstimate
+      self.use = use
+    }
   }
+
+  /// What settings a row depends on.
+  enum Use: Sendable { case model, activations, sampling, firstRank }
 
   /// The uses, largest buffers first as training makes them.
   public let rows: [Row]
@@ -20,19 +31,35 @@ public struct MemoryPlan: Sendable {
   public let sequences: Int
   /// Tokens of one rank's largest micro-batch.
   public let microBatchTokens: Int
+  /// What a process holds before it has a model: the program, its libraries, threads and those of messages.
+  public static let programBytes = 44 << 20
 
   /// All rows together.
   public var total: Int { rows.reduce(0) { Self.sum($0, $1.bytes) } }
+  /// What only rank 0 takes.
+  var firstRankBytes: Int { rows.reduce(0) { $1.use == .firstRank ? Self.sum($0, $1.bytes) : $0 } }
 
   /// Plans a rank of `ranks` that train `configuration`, with prompts of `promptLength` tokens. Sizes beyond 63 bits are
   /// given as the largest number.
-  public init(_ configuration: RunConfiguration, _ parameters: ParameterPlan, ranks: Int, promptLength: Int) {
+  ///
+  /// - Parameter phase: `.pretrain` on texts where the configuration names one, on demonstrations otherwise, or `.train`.
+  public init(
+    _ configuration: RunConfiguration, _ parameters: ParameterPlan, ranks: Int, promptLength: Int,
+    phase: RunAssembly.Phase = .train
+  ) {
     precondition(ranks > 0 && promptLength > 0, "\(ranks) ranks, prompts of \(promptLength) tokens")
     let model = configuration.model
-    let length = promptLength + configuration.objective.maxTrajectoryLen
-    let groups = (configuration.rl.batchSize + ranks - 1) / ranks
-    sequences = Self.product(groups, configuration.rl.numTrajectories)
-    microBatchTokens = MicroBatches.largest(sequences: sequences, length: length, configuration)
+    let rl = configuration.rl
+    let generated = configuration.objective.maxTrajectoryLen
+    let isTrain = phase == .train
+    let isText = phase == .pretrain && configuration.data.text != nil
+    let length =
+      isText ? min(configuration.pretrain.sequenceLength, model.maxSeqLen) : Self.sum(promptLength, generated)
+    let groups = (rl.batchSize - 1) / ranks + 1
+    sequences =
+      isTrain ? Self.product(groups, rl.numTrajectories) : (configuration.pretrain.batchSize - 1) / ranks + 1
+    microBatchTokens = MicroBatches.largest(
+      sequences: sequences, length: length, unit: isTrain ? rl.numTrajectories : Pretrainer.unit, configuration)
     // What a rank holds: the replicated tensors, and its part of the council.
     let expert = max(1, configuration.parallel.expert)
     let replicated = parameters.storeCount - parameters.councilStoreCount
@@ -63,29 +90,40 @@ public struct MemoryPlan: Sendable {
       }
     }
     rows.append(Row(name: "packed weights in training", bytes: packed, isEstimate: false))
-    if configuration.rl.oldPolicyInterval > 1 || expert > 1 {
+    if isTrain && rl.oldPolicyInterval > 1 || expert > 1 {
       rows.append(Row(name: "packed weights of the old policy", bytes: whole, isEstimate: false))
     }
-    if configuration.objective.klCoef != 0 {
+    if isTrain, configuration.objective.klCoef != 0 {
       rows.append(Row(name: "packed weights of the frozen reference", bytes: whole, isEstimate: false))
     }
-    let positions = (length + 15) / 16 * 16
-    let wave = Self.wave(Self.product(groups, configuration.rl.miniBatches), configuration.rl.numTrajectories)
+    let perToken = Self.activationBytes(model, configuration.formats, layers: rl.gradientCheckpointing ? 1 : nil)
+    let kept = Self.product(microBatchTokens, perToken)
+    if !isText {
+      // Rollouts, and evaluations before the first and after the last step.
+      let answers = Self.product(
+        (configuration.evaluation.count - 1) / ranks + 1, max(1, configuration.evaluation.samples))
+      var wave = min(answers, Evaluator.batch(configuration, ranks: ranks))
+      if isTrain { wave = max(wave, Self.wave(configuration, ranks: ranks)) }
+      rows.append(
+        Row(
+          name: "key-value cache of \(wave) sequences",
+          bytes: Self.product(Self.cacheBytes(model, positions: length), wave), isEstimate: true, use: .sampling))
+      // A step of all sequences, with their logits, or a prompt; in the memory that activations of training take, too.
+      let perDraw = Self.activationBytes(model, configuration.formats, layers: 0) + 4 * model.vocabSize
+      let drawing = max(Self.product(wave, perDraw), Self.product(promptLength, perDraw - 4 * model.vocabSize))
+      if drawing > kept {
+        rows.append(
+          Row(name: "sampling, beyond activations", bytes: drawing - kept, isEstimate: true, use: .sampling))
+      }
+    }
     rows.append(
-      Row(
-        name: "key-value cache of \(wave) sequences",
-        bytes: Self.product(8 * model.numLayers * model.dim, Self.product(positions, wave)), isEstimate: true))
-    let perToken = Self.activationBytes(
-      model, configuration.formats, recomputed: configuration.rl.gradientCheckpointing)
-    rows.append(
-      Row(
-        name: "activations of \(microBatchTokens) tokens", bytes: Self.product(microBatchTokens, perToken),
-        isEstimate: true))
+      Row(name: "activations of \(microBatchTokens) tokens", bytes: kept, isEstimate: true, use: .activations))
     if configuration.rl.useMixedPrecision {
       rows.append(
         Row(
           name: "operands of weight gradients",
-          bytes: Self.product(microBatchTokens, Self.ledgerBytes(model, configuration.formats)), isEstimate: true))
+          bytes: Self.product(microBatchTokens, Self.ledgerBytes(model, configuration.formats)), isEstimate: true,
+          use: .activations))
     }
     if configuration.checkpoint.copy {
       // Rank 0 writes all that is replicated, and its file of mini-MoEs.
@@ -93,13 +131,14 @@ public struct MemoryPlan: Sendable {
       let stored = replicated + parameters.councilStoreCount / files
       let copied = configuration.optimizer.shard ? moments : stored
       let policies =
-        (configuration.rl.oldPolicyInterval > 1 ? whole : 0) + (configuration.objective.klCoef != 0 ? whole : 0)
+        isTrain ? (rl.oldPolicyInterval > 1 ? whole : 0) + (configuration.objective.klCoef != 0 ? whole : 0) : 0
       rows.append(
         Row(
           name: "checkpoint copy on rank 0",
           bytes: Self.sum(Self.product(4, stored), Self.sum(Self.product(2, Self.moment(copied, format)), policies)),
-          isEstimate: false))
+          isEstimate: false, use: .firstRank))
     }
+    rows.append(Row(name: "program and libraries", bytes: Self.programBytes, isEstimate: true))
     self.rows = rows
   }
 
@@ -108,10 +147,17 @@ public struct MemoryPlan: Sendable {
     format == .fp32 ? product(4, elements) : MomentFormat.int8.bytes(elements)
   }
 
-  /// Sequences that the sampler decodes together: whole groups, as many as its batch takes.
-  static func wave(_ groups: Int, _ trajectories: Int) -> Int {
-    let together = max(1, Sampler.standardBatch / max(1, trajectories))
-    return product(min(groups, together), trajectories)
+  /// Sequences of a rollout that a rank decodes together: whole groups, as many as the sampler's batch takes.
+  static func wave(_ configuration: RunConfiguration, ranks: Int) -> Int {
+    let rl = configuration.rl
+    let groups = product((rl.batchSize - 1) / ranks + 1, rl.miniBatches)
+    let together = max(1, Sampler.standardBatch / rl.numTrajectories)
+    return product(min(groups, together), min(rl.numTrajectories, Sampler.standardBatch))
+  }
+
+  /// Bytes of the keys and values of a sequence of `positions` tokens.
+  static func cacheBytes(_ model: ModelConfiguration, positions: Int) -> Int {
+    product(8 * model.numLayers * model.dim, product(sum(positions, 15) / 16, 16))
   }
 
   /// The product, or the largest number where that is beyond it.
@@ -138,7 +184,10 @@ public struct MemoryPlan: Sendable {
   }
 
   /// Bytes that one token keeps between its forward and backward pass: what the layers save, in fp32 but for A8 codes.
-  static func activationBytes(_ model: ModelConfiguration, _ formats: PrecisionConfiguration, recomputed: Bool) -> Int {
+  ///
+  /// - Parameter layers: how many layers keep everything, beside the inputs of all; nil: all do. With 0, nothing is kept
+  ///   but what a pass works on.
+  static func activationBytes(_ model: ModelConfiguration, _ formats: PrecisionConfiguration, layers: Int?) -> Int {
     let d = model.dim
     /// Kept inputs of a product: codes, rounded copies, or nothing besides the values themselves.
     func input(_ format: NumberFormat, _ columns: Int) -> Int {
@@ -161,8 +210,10 @@ public struct MemoryPlan: Sendable {
       model.useBitDiffusion
       ? model.diffusionBlocks * (4 * 2 * d + 16 * model.diffusionDim + 2 * input(formats.diffusion, model.diffusionDim))
         + 4 * 6 * d : 0
-    return recomputed
-      ? 4 * d * (model.numLayers + 1) + layer + outside + denoiser
-      : model.numLayers * (layer + 4 * d) + outside + denoiser
+    switch layers {
+    case nil: return model.numLayers * (layer + 4 * d) + outside + denoiser
+    case 0: return 4 * 2 * d + layer + outside + denoiser
+    case let layers?: return 4 * d * (model.numLayers + 1) + layers * layer + outside + denoiser
+    }
   }
 }

@@ -17,7 +17,7 @@ public final class RunRecorder {
   private let start = ContinuousClock.now
   private let alarms: JSONLinesFile
   private var health: HealthMonitor?
-  private var history: [String: [(x: Double, y: Double)]] = [:]
+  private var history: [String: StepHistory] = [:]
 
   /// The evaluation before the first step, by name.
   public private(set) var first: [String: Double] = [:]
@@ -69,7 +69,7 @@ public final class RunRecorder {
       case .integer(let whole): number = Double(whole)
       default: continue
       }
-      history[name, default: []].append((Double(step), number))
+      history[name, default: StepHistory()].append(step: step, number)
       if step == 0 { first[name] = number }
     }
   }
@@ -95,7 +95,7 @@ public final class RunRecorder {
       ])
       progress.note("alarm since step \(alarm.step): \(alarm.message)")
     }
-    for (name, value) in values where value.isFinite { history[name, default: []].append((Double(step), value)) }
+    for (name, value) in values where value.isFinite { history[name, default: StepHistory()].append(step: step, value) }
     if step % configuration.logging.every == 0 {
       let every = configuration.logging.loadsEvery
       let isDue = every > 0 && (step == 1 || step % every == 0)
@@ -126,9 +126,9 @@ public final class RunRecorder {
 
   /// Whether an evaluation to record is better than all before: by exact match, on text by bits per byte.
   public func isBest(_ values: [String: Double]) -> Bool {
-    if let match = values["eval/exact_match"] { return (history["eval/exact_match"] ?? []).allSatisfy { $0.y < match } }
+    if let match = values["eval/exact_match"] { return history["eval/exact_match"]?.largest.map { $0 < match } ?? true }
     guard let bits = values["eval/bits_per_byte"] else { return false }
-    return (history["eval/bits_per_byte"] ?? []).allSatisfy { $0.y > bits }
+    return history["eval/bits_per_byte"]?.least.map { $0 > bits } ?? true
   }
 
   /// Records an evaluation of the weights after `step` steps.
@@ -136,7 +136,7 @@ public final class RunRecorder {
     guard !values.isEmpty else { return }
     try metrics.write(step: step, values.mapValues(JSONValue.number))
     for (name, value) in values.sorted(by: { $0.key < $1.key }) {
-      history[name, default: []].append((Double(step), value))
+      history[name, default: StepHistory()].append(step: step, value)
       try events.scalar(name, value: value, step: Int64(step))
     }
     progress.note(
@@ -155,7 +155,7 @@ public final class RunRecorder {
     try synchronize()
     let drawn = panels.compactMap { panel -> LineChart.Panel? in
       let series = panel.metrics.compactMap { name in
-        history[name].map { LineChart.Series(name: name, points: $0) }
+        history[name].map { LineChart.Series(name: name, points: $0.points) }
       }
       return series.isEmpty ? nil : LineChart.Panel(title: panel.title, label: panel.label, series: series)
     }

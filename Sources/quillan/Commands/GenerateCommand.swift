@@ -155,7 +155,7 @@ struct GenerateCommand: ParsableCommand {
     var options = drawing.options(room: most - length, stops: stops)
     options.batch = batchSize
     let sizes = opened.source.model.configuration
-    let sequences = max(drawing.samples, batch == nil ? 1 : batchSize)
+    let sequences = batch == nil ? min(drawing.samples, batchSize) : batchSize
     try MemoryNeed.check(
       bytes: sequences * (length + options.sampling.maxNewTokens) * 8 * sizes.numLayers * sizes.dim,
       purpose: "the key-value cache of \(sequences) sequences")

@@ -63,6 +63,7 @@ struct RunOptions: ParsableArguments {
       try Watchdog.start(communicator, timeout: loaded.parallel.timeout)
       CollectiveCheck.isOn = loaded.debug.checks
       let threads = try communicator.threads(configured: loaded.parallel.threads)
+      try communicator.together { try RunMemory.check(loaded, promptLength: 1, phase: phase, communicator) }
       let runName = name ?? "\(stem)-\(phase.rawValue)"
       let choice = resume.map(ResumeChoice.init)
       let resumes = try choice?.leads(loaded, name: runName, communicator) ?? false
@@ -71,6 +72,7 @@ struct RunOptions: ParsableArguments {
           loaded, file: configuration.config, threads: threads, communicator: communicator)
         return (assembly, try assembly.materials(for: phase, weights: nil, blank: resumes))
       }
+      try communicator.together { try assembly.checkMemory(phase, materials) }
       if communicator.rank == 0 {
         for warning in loaded.warnings { CommandLog.logger.warning("\(warning)") }
         CommandLog.logger.info(
@@ -78,14 +80,12 @@ struct RunOptions: ParsableArguments {
         )
       }
       let run = TrainingRun(assembly, name: runName, resume: choice, trace: trace.flatMap(RunTrace.Request.init))
-      do {
+      return try communicator.together {
         let outcome = try body(run, materials)
         try communicator.agree {
           if communicator.rank == 0 { try StandardOutput.write(OutcomeText.text(phase, outcome)) }
         }
         return outcome.stopped ? .stopped : .done
-      } catch let error as TrainingError where error.isAgreed {
-        throw AgreedError(status: ExitStatus(error), spoken: communicator.rank == 0 ? error : nil)
       }
     }
   }

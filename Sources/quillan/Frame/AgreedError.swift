@@ -1,4 +1,5 @@
 import MPI
+import Training
 
 /// An error that all ranks know of and throw together; the lowest rank that met it says so.
 struct AgreedError: Error {
@@ -8,6 +9,17 @@ struct AgreedError: Error {
 }
 
 extension Communicator {
+  /// Runs what all ranks do together. Collective.
+  ///
+  /// - Throws: `AgreedError` where every rank threw the same `TrainingError`, so that all leave together.
+  func together<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as TrainingError where error.isAgreed {
+      throw AgreedError(status: ExitStatus(error), spoken: rank == 0 ? error : nil)
+    }
+  }
+
   /// Runs each rank's own part (reading files, checking them), which must not communicate. Collective.
   ///
   /// - Throws: `AgreedError` on every rank where `body` threw on any of them, so that all leave together.

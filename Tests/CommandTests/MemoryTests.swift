@@ -1,0 +1,113 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What `quillan plan` says against what runs take, and runs that have no place.
+@Suite("Memory of a run", .serialized)
+struct MemoryTests {
+  /// A small model; overrides make others of it.
+  private static let configuration = """
+    model: {vocab_size: 259, dim: 64, num_layers: 2, num_heads: 4, num_mini_moes: 4, num_experts_per_mini: 4,
+      expert_dim: 128, overseer_dim: 128, num_micros_per_mini: 8, micro_top_k: 2, max_seq_len: 96, diffusion_dim: 64,
+      diffusion_blocks: 2, int4_group: 64}
+    rl: {batch_size: 8, num_trajectories: 8, max_trajectory_len: 16, num_epochs: 3, warmup_steps: 1}
+    pretrain: {steps: 3, warmup_steps: 1}
+    data: {task: {name: addition, digits: 2}, held_out: 0.2, tokenizer: byte, max_prompt_len: 16,
+      rewards: [{name: partial_credit}]}
+    evaluation: {every: 0, count: 8, samples: 0}
+    checkpoint: {every: 0}
+    parallel: {threads: 1}
+    logging: {directory: runs}
+    """
+
+  private static func sets(_ values: [String]) -> [String] { values.flatMap { ["--set", $0] } }
+
+  @Test(
+    "A run's peak is the planned memory within a factor of 1.5, both ways",
+    arguments: [
+      [], ["rl.batch_size=64", "rl.max_trajectory_len=48"],
+      ["model.vocab_size=20000", "rl.gradient_checkpointing=true", "evaluation.count=200"],
+      [
+        "model.dim=192", "model.expert_dim=768", "model.num_mini_moes=8", "rl.use_mixed_precision=false",
+        "parallel.reproducible=true", "checkpoint.every=1",
+      ],
+      [
+        "model.dim=128", "model.num_layers=4", "model.max_seq_len=600", "rl.max_trajectory_len=500", "rl.batch_size=2",
+        "rl.kl_coef=0.1",
+      ],
+    ])
+  func plan(changes: [String]) throws {
+    struct Plan: Decodable { let memory_bytes: Int }
+    struct Line: Decodable {
+      let peak: Double?
+      enum CodingKeys: String, CodingKey { case peak = "memory/peak_bytes" }
+    }
+    let folder = try TemporaryFolder()
+    let file = try folder.write("small.yaml", Data(Self.configuration.utf8))
+    let options = ["--config", file] + Self.sets(changes + ["logging.directory=\(folder.path("runs"))"])
+    let planned = try Program.execute([Program.path, "plan", "--json"] + options)
+    let run = try Program.execute([Program.path, "train", "--name", "run"] + options, seconds: 300)
+    #expect(run.status == 0, "\(run.errors)")
+    let bytes = try JSONDecoder().decode(Plan.self, from: Data(planned.output.utf8)).memory_bytes
+    let peak =
+      try folder.text("runs/run/metrics.jsonl").split(separator: "\n")
+      .compactMap { try JSONDecoder().decode(Line.self, from: Data($0.utf8)).peak }.max() ?? .nan
+    let ratio = Double(bytes) / peak
+    #expect(ratio < 1.5 && ratio > 1 / 1.5, "planned \(bytes >> 20) MiB, peak \(Int(peak) >> 20) MiB")
+  }
+
+  @Test("Fifty steps of completions of other lengths take no more memory than the first ten")
+  func flat() throws {
+    struct Line: Decodable {
+      let step: Int?
+      let peak: Double?
+      enum CodingKeys: String, CodingKey {
+        case step
+        case peak = "memory/peak_bytes"
+      }
+    }
+    let folder = try TemporaryFolder()
+    let file = try folder.write("small.yaml", Data(Self.configuration.utf8))
+    let run = try Program.execute(
+      [Program.path, "train", "--name", "run", "--config", file]
+        + Self.sets([
+          "logging.directory=\(folder.path("runs"))", "rl.num_epochs=50", "rl.batch_size=32",
+          "rl.max_trajectory_len=60",
+          "model.dim=32", "model.int4_group=32", "rl.learning_rate=0.001",
+        ]), seconds: 300)
+    #expect(run.status == 0, "\(run.errors)")
+    let lines = try folder.text("runs/run/metrics.jsonl").split(separator: "\n")
+      .map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+    let early = lines.first { $0.step == 10 && $0.peak != nil }?.peak ?? .nan
+    let late = lines.last { $0.step == 50 && $0.peak != nil }?.peak ?? .nan
+    #expect(late < 1.15 * early + Double(8 << 20), "\(early) bytes at step 10, \(late) at step 50")
+  }
+
+  @Test(
+    "What does not fit is refused in one line before a run directory exists",
+    arguments: [
+      ("train", ["model.dim=4096", "model.expert_dim=65536", "model.num_mini_moes=512"]),
+      ("pretrain", ["model.dim=4096", "model.expert_dim=65536", "model.num_mini_moes=512"]),
+      (
+        "train",
+        [
+          "model.max_seq_len=16000000", "rl.max_trajectory_len=15000000", "rl.num_trajectories=256",
+          "data.max_prompt_len=32",
+        ]
+      ),
+    ], [1, 2])
+  func refusal(_ arguments: (command: String, changes: [String]), ranks: Int) throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write("small.yaml", Data(Self.configuration.utf8))
+    let command =
+      (ranks > 1 ? ["/usr/bin/env", "mpirun", "--oversubscribe", "-n", "\(ranks)"] : []) + [try Program.path]
+    let outcome = try Program.execute(
+      command + [arguments.command, "--name", "run", "--config", file]
+        + Self.sets(arguments.changes + ["logging.directory=\(folder.path("runs"))"]), seconds: 120)
+    #expect(outcome.status == 1, "\(outcome.errors)")
+    let messages = outcome.messages.filter { $0.contains("takes about") }
+    #expect(messages.count == 1 && outcome.messages.count == 1, "\(outcome.errors)")
+    #expect(messages.first?.contains("'quillan plan' lists what takes how much") == true)
+    #expect(!FileManager.default.fileExists(atPath: folder.path("runs")))
+  }
+}
