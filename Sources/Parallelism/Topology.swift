@@ -64,9 +64,9 @@ public struct Topology: Sendable {
   public static func describe(ranks: Int, _ ownership: Ownership) -> String {
     let council =
       ownership.size == 1
-      ? "every rank holds all \(ownership.miniMoEs) mini-MoEs"
+      ? "every rank holds \(ownership.miniMoEs == 1 ? "the mini-MoE" : "all \(ownership.miniMoEs) mini-MoEs")"
       : "\(ownership.miniMoEs / ownership.size) of \(ownership.miniMoEs) mini-MoEs on each rank of a group"
     return
-      "\(ranks) ranks = \(ranks / ownership.size) data-parallel × \(ownership.size) expert-parallel (\(council))"
+      "\(ranks) \(ranks == 1 ? "rank" : "ranks") = \(ranks / ownership.size) data-parallel × \(ownership.size) expert-parallel (\(council))"
   }
 }

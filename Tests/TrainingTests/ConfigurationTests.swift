@@ -93,7 +93,7 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
       ("rl:\n  batch_sise: 4\n", "x.yaml:2: unknown key 'rl.batch_sise'; did you mean 'rl.batch_size'?"),
       ("rl:\n  dim: 4\n", "x.yaml:2: unknown key 'rl.dim'; did you mean 'model.dim'?"),
       ("modle:\n  dim: 4\n", "x.yaml:1: unknown section 'modle'; did you mean 'model'?"),
-      ("batch_size: 4\n", "x.yaml:1: key 'batch_size' belongs in section 'rl'; move it there"),
+      ("dim: 4\n", "x.yaml:1: key 'dim' belongs in section 'model'; move it there"),
       ("rl:\n  batch_size: four\n", "x.yaml:2: rl.batch_size must be a whole number, got 'four'"),
       ("rl:\n  batch_size: 4.5\n", "x.yaml:2: rl.batch_size must be a whole number, got '4.5'"),
       ("rl:\n  batch_size: '4'\n", "x.yaml:2: rl.batch_size must be a whole number, got the quoted text '4'"),

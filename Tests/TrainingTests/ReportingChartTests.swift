@@ -48,4 +48,26 @@ private func chart(count: Int) -> LineChart {
       #expect(svg.hasSuffix("</svg>\n"))
     }
   }
+
+  @Test("Units stand beside titles, and the margin holds the longest tick label")
+  func margins() throws {
+    let points = [(x: 1.0, y: 1e9), (x: 2.0, y: 1e9 + 1)]
+    let svg = LineChart(
+      title: "t", panels: [.init(title: "Reward", label: "mean", series: [.init(name: "s", points: points)])]
+    ).svg
+    #expect(svg.contains(">Reward<tspan class=\"unit\" dx=\"8\">mean</tspan></text>") && !svg.contains("rotate("))
+    for tick in svg.matches(of: /class="tick" x="([0-9.]+)" y="[0-9.]+" text-anchor="end">([^<]+)</) {
+      #expect(try #require(Double(tick.1)) >= 6.5 * Double(tick.2.count), "\(tick.2)")
+    }
+  }
+
+  @Test("The style of a chart holds for the chart alone, also inside a page")
+  func scope() throws {
+    let style = try #require(chart(count: 2).svg.firstMatch(of: /<style>([\s\S]*)<\/style>/)).1
+    let rules = style.matches(of: /([^{}]+)\{[^{}]*\}/).map { $0.1.trimmingCharacters(in: .whitespacesAndNewlines) }
+    #expect(rules.count > 20)
+    for selector in rules.flatMap({ $0.split(separator: ",") }) {
+      #expect(selector.trimmingCharacters(in: .whitespaces).hasPrefix(".quillan-chart "), "\(selector)")
+    }
+  }
 }

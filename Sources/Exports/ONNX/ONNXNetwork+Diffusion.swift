@@ -23,10 +23,12 @@ extension ONNXNetwork {
     for step in 0..<steps {
       let reverse = schedule.reverseStep(step)
       graph.scope = "diffusion/\(step)/"
-      let p = graph.add("Sigmoid", [try denoised(signs, context, level: reverse.from)])
+      let logits = try denoised(signs, context, level: reverse.from)
+      let p = graph.add("Sigmoid", [logits])
       var next = p
       if reverse.isLast {
-        let bits = cast(graph.add("Greater", [p, try graph.scalar(0.5)]), .uint8)
+        // The logit's sign, as in sampling: the sigmoid of a small positive logit rounds to 0.5.
+        let bits = cast(graph.add("Greater", [logits, try graph.scalar(0)]), .uint8)
         graph.add("Reshape", [bits, shape], named: "latents")
       } else {
         // P(z' = 1) is linear in p, with coefficients for a bit that is 0 and one that is 1.

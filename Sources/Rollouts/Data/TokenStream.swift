@@ -52,8 +52,8 @@ public struct TokenStream: Sendable {
     }
   }
 
-  /// Bits per byte, from the sum of −ln p over every token of the stream but the first.
-  public func bitsPerByte(negativeLogLikelihood: Double) -> Double {
-    negativeLogLikelihood / log(2) / Double(byteCount)
+  /// Bits per byte, from the sum of −ln p over tokens that decode to `bytes` bytes.
+  public static func bitsPerByte(negativeLogLikelihood: Double, bytes: Int) -> Double {
+    negativeLogLikelihood / log(2) / Double(max(1, bytes))
   }
 }

@@ -51,10 +51,19 @@ enum ConfigurationReader {
 
   private static func unknownSection(_ group: ConfigurationNode.Entry) -> ConfigurationError {
     let shown = ConfigurationText.shortened(group.key)
-    if let home = ConfigurationSection.all.first(where: { $0.fields.contains { $0.key == group.key } }) {
-      return ConfigurationError(group.location, "key '\(shown)' belongs in section '\(home.name)'; move it there")
+    let homes = KeySuggestion.homes(of: group.key)
+    if homes.count == 1, let section = homes[0].split(separator: ".").first {
+      return ConfigurationError(group.location, "key '\(shown)' belongs in section '\(section)'; move it there")
+    }
+    if let keys = homes.isEmpty ? nil : KeySuggestion.text(for: group.key) {
+      return ConfigurationError(group.location, "key '\(shown)' stands outside a section; did you mean \(keys)?")
     }
     let names = ConfigurationSection.all.map(\.name)
+    if case .scalar = group.value.content, KeyDistance.similar(to: group.key, among: names) == nil,
+      let keys = KeySuggestion.text(for: group.key)
+    {
+      return ConfigurationError(group.location, "unknown section '\(shown)'; did you mean \(keys)?")
+    }
     let nearest = KeyDistance.nearest(to: group.key, among: names) ?? ""
     return ConfigurationError(group.location, "unknown section '\(shown)'; did you mean '\(nearest)'?")
   }
@@ -63,9 +72,8 @@ enum ConfigurationReader {
     _ entry: ConfigurationNode.Entry, section: ConfigurationSection
   ) -> ConfigurationError {
     let shown = "\(section.name).\(ConfigurationText.shortened(entry.key))"
-    let home = ConfigurationSection.all.first { $0.fields.contains { $0.key == entry.key } }
     let nearest = KeyDistance.nearest(to: entry.key, among: section.fields.map(\.key)) ?? ""
-    let suggestion = home.map { "\($0.name).\(entry.key)" } ?? "\(section.name).\(nearest)"
-    return ConfigurationError(entry.location, "unknown key '\(shown)'; did you mean '\(suggestion)'?")
+    let suggestion = KeySuggestion.text(for: entry.key, in: section) ?? "'\(section.name).\(nearest)'"
+    return ConfigurationError(entry.location, "unknown key '\(shown)'; did you mean \(suggestion)?")
   }
 }

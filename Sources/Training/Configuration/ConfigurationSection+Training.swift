@@ -143,7 +143,7 @@ extension ConfigurationSection {
       .whole(
         "every", \.evaluation.every, in: 0...largestConfigurationCount,
         "optimizer steps between evaluations; 0 is before and after only"),
-      .whole("count", \.evaluation.count, "held-out prompts of one evaluation"),
+      .whole("count", \.evaluation.count, "held-out prompts, or windows of held-out text, of one evaluation"),
       .whole("samples", \.evaluation.samples, in: 0...65536, "sampled completions per prompt besides the greedy one"),
       .real("temperature", \.evaluation.temperature, .positive, "temperature of the sampled completions"),
       .groups("tasks", \.evaluation.tasks, "further built-in tasks to evaluate, each like data.task"),

@@ -1,7 +1,7 @@
 /// Writes values as YAML and shows user text in one-line messages.
-enum ConfigurationText {
+package enum ConfigurationText {
   /// Text cut to 60 characters, control characters shown as spaces.
-  static func shortened(_ text: String) -> String {
+  package static func shortened(_ text: String) -> String {
     let line = String(text.map { $0.isNewline || $0.unicodeScalars.contains { $0.value < 32 } ? " " : $0 })
     return line.count > 60 ? line.prefix(57) + "..." : line
   }

@@ -2,7 +2,7 @@
 public struct EvaluationConfiguration: Sendable, Equatable {
   /// Optimizer steps between evaluations during training; 0 evaluates before and after only.
   public var every = 100
-  /// Held-out prompts of one evaluation.
+  /// Held-out prompts of one evaluation, or windows of held-out text.
   public var count = 200
   /// Sampled completions per prompt, besides the greedy one; 0 means greedy only.
   public var samples = 0

@@ -1,9 +1,16 @@
 /// Finds the valid key that a misspelt one most likely meant.
-enum KeyDistance {
+package enum KeyDistance {
   /// The candidate with the fewest edits, ties to the first; nil without candidates.
   static func nearest(to key: String, among candidates: [String]) -> String? {
     let word = Array(key.prefix(80).lowercased())
     return candidates.min { edits(word, Array($0)) < edits(word, Array($1)) }
+  }
+
+  /// The nearest candidate, if no more than a third of its letters differ; nil otherwise.
+  package static func similar(to key: String, among candidates: [String]) -> String? {
+    nearest(to: key, among: candidates).flatMap { candidate in
+      edits(Array(key.prefix(80).lowercased()), Array(candidate)) <= max(1, candidate.count / 3) ? candidate : nil
+    }
   }
 
   /// Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment).

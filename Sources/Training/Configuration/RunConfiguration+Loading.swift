@@ -50,6 +50,10 @@ extension RunConfiguration {
     let parts = override.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     let path = parts[0].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 2, path.count >= 2, !path.contains("") else {
+      let isSection = ConfigurationSection.all.contains { $0.name == path[0] }
+      if path.count == 1, !isSection, let keys = KeySuggestion.text(for: path[0]) {
+        throw ConfigurationError(location, "must have the form section.key=value; did you mean \(keys)?")
+      }
       throw ConfigurationError(location, "must have the form section.key=value, for example rl.batch_size=8")
     }
     let value = try ConfigurationNode.parse(String(parts[1])) { _ in location }

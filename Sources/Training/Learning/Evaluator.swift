@@ -130,19 +130,25 @@ public struct Evaluator {
     public let bitsPerByte: Double
     /// Mean cross-entropy in nats per predicted token.
     public let crossEntropy: Double
+    /// The tokens that were predicted, and their bytes.
     public let tokens: Int
     public let bytes: Int
   }
 
-  /// Bits per byte of `stream`, in consecutive windows of `length` tokens; latents are sampled by the same weights.
-  public func text(_ stream: TokenStream, length: Int, _ weights: PackedModel) throws -> TextResult {
+  /// Bits per byte of `stream`, in windows of `length` tokens; latents are sampled by the same weights.
+  ///
+  /// - Parameter count: windows at most. If the stream has more, this many are taken at equal distances, the same at every
+  ///   evaluation.
+  public func text(_ stream: TokenStream, length: Int, count: Int, _ weights: PackedModel) throws -> TextResult {
+    precondition(count > 0, "a text evaluation of \(count) windows")
     let windows = stream.consecutiveWindows(length: length)
-    let share = Share(of: windows.count, rank: communicator.rank, size: communicator.size)
+    let chosen = Self.spread(count, over: windows.count)
+    let share = Share(of: chosen.count, rank: communicator.rank, size: communicator.size)
     let loss = SequenceLoss(model: model, temperature: 1, retention: .nothing)
     let batch = max(1, MicroBatches.tokens(recomputed: false) / length)
     var records: [[Double]] = []
     for first in stride(from: share.range.lowerBound, to: share.range.upperBound, by: batch) {
-      let indices = first..<min(first + batch, share.range.upperBound)
+      let indices = chosen[first..<min(first + batch, share.range.upperBound)]
       let sequences = indices.map { Array(windows[$0]) }
       let latents = LatentSampling.latents(
         sequences, ids: indices.map { Self.firstID + UInt64($0) }, seed: configuration.rl.seed, model, weights,
@@ -152,15 +158,24 @@ public struct Evaluator {
           SequenceLoss.Sequence(
             tokens: $0, positions: Array(1..<$0.count), latents: $1, auxiliaryWeight: 0, diffusionWeight: 0)
         }, weights, context)
-      for signal in signals {
+      for (signal, sequence) in zip(signals, sequences) {
         records.append([
           signal.logProbabilities.reduce(0.0) { $0 - Double($1) }, Double(signal.logProbabilities.count),
+          Double(tokenizer.decodeBytes(Array(sequence.dropFirst())).count),
         ])
       }
     }
-    let totals = try communicator.gatherRecords(records, width: 2).reduce([0.0, 0]) { zip($0, $1).map(+) }
+    let totals = try communicator.gatherRecords(records, width: 3).reduce([0.0, 0, 0]) { zip($0, $1).map(+) }
     return TextResult(
-      bitsPerByte: stream.bitsPerByte(negativeLogLikelihood: totals[0]),
-      crossEntropy: totals[0] / max(1, totals[1]), tokens: Int(totals[1]), bytes: stream.byteCount)
+      bitsPerByte: TokenStream.bitsPerByte(negativeLogLikelihood: totals[0], bytes: Int(totals[2])),
+      crossEntropy: totals[0] / max(1, totals[1]), tokens: Int(totals[1]), bytes: Int(totals[2]))
+  }
+
+  /// At most `count` of the numbers 0 ..< `total`, at equal distances.
+  package static func spread(_ count: Int, over total: Int) -> [Int] {
+    if count >= total { return Array(0..<total) }
+    // Without the product of the two, which could overflow.
+    let (step, rest) = total.quotientAndRemainder(dividingBy: count)
+    return (0..<count).map { $0 * step + min($0, rest) }
   }
 }

@@ -32,7 +32,7 @@ struct RecordedRollouts: RolloutSource {
       let length = group.trajectories.flatMap(\.sequences).map(\.tokens.count).max() ?? 0
       guard length <= configuration.model.maxSeqLen else {
         throw TrainingError(
-          .configuration,
+          .data,
           "\(group.origin): a sequence has \(length) tokens, model.max_seq_len is \(configuration.model.maxSeqLen); "
             + "shorten it or raise that")
       }

@@ -48,7 +48,7 @@ public struct DemonstrationSequences: SequenceSource {
     let answer = tokenizer.encode(prompt.answer) + [tokenizer.endToken]
     guard question.count + answer.count <= configuration.model.maxSeqLen else {
       throw TrainingError(
-        .failure,
+        .data,
         "\(prompt.origin): prompt and answer have \(question.count + answer.count) tokens, model.max_seq_len is "
           + "\(configuration.model.maxSeqLen); shorten them or raise it")
     }

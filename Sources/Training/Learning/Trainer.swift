@@ -74,8 +74,8 @@ public final class Trainer {
     guard rl.batchSize >= learner.communicator.size else {
       throw TrainingError(
         .configuration, isAgreed: true,
-        "rl.batch_size is \(rl.batchSize) groups for \(learner.communicator.size) ranks: start at most "
-          + "\(rl.batchSize) ranks, or raise rl.batch_size")
+        "rl.batch_size is \(FigureText.count(rl.batchSize, "group")) for \(learner.communicator.size) ranks: start at "
+          + "most \(FigureText.count(rl.batchSize, "rank")), or raise rl.batch_size")
     }
     self.configuration = configuration
     self.learner = learner

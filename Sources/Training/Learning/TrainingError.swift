@@ -4,7 +4,7 @@ public struct TrainingError: Error, Equatable, CustomStringConvertible {
   public enum Kind: Sendable, Equatable {
     /// The configuration does not fit the data or the ranks (exit code 2).
     case configuration
-    /// Stored data is damaged (exit code 3).
+    /// Data is damaged or does not fit (exit code 3).
     case data
     /// The run itself failed (exit code 1).
     case failure

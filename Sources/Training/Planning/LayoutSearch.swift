@@ -51,7 +51,7 @@ public struct LayoutSearch: Sendable {
     let name = Self.name(ranksPerHost)
     let ranks = cluster.hosts * ranksPerHost
     guard ranksPerHost <= cluster.cores else {
-      rejections.append(Rejection(layouts: name, reason: "a host has \(cluster.cores) cores"))
+      rejections.append(Rejection(layouts: name, reason: "a host has \(FigureText.count(cluster.cores, "core"))"))
       return
     }
     guard ranks <= configuration.rl.batchSize else {

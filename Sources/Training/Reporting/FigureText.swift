@@ -23,6 +23,27 @@ public enum FigureText {
     Int(exactly: value.rounded()).map { grouped($0) } ?? "\(value)"
   }
 
+  /// A number in four significant digits: 0.9617, 12.35, 36,489, 1.667e-5.
+  public static func short(_ value: Double) -> String {
+    guard value.isFinite else { return "\(value)" }
+    if value == 0 { return "0" }
+    let exponent = Int(log10(value.magnitude).rounded(.down))
+    if exponent >= 4, exponent < 15 { return grouped(value) }
+    guard (-3..<4).contains(exponent) else {
+      let parts = String(format: "%.3e", value).split(separator: "e")
+      let digits = parts[0].reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed()
+      return String(digits) + "e\(parts.count == 2 ? Int(parts[1]) ?? exponent : exponent)"
+    }
+    let text = fixed(value, 3 - exponent)
+    guard text.contains(".") else { return text }
+    return String(text.reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed())
+  }
+
+  /// A count with its noun: 1 rank, 2 ranks.
+  public static func count(_ number: Int, _ noun: String, plural: String? = nil) -> String {
+    "\(grouped(number)) \(number == 1 ? noun : plural ?? noun + "s")"
+  }
+
   /// Seconds as 42s, 3m05s, 2h07m or 3d04h.
   public static func duration(_ seconds: Double) -> String {
     guard let whole = Int(exactly: seconds.rounded()), whole >= 0 else { return "?" }

@@ -9,11 +9,14 @@ public struct LineChart: Sendable {
     public var name: String
     /// (step, value) in step order.
     public var points: [(x: Double, y: Double)]
+    /// Whether the value is noisy, so that a long curve also gets its mean over a window of steps.
+    public var isNoisy: Bool
 
     /// A curve.
-    public init(name: String, points: [(x: Double, y: Double)]) {
+    public init(name: String, points: [(x: Double, y: Double)], isNoisy: Bool = true) {
       self.name = name
       self.points = points
+      self.isNoisy = isNoisy
     }
   }
 
@@ -21,7 +24,7 @@ public struct LineChart: Sendable {
   public struct Panel: Sendable {
     /// What the panel shows ("Reward").
     public var title: String
-    /// The vertical axis with its unit ("mean reward per completion").
+    /// The unit of the vertical axis ("mean reward per completion"), shown beside the title.
     public var label: String
     /// The curves, at most four of them in distinct colours.
     public var series: [Series]

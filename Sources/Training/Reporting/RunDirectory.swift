@@ -18,6 +18,8 @@ public struct RunDirectory: Sendable, Equatable {
   public var plot: String { "\(path)/plot.svg" }
   /// Alarms of the run.
   public var alarms: String { "\(path)/alarms.jsonl" }
+  /// When the program worked on the run, and how that ended.
+  public var sessions: String { "\(path)/sessions.jsonl" }
   /// All evaluations as a Markdown table.
   public var evaluations: String { "\(path)/evaluation.md" }
   /// The weights of the best evaluation.

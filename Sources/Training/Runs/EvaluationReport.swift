@@ -12,7 +12,7 @@ public struct EvaluationReport: Sendable {
   /// Measures; equal on every rank. Collective.
   ///
   /// - Parameters:
-  ///   - count: held-out prompts; fewer where there are fewer.
+  ///   - count: held-out prompts, or windows of held-out text; fewer where there are fewer.
   ///   - samples: sampled completions per prompt besides the greedy one; 0: none.
   public init(_ assembly: RunAssembly, _ materials: RunAssembly.Materials, count: Int, samples: Int) throws {
     let weights = assembly.model.makePackedModel()
@@ -22,7 +22,7 @@ public struct EvaluationReport: Sendable {
       communicator: assembly.communicator, context: assembly.context)
     if let heldOut = materials.text?.heldOut {
       let length = min(assembly.configuration.pretrain.sequenceLength, assembly.model.configuration.maxSeqLen)
-      corpus = try evaluator.text(heldOut, length: length, weights)
+      corpus = try evaluator.text(heldOut, length: length, count: count, weights)
     } else if let prompts = materials.prompts, let rewards = materials.rewards {
       for (name, source) in [(prompts.name, prompts)] + (try assembly.evaluationTasks()) {
         let available = min(count, source.heldOutCount ?? count)
@@ -73,7 +73,7 @@ public struct EvaluationReport: Sendable {
   public var markdown: String {
     tables.map { rows in
       let rule = rows[0].indices.map { $0 == 0 ? "---" : "---:" }
-      return ([rows[0], rule] + rows.dropFirst()).map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
+      return ([rows[0], rule] + rows.dropFirst()).map { MarkdownText.row($0) + "\n" }.joined()
     }.joined(separator: "\n")
   }
 

@@ -7,6 +7,13 @@ import Rollouts
 ///
 /// Rank 0 holds one; other ranks hold none.
 public final class RunRecorder {
+  /// A panel of the plot.
+  public typealias Panel = (title: String, label: String, metrics: [String])
+
+  /// The shortest time between two plots, and the share of a run's time that drawing may take.
+  private static let plotInterval = Duration.seconds(10)
+  private static let plotShare = 0.005
+
   public let directory: RunDirectory
   private let metrics: MetricsWriter
   private let samples: SamplesWriter
@@ -15,6 +22,10 @@ public final class RunRecorder {
   private let configuration: RunConfiguration
   private let title: String
   private let start = ContinuousClock.now
+  private let panels: [Panel]
+  private let session: RunSession.Writer
+  private var lastStep: Int
+  private var nextPlot: ContinuousClock.Instant
   private let alarms: JSONLinesFile
   private var health: HealthMonitor?
   private var history: [String: StepHistory] = [:]
@@ -29,10 +40,15 @@ public final class RunRecorder {
   /// - Parameters:
   ///   - directory: the directory to go on with: its records of steps beyond `step` are cut off.
   ///   - step: the steps that were done before.
+  ///   - session: what to record of this start of the program.
+  ///   - panels: what the plot shows.
   public init(
-    _ configuration: RunConfiguration, name: String, title: String, total: Int,
-    resuming directory: RunDirectory? = nil, after step: Int? = nil
+    _ configuration: RunConfiguration, name: String, title: String, total: Int, session: RunSession.Start,
+    panels: [Panel], resuming directory: RunDirectory? = nil, after step: Int? = nil
   ) throws {
+    self.panels = panels
+    lastStep = step ?? 0
+    nextPlot = start + Self.plotInterval
     self.configuration = configuration
     self.title = title
     resumed = step ?? 0
@@ -50,6 +66,7 @@ public final class RunRecorder {
     metrics = try MetricsWriter(path: directory.metrics)
     samples = try SamplesWriter(path: directory.samples)
     alarms = try JSONLinesFile(path: directory.alarms, format: "quillan-alarms")
+    self.session = try RunSession.Writer(path: directory.sessions, session)
     let patience = configuration.logging.alarmPatience
     health = patience > 0 ? HealthMonitor(patience: patience) : nil
     events = try TensorBoardWriter(
@@ -88,6 +105,7 @@ public final class RunRecorder {
   public func record(
     step: Int, _ values: [String: Double], prompts: PromptLedger? = nil, loads: RoutingSnapshot? = nil
   ) throws {
+    lastStep = step
     for alarm in health?.observe(step: step, values, loads) ?? [] {
       try alarms.append([
         "step": .integer(step), "since": .integer(alarm.step), "name": .text(alarm.name),
@@ -110,6 +128,7 @@ public final class RunRecorder {
       ProgressReporter.Figures(
         reward: values["reward"], loss: values["reward"] == nil ? values["loss"] : nil, entropy: values["entropy"],
         divergence: values["kl"], tokensPerSecond: values["tokens_per_second"]))
+    try plotIfDue()
   }
 
   /// Records completions of a step, and the spread of their rewards.
@@ -118,10 +137,16 @@ public final class RunRecorder {
     guard every > 0, step == 1 || step % every == 0, !values.isEmpty else { return }
     for sample in values.prefix(8) { try samples.write(step: step, sample) }
     try events.histogram("reward", values: values.map(\.reward).filter(\.isFinite), step: Int64(step))
-    let rows = values.prefix(8).map { "| \($0.prompt) | \($0.completion) | \($0.answer ?? "") | \($0.reward) |" }
-    try events.text(
-      "samples", (["| prompt | completion | answer | reward |", "|---|---|---|---|"] + rows).joined(separator: "\n"),
-      step: Int64(step))
+    try events.text("samples", Self.table(values.prefix(8)), step: Int64(step))
+  }
+
+  /// Samples as a Markdown table.
+  package static func table(_ samples: some Sequence<SamplesWriter.Sample>) -> String {
+    let rows = samples.map { sample in
+      let texts = [sample.prompt, sample.completion, sample.answer ?? ""].map(MarkdownText.verbatim)
+      return "| \(texts.joined(separator: " | ")) | \(sample.reward.isFinite ? "\(sample.reward)" : "unscored") |"
+    }
+    return (["| prompt | completion | answer | reward |", "|---|---|---|---|"] + rows).joined(separator: "\n")
   }
 
   /// Whether an evaluation to record is better than all before: by exact match, on text by bits per byte.
@@ -148,19 +173,36 @@ public final class RunRecorder {
   /// Writes a line above the progress line.
   public func note(_ message: String) { progress.note(message) }
 
-  /// Ends the progress line, syncs the files, writes the table of evaluations and draws the plot of these metrics, one
-  /// panel each.
-  public func finish(panels: [(title: String, label: String, metrics: [String])]) throws {
+  /// Ends the progress line, syncs the files, writes the table of evaluations, draws the plot, and records how the session
+  /// ended.
+  public func finish(_ outcome: RunSession.Outcome) throws {
     progress.finish()
     try synchronize()
+    let evaluations = try RunContent(path: directory.path).evaluations
+    if !evaluations.isEmpty { try AtomicFile.write(EvaluationTable(evaluations).markdown, to: directory.evaluations) }
+    try plot()
+    try session.end(outcome, step: lastStep)
+  }
+
+  /// Records that the session failed, if it has not ended; for the way out of an error, which this must not hide.
+  func abandon() { try? session.end(.failed, step: lastStep) }
+
+  /// Draws the plot again if that is due: often enough to follow a run, and never for more than a small share of its time.
+  private func plotIfDue() throws {
+    let now = ContinuousClock.now
+    guard now >= nextPlot else { return }
+    try plot()
+    let end = ContinuousClock.now
+    nextPlot = end + max(Self.plotInterval, (end - now) / Self.plotShare)
+  }
+
+  private func plot() throws {
     let drawn = panels.compactMap { panel -> LineChart.Panel? in
       let series = panel.metrics.compactMap { name in
         history[name].map { LineChart.Series(name: name, points: $0.points) }
       }
       return series.isEmpty ? nil : LineChart.Panel(title: panel.title, label: panel.label, series: series)
     }
-    let evaluations = try RunContent(path: directory.path).evaluations
-    if !evaluations.isEmpty { try AtomicFile.write(EvaluationTable(evaluations).markdown, to: directory.evaluations) }
     guard !drawn.isEmpty else { return }
     try LineChart(title: title, subtitle: directory.path, panels: drawn).write(to: directory.plot)
   }

@@ -43,14 +43,15 @@ extension TrainingRun {
     return (figures, greedy.examples)
   }
 
-  /// Bits per byte on held-out text. Collective.
+  /// Bits per byte on `evaluation.count` windows of held-out text. Collective.
   func evaluateText(_ stream: TokenStream, _ learner: Learner) throws
     -> ([String: Double], [SamplesWriter.Sample])
   {
     FlightRecorder.begin(ActivityLabel("evaluation"))
     defer { FlightRecorder.end() }
     let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
-    let result = try evaluator.text(stream, length: length, learner.wholeWeights().weights)
+    let result = try evaluator.text(
+      stream, length: length, count: configuration.evaluation.count, learner.wholeWeights().weights)
     return (["eval/bits_per_byte": result.bitsPerByte, "eval/cross_entropy": result.crossEntropy], [])
   }
 }

@@ -91,7 +91,8 @@ public struct TrainingRun {
     StopSignal.install()
     let start = ContinuousClock.now
     let point = try resumption(title).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
-    let recorder = try recorder(point, title: title, total: total)
+    let recorder = try recorder(point, title: title, total: total, parameters: run.learner.model.table.parameterCount)
+    defer { recorder?.abandon() }
     let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
     Watchdog.keepRecords(in: String(decoding: path, as: UTF8.self))
     let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
@@ -108,12 +109,14 @@ public struct TrainingRun {
     var after = before
     var examples: [SamplesWriter.Sample] = []
     var stopped = false
+    var cost = EvaluationCost()
     var isFinished = point?.isFinished ?? false
     let goal = title == "train" ? 0 : configuration.pretrain.stopAtExactMatch
     let every = title == "train" ? configuration.evaluation.every : configuration.pretrain.evalEvery
     if isFinished || done >= total { (after, examples) = try evaluate() }
     while done < total, !stopped, !isFinished {
       FlightRecorder.step = done + 1
+      let began = ContinuousClock.now
       try tracer?.begin(step: done + 1)
       FlightRecorder.begin(ActivityLabel("step", done + 1, isPlace: false))
       let isMade = try step(recorder, done + 1)
@@ -123,13 +126,20 @@ public struct TrainingRun {
         break
       }
       done += 1
+      cost.add(training: (ContinuousClock.now - began) / .seconds(1))
       stopped = try StopSignal.isRequested(communicator)
       if let path = try tracer?.end(step: done, isLast: stopped || done == total) {
         recorder?.note("trace \(path); open it in https://ui.perfetto.dev")
       }
       if let table = debug?.takeGradientTable() { recorder?.note(table) }
       if done == total || (every > 0 && done % every == 0) {
+        let began = ContinuousClock.now
         (after, examples) = try evaluate()
+        let warning = cost.add(
+          evaluation: (ContinuousClock.now - began) / .seconds(1),
+          every: (title == "train" ? "evaluation.every" : "pretrain.eval_every", every),
+          count: configuration.evaluation.count)
+        if let warning { recorder?.note(warning) }
         let isBest = configuration.evaluation.keepBest && recorder?.isBest(after) == true
         if try communicator.broadcast(isBest ? 1 : 0, from: 0) != 0 {
           try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata(done, title))
@@ -146,7 +156,7 @@ public struct TrainingRun {
     }
     if let tracer, !tracer.isTaken { recorder?.note("no trace: the run did not come to the steps that --trace names") }
     if let debug { recorder?.note(debug.summary(of: (ContinuousClock.now - start) / .seconds(1))) }
-    try recorder?.finish(panels: Self.panels)
+    try recorder?.finish(stopped ? .stopped : .finished)
     return Outcome(
       directory: recorder?.directory, steps: done, stopped: stopped,
       seconds: (ContinuousClock.now - start) / .seconds(1), before: before, after: after, examples: examples,
@@ -166,10 +176,16 @@ public struct TrainingRun {
   }
 
   /// Rank 0's records: of a new directory, or of the one that is gone on with.
-  private func recorder(_ point: RunResumption.Point?, title: String, total: Int) throws -> RunRecorder? {
+  private func recorder(
+    _ point: RunResumption.Point?, title: String, total: Int, parameters: Int
+  ) throws -> RunRecorder? {
     guard communicator.rank == 0 else { return nil }
+    let session = RunSession.Start(
+      phase: title, ranks: communicator.size, threads: assembly.context.pool.threads, parameters: parameters,
+      done: point?.step ?? 0, total: total)
     let recorder = try RunRecorder(
-      configuration, name: name, title: title, total: total, resuming: point?.directory, after: point?.step)
+      configuration, name: name, title: title, total: total, session: session, panels: Self.panels,
+      resuming: point?.directory, after: point?.step)
     for damaged in point?.skipped ?? [] { recorder.note("skipped a damaged checkpoint: \(damaged.problem)") }
     if let point {
       recorder.note("resumed from \(point.checkpoint), step \(point.step)")
@@ -188,8 +204,11 @@ public struct TrainingRun {
   private static let panels: [(title: String, label: String, metrics: [String])] = [
     ("Reward", "mean reward", ["reward"]),
     ("Held-out exact match", "share", ["eval/exact_match"]),
+    ("Held-out reward", "mean reward", ["eval/reward"]),
     ("Held-out bits per byte", "bits", ["eval/bits_per_byte"]),
-    ("Loss", "loss", ["loss", "loss/cross_entropy", "loss/diffusion"]),
-    ("Entropy and KL to π_old", "nats", ["entropy", "kl"]),
+    ("Loss", "nats", ["loss", "loss/cross_entropy"]),
+    ("Diffusion loss", "nats per bit", ["loss/diffusion"]),
+    ("Entropy", "nats", ["entropy"]),
+    ("KL to π_old", "nats", ["kl"]),
   ]
 }

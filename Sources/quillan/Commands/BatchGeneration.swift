@@ -41,6 +41,6 @@ struct BatchGeneration {
     guard isatty(STDERR_FILENO) == 1 else { return }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     let left = FigureText.duration(seconds / Double(done) * Double(total - done))
-    StandardErrorLog.write("\r\(done) of \(total) prompts, \(left) left\u{1B}[K")
+    StandardErrorLog.write("\r\(done) of \(FigureText.count(total, "prompt")), \(left) left\u{1B}[K")
   }
 }

@@ -52,6 +52,6 @@ struct BenchCheckpointCommand: ParsableCommand {
         FigureText.fixed(row.decompression / 1e6, 0),
       ])
     }
-    try StandardOutput.write("\(threads) threads\n\n\(table.text)\n")
+    try StandardOutput.write("\(FigureText.count(threads, "thread"))\n\n\(table.text)\n")
   }
 }

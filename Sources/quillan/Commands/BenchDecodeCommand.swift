@@ -57,7 +57,9 @@ struct BenchDecodeCommand: ParsableCommand {
       let rows = benchmark.decode(
         batches: batches.isEmpty ? [1, 4, 16] : batches, promptLength: promptLength, newTokens: tokens, rounds: rounds)
       try report.write(
-        rows, about: "\(options.config), \(tokens) tokens after \(promptLength), \(threads) threads",
+        rows,
+        about:
+          "\(options.config), \(FigureText.count(tokens, "token")) after \(promptLength), \(FigureText.count(threads, "thread"))",
         extra: [
           "threads": .integer(threads), "peak_bytes": .integer(ProcessMemory.peakBytes ?? 0),
           "prompt_length": .integer(promptLength), "tokens": .integer(tokens),

@@ -44,7 +44,7 @@ struct BenchMPICommand: ParsableCommand {
         FigureText.fixed(row.gigabytesPerSecond, 2),
       ])
     }
-    return "all-reduce of fp32 sums, \(ranks) ranks, \(Environment.libraryVersion)\n\n\(table.text)"
+    return "all-reduce of fp32 sums, \(FigureText.count(ranks, "rank")), \(Environment.libraryVersion)\n\n\(table.text)"
   }
 
   private static func json(_ rows: [AllReduceBenchmark.Row], _ ranks: Int) -> String {

@@ -32,7 +32,7 @@ struct BenchMemoryCommand: ParsableCommand {
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let rows = MemoryBenchmark.measure(seconds: seconds, threads: threads)
     try report.write(
-      rows, about: "passes over 64 MiB, \(threads) threads", extra: ["threads": .integer(threads)],
+      rows, about: "passes over 64 MiB, \(FigureText.count(threads, "thread"))", extra: ["threads": .integer(threads)],
       baseline: baseline)
   }
 }

@@ -61,8 +61,8 @@ struct BenchParallelCommand: ParsableCommand {
     table.add(["reduction of gradients", "\(FigureText.fixed(result.reductionSeconds, 3)) s"])
     table.add(["bytes exchanged per token", FigureText.fixed(Double(result.exchangedBytes) / tokens, 0)])
     table.add(["the least possible", FigureText.fixed(Double(result.leastBytes) / tokens, 0)])
-    return "\(result.ranks) ranks, parallel.expert \(result.expert), \(result.tokensPerRank) tokens and "
-      + "\(result.threads) threads a rank\n\n\(table.text)"
+    return "\(FigureText.count(result.ranks, "rank")), parallel.expert \(result.expert), "
+      + "\(FigureText.count(result.tokensPerRank, "token")) and \(FigureText.count(result.threads, "thread")) a rank\n\n\(table.text)"
   }
 
   private static func json(_ result: ParallelBenchmark.Result) -> String {

@@ -50,7 +50,8 @@ struct BenchTrainStepCommand: ParsableCommand {
         guard communicator.rank == 0 else { return }
         try report.write(
           rows,
-          about: "\(options.config), \(communicator.size) ranks of \(threads) threads, peak "
+          about:
+            "\(options.config), \(FigureText.count(communicator.size, "rank")) of \(FigureText.count(threads, "thread")), peak "
             + FigureText.bytes(Int(peaks[0])),
           extra: [
             "ranks": .integer(communicator.size), "threads": .integer(threads), "peak_bytes": .integer(Int(peaks[0])),

@@ -32,7 +32,9 @@ struct CheckpointDiffCommand: ParsableCommand {
       CheckpointReader(CheckpointStore.checkpoint(at: left)), CheckpointReader(CheckpointStore.checkpoint(at: right)),
       threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, progress: bar.show)
     bar.finish()
-    if difference.isIdentical { return try StandardOutput.write("identical: \(difference.tensors) tensors\n") }
+    if difference.isIdentical {
+      return try StandardOutput.write("identical: \(FigureText.count(difference.tensors, "tensor"))\n")
+    }
     var table = Table(["tensor", "elements that differ", "largest difference", "at element"])
     for row in difference.rows {
       table.add([
@@ -40,7 +42,8 @@ struct CheckpointDiffCommand: ParsableCommand {
         row.problem == nil ? "\(row.place)" : "",
       ])
     }
-    try StandardOutput.write("\(table.text)\n\(difference.rows.count) of \(difference.tensors) tensors differ\n")
+    try StandardOutput.write(
+      "\(table.text)\n\(difference.rows.count) of \(FigureText.count(difference.tensors, "tensor")) differ\n")
     throw ExitStatus.failed
   }
 }

@@ -25,10 +25,10 @@ struct CheckpointInspectCommand: ParsableCommand {
 
   private func text(_ reader: CheckpointReader) -> String {
     let manifest = reader.manifest
-    let layout = manifest.expertFiles == 0 ? "one file" : "experts in \(manifest.expertFiles) files"
+    let layout = manifest.expertFiles == 0 ? "one file" : "experts in \(FigureText.count(manifest.expertFiles, "file"))"
     let lines = [
       "\(reader.path)",
-      "\(manifest.phase), step \(manifest.step), written by quillan \(manifest.program) on \(manifest.ranks) ranks "
+      "\(manifest.phase), step \(manifest.step), written by quillan \(manifest.program) on \(FigureText.count(manifest.ranks, "rank")) "
         + "(expert groups of \(manifest.expertParallel)), \(layout)",
       manifest.counters.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "),
     ]

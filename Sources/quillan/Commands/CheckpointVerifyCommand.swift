@@ -28,7 +28,7 @@ struct CheckpointVerifyCommand: ParsableCommand {
       reader, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, progress: bar.show)
     bar.finish()
     try StandardOutput.write(
-      "\(reader.path): whole; \(found.tensors) tensors in \(found.slices) slices, \(FigureText.grouped(found.bytes)) "
+      "\(reader.path): whole; \(FigureText.count(found.tensors, "tensor")) in \(FigureText.count(found.slices, "slice")), \(FigureText.grouped(found.bytes)) "
         + "bytes stored in \(FigureText.grouped(found.storedBytes))\n")
   }
 }

@@ -32,7 +32,8 @@ struct ClusterText {
   }
 
   private var place: String {
-    "\(FigureText.grouped(parameters.total.parameters)) parameters; \(cluster.hosts) hosts of \(cluster.cores) cores and "
+    "\(FigureText.grouped(parameters.total.parameters)) parameters; \(FigureText.count(cluster.hosts, "host")) of "
+      + "\(FigureText.count(cluster.cores, "core")) and "
       + "\(FigureText.bytes(cluster.memory)), links of \(FigureText.fixed(cluster.link / 1.25e8, 1)) Gbit/s and "
       + "\(FigureText.fixed(cluster.latency * 1e6, 1)) µs"
   }
@@ -58,12 +59,12 @@ struct ClusterText {
     time.add(["total", seconds(plan.seconds), ""])
     let layout = plan.layout
     return """
-      fastest: \(LayoutSearch.name(layout.ranksPerHost)), parallel.expert \(layout.expert), \(layout.threads) threads a rank, \
+      fastest: \(LayoutSearch.name(layout.ranksPerHost)), parallel.expert \(layout.expert), \(FigureText.count(layout.threads, "thread")) a rank, \
       micro-batches of \(plan.memory.microBatchTokens) tokens\(steps(choice))
 
       \(memory.text)
       \(plan.traffic.rows.isEmpty ? "" : "\(traffic.text)\n")\(time.text)
-      \(FigureText.grouped(plan.tokensPerSecond)) tokens/s on \(layout.ranks) ranks, \
+      \(FigureText.grouped(plan.tokensPerSecond)) tokens/s on \(FigureText.count(layout.ranks, "rank")), \
       \(FigureText.fixed(choice.efficiency, 2)) of as many ranks alone
 
       """

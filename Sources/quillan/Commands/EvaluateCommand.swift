@@ -18,7 +18,8 @@ struct EvaluateCommand: ParsableCommand {
     help: ArgumentHelp("Weights (safetensors, or a checkpoint) instead of checkpoint.weights.", valueName: "file"))
   var weights: String?
 
-  @Option(help: ArgumentHelp("Held-out prompts (default: evaluation.count).", valueName: "n"))
+  @Option(
+    help: ArgumentHelp("Held-out prompts, or windows of held-out text (default: evaluation.count).", valueName: "n"))
   var count: Int?
 
   @Option(

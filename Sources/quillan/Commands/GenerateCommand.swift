@@ -148,8 +148,8 @@ struct GenerateCommand: ParsableCommand {
     guard length < most, length + (drawing.maxTokens ?? 1) <= most else {
       let wanted = drawing.maxTokens.map { " and \($0) new ones" } ?? ""
       throw CommandError(
-        .failed,
-        "the prompt of \(length) tokens\(wanted) does not fit the model's \(most); shorten it"
+        .badData,
+        "the prompt of \(FigureText.count(length, "token"))\(wanted) does not fit the model's \(most); shorten it"
           + (drawing.maxTokens == nil ? "" : " or lower --max-tokens"))
     }
     var options = drawing.options(room: most - length, stops: stops)

@@ -53,7 +53,12 @@ struct PlanCommand: ParsableCommand {
         configuration, parameters, description, ranksPerHost: cluster.ranksPerHost, promptLength: promptLength,
         calibration)
       let text = ClusterText(configuration, parameters, description, search, calibration)
-      return try StandardOutput.write(json ? text.json : text.text)
+      try StandardOutput.write(json ? text.json : text.text)
+      guard !search.choices.isEmpty else {
+        throw CommandError(
+          .failed, "no layout of \(FigureText.count(hosts, "host")) can run this; the table says what rules each out")
+      }
+      return
     }
     let ranks = ranks ?? 1
     guard ranks.isMultiple(of: max(1, configuration.parallel.expert)) else {

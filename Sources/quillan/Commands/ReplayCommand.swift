@@ -23,7 +23,7 @@ struct ReplayCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Write a table of the step's tokens: log-probability at rollout and now, ratio, advantage, entropy, mini-MoEs; - is "
-        + "stdout. With --json one object a line.", valueName: "file"))
+        + "stdout, cut to the terminal's width. With --json one object a line.", valueName: "file"))
   var tokens: String?
 
   @Option(
@@ -74,11 +74,10 @@ struct ReplayCommand: ParsableCommand {
       }
       if let tokens {
         let table = TokenTable(outcome.tokens)
-        let text = json ? table.jsonLines : table.text
         if tokens == "-" {
-          try StandardOutput.write(json ? text : "\(text)\n")
+          try StandardOutput.write(json ? table.jsonLines : "\(table.text(width: StandardOutput.width))\n")
         } else {
-          try AtomicFile.write(text, to: tokens)
+          try AtomicFile.write(json ? table.jsonLines : table.text, to: tokens)
         }
       }
       let report = ReplayText(recorded, outcome)
@@ -100,7 +99,7 @@ struct ReplayText {
   }
 
   var text: String {
-    let layout = recorded.layout.map { ", \($0.ranks) ranks, parallel.expert \($0.expert)" } ?? ""
+    let layout = recorded.layout.map { ", \(FigureText.count($0.ranks, "rank")), parallel.expert \($0.expert)" } ?? ""
     let origin = outcome.checkpoint.map { "\($0), step \(outcome.start)" } ?? "the run's first weights"
     var text = """
       step   \(recorded.step) of \(recorded.directory.path) (\(recorded.phase.rawValue)\(layout))
@@ -135,7 +134,7 @@ struct ReplayText {
       recorded.configuration.parallel.reproducible
       ? "though the run is reproducible: another program, other data or weights, or a reward that does not repeat"
       : "as they may where parallel.reproducible is false and the ranks are others"
-    return "\(count) of \(compared) figures differ, \(reason)\(largest ?? "")"
+    return "\(count) of \(FigureText.count(compared, "figure")) differ, \(reason)\(largest ?? "")"
   }
 
   var json: String {

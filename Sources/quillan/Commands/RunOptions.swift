@@ -99,22 +99,17 @@ struct RunOptions: ParsableArguments {
 
 /// The closing words of a run.
 enum OutcomeText {
-  /// A cell of a table: line breaks as ⏎.
-  private static func oneLine(_ text: String) -> String {
-    text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "⏎")
-  }
-
   static func text(_ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome) -> String {
     var lines: [String] = []
     if !outcome.examples.isEmpty {
       var table = Table(["prompt", "completion", "answer", "reward"], alignments: [.left, .left, .left, .right])
       for example in outcome.examples.prefix(6) {
         table.add([
-          oneLine(example.prompt), oneLine(example.completion), oneLine(example.answer ?? ""),
-          FigureText.fixed(example.reward, 3),
+          example.prompt, example.completion, example.answer ?? "",
+          example.reward.isFinite ? FigureText.fixed(example.reward, 3) : "unscored",
         ])
       }
-      lines += ["sample completions", table.text]
+      lines += ["sample completions", table.text(width: StandardOutput.width)]
     }
     var table = Table(["held out", "before", "after"])
     for name in outcome.after.keys.sorted() {
@@ -126,7 +121,7 @@ enum OutcomeText {
     lines.append(table.text)
     let verb = outcome.stopped ? "stopped by a signal after" : "finished"
     lines.append(
-      "\(phase.rawValue) \(verb) \(outcome.steps) steps in \(FigureText.duration(outcome.seconds))")
+      "\(phase.rawValue) \(verb) \(FigureText.count(outcome.steps, "step")) in \(FigureText.duration(outcome.seconds))")
     if let directory = outcome.directory {
       if !outcome.stopped { lines.append("weights  \(directory.weights)") }
       if let checkpoint = outcome.checkpoint { lines.append("saved    \(checkpoint)") }

@@ -12,6 +12,7 @@ enum CommandRunner {
     StandardErrorLog.install()
     do {
       try checkInstructionSet()
+      try CommandNames.check(arguments)
       var command = try Quillan.parseAsRoot(arguments)
       try command.run()
       Foundation.exit(ExitStatus.done.rawValue)

@@ -2,6 +2,14 @@ import Foundation
 
 /// The stream of results.
 enum StandardOutput {
+  /// The columns that tables may take: the terminal's, or what COLUMNS says; 100 if neither is known, as under mpirun.
+  static var width: Int {
+    var size = winsize()
+    if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+    let named = ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) } ?? 0
+    return named > 0 ? named : 100
+  }
+
   /// Writes text, at once and whole: results that did not arrive are an error, not a success.
   static func write(_ text: String) throws {
     let bytes = Array(text.utf8)

@@ -9,7 +9,7 @@ import Testing
     let stream = TokenStream(documents: ["ab", "é"], tokenizer: ByteTokenizer())
     #expect(stream.tokens == [256, 97, 98, 256, 0xC3, 0xA9, 256])
     #expect(stream.byteCount == 4)
-    #expect(stream.bitsPerByte(negativeLogLikelihood: 4) == 4 / 0.6931471805599453 / 4)
+    #expect(TokenStream.bitsPerByte(negativeLogLikelihood: 4, bytes: stream.byteCount) == 4 / 0.6931471805599453 / 4)
   }
 
   @Test("Consecutive windows predict every token behind the first once", arguments: [2, 3, 17, 1001, 1002, 5000])

@@ -14,14 +14,24 @@ struct EvaluationTable {
 
   private var header: [String] { ["step"] + columns.map { String($0.dropFirst("eval/".count)) } }
 
+  /// Rows that a reader sees at once, at most.
+  private static let shown = 12
+
+  /// All rows; if there are many, some at equal distances up to the last, and all behind a click.
   var html: String {
-    var table = HTMLText.Table(header)
-    for row in rows { table.add(cells(row)) }
-    return table.html
+    func table(_ indices: [Int]) -> String {
+      var table = HTMLText.Table(header, style: "keys figures")
+      for index in indices { table.add(cells(rows[index])) }
+      return table.html
+    }
+    let all = Array(rows.indices)
+    guard rows.count > Self.shown else { return table(all) }
+    let some = (0..<Self.shown).map { $0 * (rows.count - 1) / (Self.shown - 1) }
+    return table(some) + "<details><summary>All \(rows.count) evaluations</summary>\(table(all))</details>"
   }
 
   var markdown: String {
     let rule = header.indices.map { $0 == 0 ? "---" : "---:" }
-    return ([header, rule] + rows.map(cells)).map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
+    return ([header, rule] + rows.map(cells)).map { MarkdownText.row($0) + "\n" }.joined()
   }
 }

@@ -1,6 +1,9 @@
+import Rollouts
+
 /// Pieces of HTML whose text is escaped.
 enum HTMLText {
-  static func escaped(_ text: String) -> String {
+  /// - Parameter breaksLines: whether a line break also breaks the line, behind its arrow.
+  static func escaped(_ text: String, breaksLines: Bool = false) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -10,30 +13,52 @@ enum HTMLText {
       case "\"": result += "&quot;"
       case "'": result += "&#39;"
       // Control characters, which HTML does not allow, as their pictures; a line break as an arrow.
-      case "\n": result += "↵"
+      case "\n": result += breaksLines ? "↵\n" : "↵"
       case _ where scalar.value < 32: result.unicodeScalars.append(Unicode.Scalar(0x2400 + scalar.value) ?? " ")
+      case _ where reorders(scalar): result.unicodeScalars.append("\u{FFFD}")
       default: result.unicodeScalars.append(scalar)
       }
     }
     return result
   }
 
+  /// Marks that turn the direction of the text behind them, which would mix a completion with the page around it.
+  private static func reorders(_ scalar: Unicode.Scalar) -> Bool {
+    (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
+  }
+
+  /// Data for the page's script, in an element that is not run.
+  static func data(_ value: JSONValue) -> String {
+    // '<' could end the element.
+    "<script type=\"application/json\">\(value.serialized.replacing("<", with: "\\u003c"))</script>"
+  }
+
   /// A table with a header, in a box that scrolls sideways.
   struct Table {
     private let header: [String]
+    private let style: String
     private var rows: [[String]] = []
 
-    init(_ header: [String]) { self.header = header }
+    /// - Parameter style: classes of the table: `keys` keeps the first column on one line, `figures` aligns the others right.
+    init(_ header: [String], style: String = "") {
+      self.header = header
+      self.style = style
+    }
 
-    mutating func add(_ cells: [String]) {
+    /// Adds a row of texts.
+    mutating func add(_ cells: [String]) { add(html: cells.map { escaped($0) }) }
+
+    /// Adds a row of HTML.
+    mutating func add(html cells: [String]) {
       precondition(cells.count == header.count, "\(header.count) columns but \(cells.count) cells: \(cells)")
       rows.append(cells)
     }
 
     var html: String {
       let head = header.map { "<th>\(escaped($0))</th>" }.joined()
-      let body = rows.map { "<tr>" + $0.map { "<td>\(escaped($0))</td>" }.joined() + "</tr>" }.joined(separator: "\n")
-      return "<div class=\"table\"><table><thead><tr>\(head)</tr></thead><tbody>\(body)</tbody></table></div>"
+      let body = rows.map { "<tr>" + $0.map { "<td>\($0)</td>" }.joined() + "</tr>" }.joined(separator: "\n")
+      return
+        "<div class=\"table\"><table class=\"\(style)\"><thead><tr>\(head)</tr></thead><tbody>\(body)</tbody></table></div>"
     }
   }
 }

@@ -1,7 +1,8 @@
 import Foundation
 
 /// A grid of values as an image: one pixel a value, columns are steps, colours from dark violet over teal to yellow, which
-/// read on light and dark pages and for colour-blind people. The image is a PNG in a data URI.
+/// read on light and dark pages and for colour-blind people. The image is a PNG in a data URI, whose pixels are the values in
+/// 1/255 of the highest: the page's script reads them back.
 package struct HeatMap {
   /// [row][column]
   let values: [[Double]]
@@ -24,10 +25,17 @@ package struct HeatMap {
     return "rgb(\(colour.red),\(colour.green),\(colour.blue))"
   }
 
+  /// Steps that share a column.
+  static func stretch(_ steps: Int) -> Int { max(1, (steps + maximumColumns - 1) / maximumColumns) }
+
+  /// Columns of the image.
+  var columns: Int { ((values.first?.count ?? 0) + stretch - 1) / stretch }
+
+  private var stretch: Int { Self.stretch(values.first?.count ?? 0) }
+
   private var rows: [[Double]] {
     values.map { row in
-      let stretch = max(1, (row.count + Self.maximumColumns - 1) / Self.maximumColumns)
-      return stride(from: 0, to: row.count, by: stretch).map { start in
+      stride(from: 0, to: row.count, by: stretch).map { start in
         let part = row[start..<min(row.count, start + stretch)]
         return part.reduce(0, +) / Double(part.count)
       }
@@ -49,7 +57,11 @@ package struct HeatMap {
     return (mix(a.red, b.red), mix(a.green, b.green), mix(a.blue, b.blue))
   }
 
-  /// PNG (RFC 2083): 8 bits, true colour, stored without compression.
+  /// Where the bytes of the first row begin in the PNG: behind the signature, the header, the palette, and the heads of the
+  /// data chunk, of its zlib stream and of the first stored block.
+  package static let firstPixel = 8 + (12 + 13) + (12 + 768) + 8 + 2 + 5
+
+  /// PNG (RFC 2083): 8 bits a pixel, a palette of 256 colours, stored without compression.
   package var png: [UInt8] {
     let rows = rows
     let width = rows.first?.count ?? 0
@@ -57,12 +69,17 @@ package struct HeatMap {
     for row in rows {
       raw.append(0)
       for value in row {
-        let colour = Self.colour(value / max(highest, 1e-12))
-        raw += [UInt8(colour.red), UInt8(colour.green), UInt8(colour.blue)]
+        let share = value / max(highest, 1e-12)
+        raw.append(share.isFinite ? UInt8((min(1, max(0, share)) * 255).rounded()) : 0)
       }
     }
+    let palette = (0..<256).flatMap { index in
+      let colour = Self.colour(Double(index) / 255)
+      return [UInt8(colour.red), UInt8(colour.green), UInt8(colour.blue)]
+    }
     var result: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
-    result += Self.chunk("IHDR", Self.bytes(UInt32(width)) + Self.bytes(UInt32(rows.count)) + [8, 2, 0, 0, 0])
+    result += Self.chunk("IHDR", Self.bytes(UInt32(width)) + Self.bytes(UInt32(rows.count)) + [8, 3, 0, 0, 0])
+    result += Self.chunk("PLTE", palette)
     result += Self.chunk("IDAT", Self.stored(raw))
     return result + Self.chunk("IEND", [])
   }

@@ -13,15 +13,27 @@ public struct RunContent: Sendable {
   /// The lines of samples.jsonl.
   let samples: [(step: Int, members: [String: JSONValue])]
 
+  /// When the program worked on the run; none in runs of programs that did not record it.
+  let sessions: [RunSession]
+  /// When the metrics were written last.
+  let lastWritten: Date?
+  /// Whether the run left its last weights, as a finished run does.
+  let hasWeights: Bool
+
   /// - Throws: `ReportError` where the directory holds no run or no metrics; `DataError` for a line that is not JSON.
   public init(path: String) throws {
     let directory = try RunDirectory.open(path)
     self.path = path
-    name = path.split(separator: "/").last.map(String.init) ?? path
+    name = path.split(separator: "/").last { $0 != "." }.map(String.init) ?? path
     configuration = Self.keys(try Self.text(directory.configuration))
     lines = try Self.lines(directory.metrics)
     alarms = FileManager.default.fileExists(atPath: directory.alarms) ? try Self.lines(directory.alarms) : []
     samples = FileManager.default.fileExists(atPath: directory.samples) ? try Self.lines(directory.samples) : []
+    let events = FileManager.default.fileExists(atPath: directory.sessions) ? try Self.lines(directory.sessions) : []
+    sessions = RunSession.sessions(events.map(\.members))
+    let attributes = try? FileManager.default.attributesOfItem(atPath: directory.metrics)
+    lastWritten = attributes?[.modificationDate] as? Date
+    hasWeights = FileManager.default.fileExists(atPath: directory.weights)
   }
 
   private static func text(_ path: String) throws(ReportError) -> String {
@@ -50,7 +62,7 @@ public struct RunContent: Sendable {
   }
 
   /// The keys of a configuration as `RunConfiguration.yaml()` writes it.
-  private static func keys(_ yaml: String) -> [(key: String, value: String)] {
+  static func keys(_ yaml: String) -> [(key: String, value: String)] {
     var section = ""
     var result: [(key: String, value: String)] = []
     for line in yaml.split(separator: "\n") {
@@ -87,35 +99,4 @@ public struct RunContent: Sendable {
 
   /// The lines of alarms.jsonl.
   let alarms: [(step: Int, members: [String: JSONValue])]
-
-  /// Loads over the recorded steps, each choice's share times the number of choices: 1 is even. [choice][step]
-  func loads(_ level: String) -> [[Double]] {
-    var columns: [[Double]] = []
-    for line in lines {
-      guard let rows = line.members["loads"]?.objectValue?[level]?.listValue else { continue }
-      let counts = rows.map { ($0.listValue ?? []).compactMap(\.numberValue) }
-      if level == "mini_moes" {
-        let sums = counts.reduce([Double](repeating: 0, count: counts.first?.count ?? 0)) { zip($0, $1).map(+) }
-        columns.append(Self.relative(sums))
-      } else {
-        columns.append(counts.flatMap(Self.relative))
-      }
-    }
-    guard let first = columns.first else { return [] }
-    return first.indices.map { row in columns.map { row < $0.count ? $0[row] : 0 } }
-  }
-
-  /// The share of each mini-MoE's micro agents that a step chose. [mini-MoE][step]
-  var microAgentsUsed: [[Double]] {
-    let columns = lines.compactMap { line in
-      line.members["loads"]?.objectValue?["micro_agents_used"]?.listValue?.compactMap(\.numberValue)
-    }
-    guard let first = columns.first else { return [] }
-    return first.indices.map { row in columns.map { row < $0.count ? $0[row] : 0 } }
-  }
-
-  private static func relative(_ counts: [Double]) -> [Double] {
-    let sum = counts.reduce(0, +)
-    return counts.map { sum > 0 ? $0 * Double(counts.count) / sum : 0 }
-  }
 }

@@ -1,5 +1,6 @@
 import Checkpoints
 import MPI
+import Models
 
 /// Going on from a checkpoint: which, and whether it fits.
 struct RunResumption {
@@ -117,10 +118,10 @@ struct ResumeRules {
   func changes(from reader: CheckpointReader) throws -> [String] {
     let manifest = reader.manifest
     guard manifest.phase == phase else {
+      let before = try? RunConfiguration.parse(yaml: manifest.configuration, file: reader.path)
+      let advice = before.map { newRun(from: reader.path, $0) } ?? "start a new run without --resume"
       throw TrainingError(
-        .configuration,
-        "\(reader.path): is a checkpoint of '\(manifest.phase)', this is '\(phase)'; start from its weights with "
-          + "--weights \(reader.path)")
+        .configuration, "\(reader.path): is a checkpoint of '\(manifest.phase)', this is '\(phase)'; \(advice)")
     }
     let before: RunConfiguration
     do { before = try RunConfiguration.parse(yaml: manifest.configuration, file: reader.path) } catch {
@@ -135,12 +136,26 @@ struct ResumeRules {
         if section.name == "model" || section.name == "precision" || Self.fixed.contains(key) {
           throw TrainingError(
             .configuration,
-            "\(key) is \(new), the checkpoint \(reader.path) was written with \(old); set it back, or start a new run "
-              + "from its weights with --weights \(reader.path)")
+            "\(key) is \(new), the checkpoint \(reader.path) was written with \(old); set it back, or "
+              + newRun(from: reader.path, before))
         }
         changes.append("\(key) \(old) → \(new)")
       }
     }
     return changes
+  }
+
+  /// How to begin another run, from the checkpoint's weights if the model of this configuration can take them.
+  private func newRun(from path: String, _ before: RunConfiguration) -> String {
+    let (old, new) = (Self.shapes(before), Self.shapes(configuration))
+    return old != nil && old == new
+      ? "start a new run from its weights, without --resume and with --weights \(path)"
+      : "start a new run without --resume (its weights do not fit this model)"
+  }
+
+  /// The shapes of a configuration's parameters by name; nil if the configuration describes no model.
+  private static func shapes(_ configuration: RunConfiguration) -> [String: [Int]]? {
+    guard let model = try? QuillanModel(configuration.model, configuration.precision) else { return nil }
+    return Dictionary(uniqueKeysWithValues: model.table.specifications.map { ($0.name, $0.shape) })
   }
 }

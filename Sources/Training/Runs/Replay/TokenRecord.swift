@@ -53,7 +53,12 @@ public struct TokenTable: Sendable {
   }
 
   /// A table with aligned columns; mini-MoEs of the layers are separated by `|`.
-  public var text: String {
+  public var text: String { table.text }
+
+  /// The same in at most `width` columns: the mini-MoEs of further layers are cut.
+  public func text(width: Int) -> String { table.text(width: width) }
+
+  private var table: Table {
     var table = Table(
       [
         "group", "trajectory", "position", "token", "text", "logp rollout", "logp", "ratio", "advantage", "clipped",
@@ -72,6 +77,6 @@ public struct TokenTable: Sendable {
         record.miniMoEs.map { $0.map { "\($0)" }.joined(separator: " ") }.joined(separator: " | "),
       ])
     }
-    return table.text
+    return table
   }
 }

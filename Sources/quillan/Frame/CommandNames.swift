@@ -1,0 +1,33 @@
+import ArgumentParser
+import Training
+
+/// Finds a misspelt command before the options behind it are read: the argument parser would complain of those.
+enum CommandNames {
+  /// - Throws: `CommandError` where a word stands in a command's place and is not one, at any level.
+  static func check(_ arguments: [String]) throws(CommandError) {
+    var command: any ParsableCommand.Type = Quillan.self
+    var path = name(command)
+    for word in arguments {
+      let commands = command.configuration.subcommands
+      // An option here is read by the argument parser, and so is 'help' with what follows it.
+      guard !commands.isEmpty, !word.hasPrefix("-"), word != "help" else { return }
+      guard let next = commands.first(where: { name($0) == word || $0.configuration.aliases.contains(word) }) else {
+        throw unknown(word, among: commands.map(name), of: path)
+      }
+      command = next
+      path += " \(word)"
+    }
+  }
+
+  private static func name(_ command: any ParsableCommand.Type) -> String {
+    command.configuration.commandName ?? ""
+  }
+
+  private static func unknown(_ word: String, among names: [String], of path: String) -> CommandError {
+    let shown = ConfigurationText.shortened(word)
+    let advice =
+      KeyDistance.similar(to: word, among: names).map { "did you mean '\(path) \($0)'?" }
+      ?? "\(path) has \(names.joined(separator: ", "))"
+    return CommandError(.usage, "unknown command '\(shown)' (\(advice)); see '\(path) --help'")
+  }
+}
