@@ -9,12 +9,13 @@ enum PromptTokens {
     do throws(PromptTemplateError) {
       tokens = try PromptTemplate(configuration.data.template).tokens(for: prompt, tokenizer)
     } catch {
-      throw TrainingError(.failure, "data.template: \(error.problem); correct the template or the prompts")
+      throw TrainingError(
+        .data, "\(prompt.origin): data.template: \(error.problem); correct the template or the prompts")
     }
     let room = configuration.model.maxSeqLen - configuration.objective.maxTrajectoryLen
     let limit = min(room, configuration.data.maxPromptLen)
     guard !tokens.isEmpty else {
-      throw TrainingError(.failure, "\(prompt.origin): the prompt is empty; give it at least one character")
+      throw TrainingError(.data, "\(prompt.origin): the prompt is empty; give it at least one character")
     }
     if tokens.count <= limit { return tokens }
     switch configuration.data.truncation {
@@ -22,7 +23,7 @@ enum PromptTokens {
     case .right: return Array(tokens.prefix(limit))
     case .error:
       throw TrainingError(
-        .failure,
+        .data,
         "\(prompt.origin): the prompt has \(tokens.count) tokens, at most \(limit) fit (model.max_seq_len "
           + "\(configuration.model.maxSeqLen) − rl.max_trajectory_len \(configuration.objective.maxTrajectoryLen), "
           + "data.max_prompt_len \(configuration.data.maxPromptLen)); shorten it, raise these or set data.truncation")

@@ -43,12 +43,19 @@ public struct DemonstrationSequences: SequenceSource {
   }
 
   public func sequence(step: Int, index: Int, batchSize: Int) throws -> TrainingSequence {
-    let prompt = try prompts.prompt(index: step * batchSize + index, split: .train)
+    try Self.sequence(
+      of: prompts.prompt(index: step * batchSize + index, split: .train), tokenizer, configuration)
+  }
+
+  /// The demonstration of a prompt.
+  static func sequence(
+    of prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration
+  ) throws -> TrainingSequence {
     let question = try PromptTokens.encode(prompt, tokenizer, configuration)
     let answer = tokenizer.encode(prompt.answer) + [tokenizer.endToken]
     guard question.count + answer.count <= configuration.model.maxSeqLen else {
       throw TrainingError(
-        .failure,
+        .data,
         "\(prompt.origin): prompt and answer have \(question.count + answer.count) tokens, model.max_seq_len is "
           + "\(configuration.model.maxSeqLen); shorten them or raise it")
     }
