@@ -16,4 +16,6 @@ public enum RandomStream: UInt32, Sendable, CaseIterable {
   case shuffling = 6
   /// Problems of the built-in tasks.
   case taskGeneration = 7
+  /// Prompts that reinforcement draws: a task's problems, or the order of a file's.
+  case reinforcementPrompts = 8
 }

@@ -6,7 +6,7 @@ import Training
 
 @Suite struct ConfigurationRecipeTests {
   private static let names = [
-    "quickstart", "quillan-511m", "quillan-low-memory", "no-bitnet", "no-diffusion", "diffusion-20-steps",
+    "quickstart", "own-data", "quillan-511m", "quillan-low-memory", "no-bitnet", "no-diffusion", "diffusion-20-steps",
     "ablations/addition", "ablations/sorting", "ablations/reversal", "ablations/chain-sum",
   ]
 

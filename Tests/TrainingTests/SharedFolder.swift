@@ -43,11 +43,13 @@ extension TinyRun {
   /// Runs it with the configured rewards, in `logging.directory`. Collective.
   @discardableResult
   func execute(
-    _ ranks: Communicator, name: String, phase: RunAssembly.Phase = .train, resume: ResumeChoice? = nil
+    _ ranks: Communicator, name: String, phase: RunAssembly.Phase = .train, resume: ResumeChoice? = nil,
+    acceptsChangedData: Bool = false
   ) throws -> TrainingRun.Outcome {
     let assembly = try assembly(ranks)
     let materials = try assembly.materials(for: phase, weights: nil)
-    let training = TrainingRun(assembly, name: name, resume: resume)
+    let training = TrainingRun(
+      assembly, name: name, resume: resume, acceptsChangedData: acceptsChangedData)
     let outcome = phase == .train ? try training.train(materials) : try training.pretrain(materials)
     try ranks.barrier()
     return outcome

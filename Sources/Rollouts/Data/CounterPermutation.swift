@@ -1,20 +1,22 @@
 import Tensors
 
 /// A permutation of 0 ..< count of which any element can be computed alone: a Feistel network of eight rounds keyed by
-/// Philox (stream 6, sequence = epoch), walked until it lands below the count.
+/// Philox (sequence = epoch), walked until it lands below the count.
 ///
 /// Sources: Luby and Rackoff (1988); Black and Rogaway, Ciphers with arbitrary finite domains (2002), cycle walking.
 public struct CounterPermutation: Sendable {
   /// From 1 to 2⁶⁰.
   public let count: Int
   public let epoch: UInt64
+  private let stream: RandomStream
   private let generator: Philox
   private let halfBits: UInt64
 
-  public init(count: Int, seed: UInt64, epoch: UInt64) {
+  public init(count: Int, seed: UInt64, epoch: UInt64, stream: RandomStream = .shuffling) {
     precondition((1...1 << 60).contains(count), "a permutation of \(count) elements; give 1 to 2^60")
     self.count = count
     self.epoch = epoch
+    self.stream = stream
     generator = Philox(seed: seed)
     let bits = UInt64(Int.bitWidth - (count - 1).leadingZeroBitCount)
     halfBits = max(1, (bits + 1) / 2)
@@ -34,7 +36,7 @@ public struct CounterPermutation: Sendable {
     var left = value >> halfBits
     var right = value & mask
     for round in 0..<8 {
-      let words = generator.words(stream: .shuffling, sequence: epoch, position: UInt32(right), count: 8)
+      let words = generator.words(stream: stream, sequence: epoch, position: UInt32(right), count: 8)
       (left, right) = (right, left ^ (UInt64(words[round]) & mask))
     }
     return left << halfBits | right

@@ -2,6 +2,11 @@ import Foundation
 
 /// Files with one JSON object on each line. Blank lines are skipped.
 enum JSONLines {
+  /// Bytes of a line, at most: reading one takes about four times as much memory.
+  static let longestLine = 64 << 20
+  /// Endings of file names that mean JSON Lines.
+  static let pathExtensions: Set<String> = ["jsonl", "ndjson", "jsonlines", "jl"]
+
   struct Line {
     /// From 1.
     let number: Int
@@ -10,13 +15,16 @@ enum JSONLines {
 
   /// The objects of a file.
   ///
-  /// - Throws: a missing, empty or blank file; a line that is not UTF-8, not JSON, or not an object.
-  static func lines(at url: URL) throws(DataError) -> [Line] {
-    let bytes = try TextFile.bytes(at: url)
+  /// - Throws: a missing, empty or blank file; a line that is too long, not UTF-8, not JSON, or not an object.
+  static func lines(at url: URL, observe: ContentObserver = { _ in }) throws(DataError) -> [Line] {
+    let bytes = try TextFile.bytes(at: url, longestLine: longestLine, observe: observe)
+    try refuseList(bytes, url)
     var lines: [Line] = []
     var number = 0
-    for content in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+    for var content in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       number += 1
+      // Files that were joined keep the mark of each.
+      if content.starts(with: TextFile.byteOrderMark) { content = content.dropFirst(TextFile.byteOrderMark.count) }
       if content.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
       if String(validating: content, as: UTF8.self) == nil { throw TextFile.invalidEncoding(url, line: number) }
       let value: JSONValue
@@ -37,6 +45,17 @@ enum JSONLines {
       throw DataError(file: url.relativePath, problem: "only blank lines", remedy: "write one JSON object a line")
     }
     return lines
+  }
+
+  /// Refuses a file that is one JSON list, as many data sets are published.
+  private static func refuseList(_ bytes: [UInt8], _ url: URL) throws(DataError) {
+    let space: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
+    guard let first = bytes.firstIndex(where: { !space.contains($0) }), bytes[first] == UInt8(ascii: "[") else {
+      return
+    }
+    throw DataError(
+      file: url.relativePath, line: 1 + bytes[..<first].count { $0 == 0x0A }, problem: "one JSON list, not JSON Lines",
+      remedy: "write one JSON object a line: jq -c '.[]' FILE > FILE.jsonl")
   }
 
   /// The string under a key; nil where the key is absent and may be.

@@ -4,11 +4,15 @@ import Foundation
 public enum PromptFile {
   /// The prompts of a file in its order, with ids from 0.
   ///
-  /// - Parameter requiresAnswer: whether a line without `answer` is an error; otherwise its answer is empty.
+  /// - Parameters:
+  ///   - requiresAnswer: whether a line without `answer` is an error; otherwise its answer is empty.
+  ///   - observe: gets all bytes of the file.
   /// - Throws: `DataError` naming file and line.
-  public static func prompts(at url: URL, requiresAnswer: Bool = true) throws(DataError) -> [Prompt] {
+  public static func prompts(
+    at url: URL, requiresAnswer: Bool = true, observe: ContentObserver = { _ in }
+  ) throws(DataError) -> [Prompt] {
     var prompts: [Prompt] = []
-    for line in try JSONLines.lines(at: url) {
+    for line in try JSONLines.lines(at: url, observe: observe) {
       let text = try JSONLines.text("prompt", of: line, isRequired: true, file: url) ?? ""
       let answer = try JSONLines.text("answer", of: line, isRequired: requiresAnswer, file: url) ?? ""
       if text.isEmpty {

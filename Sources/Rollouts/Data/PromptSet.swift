@@ -1,3 +1,5 @@
+import Tensors
+
 /// A finite set of prompts, visited in a new order each epoch.
 ///
 /// Train prompt i is element (i mod n) of the permutation of epoch ⌊i/n⌋; held-out prompts keep their order.
@@ -6,22 +8,37 @@ public struct PromptSet: PromptSource {
   public let train: [Prompt]
   public let heldOut: [Prompt]
   private let seed: UInt64
+  private let stream: RandomStream
+  /// The first of `heldOut` with each text.
+  private let distinctHeldOut: [Prompt]
 
-  public var heldOutCount: Int? { heldOut.count }
+  public var heldOutCount: Int? { distinctHeldOut.count }
 
   /// Divides prompts by a hash of their text, so that repetitions stay in one part, whatever the seed.
   ///
-  /// - Parameter heldOutShare: the expected share of held-out prompts, from 0 to below 1.
-  public init(name: String, prompts: [Prompt], seed: UInt64, heldOutShare: Double = 0.1) throws(TaskError) {
+  /// Canonically equivalent texts (NFC and NFD) are one text: they are in one part, and count once.
+  ///
+  /// - Parameters:
+  ///   - heldOutShare: the expected share of held-out prompts, from 0 to below 1.
+  ///   - use: what `train` prompts are drawn for.
+  public init(
+    name: String, prompts: [Prompt], seed: UInt64, heldOutShare: Double = 0.1, version: SplitVersion = .current,
+    use: PromptUse = .reinforcement
+  ) throws(TaskError) {
     try TaskError.checkShare(heldOutShare, task: name)
-    let isHeldOut = prompts.map { StableHash.isHeldOut($0.text.utf8, share: heldOutShare) }
+    // A set of texts, since by the bytes of version 1 the forms of one text may differ.
+    let texts = Set(
+      prompts.lazy.map(\.text).filter { StableHash.isHeldOut($0, share: heldOutShare, version: version) })
     try self.init(
-      name: name, train: zip(prompts, isHeldOut).filter { !$0.1 }.map(\.0),
-      heldOut: zip(prompts, isHeldOut).filter { $0.1 }.map(\.0), seed: seed)
+      name: name, train: prompts.filter { !texts.contains($0.text) },
+      heldOut: prompts.filter { texts.contains($0.text) }, seed: seed, version: version, use: use)
   }
 
   /// Takes the two parts as they are, which may share no prompt text.
-  public init(name: String, train: [Prompt], heldOut: [Prompt], seed: UInt64) throws(TaskError) {
+  public init(
+    name: String, train: [Prompt], heldOut: [Prompt], seed: UInt64, version: SplitVersion = .current,
+    use: PromptUse = .reinforcement
+  ) throws(TaskError) {
     var originOfText: [String: String] = [:]
     for prompt in train { originOfText[prompt.text] = prompt.origin }
     for prompt in heldOut {
@@ -34,6 +51,9 @@ public struct PromptSet: PromptSource {
     self.train = train
     self.heldOut = heldOut
     self.seed = seed
+    stream = use == .reinforcement && version == .byText ? .reinforcementPrompts : .shuffling
+    var texts: Set<String> = []
+    distinctHeldOut = heldOut.filter { texts.insert($0.text).inserted }
   }
 
   public func prompt(index: Int, split: Split) throws(TaskError) -> Prompt {
@@ -45,20 +65,20 @@ public struct PromptSet: PromptSource {
     }
     let (epoch, place) = index.quotientAndRemainder(dividingBy: prompts.count)
     let element =
-      split == .train ? CounterPermutation(count: prompts.count, seed: seed, epoch: UInt64(epoch))[place] : place
+      split == .train
+      ? CounterPermutation(count: prompts.count, seed: seed, epoch: UInt64(epoch), stream: stream)[place] : place
     var prompt = prompts[element]
     prompt.id = Int64(index)
     return prompt
   }
 
   public func heldOut(count: Int) throws(TaskError) -> [Prompt] {
-    var texts: Set<String> = []
-    var prompts: [Prompt] = []
-    for var prompt in heldOut where prompts.count < count && texts.insert(prompt.text).inserted {
-      prompt.id = Int64(prompts.count)
-      prompts.append(prompt)
+    let available = distinctHeldOut.count
+    if available < count { throw TaskError.tooFewHeldOut(task: name, available: available, wanted: count) }
+    return distinctHeldOut.prefix(count).enumerated().map { place, prompt in
+      var prompt = prompt
+      prompt.id = Int64(place)
+      return prompt
     }
-    if prompts.count < count { throw TaskError.tooFewHeldOut(task: name, available: prompts.count, wanted: count) }
-    return prompts
   }
 }

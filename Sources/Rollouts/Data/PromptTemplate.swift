@@ -18,6 +18,9 @@ public struct PromptTemplate: Equatable, Sendable {
 
   private init(parts: [Part]) { self.parts = parts }
 
+  /// The template's own text, between members.
+  public var literals: [String] { parts.compactMap { if case .literal(let text) = $0 { text } else { nil } } }
+
   /// - Throws: `PromptTemplateError` where a brace is not closed or nothing but a name belongs between braces.
   public init(_ text: String) throws(PromptTemplateError) {
     var parts: [Part] = []
@@ -62,7 +65,7 @@ public struct PromptTemplate: Equatable, Sendable {
       switch part {
       case .member(let name):
         guard let value = name == "prompt" ? prompt.text : prompt.fields[name]?.textValue else {
-          throw PromptTemplateError(problem: "the template's {\(name)} is no text of \(prompt.origin)")
+          throw PromptTemplateError(problem: "{\(name)} is missing in the prompt's line, or not a text")
         }
         text += value
       case .literal(let literal):

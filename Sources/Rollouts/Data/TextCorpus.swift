@@ -2,8 +2,8 @@ import Foundation
 
 /// Documents for pre-training, divided into a part to train on and a held-out part.
 ///
-/// - A `.jsonl` file holds one document a line, `{"text": "…"}`; a document is held out by a hash of its text, so
-///   repetitions stay in one part.
+/// - A file of JSON Lines (`.jsonl`, `.ndjson`, `.json`) holds one document a line, `{"text": "…"}`; a document is held
+///   out by a hash of its text, so repetitions stay in one part.
 /// - Any other file is one document of plain text. Its last part is held out, cut at the first line break behind the
 ///   share, so that the held-out text is not surrounded by trained text.
 public struct TextCorpus: Sendable {
@@ -12,24 +12,30 @@ public struct TextCorpus: Sendable {
 
   /// Reads and divides a file.
   ///
-  /// - Parameter heldOutShare: of bytes (plain text) or documents, from 0 to below 1; 0 holds nothing out.
+  /// - Parameters:
+  ///   - heldOutShare: of bytes (plain text) or documents, from 0 to below 1; 0 holds nothing out.
+  ///   - observe: gets all bytes of the file.
   /// - Throws: `DataError` naming file and line, also where a part would be empty.
-  public init(contentsOf url: URL, heldOutShare: Double = 0.1) throws(DataError) {
+  public init(
+    contentsOf url: URL, heldOutShare: Double = 0.1, version: SplitVersion = .current,
+    observe: ContentObserver = { _ in }
+  ) throws(DataError) {
     if !(0..<1).contains(heldOutShare) {
       throw DataError(
         file: url.relativePath, problem: "a held-out share of \(heldOutShare)",
         remedy: "give a number from 0 to below 1")
     }
-    if url.pathExtension.lowercased() == "jsonl" {
+    let ending = url.pathExtension.lowercased()
+    if ending == "json" || JSONLines.pathExtensions.contains(ending) {
       var documents: [String] = []
-      for line in try JSONLines.lines(at: url) {
+      for line in try JSONLines.lines(at: url, observe: observe) {
         documents.append(try JSONLines.text("text", of: line, isRequired: true, file: url) ?? "")
       }
-      let isHeldOut = documents.map { StableHash.isHeldOut($0.utf8, share: heldOutShare) }
-      train = zip(documents, isHeldOut).filter { !$0.1 && !$0.0.isEmpty }.map(\.0)
-      heldOut = zip(documents, isHeldOut).filter { $0.1 && !$0.0.isEmpty }.map(\.0)
+      let texts = Set(documents.filter { StableHash.isHeldOut($0, share: heldOutShare, version: version) })
+      train = documents.filter { !texts.contains($0) && !$0.isEmpty }
+      heldOut = documents.filter { texts.contains($0) && !$0.isEmpty }
     } else {
-      let text = try TextFile.text(at: url)
+      let text = try TextFile.text(at: url, observe: observe)
       let cut = Self.cut(text, heldOutShare: heldOutShare)
       train = [String(text[..<cut])].filter { !$0.isEmpty }
       heldOut = [String(text[cut...])].filter { !$0.isEmpty }

@@ -1,12 +1,22 @@
 import Foundation
 
+/// Takes the bytes of a file as they were read, to say later whether it has changed.
+public typealias ContentObserver = (UnsafeRawBufferPointer) -> Void
+
 /// Whole text files, checked to be UTF-8.
 enum TextFile {
-  private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+  static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+  /// Bytes of a read.
+  private static let piece = 1 << 20
 
   /// The bytes of a file without a byte order mark; it must exist, be readable and not be empty.
-  static func bytes(at url: URL) throws(DataError) -> [UInt8] {
-    let data: Data
+  ///
+  /// - Parameters:
+  ///   - longestLine: bytes of a line, at most; a longer one is an error before it is read whole. Nil: no limit.
+  ///   - observe: gets all bytes of the file.
+  static func bytes(
+    at url: URL, longestLine: Int? = nil, observe: ContentObserver = { _ in }
+  ) throws(DataError) -> [UInt8] {
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isDirectory) else {
       throw DataError(file: url.relativePath, problem: "no such file", remedy: "check the path")
@@ -14,23 +24,45 @@ enum TextFile {
     if isDirectory.boolValue {
       throw DataError(file: url.relativePath, problem: "a directory", remedy: "name a file in it")
     }
-    do {
-      data = try Data(contentsOf: url)
-    } catch {
-      throw DataError(
-        file: url.relativePath, problem: "cannot be read (\(error.localizedDescription))",
-        remedy: "check its permissions")
-    }
-    if data.isEmpty {
+    let bytes = try read(url, longestLine: longestLine)
+    if bytes.isEmpty {
       throw DataError(file: url.relativePath, problem: "the file is empty", remedy: "check that it was written whole")
     }
-    let bytes = Array(data)
+    bytes.withUnsafeBytes(observe)
     return bytes.starts(with: byteOrderMark) ? Array(bytes.dropFirst(byteOrderMark.count)) : bytes
   }
 
+  private static func read(_ url: URL, longestLine: Int?) throws(DataError) -> [UInt8] {
+    func unreadable(_ reason: String) -> DataError {
+      DataError(file: url.relativePath, problem: "cannot be read (\(reason))", remedy: "check its permissions")
+    }
+    let handle: FileHandle
+    do { handle = try FileHandle(forReadingFrom: url) } catch { throw unreadable(error.localizedDescription) }
+    defer { try? handle.close() }
+    var bytes: [UInt8] = []
+    var (line, lineStart) = (1, 0)
+    while true {
+      let next: Data?
+      do { next = try handle.read(upToCount: piece) } catch { throw unreadable(error.localizedDescription) }
+      guard let next, !next.isEmpty else { return bytes }
+      let start = bytes.count
+      bytes.append(contentsOf: next)
+      guard let longestLine else { continue }
+      for place in start..<bytes.count where bytes[place] == UInt8(ascii: "\n") {
+        if place - lineStart > longestLine { break }
+        (line, lineStart) = (line + 1, place + 1)
+      }
+      if bytes.count - lineStart > longestLine {
+        throw DataError(
+          file: url.relativePath, line: line, problem: "the line is longer than \(longestLine >> 20) MiB",
+          remedy: "divide it; a line holds one object")
+      }
+    }
+  }
+
   /// The text of a file; a fault of its UTF-8 names the line.
-  static func text(at url: URL) throws(DataError) -> String {
-    let bytes = try bytes(at: url)
+  static func text(at url: URL, observe: ContentObserver = { _ in }) throws(DataError) -> String {
+    let bytes = try bytes(at: url, observe: observe)
     guard let text = String(validating: bytes, as: UTF8.self) else {
       var line = 1
       for content in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {

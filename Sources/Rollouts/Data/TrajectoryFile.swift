@@ -13,13 +13,15 @@ import Foundation
 public enum TrajectoryFile {
   /// The groups of a file in its order.
   ///
-  /// - Parameter vocabularySize: ids are below it.
+  /// - Parameters:
+  ///   - vocabularySize: ids are below it.
+  ///   - observe: gets all bytes of the file.
   /// - Throws: `DataError` naming file and line.
   public static func groups(
-    at url: URL, tokenizer: any Tokenizer, vocabularySize: Int
+    at url: URL, tokenizer: any Tokenizer, vocabularySize: Int, observe: ContentObserver = { _ in }
   ) throws(DataError) -> [RecordedGroup] {
     var groups: [RecordedGroup] = []
-    for line in try JSONLines.lines(at: url) {
+    for line in try JSONLines.lines(at: url, observe: observe) {
       let reader = Reader(file: url, line: line.number, tokenizer: tokenizer, vocabularySize: vocabularySize)
       groups.append(try reader.group(line.members))
     }

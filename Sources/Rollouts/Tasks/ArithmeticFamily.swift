@@ -46,17 +46,31 @@ public struct ArithmeticFamily: ProblemFamily {
 
   public func canonical(_ choices: [UInt64]) -> [UInt64] { operation == .subtraction ? choices : choices.sorted() }
 
+  public func identity(_ choices: [UInt64]) -> String {
+    let numbers = canonical(choices).map { String(Int64($0) + smallest) }
+    return "\(numbers[0])\(sign)\(numbers[1])="
+  }
+
+  private var sign: String {
+    switch operation {
+    case .addition: "+"
+    case .subtraction: "-"
+    case .multiplication: "*"
+    }
+  }
+
   public func problem(_ choices: [UInt64]) -> (text: String, answer: String) {
     let left = Int64(choices[0]) + smallest
     let right = Int64(choices[1]) + smallest
-    let (sign, result, width) =
+    let (result, width) =
       switch operation {
-      case .addition: ("+", left + right, digits + 1)
-      case .subtraction: ("-", left - right, digits)
-      case .multiplication: ("*", left * right, 2 * digits)
+      case .addition: (left + right, digits + 1)
+      case .subtraction: (left - right, digits)
+      case .multiplication: (left * right, 2 * digits)
       }
     let magnitude = written(abs(result), width: width)
-    let answer = (result < 0 ? "-" : "") + (isAnswerReversed ? String(magnitude.reversed()) : magnitude)
+    let minus = result < 0 ? "-" : ""
+    let answer = minus + (isAnswerReversed ? String(magnitude.reversed()) : magnitude)
     return (written(left, width: digits) + sign + written(right, width: digits) + "=", answer)
   }
 

@@ -2,13 +2,15 @@ import Tensors
 
 /// Prompts drawn from a family of problems.
 ///
-/// Prompt i of a part is drawn with Philox's stream 7, sequence i: attempt a = 0, 1, … takes the words of position a, and
-/// the first problem that belongs to the part is taken. Whether a problem is held out depends on its canonical choices
-/// alone, not on the seed.
+/// Prompt i of a part is drawn with sequence i of Philox (stream 8 for reinforcement, otherwise 7): attempt a = 0, 1, …
+/// takes the words of position a, and the first problem that belongs to the part is taken. Whether a problem is held out
+/// depends on its text alone: not on the seed, nor on which other problems the family has.
 public struct ProceduralTask: PromptSource {
   public let family: any ProblemFamily
   public let seed: UInt64
   public let heldOutShare: Double
+  private let version: SplitVersion
+  private let stream: RandomStream
   private static let maximumAttempts: UInt32 = 10_000
   /// Spaces up to this size are listed; larger ones are drawn from.
   private static let maximumListed = 1 << 20
@@ -16,20 +18,28 @@ public struct ProceduralTask: PromptSource {
   public var name: String { family.name }
 
   public var heldOutCount: Int? {
-    spaceSize == nil ? nil : distinctHeldOut(limit: .max).count
+    if heldOutShare == 0 { return 0 }
+    return spaceSize == nil ? nil : distinctHeldOut(limit: .max).count
   }
 
-  /// - Parameter heldOutShare: the expected share of held-out problems, from 0 to below 1.
-  public init(family: any ProblemFamily, seed: UInt64, heldOutShare: Double = 0.2) throws(TaskError) {
+  /// - Parameters:
+  ///   - heldOutShare: the expected share of held-out problems, from 0 to below 1.
+  ///   - use: what `train` prompts are drawn for.
+  public init(
+    family: any ProblemFamily, seed: UInt64, heldOutShare: Double = 0.2, version: SplitVersion = .current,
+    use: PromptUse = .reinforcement
+  ) throws(TaskError) {
     try TaskError.checkShare(heldOutShare, task: family.name)
     self.family = family
     self.seed = seed
     self.heldOutShare = heldOutShare
+    self.version = version
+    stream = use == .reinforcement && version == .byText ? .reinforcementPrompts : .taskGeneration
   }
 
   public func prompt(index: Int, split: Split) throws(TaskError) -> Prompt {
     precondition(index >= 0, "prompt index \(index) is negative")
-    guard let choices = draw(seed: seed, index: index, split: split) else {
+    guard let choices = draw(split == .train ? stream : .taskGeneration, seed: seed, index: index, split: split) else {
       throw TaskError(
         task: name, problem: "no problem of the \(split.rawValue) part was found",
         remedy: "change the held-out share (\(heldOutShare)) or raise the difficulty")
@@ -45,6 +55,9 @@ public struct ProceduralTask: PromptSource {
 
   /// Whether a problem belongs to the held-out part.
   public func isHeldOut(_ choices: [UInt64]) -> Bool {
+    if version == .byText {
+      return StableHash.isHeldOut(family.identity(choices), share: heldOutShare, version: version)
+    }
     var bytes = Array(name.utf8)
     for choice in family.canonical(choices) {
       for shift in stride(from: UInt64(0), to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: choice >> shift)) }
@@ -52,12 +65,18 @@ public struct ProceduralTask: PromptSource {
     return StableHash.isHeldOut(bytes, share: heldOutShare)
   }
 
-  private func draw(seed: UInt64, index: Int, split: Split) -> [UInt64]? {
+  /// Problems of the largest sizes, for what must hold them; with a difference's longest answer.
+  public var largest: [Prompt] {
+    let all = family.radices.map { $0 - 1 }
+    return [all, [0] + all.dropFirst()].map { prompt($0, id: 0) }
+  }
+
+  private func draw(_ stream: RandomStream, seed: UInt64, index: Int, split: Split) -> [UInt64]? {
     let generator = Philox(seed: seed)
     let radices = family.radices
     for attempt in 0..<Self.maximumAttempts {
       let words = generator.words(
-        stream: .taskGeneration, sequence: UInt64(index), position: attempt, count: 2 * radices.count)
+        stream: stream, sequence: UInt64(index), position: attempt, count: 2 * radices.count)
       let choices = radices.indices.map { choice in
         // ⌊word64 · radix / 2⁶⁴⌋: its bias is below radix / 2⁶⁴.
         (UInt64(words[2 * choice + 1]) << 32 | UInt64(words[2 * choice])).multipliedFullWidth(by: radices[choice]).high
@@ -83,7 +102,9 @@ public struct ProceduralTask: PromptSource {
     } else {
       var index = 0
       let maximumDraws = 8 * min(limit, 1 << 40) + 1_000
-      while found.count < limit, index < maximumDraws, let choices = draw(seed: 0, index: index, split: .heldOut) {
+      while found.count < limit, index < maximumDraws,
+        let choices = draw(.taskGeneration, seed: 0, index: index, split: .heldOut)
+      {
         add(choices)
         index += 1
       }

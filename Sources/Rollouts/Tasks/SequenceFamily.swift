@@ -42,6 +42,8 @@ public struct SequenceFamily: ProblemFamily {
 
   public func canonical(_ choices: [UInt64]) -> [UInt64] { Array(choices[...(minimumLength + Int(choices[0]))]) }
 
+  public func identity(_ choices: [UInt64]) -> String { problem(choices).text }
+
   public func problem(_ choices: [UInt64]) -> (text: String, answer: String) {
     let symbols = alphabet.symbols
     let text = String(canonical(choices).dropFirst().map { symbols[Int($0)] })

@@ -67,6 +67,12 @@ extension BytePairVocabulary {
           remedy: "number them apart")
       }
     }
+    for (name, id) in added {
+      guard let other = names[id], other != name else { continue }
+      throw TokenizerError(
+        file: file, line: nil, problem: "the added token '\(name)' has the id \(id) of token '\(other)'",
+        remedy: "number them apart")
+    }
     var special = Set(added.values)
     guard let endToken = added[endTokenText] ?? members[endTokenText]?.integerValue.map({ Int32($0) }) else {
       throw TokenizerError(

@@ -24,7 +24,7 @@ struct TokenizerFile {
   }
 
   func vocabulary(endTokenText: String) throws(TokenizerError) -> BytePairVocabulary {
-    guard let members = model["vocab"]?.objectValue else { throw fault("model.vocab is missing or no object") }
+    guard let vocabulary = model["vocab"]?.objectValue else { throw fault("model.vocab is missing or no object") }
     guard let merges = model["merges"]?.listValue else { throw fault("model.merges is missing or no list") }
     var pairs: [MergePair] = []
     for (rank, merge) in merges.enumerated() {
@@ -36,10 +36,19 @@ struct TokenizerFile {
       guard let members = entry.objectValue, let content = members["content"]?.textValue,
         let integer = members["id"]?.integerValue, let id = Int32(exactly: integer), id >= 0
       else { throw fault("an entry of added_tokens has no content or no id") }
-      added[content] = id
+      // The tokenizers library makes such a token from text, and writes it as text.
+      if members["special"]?.boolValue != true {
+        throw TokenizerError(
+          file: file, line: nil, problem: "the added token '\(content)' (id \(id)) is not special",
+          remedy: "such tokens are not supported yet: use a tokenizer without them")
+      }
+      try require(added.updateValue(id, forKey: content) == nil, "the added token '\(content)' appears twice")
+      if let other = vocabulary[content], other != .integer(integer) {
+        throw fault("the added token '\(content)' has the id \(id), in model.vocab another")
+      }
     }
     return try BytePairVocabulary(
-      members: members, added: added, endTokenText: endTokenText, pairs: pairs, file: file)
+      members: vocabulary, added: added, endTokenText: endTokenText, pairs: pairs, file: file)
   }
 
   /// A merge is written "a b" or ["a", "b"].

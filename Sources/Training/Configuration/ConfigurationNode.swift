@@ -63,6 +63,8 @@ struct ConfigurationNode {
 extension ConfigurationNode {
   /// Values in one configuration at most, so that aliases of aliases cannot grow without end.
   private static let largestCount = 100_000
+  /// Lists and groups inside one another, at most.
+  private static let largestDepth = 64
 
   /// Parses one YAML document; `nil` where it holds nothing but comments.
   ///
@@ -73,7 +75,10 @@ extension ConfigurationNode {
     guard yaml.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else { return nil }
     let root: Node?
     do {
+      if let problem = try YAMLLimits.problem(of: yaml) { throw ConfigurationError(place(nil), problem) }
       root = try Parser(yaml: yaml, encoding: .utf8).singleRoot()
+    } catch let error as ConfigurationError {
+      throw error
     } catch let error as YamlError {
       throw describe(error, yaml: yaml, place: place)
     } catch {
@@ -81,16 +86,19 @@ extension ConfigurationNode {
     }
     guard let root else { return nil }
     var count = 0
-    return try convert(root, place: place, count: &count)
+    return try convert(root, place: place, depth: 0, count: &count)
   }
 
   private static func convert(
-    _ node: Node, place: (Int?) -> ConfigurationLocation, count: inout Int
+    _ node: Node, place: (Int?) -> ConfigurationLocation, depth: Int, count: inout Int
   ) throws(ConfigurationError) -> ConfigurationNode {
     let location = place(node.mark?.line)
     count += 1
     guard count <= largestCount else {
       throw ConfigurationError(place(nil), "holds more than \(largestCount) values; a configuration has a few hundred")
+    }
+    guard depth <= largestDepth else {
+      throw ConfigurationError(location, "is inside more than \(largestDepth) lists and groups")
     }
     switch node {
     case .scalar(let scalar):
@@ -98,7 +106,7 @@ extension ConfigurationNode {
         location: location, content: .scalar(scalar.string, isPlain: scalar.style == .plain || scalar.style == .any))
     case .sequence(let sequence):
       var items: [ConfigurationNode] = []
-      for item in sequence { items.append(try convert(item, place: place, count: &count)) }
+      for item in sequence { items.append(try convert(item, place: place, depth: depth + 1, count: &count)) }
       return ConfigurationNode(location: location, content: .list(items))
     case .mapping(let mapping):
       var entries: [Entry] = []
@@ -107,7 +115,7 @@ extension ConfigurationNode {
         guard case .scalar(let name) = key else {
           throw ConfigurationError(keyLocation, "a key must be a word, not a list or a group of keys")
         }
-        let converted = try convert(value, place: place, count: &count)
+        let converted = try convert(value, place: place, depth: depth + 1, count: &count)
         entries.append(Entry(key: name.string, location: keyLocation, value: converted))
       }
       return ConfigurationNode(location: location, content: .mapping(entries))

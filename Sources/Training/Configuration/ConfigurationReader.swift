@@ -30,6 +30,8 @@ enum ConfigurationReader {
         }
       }
     }
+    let dataKeys = values.keys.filter { $0.hasPrefix("data.") }.map { String($0.dropFirst("data.".count)) }
+    configuration.data.recognizeFirstVersion(keys: Set(dataKeys))
     if let issue = configuration.firstIssue() {
       let section = String(issue.key.prefix { $0 != "." })
       let location = places[issue.key] ?? places[section] ?? ConfigurationLocation(source: file)

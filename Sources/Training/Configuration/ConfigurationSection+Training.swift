@@ -64,7 +64,7 @@ extension ConfigurationSection {
       .flag(
         "overlong_filter", \.rl.overlongFilter, "leave trajectories that met the length limit out of the loss (DAPO)"),
       .real("weight_decay", \.rl.weightDecay, .nonNegative, "decoupled weight decay"),
-      .seed("seed", \.rl.seed, "seed of every random number of the run"),
+      .seed("seed", \.rl.seed, "seed of every random number of the run but those of data.task, which has its own"),
     ])
 
   static let pretrain = ConfigurationSection(
@@ -118,6 +118,7 @@ extension ConfigurationSection {
       .optionalText("trajectories", \.data.trajectories, "JSON Lines file of recorded trajectories for train"),
       .optionalText("text", \.data.text, "text or JSON Lines file for pre-training"),
       .real("held_out", \.data.heldOut, .properFraction, "share kept for evaluation, never trained on"),
+      .splitVersion,
       .choice("tokenizer", \.data.tokenizer, "byte (259 ids), gpt2 (50257 ids), or file: that of tokenizer_file"),
       .optionalText(
         "tokenizer_file", \.data.tokenizerFile, "byte-level BPE: tokenizer.json, or vocab.json with merges_file"),

@@ -1,3 +1,5 @@
+import Rollouts
+
 /// Prompts, text, tokenizer and rewards (the `data` section). Paths are relative to the working directory.
 public struct DataConfiguration: Sendable, Equatable {
   /// The tokenizers.
@@ -39,6 +41,8 @@ public struct DataConfiguration: Sendable, Equatable {
   public var text: String?
   /// Share of the data kept for evaluation, never trained on.
   public var heldOut = 0.05
+  /// How problems are held out and ordered; nil: as the checkpoint that is gone on from, or `SplitVersion.current`.
+  public var splitVersion: SplitVersion?
   /// The tokenizer.
   public var tokenizer = Tokenizer.gpt2
   /// A Hugging Face `tokenizer.json`, or a `vocab.json` beside `mergesFile`.

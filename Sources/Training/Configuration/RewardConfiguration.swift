@@ -37,6 +37,9 @@ public struct RewardConfiguration: Sendable, Equatable {
   /// Seconds that a new process of `command` may take for its first answer.
   public var startTimeout = 60.0
 
+  /// What the term is called in metrics.
+  public var termName: String { name == .command ? label ?? "command" : name.rawValue }
+
   /// The defaults: exact match with weight 1.
   public init() {}
 }

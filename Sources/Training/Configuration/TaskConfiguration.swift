@@ -17,7 +17,7 @@ public struct TaskConfiguration: Sendable, Equatable {
   public var answerReversed = false
   /// Items of each sequence (sorting, reversal, copy), at most.
   public var length = 8
-  /// Seed of the problems and of their split into training and held-out ones.
+  /// Seed of the problems that are drawn; which ones are held out does not depend on it.
   public var seed: UInt64 = 0
 
   /// The defaults.
@@ -33,6 +33,6 @@ extension TaskConfiguration: ConfigurationGroup {
     .flag("zero_padded", \.zeroPadded, "numbers with leading zeros, so that all answers have one length"),
     .flag("answer_reversed", \.answerReversed, "answers from the last digit to the first, as carries run"),
     .whole("length", \.length, in: 1...65536, "items of each sequence (sorting, reversal, copy), at most"),
-    .seed("seed", \.seed, "seed of the problems and of their split"),
+    .seed("seed", \.seed, "seed of the problems that are drawn; which are held out does not depend on it"),
   ]
 }

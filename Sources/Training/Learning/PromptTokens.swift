@@ -9,7 +9,8 @@ enum PromptTokens {
     do throws(PromptTemplateError) {
       tokens = try PromptTemplate(configuration.data.template).tokens(for: prompt, tokenizer)
     } catch {
-      throw TrainingError(.data, "data.template: \(error.problem); correct the template or the prompts")
+      throw TrainingError(
+        .data, "\(prompt.origin): data.template: \(error.problem); correct the template or the prompts")
     }
     let room = configuration.model.maxSeqLen - configuration.objective.maxTrajectoryLen
     let limit = min(room, configuration.data.maxPromptLen)

@@ -28,6 +28,11 @@ struct RecordedRollouts: RolloutSource {
     self.tokenizer = tokenizer
     self.groups = groups
     largest = groups.map { $0.trajectories.reduce(0) { $0 + $1.sequences.count } }.max() ?? 1
+    try Self.check(groups, configuration)
+  }
+
+  /// - Throws: `TrainingError` with the line of the first sequence that is longer than the model's.
+  static func check(_ groups: [RecordedGroup], _ configuration: RunConfiguration) throws {
     for group in groups {
       let length = group.trajectories.flatMap(\.sequences).map(\.tokens.count).max() ?? 0
       guard length <= configuration.model.maxSeqLen else {

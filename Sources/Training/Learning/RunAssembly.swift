@@ -90,17 +90,24 @@ public struct RunAssembly {
   }
 
   /// The prompts that the configuration names.
-  public func prompts() throws -> any PromptSource {
+  ///
+  /// - Parameters:
+  ///   - use: what they are drawn for.
+  ///   - observe: gets the bytes of their file.
+  public func prompts(
+    for use: PromptUse = .reinforcement, observe: ContentObserver = { _ in }
+  ) throws -> any PromptSource {
     switch try configuration.promptSource(file: file) {
-    case .task(let task): return try prompts(of: task)
+    case .task(let task): return try prompts(of: task, for: use)
     case .file(let path):
       return try PromptSet(
-        name: path, prompts: PromptFile.prompts(at: URL(fileURLWithPath: path)), seed: configuration.rl.seed,
-        heldOutShare: configuration.data.heldOut)
+        name: path, prompts: PromptFile.prompts(at: URL(fileURLWithPath: path), observe: observe),
+        seed: configuration.rl.seed, heldOutShare: configuration.data.heldOut, version: configuration.data.split,
+        use: use)
     }
   }
 
-  private func prompts(of task: TaskConfiguration) throws -> any PromptSource {
+  private func prompts(of task: TaskConfiguration, for use: PromptUse = .reinforcement) throws -> ProceduralTask {
     var options = BuiltInTask.Options()
     guard let builtIn = BuiltInTask(rawValue: task.name.rawValue) else {
       preconditionFailure("the task \(task.name.rawValue) is not built in")
@@ -114,7 +121,8 @@ public struct RunAssembly {
     case .sorting, .reversal, .copy: options.size = task.length
     }
     return try ProceduralTask(
-      family: builtIn.family(options), seed: task.seed, heldOutShare: configuration.data.heldOut)
+      family: builtIn.family(options), seed: task.seed, heldOutShare: configuration.data.heldOut,
+      version: configuration.data.split, use: use)
   }
 
   /// `evaluation.tasks` with the names that figures have: the task's, and its place where two are of one name.
@@ -128,9 +136,13 @@ public struct RunAssembly {
 
   /// The held-out and training parts of `data.text`, where the configuration names one.
   /// Nothing is held out at a `data.held_out` of 0.
-  public func text() throws -> (train: TokenStream, heldOut: TokenStream?)? {
+  ///
+  /// - Parameter observe: gets the bytes of the file.
+  public func text(observe: ContentObserver = { _ in }) throws -> (train: TokenStream, heldOut: TokenStream?)? {
     guard let path = configuration.data.text else { return nil }
-    let corpus = try TextCorpus(contentsOf: URL(fileURLWithPath: path), heldOutShare: configuration.data.heldOut)
+    let corpus = try TextCorpus(
+      contentsOf: URL(fileURLWithPath: path), heldOutShare: configuration.data.heldOut,
+      version: configuration.data.split, observe: observe)
     return (
       TokenStream(documents: corpus.train, tokenizer: tokenizer),
       corpus.heldOut.isEmpty ? nil : TokenStream(documents: corpus.heldOut, tokenizer: tokenizer)
@@ -188,21 +200,40 @@ public struct RunAssembly {
     public let text: (train: TokenStream, heldOut: TokenStream?)?
     /// What is pre-trained on.
     public let sequences: (any SequenceSource)?
+    /// What the files held that data was read from.
+    public let inputs: InputDigests
+    /// What is allowed but probably not meant, one line each with the remedy.
+    public let warnings: [String]
   }
 
   /// The kinds of run.
   public enum Phase: String, Sendable { case pretrain, train, evaluate }
 
-  /// Reads weights, prompts, rewards, recorded trajectories and text. Local: every rank reads the same.
+  /// Reads weights, prompts, rewards, recorded trajectories and text, and looks at every row. Local: every rank reads the
+  /// same.
   ///
   /// - Parameter blank: as for `masters`.
   public func materials(for phase: Phase, weights path: String?, blank: Bool = false) throws -> Materials {
-    let text = phase == .train ? nil : try text()
+    var inputs = InputDigests()
+    try inputs.readTokenizer(configuration.data)
+    let text = phase == .train ? nil : try text { inputs.add($0, of: .text) }
     let data = configuration.data
-    let recorded = phase == .train ? try data.trajectories.map(recordedGroups) : nil
+    let recorded =
+      phase == .train
+      ? try data.trajectories.map { path in try recordedGroups(path) { inputs.add($0, of: .trajectories) } } : nil
+    try recorded.map { try RecordedRollouts.check($0, configuration) }
     // Recorded trajectories need no prompts, but can be evaluated on some.
     let needsPrompts = recorded == nil ? phase == .train || text == nil : data.task != nil || data.prompts != nil
-    let prompts = needsPrompts ? try prompts() : nil
+    let use = phase == .pretrain ? PromptUse.demonstrations : .reinforcement
+    let prompts = needsPrompts ? try prompts(for: use) { inputs.add($0, of: .prompts) } : nil
+    let rewards = needsPrompts ? try rewards() : nil
+    var warnings: [String] = []
+    if let prompts {
+      let check = DataCheck(self, phase, rewards)
+      warnings = try check.warnings(prompts)
+      try check.check(prompts, isTrained: phase != .evaluate && recorded == nil)
+      for task in try evaluationTasks() { try check.check(task.source, isTrained: false) }
+    }
     if phase == .evaluate, text.map({ $0.heldOut == nil }) ?? (prompts?.heldOutCount == 0) {
       throw TrainingError(
         .configuration,
@@ -211,21 +242,23 @@ public struct RunAssembly {
     }
     return Materials(
       masters: try masters(weights: path, whole: phase == .evaluate, blank: blank), prompts: prompts,
-      rewards: needsPrompts ? try rewards() : nil, recorded: recorded, text: text,
-      sequences: phase == .pretrain ? try sequences(text) : nil)
+      rewards: rewards, recorded: recorded, text: text,
+      sequences: phase == .pretrain ? sequences(text, prompts) : nil, inputs: inputs, warnings: warnings)
   }
 
-  private func recordedGroups(_ path: String) throws -> [RecordedGroup] {
+  private func recordedGroups(_ path: String, observe: ContentObserver) throws -> [RecordedGroup] {
     try TrajectoryFile.groups(
-      at: URL(fileURLWithPath: path), tokenizer: tokenizer, vocabularySize: tokenizer.vocabularySize)
+      at: URL(fileURLWithPath: path), tokenizer: tokenizer, vocabularySize: tokenizer.vocabularySize, observe: observe)
   }
 
   /// The sequences to pre-train on: `data.text` where given, otherwise demonstrations of the prompts.
-  private func sequences(_ text: (train: TokenStream, heldOut: TokenStream?)?) throws -> any SequenceSource {
+  private func sequences(
+    _ text: (train: TokenStream, heldOut: TokenStream?)?, _ prompts: (any PromptSource)?
+  ) -> (any SequenceSource)? {
     if let text {
       let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
       return TextSequences(stream: text.train, length: length, seed: configuration.rl.seed)
     }
-    return DemonstrationSequences(prompts: try prompts(), tokenizer: tokenizer, configuration: configuration)
+    return prompts.map { DemonstrationSequences(prompts: $0, tokenizer: tokenizer, configuration: configuration) }
   }
 }

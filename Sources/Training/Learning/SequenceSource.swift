@@ -43,7 +43,14 @@ public struct DemonstrationSequences: SequenceSource {
   }
 
   public func sequence(step: Int, index: Int, batchSize: Int) throws -> TrainingSequence {
-    let prompt = try prompts.prompt(index: step * batchSize + index, split: .train)
+    try Self.sequence(
+      of: prompts.prompt(index: step * batchSize + index, split: .train), tokenizer, configuration)
+  }
+
+  /// The demonstration of a prompt.
+  static func sequence(
+    of prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration
+  ) throws -> TrainingSequence {
     let question = try PromptTokens.encode(prompt, tokenizer, configuration)
     let answer = tokenizer.encode(prompt.answer) + [tokenizer.endToken]
     guard question.count + answer.count <= configuration.model.maxSeqLen else {

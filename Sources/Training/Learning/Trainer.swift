@@ -34,6 +34,8 @@ public final class Trainer {
   /// What the last publication cost, until a step reports it.
   private var publication: PolicyReplica.Publication?
   private var updatesSincePublication = 0
+  /// Whether the checkpoint that was resumed holds no π_old, since it was the packing of the masters there.
+  var lacksOldPolicy = false
   let reference: PackedModel?
   private let schedule: LearningRateSchedule
   private(set) var objective: ObjectiveConfiguration

@@ -27,15 +27,22 @@ public struct TrainingRun {
   let name: String
   let resume: ResumeChoice?
   let trace: RunTrace.Request?
+  let acceptsChangedData: Bool
+  let opening: (RunDirectory) -> Void
   var communicator: Communicator { assembly.communicator }
   var configuration: RunConfiguration { assembly.configuration }
 
   /// - Parameters:
   ///   - resume: what to go on from; nil: a new run.
   ///   - trace: the steps to take a trace of; nil: none.
+  ///   - acceptsChangedData: whether a run may go on with other data than it had.
+  ///   - opening: called on rank 0 as soon as the run has its directory.
   public init(
-    _ assembly: RunAssembly, name: String, resume: ResumeChoice? = nil, trace: RunTrace.Request? = nil
+    _ assembly: RunAssembly, name: String, resume: ResumeChoice? = nil, trace: RunTrace.Request? = nil,
+    acceptsChangedData: Bool = false, opening: @escaping (RunDirectory) -> Void = { _ in }
   ) {
+    self.acceptsChangedData = acceptsChangedData
+    self.opening = opening
     self.trace = trace
     self.assembly = assembly
     self.name = name
@@ -48,7 +55,7 @@ public struct TrainingRun {
     let trainer = try assembly.trainer(materials, learner)
     let leaving = { configuration.checkpoint.stop == .phase ? try StopSignal.isRequested(communicator) : false }
     return try run(
-      trainer, total: configuration.rl.numEpochs, title: "train",
+      trainer, materials.inputs, total: configuration.rl.numEpochs, title: "train",
       evaluate: {
         guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
         return try evaluateTask(prompts, rewards, learner)
@@ -68,7 +75,7 @@ public struct TrainingRun {
     let learner = try assembly.learner(materials.masters)
     let trainer = assembly.pretrainer(materials, learner)
     return try run(
-      trainer, total: configuration.pretrain.steps, title: "pretrain",
+      trainer, materials.inputs, total: configuration.pretrain.steps, title: "pretrain",
       evaluate: {
         if let text = materials.text { return try text.heldOut.map { try evaluateText($0, learner) } ?? ([:], []) }
         guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
@@ -84,13 +91,13 @@ public struct TrainingRun {
 
   /// - Parameter step: makes the step of that number; false where it was left before its update.
   private func run(
-    _ run: any Resumable, total: Int, title: String,
+    _ run: any Resumable, _ inputs: InputDigests, total: Int, title: String,
     evaluate: () throws -> ([String: Double], [SamplesWriter.Sample]),
     step: (RunRecorder?, Int) throws -> Bool
   ) throws -> Outcome {
     StopSignal.install()
     let start = ContinuousClock.now
-    let point = try resumption(title).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
+    let point = try resumption(title, inputs).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
     let recorder = try recorder(point, title: title, total: total, parameters: run.learner.model.table.parameterCount)
     defer { recorder?.abandon() }
     let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
@@ -98,7 +105,8 @@ public struct TrainingRun {
     let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
     let debug = run.learner.debug
     if let recorder { try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) }
-    let saves = try RunCheckpoints(self, run, phase: title, directory: recorder?.directory, recorder: recorder)
+    let saves = try RunCheckpoints(
+      self, run, phase: title, inputs: inputs, directory: recorder?.directory, recorder: recorder)
     defer { run.learner.beforeUpdate = {} }
     var done = point?.step ?? 0
     var before = recorder?.first ?? [:]
@@ -167,12 +175,12 @@ public struct TrainingRun {
     ["format": "quillan-weights", "version": "1", "steps": "\(steps)", "phase": phase]
   }
 
-  private func resumption(_ phase: String) -> RunResumption? {
+  private func resumption(_ phase: String, _ inputs: InputDigests) -> RunResumption? {
     resume == nil
       ? nil
       : RunResumption(
         configuration: configuration, phase: phase, communicator: communicator,
-        threads: assembly.context.pool.threads)
+        threads: assembly.context.pool.threads, inputs: inputs, acceptsChangedData: acceptsChangedData)
   }
 
   /// Rank 0's records: of a new directory, or of the one that is gone on with.
@@ -186,6 +194,7 @@ public struct TrainingRun {
     let recorder = try RunRecorder(
       configuration, name: name, title: title, total: total, session: session, panels: Self.panels,
       resuming: point?.directory, after: point?.step)
+    opening(recorder.directory)
     for damaged in point?.skipped ?? [] { recorder.note("skipped a damaged checkpoint: \(damaged.problem)") }
     if let point {
       recorder.note("resumed from \(point.checkpoint), step \(point.step)")

@@ -40,13 +40,20 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     CommandRunner.onRanks { communicator in
-      let loaded = try communicator.agree { try configuration.load() }
+      var loaded = try communicator.agree {
+        var result = try configuration.load()
+        if let weights { result.checkpoint.weights = weights }
+        return result
+      }
+      if loaded.data.splitVersion == nil {
+        loaded.data.splitVersion = try RecordedSplit.version(resuming: nil, loaded, name: "", communicator)
+      }
       try Watchdog.start(communicator, timeout: loaded.parallel.timeout)
       let threads = try communicator.threads(configured: loaded.parallel.threads)
       let (assembly, materials) = try communicator.agree {
         let assembly = try RunAssembly(
           loaded, file: configuration.config, threads: threads, communicator: communicator)
-        return (assembly, try assembly.materials(for: .evaluate, weights: weights))
+        return (assembly, try assembly.materials(for: .evaluate, weights: nil))
       }
       let report = try EvaluationReport(
         assembly, materials, count: count ?? loaded.evaluation.count, samples: samples ?? loaded.evaluation.samples)

@@ -23,6 +23,9 @@ struct RunOptions: ParsableArguments {
         + "checkpoint or of a run's directory.", valueName: "auto|path"))
   var resume: String?
 
+  @Flag(help: "Resume although prompts, text, trajectories or tokenizer are not what the checkpoint was trained on.")
+  var acceptChangedData = false
+
   @Option(help: ArgumentHelp("Leave out up to n updates whose loss or gradient is not finite.", valueName: "n"))
   var skipNonfinite: Int?
 
@@ -40,6 +43,9 @@ struct RunOptions: ParsableArguments {
       throw ValidationError(
         "--trace must be steps=FIRST-LAST with steps from 1, for example steps=10-12; got '\(trace)'")
     }
+    if acceptChangedData, resume == nil {
+      throw ValidationError("--accept-changed-data belongs to --resume; give both or neither")
+    }
     if let skipNonfinite, skipNonfinite < 0 {
       throw ValidationError("--skip-nonfinite must be 0 or more, got \(skipNonfinite)")
     }
@@ -51,7 +57,7 @@ struct RunOptions: ParsableArguments {
     _ body: @escaping (TrainingRun, RunAssembly.Materials) throws -> TrainingRun.Outcome
   ) {
     CommandRunner.onRanks { communicator in
-      let loaded = try communicator.agree {
+      var loaded = try communicator.agree {
         var result = try configuration.load()
         if let skipNonfinite { result.debug.skipNonfinite = skipNonfinite }
         if debug { result.debug.checks = true }
@@ -67,19 +73,26 @@ struct RunOptions: ParsableArguments {
       let runName = name ?? "\(stem)-\(phase.rawValue)"
       let choice = resume.map(ResumeChoice.init)
       let resumes = try choice?.leads(loaded, name: runName, communicator) ?? false
+      if loaded.data.splitVersion == nil {
+        loaded.data.splitVersion =
+          try RecordedSplit.version(resuming: choice, loaded, name: runName, communicator) ?? loaded.data.split
+      }
       let (assembly, materials) = try communicator.agree {
         let assembly = try RunAssembly(
           loaded, file: configuration.config, threads: threads, communicator: communicator)
         return (assembly, try assembly.materials(for: phase, weights: nil, blank: resumes))
       }
       try communicator.together { try assembly.checkMemory(phase, materials) }
-      if communicator.rank == 0 {
-        for warning in loaded.warnings { CommandLog.logger.warning("\(warning)") }
+      let run = TrainingRun(
+        assembly, name: runName, resume: choice, trace: trace.flatMap(RunTrace.Request.init),
+        acceptsChangedData: acceptChangedData
+      ) { directory in
+        CommandLog.logger.info("run \(directory.path)")
+        for warning in loaded.warnings + materials.warnings { CommandLog.logger.warning("\(warning)") }
         CommandLog.logger.info(
           "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(assembly.layout), threads a rank: \(threads)"
         )
       }
-      let run = TrainingRun(assembly, name: runName, resume: choice, trace: trace.flatMap(RunTrace.Request.init))
       return try communicator.together {
         let outcome = try body(run, materials)
         try communicator.agree {

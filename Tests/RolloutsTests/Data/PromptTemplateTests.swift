@@ -42,7 +42,7 @@ import Testing
   func missing() {
     for name in ["other", "level"] {
       let error = #expect(throws: PromptTemplateError.self) { try text("{prompt}{\(name)}") }
-      #expect(error?.problem.contains("{\(name)} is no text of p:7") == true)
+      #expect(error?.problem.contains("{\(name)} is missing in the prompt's line, or not a text") == true)
     }
   }
 }

@@ -79,7 +79,23 @@ import Testing
       ("the pre-tokenizer is Sequence", { $0["pre_tokenizer"] = ["type": "Sequence"] }),
       ("there is a normaliser", { $0["normalizer"] = ["type": "NFC"] }),
       ("adds a space", { $0["pre_tokenizer"] = ["type": "ByteLevel", "add_prefix_space": true] }),
-      ("is above the", { $0["added_tokens"] = [["id": 2_000_000_000, "content": "<|endoftext|>"]] }),
+      ("is above the", { $0["added_tokens"] = [["id": 2_000_000_000, "content": "<|end|>", "special": true]] }),
+      (
+        "'<think>' (id 259) is not special",
+        { $0["added_tokens"] = [["id": 259, "content": "<think>", "special": false]] }
+      ),
+      ("'    ' (id 259) is not special", { $0["added_tokens"] = [["id": 259, "content": "    "]] }),
+      (
+        "'<a>' appears twice",
+        {
+          $0["added_tokens"] = [259, 260].map { ["id": $0, "content": "<a>", "special": true] as [String: Any] }
+        }
+      ),
+      (
+        "'<|endoftext|>' has the id 259, in model.vocab another",
+        { $0["added_tokens"] = [["id": 259, "content": "<|endoftext|>", "special": true]] }
+      ),
+      ("'<a>' has the id 97 of token", { $0["added_tokens"] = [["id": 97, "content": "<a>", "special": true]] }),
       (
         "has no token",
         {

@@ -10,6 +10,7 @@ final class RunCheckpoints {
   private let recorder: RunRecorder?
   private let saver: CheckpointSaver
   private let miniMoEs: Int
+  private let inputs: InputDigests
   /// The step of the last checkpoint that was begun.
   private var lastStep = -1
   private var lastPath: String?
@@ -19,9 +20,11 @@ final class RunCheckpoints {
   ///
   /// - Parameter directory: the run directory, on rank 0.
   init(
-    _ owner: TrainingRun, _ run: any Resumable, phase: String, directory: RunDirectory?, recorder: RunRecorder?
+    _ owner: TrainingRun, _ run: any Resumable, phase: String, inputs: InputDigests, directory: RunDirectory?,
+    recorder: RunRecorder?
   ) throws {
     self.run = run
+    self.inputs = inputs
     self.phase = phase
     self.recorder = recorder
     configuration = owner.configuration
@@ -75,6 +78,7 @@ final class RunCheckpoints {
     let topology = run.learner.topology
     let (ranks, parallel) = (communicator.size, topology.ownership.size)
     var snapshot = RunSnapshot(run)
+    snapshot.counters.merge(inputs.counters) { own, _ in own }
     if isFinished { snapshot.counters["finished"] = 1 }
     let manifest = Manifest(
       program: ProgramVersion.text, phase: phase, step: snapshot.step, ranks: ranks, expertParallel: parallel,

@@ -22,6 +22,10 @@ struct RunResumption {
   let phase: String
   let communicator: Communicator
   let threads: Int
+  /// What this run has read.
+  let inputs: InputDigests
+  /// Whether data may be other than it was.
+  let acceptsChangedData: Bool
 
   /// Takes the newest whole checkpoint into `run`. Collective.
   ///
@@ -48,6 +52,7 @@ struct RunResumption {
       case .damaged(let problem):
         if found.isNamed { throw TrainingError(.data, isAgreed: true, problem) }
         skipped.append((path, problem))
+      case .changed(let problem): throw TrainingError(.data, isAgreed: true, problem)
       case .unfit(let problem): throw TrainingError(.configuration, isAgreed: true, problem)
       case .failed(let problem): throw TrainingError(.failure, isAgreed: true, problem)
       }
@@ -62,6 +67,7 @@ struct RunResumption {
   private enum Attempt {
     case done(Manifest, [String])
     case damaged(String)
+    case changed(String)
     case unfit(String)
     case failed(String)
   }
@@ -74,11 +80,13 @@ struct RunResumption {
     do {
       let reader = try CheckpointReader(path)
       changes = try ResumeRules(configuration, phase: phase).changes(from: reader)
+      changes += try inputs.changes(
+        since: reader.manifest, path: path, configuration.data, accepting: acceptsChangedData)
       try run.learner.resume(from: reader, threads: threads)
       try run.resume(from: reader, threads: threads)
       manifest = reader.manifest
     } catch let error as TrainingError {
-      (problem, severity) = ("\(error)", 2)
+      (problem, severity) = ("\(error)", error.kind == .data ? 4 : 2)
     } catch let error as CheckpointError where error.code == .mismatch || error.code == .missingTensor {
       (problem, severity) = ("\(error)", 2)
     } catch let error as CheckpointError where error.isCorruptData || error.code == .inaccessible {
@@ -90,6 +98,7 @@ struct RunResumption {
     case 0: return manifest.map { .done($0, changes) } ?? .failed(path)
     case 1: return .damaged(words)
     case 2: return .unfit(words)
+    case 4: return .changed(words)
     default: return .failed(words)
     }
   }
@@ -108,7 +117,7 @@ struct ResumeRules {
   /// What decides tensors, prompts or their order: with another value it would be another run.
   private static let fixed: Set<String> = [
     "rl.seed", "rl.batch_size", "rl.num_trajectories", "rl.mini_batches", "pretrain.batch_size",
-    "pretrain.sequence_length", "optimizer.state", "data.task", "data.prompts", "data.text", "data.held_out",
+    "pretrain.sequence_length", "optimizer.state", "data.task", "data.held_out", "data.split_version",
     "data.tokenizer", "data.max_prompt_len",
   ]
 
@@ -123,16 +132,20 @@ struct ResumeRules {
       throw TrainingError(
         .configuration, "\(reader.path): is a checkpoint of '\(manifest.phase)', this is '\(phase)'; \(advice)")
     }
-    let before: RunConfiguration
+    var before: RunConfiguration
     do { before = try RunConfiguration.parse(yaml: manifest.configuration, file: reader.path) } catch {
       throw TrainingError(.configuration, "\(error); the checkpoint is of another version of this program")
     }
+    var configuration = configuration
+    (before.data.splitVersion, configuration.data.splitVersion) = (before.data.split, configuration.data.split)
+    try checkRollouts(of: reader, before)
+    let inputs = Set(InputDigests.Input.allCases.map(\.key))
     var changes: [String] = []
     for section in ConfigurationSection.all where section.name != "logging" && section.name != "checkpoint" {
       for field in section.fields {
         let (old, new) = (field.encode(before), field.encode(configuration))
-        guard old != new else { continue }
         let key = "\(section.name).\(field.key)"
+        guard old != new, !inputs.contains(key) else { continue }
         if section.name == "model" || section.name == "precision" || Self.fixed.contains(key) {
           throw TrainingError(
             .configuration,
@@ -157,5 +170,19 @@ struct ResumeRules {
   private static func shapes(_ configuration: RunConfiguration) -> [String: [Int]]? {
     guard let model = try? QuillanModel(configuration.model, configuration.precision) else { return nil }
     return Dictionary(uniqueKeysWithValues: model.table.specifications.map { ($0.name, $0.shape) })
+  }
+
+  /// Refuses other rewards where rollouts of the checkpoint wait whose scores are those of its rewards.
+  private func checkRollouts(of reader: CheckpointReader, _ before: RunConfiguration) throws {
+    guard reader.manifest.tensor(TensorKey("summary.records", .rollout)) != nil else { return }
+    func names(_ configuration: RunConfiguration) -> [String] {
+      configuration.data.trajectories == nil ? configuration.data.rewards.map(\.termName) : []
+    }
+    let (old, new) = (names(before), names(configuration))
+    guard old != new else { return }
+    throw TrainingError(
+      .configuration,
+      "data.rewards has the terms \(new.joined(separator: ", ")), the rollouts that wait in \(reader.path) are scored by "
+        + "\(old.joined(separator: ", ")); set it back for one step, or resume from an earlier checkpoint")
   }
 }

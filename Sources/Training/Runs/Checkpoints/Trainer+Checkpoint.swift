@@ -26,7 +26,8 @@ extension Trainer: Resumable {
 
   func completeResume() throws {
     // Publishing makes π_old of the masters; how old it counts as is the checkpoint's to say.
-    guard !isPolicyStored else { return }
+    guard !isPolicyStored || lacksOldPolicy else { return }
+    lacksOldPolicy = false
     let saved = state.updatesSincePublication
     try updateOldPolicy()
     countUpdatesSincePublication(saved)
@@ -46,7 +47,11 @@ extension Trainer: Resumable {
     let (high, low) = (try reader.counter("entropy_coef.high"), try reader.counter("entropy_coef.low"))
     state.entropyCoef = Double(bitPattern: UInt64(high) << 32 | UInt64(low & 0xFFFF_FFFF))
     self.state = state
-    if isPolicyStored {
+    // With an interval of 1 π_old was published after every update, and not stored.
+    lacksOldPolicy =
+      try RunConfiguration.parse(yaml: reader.manifest.configuration, file: reader.path)
+      .rl.oldPolicyInterval == 1
+    if isPolicyStored, !lacksOldPolicy {
       try PackedPieces.read(oldPolicy, .policy, scales: .policyScales, from: reader, context)
     }
     if let reference {

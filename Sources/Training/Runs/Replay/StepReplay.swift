@@ -99,20 +99,27 @@ public struct StepReplay {
 
   /// The method at the newest state before the step that can be read.
   private func begin(_ assembly: RunAssembly, _ note: (String) -> Void) throws -> (any Replayable, String?) {
-    func method(blank: Bool) throws -> any Replayable {
+    func method(blank: Bool) throws -> (any Replayable, InputDigests) {
       let materials = try assembly.materials(for: recorded.phase, weights: nil, blank: blank)
       let learner = try assembly.learner(materials.masters)
-      return recorded.phase == .train
+      let method: any Replayable =
+        recorded.phase == .train
         ? try assembly.trainer(materials, learner) : assembly.pretrainer(materials, learner)
+      return (method, materials.inputs)
     }
     var last: CheckpointError?
     for path in recorded.checkpoints {
       do {
-        let method = try method(blank: true)
+        let (method, inputs) = try method(blank: true)
         let reader = try CheckpointReader(path)
         try method.learner.resume(from: reader, threads: threads)
         try method.resume(from: reader, threads: threads)
         try method.completeResume()
+        for change in try inputs.changes(
+          since: reader.manifest, path: path, assembly.configuration.data, accepting: true)
+        {
+          note("other than in the checkpoint: \(change)")
+        }
         return (method, path)
       } catch let error as CheckpointError where error.isCorruptData {
         last = error
@@ -120,7 +127,7 @@ public struct StepReplay {
       }
     }
     if let last, !recorded.beginsWithWeights { throw last }
-    return (try method(blank: false), nil)
+    return (try method(blank: false).0, nil)
   }
 
   private func copies(of store: ParameterStore, _ prefix: String, _ names: TensorNames) -> [SafetensorsTensor] {
