@@ -46,6 +46,16 @@ public final class PolicyReplica {
     isShared = true
   }
 
+  /// Goes back to all zeros, as before the first publication: the differences that travel need the same on every rank.
+  ///
+  /// - Precondition: the replica has memory of its own.
+  public func clear() {
+    precondition(!isShared, "the training weights are not a replica to clear")
+    for id in weights.held {
+      for memory in weights.memory(id) { memory.initializeMemory(as: UInt8.self, repeating: 0) }
+    }
+  }
+
   /// Takes over the current packing `own` of what this rank holds, and from the owners all else. Collective.
   ///
   /// - Throws: `MPIError`; `ReplicaError` where what arrived is damaged.

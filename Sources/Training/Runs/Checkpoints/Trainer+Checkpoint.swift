@@ -36,13 +36,23 @@ extension Trainer: Resumable {
   private var isPolicyStored: Bool { keepsOldPolicy && state.updatesSincePublication > 0 }
 
   func resume(from reader: CheckpointReader, threads: Int) throws {
+    // A damaged checkpoint that was tried before may have left rollouts here, and π_old on some ranks only.
+    (waiting, collected) = ([], nil)
+    forgetOldPolicy()
     var state = TrainerState()
-    state.steps = try reader.counter("step")
+    state.steps = try reader.stepCounter()
     state.nextGroup = try reader.counter("next_group")
     state.skippedUpdates = try reader.counter("skipped_updates")
     state.updatesSincePublication = try reader.counter("updates_since_publication")
     let (high, low) = (try reader.counter("entropy_coef.high"), try reader.counter("entropy_coef.low"))
     state.entropyCoef = Double(bitPattern: UInt64(high) << 32 | UInt64(low & 0xFFFF_FFFF))
+    guard state.entropyCoef.isFinite, state.entropyCoef >= 0 else {
+      throw reader.fault("entropy_coef.high and .low give the weight \(state.entropyCoef)")
+    }
+    guard state.updatesSincePublication <= learner.updates else {
+      throw reader.fault(
+        "updates_since_publication is \(state.updatesSincePublication) of \(learner.updates) updates")
+    }
     self.state = state
     if isPolicyStored {
       try PackedPieces.read(oldPolicy, .policy, scales: .policyScales, from: reader, context)
@@ -51,8 +61,8 @@ extension Trainer: Resumable {
       try PackedPieces.read(reference, .reference, scales: .referenceScales, from: reader, context)
     }
     (waiting, collected) = try RolloutPieces.read(
-      reader, updates: reader.counter("waiting_updates"), names: source.rewardNames, rank: communicator.rank,
-      ranks: communicator.size)
+      reader, updates: reader.counter("waiting_updates"), names: source.rewardNames, model: learner.model,
+      rank: communicator.rank, ranks: communicator.size)
   }
 }
 
@@ -64,6 +74,6 @@ extension Pretrainer: Resumable {
   func methodState() -> MethodState { MethodState(counters: ["skipped_updates": skipped]) }
 
   func resume(from reader: CheckpointReader, threads: Int) throws {
-    resume(steps: try reader.counter("step"), skipped: try reader.counter("skipped_updates"))
+    resume(steps: try reader.stepCounter(), skipped: try reader.counter("skipped_updates"))
   }
 }
