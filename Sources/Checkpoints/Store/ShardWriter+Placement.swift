@@ -11,7 +11,8 @@ extension ShardWriter {
       Placement.file($0.key, part: $0.part.map { $0 + 1 } ?? 0, expertFiles: expertFiles, miniMoEs: miniMoEs)
     }
     return try byFile.keys.sorted().map { name in
-      try write(byFile[name] ?? [], to: name, in: directory, threads: threads, files: files, spareTime: spareTime, taken: taken)
+      try write(
+        byFile[name] ?? [], to: name, in: directory, threads: threads, files: files, spareTime: spareTime, taken: taken)
     }
   }
 }
