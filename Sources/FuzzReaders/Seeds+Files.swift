@@ -22,7 +22,7 @@ extension Seeds {
         #"{"trajectories": [{"reward": null, "finished": false, "steps": [{"question": "r", "state": "s", "action": "t"}]}]}"#,
       ])
     case .text: return texts(["One line.\n\nAnother paragraph, é.\n"])
-    case .tokenizer: return texts([tokenizer])
+    case .tokenizer: return [Array(tokenizer.utf8)]
     case .yaml:
       return texts([
         "model: {dim: 32, num_layers: 1}\nrl:\n  learning_rate: 1e-3\n  seed: 3\n",
@@ -39,7 +39,7 @@ extension Seeds {
       return texts([
         #"{"model":{"vocab_size":30,"dim":8,"num_layers":1,"num_heads":2,"num_mini_moes":2,"mini_moe_top_k":1,"norm_eps":1e-6,"#
           + #""num_experts_per_mini":2,"expert_top_k":1,"expert_dim":8,"max_seq_len":16,"use_bit_diffusion":true},"#
-          + #""precision":{"head":"bf16","use_bitnet":true},"objective":{"clip_epsilon":0.2,"aggregation":"token"},"#
+          + #""precision":{"head":"bf16","use_bitnet":true},"objective":{"clip_epsilon":0.2,"aggregation":"token_mean"},"#
           + #""seed":1,"rewards":[0.5,1],"prompt_length":3,"losses":{"total":0.5}}"#
       ])
     case .calibration:
