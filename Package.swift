@@ -78,7 +78,8 @@ let package = Package(
 
     // What a fuzzer drives (launch/faults fuzz).
     .executableTarget(
-      name: "FuzzCheckpoints", dependencies: ["CKernels", "Tensors", "Models", "Exports", "Checkpoints"]),
+      name: "FuzzReaders",
+      dependencies: ["CKernels", "Tensors", "LowBit", "Models", "Rollouts", "Exports", "Checkpoints", "Training"]),
 
     // Tests mirror the sources.
     .target(

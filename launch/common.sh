@@ -61,8 +61,8 @@ quillan_install() {
 
 # One BLAS thread a rank (parallelism is above it), and an Open MPI that runs for root, in containers, and with
 # more ranks than cores. Ranks are not bound to cores, so that their threads may use all of them. A rank that waits
-# offers its core to others: checkpoints are compressed besides, and where other programs ran on the cores (2 cores, load
-# 5) steps took 15 % less time than with ranks that keep it.
+# offers its core to others: the threads that save use cores that nobody else does (until ranks wait for them), and where
+# other programs ran on the cores (2 cores, load 5) steps took 15 % less time than with ranks that keep it.
 quillan_environment() {
   export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

@@ -73,9 +73,12 @@ extension CheckpointError {
   /// The error that a fault of the file layer is, on the way of reading.
   init(reading fault: FileFault, tensor: String? = nil, offset: Int? = nil) {
     let isMissing = fault.number == ENOENT || fault.number == ENOTDIR
+    // A medium that lost the bytes, or something else in a file's place: this checkpoint is lost, others need not be.
+    let isDamage = [EIO, EINVAL, EISDIR, ELOOP, EBADMSG, EUCLEAN].contains(fault.number)
     self.init(
-      isMissing ? .inaccessible : .readFailed, path: fault.path, tensor: tensor, offset: offset,
-      problem: fault.problem, remedy: isMissing ? "check the path" : "check the disk and the permissions")
+      isMissing ? .inaccessible : isDamage ? .corrupt : .readFailed, path: fault.path, tensor: tensor, offset: offset,
+      problem: fault.problem,
+      remedy: isMissing ? "check the path" : isDamage ? Self.damaged : "check the disk and the permissions")
   }
 
   /// The error that a fault of the file layer is, on the way of writing.

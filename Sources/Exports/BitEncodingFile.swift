@@ -49,13 +49,10 @@ public enum BitEncodingFile {
     let shape = extents.compactMap { $0 }
     let encoder = BitEncoder(bits: bits, scaling: scaling)
     let columns = shape.last ?? 1
-    var rows = 1
-    for extent in shape.dropLast() {
-      let (product, overflow) = rows.multipliedReportingOverflow(by: extent)
-      guard !overflow else { throw fault("has an impossible shape") }
-      rows = product
-    }
-    guard columns < 1 << 48, codes.dataType == .uint8, codes.shape == [rows, encoder.packedByteCount(columns: columns)]
+    guard let count = Extents.product(shape), let rows = Extents.product(shape.dropLast()),
+      count > 0 || shape.allSatisfy({ $0 <= NumpyFile.largestEmptyExtent })
+    else { throw fault("has an impossible shape") }
+    guard codes.dataType == .uint8, codes.shape == [rows, encoder.packedByteCount(columns: columns)]
     else { throw fault("has codes of another shape than its metadata says") }
     let scales = try file.floats("scales")
     guard scales.count == (scaling == .perRow ? rows : 1), scales.allSatisfy({ $0.isFinite && $0 >= 0 }) else {

@@ -8,7 +8,7 @@ public final class NumpyFile {
   private let isHalf: Bool
   private let handle: FileHandle
 
-  public var count: Int { shape.reduce(1, *) }
+  public var count: Int { Extents.product(shape) ?? 0 }
 
   /// - Throws: `NumpyError` for what is no such file.
   public init(path: String) throws(NumpyError) {
@@ -49,18 +49,18 @@ public final class NumpyFile {
       throw NumpyError(path: path, problem: "has no shape in its header")
     }
     var shape: [Int] = []
-    var total = width
     for part in extents[extents.index(after: extents.startIndex)..<end].split(separator: ",") {
       let word = part.trimmingCharacters(in: .whitespaces)
       if word.isEmpty { continue }
       guard let extent = Int(word), extent >= 0 else {
         throw NumpyError(path: path, problem: "has the extent '\(word.prefix(20))' in its shape")
       }
-      let (product, overflow) = total.multipliedReportingOverflow(by: extent)
-      guard !overflow else { throw NumpyError(path: path, problem: "has an impossible shape") }
-      total = product
       shape.append(extent)
     }
+    // A shape with an extent of 0 says how many rows of nothing there are, in a file of any size.
+    guard let elements = Extents.product(shape), elements > 0 || shape.allSatisfy({ $0 <= Self.largestEmptyExtent })
+    else { throw NumpyError(path: path, problem: "has the impossible shape \(shape)") }
+    let total = elements * width
     self.shape = shape
     isDouble = width == 8
     isHalf = width == 2
@@ -76,6 +76,8 @@ public final class NumpyFile {
   }
 
   private let dataStart: UInt64
+  /// The largest extent of an array without numbers.
+  static let largestEmptyExtent = 1 << 20
 
   /// Calls `body` with the numbers in order, in pieces of whole rows.
   public func eachPiece(rows: Int, columns: Int, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void) throws {

@@ -46,6 +46,16 @@ public final class PolicyReplica {
     isShared = true
   }
 
+  /// Goes back to all zeros, as before the first publication: the differences that travel need the same on every rank.
+  ///
+  /// - Precondition: the replica has memory of its own.
+  public func clear() {
+    precondition(!isShared, "the training weights are not a replica to clear")
+    for id in weights.held {
+      for memory in weights.memory(id) { memory.initializeMemory(as: UInt8.self, repeating: 0) }
+    }
+  }
+
   /// Copies this rank's packed weights from `own` and fetches all others from their owners. Collective.
   ///
   /// - Throws: `MPIError`; `ReplicaError` if a message is damaged.

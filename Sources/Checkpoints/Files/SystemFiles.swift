@@ -56,8 +56,10 @@ public struct SystemFiles: FileLayer {
     }
     defer { closedir(stream) }
     var names: [String] = []
+    let start = MemoryLayout<dirent>.offset(of: \dirent.d_name) ?? 0
     while let entry = readdir(stream) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      // An entry ends with its name: all of a `dirent` would be more than there is.
+      let name = String(cString: (UnsafeRawPointer(entry) + start).assumingMemoryBound(to: CChar.self))
       if name != ".", name != ".." { names.append(name) }
     }
     return names.sorted()

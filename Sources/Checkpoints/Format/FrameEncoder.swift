@@ -35,7 +35,11 @@ package final class FrameEncoder {
   deinit { ZSTD_freeCCtx(context) }
 
   /// Encodes elements of `type`.
-  package func encode(_ bytes: UnsafeRawBufferPointer, _ type: SafetensorsDataType) -> Result {
+  ///
+  /// - Parameter beforeBlock: called before each block of elements.
+  package func encode(
+    _ bytes: UnsafeRawBufferPointer, _ type: SafetensorsDataType, beforeBlock: () -> Void = {}
+  ) -> Result {
     guard let start = bytes.baseAddress, !bytes.isEmpty, !ck_is_zero(start, Int64(bytes.count)) else {
       return result(.zeros, UnsafeRawBufferPointer(start: nil, count: 0))
     }
@@ -49,6 +53,7 @@ package final class FrameEncoder {
     let width = type.byteCount
     let elements = bytes.count / width
     for first in stride(from: 0, to: elements, by: Frame.blockElements) {
+      beforeBlock()
       let count = min(Frame.blockElements, elements - first)
       let block = group(start + first * width, count, type)
       // Each plane ends a block of zstd, so that its statistics are its own in short tensors, too.

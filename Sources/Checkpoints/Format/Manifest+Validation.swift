@@ -43,6 +43,43 @@ extension Manifest {
       guard covered == count else { throw fault("only \(covered) of its \(count) elements are stored", tensor.key) }
     }
     for (file, slices) in zip(files, places) { try validate(file, slices, path: path) }
+    try validateNumbers(fault)
+  }
+
+  /// The largest step and counter: no run comes near it, and sums with it stay far from the end of an Int.
+  static let largestCount = 1 << 40
+  static let largestRanks = 1 << 20
+  /// Bytes of all tensors, before they were compressed.
+  static let largestContent = 1 << 48
+
+  /// Proves that whatever counts with the manifest's numbers stays within bounds.
+  private func validateNumbers(
+    _ fault: (_ problem: String, _ tensor: TensorKey?, _ offset: Int?) -> CheckpointError
+  ) throws(CheckpointError) {
+    for (name, value) in [("step", step)] + counters.sorted(by: { $0.key < $1.key })
+    where !(0...Self.largestCount ~= value) {
+      let name = SafetensorsError.printable(name)
+      throw fault("'\(name)' is \(value); at most \(Self.largestCount) is read", nil, nil)
+    }
+    guard 1...Self.largestRanks ~= ranks else {
+      throw fault("'ranks' is \(ranks), not a number from 1 to \(Self.largestRanks)", nil, nil)
+    }
+    guard 1...ranks ~= expertParallel, ranks.isMultiple(of: expertParallel) else {
+      throw fault("'expert_parallel' is \(expertParallel), which does not divide \(ranks) ranks", nil, nil)
+    }
+    guard 0...max(1, miniMoEs) ~= expertFiles else {
+      throw fault("'expert_files' is \(expertFiles) for \(miniMoEs) mini-MoEs", nil, nil)
+    }
+    var content = 0
+    for tensor in tensors {
+      for slice in tensor.slices where slice.part > ranks {
+        throw fault("part \(slice.part) of \(ranks) ranks", tensor.key, nil)
+      }
+      content += min(tensor.byteCount, Self.largestContent)
+      guard content <= Self.largestContent else {
+        throw fault("the tensors have more than \(Self.largestContent) bytes together", tensor.key, nil)
+      }
+    }
   }
 
   private func validate(

@@ -134,10 +134,27 @@ public final class CheckpointReader: Sendable {
     }
   }
 
+  /// As `elements`, for those who compute with them: a number that is not finite ends it.
+  ///
+  /// - Throws: `CheckpointError` of code `notFinite` naming the element, and what `elements` throws.
+  func finiteElements(
+    of tensor: Manifest.Tensor, _ workspace: Workspace, within range: Range<Int>? = nil,
+    _ body: (Int, UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    try elements(of: tensor, workspace, within: range) { first, bytes in
+      if let index = FiniteCheck.firstNonfinite(bytes, tensor.type) {
+        throw CheckpointError(
+          .notFinite, path: path, tensor: tensor.key.description, problem: "element \(first + index) is not finite",
+          remedy: "use a checkpoint from before the run diverged")
+      }
+      try body(first, bytes)
+    }
+  }
+
   /// Fills every piece's memory, on `threads` threads.
   ///
-  /// - Throws: `CheckpointError` naming the tensor that is missing, damaged, or of another type or shape; the memory of
-  ///   all pieces is then undefined.
+  /// - Throws: `CheckpointError` naming the tensor that is missing, damaged, not finite, or of another type or shape; the
+  ///   memory of all pieces is then undefined.
   public func read(_ pieces: [TensorPiece], threads: Int) throws {
     for piece in pieces {
       let tensor = try tensor(piece.key)
@@ -162,7 +179,7 @@ public final class CheckpointReader: Sendable {
 
   private func read(_ piece: TensorPiece, _ workspace: Workspace) throws {
     let width = piece.type.byteCount
-    try elements(of: tensor(piece.key), workspace, within: piece.range) { first, bytes in
+    try finiteElements(of: tensor(piece.key), workspace, within: piece.range) { first, bytes in
       let block = first..<first + bytes.count / width
       let common = block.clamped(to: piece.range)
       guard !common.isEmpty else { return }
@@ -183,7 +200,7 @@ public final class CheckpointReader: Sendable {
         remedy: CheckpointError.damaged)
     }
     var result: [Element] = []
-    try elements(of: tensor, Workspace()) { _, bytes in result += bytes.bindMemory(to: Element.self) }
+    try finiteElements(of: tensor, Workspace()) { _, bytes in result += bytes.bindMemory(to: Element.self) }
     return result
   }
 }

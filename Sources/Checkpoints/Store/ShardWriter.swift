@@ -21,20 +21,24 @@ public enum ShardWriter {
 
   /// Writes the pieces to the new file `name` in `directory`, durable once this returns.
   ///
-  /// - Parameter taken: called with the number of each piece once its memory is no longer read.
+  /// - Parameters:
+  ///   - spareTime: when the threads may compress; nil: at once.
+  ///   - taken: called with each piece once its memory is no longer read.
   /// - Throws: `CheckpointError`.
   public static func write(
     _ pieces: [TensorPiece], to name: String, in directory: String, threads: Int, files: any FileLayer,
-    taken: @escaping @Sendable (TensorPiece) -> Void = { _ in }
+    spareTime: SpareTime? = nil, taken: @escaping @Sendable (TensorPiece) -> Void = { _ in }
   ) throws -> Written {
     let inOrder = pieces.sorted { ($0.key, $0.range.lowerBound) < ($1.key, $1.range.lowerBound) }
     let output = Recorder(try ShardOutput(name, in: directory, files))
     let turns = OrderedTurns(count: inOrder.count)
     Workers.run(min(threads, max(1, inOrder.count))) { _ in
       let encoder = FrameEncoder()
+      let worker = spareTime?.worker()
+      defer { worker?.finish() }
       while let number = turns.next() {
         let piece = inOrder[number]
-        let result = encoder.encode(piece.bytes, piece.type)
+        let result = encoder.encode(piece.bytes, piece.type) { worker?.pause() }
         // Raw bytes still lie in the piece's own memory.
         if result.encoding != .raw { taken(piece) }
         turns.inTurn(number) { try output.append(piece, result) }

@@ -1,8 +1,8 @@
 import Exports
 import Foundation
 
-/// Rewrites a checkpoint in another layout. Stored slices are copied as they are, after their hash has been checked, so
-/// nothing is loaded, and a layout that is left and taken up again gives the same bytes.
+/// Rewrites a checkpoint in another layout. Stored slices are copied as they are, after hashes and numbers have been checked,
+/// so nothing is loaded, and a layout that is left and taken up again gives the same bytes.
 public struct CheckpointConversion: Sendable {
   /// Files that the mini-MoEs are divided over; 0: everything in one file; nil: as before.
   public var expertFiles: Int?
@@ -37,6 +37,8 @@ public struct CheckpointConversion: Sendable {
       manifest.expertFiles = expertFiles
     }
     let meter = ProgressMeter(total: manifest.tensors.reduce(0) { $0 + $1.storedByteCount }, progress)
+    let workspace = CheckpointReader.Workspace()
+    for tensor in manifest.tensors { try CheckpointVerification.check(tensor, reader, workspace) }
     try CheckpointDraft.write(to: target, files: files) { draft in
       try copy(manifest, from: reader, into: draft, miniMoEs: miniMoEs, files, meter)
     }

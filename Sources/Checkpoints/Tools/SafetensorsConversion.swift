@@ -80,7 +80,7 @@ public enum SafetensorsConversion {
       path: path,
       tensors: tensors.map { tensor in
         SafetensorsTensor(name: tensor.key.name, dataType: tensor.type, shape: tensor.shape) { sink in
-          try reader.elements(of: tensor, workspace) { _, bytes in
+          try reader.finiteElements(of: tensor, workspace) { _, bytes in
             try sink(bytes)
             meter.add(bytes.count)
           }
@@ -196,6 +196,12 @@ private final class SafetensorsSet {
         }
       }
       done = end
+    }
+    let bytes = UnsafeRawBufferPointer(start: block.pointer, count: done * 4)
+    if let index = FiniteCheck.firstNonfinite(bytes, .float32) {
+      throw CheckpointError(
+        .notFinite, path: path, tensor: wanted.name, problem: "element \(index) is not finite",
+        remedy: "use weights from before the run diverged")
     }
     guard done == count else {
       throw CheckpointError(

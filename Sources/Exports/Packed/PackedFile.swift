@@ -65,7 +65,10 @@ public final class PackedFile: Sendable {
     let tensors = Dictionary(uniqueKeysWithValues: index.tensors.map { ($0.name, $0) })
     let own = table.specifications.compactMap { tensors[$0.name] }
     switch layout {
-    case .mapped: return try mapped(table, own, int4Group: int4Group, derivedCount: derivedCount)
+    case .mapped:
+      let model = try mapped(table, own, int4Group: int4Group, derivedCount: derivedCount)
+      try checkNumbers(own, of: model, pool)
+      return model
     case .compressed:
       let model = PackedModel(table, int4Group: int4Group, derivedCount: derivedCount)
       try expand(own, into: model, pool)
@@ -186,22 +189,42 @@ public final class PackedFile: Sendable {
     return PackedModel(table, packed: packed, dense: dense, derivedCount: derivedCount)
   }
 
-  /// Decompresses every tensor into the model, several at a time.
-  private func expand(_ tensors: [PackedFileIndex.Tensor], into model: PackedModel, _ pool: WorkerPool)
+  /// Refuses what `expand` refuses, too: the kernels would compute with it.
+  private func checkNumbers(_ tensors: [PackedFileIndex.Tensor], of model: PackedModel, _ pool: WorkerPool)
     throws(PackedFileError)
   {
-    let bad = Atomic<Int>(Int.max)
-    let alone = WorkerPool(threads: 1)
-    pool.each(tensors.count) { _, number in
-      if !expand(tensors[number], model.table.require(tensors[number].name), into: model, alone) {
-        bad.min(number, ordering: .relaxed)
+    try checkEach(tensors, pool) { tensor in
+      let id = model.table.require(tensor.name)
+      guard case .linear = model.table[id].role else {
+        return UnsafeBufferPointer(start: model.values(id), count: model.table[id].count).allSatisfy(\.isFinite)
       }
+      return model.weights(id).isSound
+    }
+  }
+
+  /// - Throws: `PackedFileError` for the first tensor that `isGood` refuses; it is asked on several threads.
+  private func checkEach(
+    _ tensors: [PackedFileIndex.Tensor], _ pool: WorkerPool, _ isGood: @Sendable (PackedFileIndex.Tensor) -> Bool
+  ) throws(PackedFileError) {
+    let bad = Atomic<Int>(Int.max)
+    pool.each(tensors.count) { _, number in
+      if !isGood(tensors[number]) { bad.min(number, ordering: .relaxed) }
     }
     let first = bad.load(ordering: .relaxed)
     guard first < tensors.count else { return }
     throw PackedFileError(
       .corrupt, path: path, tensor: tensors[first].name, offset: tensors[first].parts[0].offset,
-      "holds a frame, code or scale that no weights have", remedy: "write the file again")
+      "holds a frame, code, value or scale that no weights have", remedy: "write the file again")
+  }
+
+  /// Decompresses every tensor into the model, several at a time.
+  private func expand(_ tensors: [PackedFileIndex.Tensor], into model: PackedModel, _ pool: WorkerPool)
+    throws(PackedFileError)
+  {
+    let alone = WorkerPool(threads: 1)
+    try checkEach(tensors, pool) { tensor in
+      expand(tensor, model.table.require(tensor.name), into: model, alone)
+    }
   }
 
   private func expand(

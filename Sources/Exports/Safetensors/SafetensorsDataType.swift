@@ -27,15 +27,6 @@ public enum SafetensorsDataType: String, Sendable, CaseIterable {
   /// The order of the cases above is that order.
   var layoutRank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 
-  /// Bytes of a dense tensor of `shape`, or nil where the product exceeds 63 bits or an extent is negative.
-  public func byteCount(shape: [Int]) -> Int? {
-    var product = byteCount
-    for extent in shape {
-      guard extent >= 0 else { return nil }
-      let (next, overflow) = product.multipliedReportingOverflow(by: extent)
-      if overflow { return nil }
-      product = next
-    }
-    return product
-  }
+  /// Bytes of a dense tensor of `shape`, or nil where an extent is negative or the product too large (`Extents`).
+  public func byteCount(shape: [Int]) -> Int? { Extents.product(shape).map { $0 * byteCount } }
 }

@@ -30,7 +30,7 @@ public final class Learner {
   /// Debug mode's checks; nil outside of it.
   public internal(set) var debug: DebugChecks?
   /// Called before masters and moments change, so that whoever reads them in the background can finish.
-  public var beforeUpdate: () -> Void = {}
+  public var beforeUpdate: () throws(MPIError) -> Void = {}
   /// The whole model as it was published last: the weights themselves where this rank holds all.
   private let replica: PolicyReplica
   private var replicaUpdates = -1
@@ -144,7 +144,7 @@ public final class Learner {
   public func update(norm: Double, learningRate: Double, maximumNorm: Double, balanceRate: Double) throws(MPIError) {
     FlightRecorder.begin(ActivityLabel("update"))
     defer { FlightRecorder.end() }
-    beforeUpdate()
+    try beforeUpdate()
     updates += 1
     let scale = Float(GradientNorm.clipScale(norm: norm, maximum: maximumNorm))
     optimizer.step(

@@ -56,6 +56,14 @@ struct RolloutRecord: Sendable, Equatable {
     return head + UnscoredReason.allCases.map { Double(unscored[$0] ?? 0) } + parts
   }
 
+  /// Whether the numbers are those of a record: all but sums of rewards are whole, and none is too large to count with.
+  static func isValid(_ numbers: [Double]) -> Bool {
+    guard numbers.count >= width(parts: 0) else { return false }
+    let counts = numbers[..<(9 + UnscoredReason.allCases.count)].enumerated().filter { $0.offset != 5 }.map(\.element)
+    let halves = numbers[1...2].allSatisfy { $0 <= 0xFFFF_FFFF }
+    return halves && counts.allSatisfy { (0...0x1p53).contains($0) && $0 == $0.rounded() }
+  }
+
   init(numbers: [Double]) {
     let reasons = UnscoredReason.allCases
     precondition(numbers.count >= Self.width(parts: 0), "a rollout record of \(numbers.count) numbers")

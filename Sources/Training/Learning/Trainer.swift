@@ -257,6 +257,9 @@ public final class Trainer {
   /// Whether π_old may differ from the current weights when a rollout begins.
   var keepsOldPolicy: Bool { oldReplica != nil }
 
+  /// Empties the replica of π_old, so that all ranks hold the same again before it is read or published.
+  func forgetOldPolicy() { oldReplica?.clear() }
+
   /// Publishes the current weights as π_old. Collective.
   public func updateOldPolicy() throws {
     try FlightRecorder.phase("publication") {

@@ -16,6 +16,7 @@ extension Calibration {
       seen[try result.take(entry, &samples)] = entry.path
     }
     if !samples.isEmpty { result.fitDecoding(samples) }
+    try result.checkRates(seen)
     result.describe(seen)
     self = result
   }
@@ -26,7 +27,8 @@ extension Calibration {
     if result.members["library"] != nil {
       let ranks = try result.whole("ranks")
       guard ranks > 1, let last = rows.last, let bytes = last["bytes"]?.numberValue,
-        let slow = last["wrapper_seconds"]?.numberValue, let short = rows.first?["wrapper_seconds"]?.numberValue
+        let slow = last["wrapper_seconds"]?.numberValue, let short = rows.first?["wrapper_seconds"]?.numberValue,
+        bytes > 0, slow > 0, short > 0
       else { throw result.fault("is 'bench mpi' on one rank, or without rows") }
       // A sum over n ranks moves 2(n − 1) times the buffer.
       messages = 2 * Double(ranks - 1) * bytes / slow
@@ -58,7 +60,7 @@ extension Calibration {
       let bytes = DecodingBytes(configuration, parameters)
       for row in rows {
         guard let name = row["operation"]?.textValue, let batch = Int(name.dropFirst("decode, batch ".count)),
-          let seconds = row["seconds"]?.numberValue
+          1...1 << 24 ~= batch, let seconds = row["seconds"]?.numberValue, seconds > 0
         else { throw result.fault("has a row that is no batch") }
         samples.append(
           DecodingSample(
@@ -67,7 +69,7 @@ extension Calibration {
       }
       return "decode"
     }
-    if let row = rows.first(where: BenchmarkResult.isMemoryPass), let rate = row["rate"]?.numberValue {
+    if let row = rows.first(where: BenchmarkResult.isMemoryPass), let rate = row["rate"]?.numberValue, rate > 0 {
       memory = rate / threads
       return "memory"
     }
@@ -96,6 +98,15 @@ extension Calibration {
     } else {
       (sampling, decoding) = (ww / w1, .infinity)
     }
+  }
+
+  /// Refuses times so long or short that no rate follows: sampling and decoding may be free, nothing else.
+  private func checkRates(_ files: [String: String]) throws {
+    let rates = [training, update, memory, messages, messageLatency]
+    let isGood = rates.allSatisfy { $0.isFinite && $0 > 0 } && [sampling, decoding].allSatisfy { $0 > 0 }
+    guard let path = files.values.min(), !isGood else { return }
+    throw DataError(
+      file: path, problem: "its times and sizes give a rate that is not a number", remedy: "measure again")
   }
 
   /// Says each rate, and where it is from.
@@ -175,8 +186,11 @@ private struct BenchmarkResult {
     return try RunConfiguration.parse(yaml: text, file: "\(path):\(line)")
   }
 
+  /// A whole number from 1 to 2²⁴: what benchmarks take, and small enough that products of three stay far below 2⁶³.
   func whole(_ name: String) throws -> Int {
-    guard let value = members[name]?.integerValue, value > 0 else { throw fault("has no member '\(name)'") }
+    guard let value = members[name]?.integerValue, 1...1 << 24 ~= value else {
+      throw fault("has no member '\(name)' from 1 to \(1 << 24)")
+    }
     return value
   }
 }

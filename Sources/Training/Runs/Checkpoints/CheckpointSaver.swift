@@ -4,8 +4,11 @@ import MPI
 
 /// Saves a run while it goes on: every rank writes what it owns from a thread of its own, rank 0 publishes the whole.
 ///
-/// Ranks talk in `begin`, `poll` and `finish` only, which all ranks call at the same places between steps; threads that
+/// Ranks talk in `begin`, `poll`, `waitUntilRead` and `finish` only, which all ranks call at the same places; threads that
 /// write never do. At most one checkpoint is under way.
+///
+/// Threads that write use cores that are idle, and their share of all cores once somebody waits for them. However long a
+/// disk takes, no rank waits in a collective for it (see `SaveWork.meet`), so the watchdog does not take it for a hang.
 final class CheckpointSaver {
   /// How a checkpoint ended, the same on every rank.
   enum Event {
@@ -23,6 +26,8 @@ final class CheckpointSaver {
   private var started = ContinuousClock.now
   private var manifest: Manifest?
   private var expected: Set<TensorKey> = []
+  /// Told on rank 0 now and then, with the seconds so far, while ranks wait for a checkpoint.
+  var whileWaiting: (_ step: Int, _ seconds: Double) -> Void = { _, _ in }
 
   /// - Parameter directory: of the checkpoints; the same on every rank.
   init(
@@ -41,17 +46,26 @@ final class CheckpointSaver {
   /// - Parameters:
   ///   - manifest: everything but files and tensors.
   ///   - copies: whether the state may change as soon as this returns; otherwise `waitUntilRead` tells when.
+  ///   - prepare: what rank 0 does first; a failure is the checkpoint's.
   /// - Returns: what became of the one before, and of this one where it could not start.
-  func begin(_ snapshot: RunSnapshot, _ manifest: Manifest, miniMoEs: Int, copies: Bool) throws -> [Event] {
+  func begin(
+    _ snapshot: RunSnapshot, _ manifest: Manifest, miniMoEs: Int, copies: Bool,
+    prepare: @escaping @Sendable () throws -> Void = {}
+  ) throws -> [Event] {
     var events = try finish().map { [$0] } ?? []
     started = .now
     self.manifest = manifest
     expected = snapshot.expected
-    var problem = ""
-    if communicator.rank == 0 {
-      do { _ = try store.begin(step: snapshot.step) } catch { problem = "\(error)" }
+    let (isFirst, store, step) = (communicator.rank == 0, store, snapshot.step)
+    let start = SaveWork(pieces: 0) { _ in
+      if isFirst {
+        try prepare()
+        _ = try store.begin(step: step)
+      }
+      return []
     }
-    if let problem = try communicator.firstText(problem) {
+    try meet { start.isDone(within: $0) }
+    if let problem = try communicator.firstText(start.problem) {
       events.append(.failed(step: snapshot.step, problem: problem))
       return events
     }
@@ -65,7 +79,7 @@ final class CheckpointSaver {
     work = SaveWork(pieces: copies ? 0 : own.count) { work in
       let written = try ShardWriter.write(
         own, expertFiles: expertFiles, miniMoEs: miniMoEs, in: draft, threads: threads, files: files,
-        taken: { _ in work.take() })
+        spareTime: work.spareTime, taken: { _ in work.take() })
       return Manifest.text(of: written)
     }
     return events
@@ -74,34 +88,52 @@ final class CheckpointSaver {
   /// Lets the one under way proceed; never waits for a disk. Collective.
   func poll() throws -> Event? {
     guard let work else { return nil }
-    let isDone = try communicator.allReduce(Int32(work.isDone ? 1 : 0), .minimum) != 0
-    return isDone ? try proceed(work) : nil
+    return try communicator.all(work.isDone(within: 0)) ? proceed(work) : nil
   }
 
   /// Waits for the one under way. Collective.
   func finish() throws -> Event? {
     while let work {
-      work.wait()
+      work.spareTime.hurry()
+      try meet { work.isDone(within: $0) }
       if let event = try proceed(work) { return event }
     }
     return nil
   }
 
-  /// Waits until nothing that is being saved is read from the run's own memory any more. Local.
-  func waitUntilRead() { work?.waitUntilTaken() }
+  /// Waits until nothing that is being saved is read from any rank's own memory any more. Collective.
+  func waitUntilRead() throws(MPIError) {
+    guard let work, !(try communicator.all(work.isTaken(within: 0))) else { return }
+    work.spareTime.hurry()
+    try meet { work.isTaken(within: $0) }
+  }
+
+  /// Waits until `isDone` on every rank, for as long as that takes, and meets often meanwhile: no rank is in a collective
+  /// for longer than a rank looks at its own work. Collective.
+  ///
+  /// - Parameter isDone: waits for up to the given seconds; whether this rank is done.
+  private func meet(_ isDone: (Double) -> Bool) throws(MPIError) {
+    let start = ContinuousClock.now
+    var (interval, told) = (0.001, 0.0)
+    while true {
+      let isOwnDone = isDone(interval)
+      if try communicator.all(isOwnDone) { return }
+      if isOwnDone { Thread.sleep(forTimeInterval: interval) }
+      interval = min(2 * interval, 0.1)
+      let seconds = (ContinuousClock.now - start) / .seconds(1)
+      guard communicator.rank == 0, seconds >= told + 30 else { continue }
+      told = seconds
+      whileWaiting(manifest?.step ?? 0, seconds)
+    }
+  }
 
   /// All ranks' threads are done: goes from writing to publishing, or to the end.
   private func proceed(_ work: SaveWork) throws -> Event? {
     self.work = nil
     let manifest = self.manifest
     let step = manifest?.step ?? 0
-    var text: [UInt8] = []
-    var problem = ""
-    switch work.result {
-    case .success(let result): text = result
-    case .failure(let error): problem = "\(error)"
-    }
-    if let problem = try communicator.firstText(problem) {
+    let text = work.text
+    if let problem = try communicator.firstText(work.problem) {
       if communicator.rank == 0 { store.abandon(step: step) }
       isPublishing = false
       return .failed(step: step, problem: problem)
@@ -127,66 +159,10 @@ final class CheckpointSaver {
   }
 }
 
-/// Work on a thread of its own.
-private final class SaveWork: @unchecked Sendable {
-  private let condition = NSCondition()
-  /// Linux's SCHED_IDLE, which its headers show to GNU programs only.
-  private static let idlePolicy: Int32 = 5
-  private var pending: Int
-  private var outcome: Result<[UInt8], any Error>?
-
-  /// - Parameter pieces: how many pieces of the run's own memory will be read.
-  init(pieces: Int, _ body: @escaping @Sendable (SaveWork) throws -> [UInt8]) {
-    pending = pieces
-    let thread = Thread { [self] in
-      // This thread and those that it starts take what training leaves of the cores; whoever waits for it leaves all.
-      var parameters = sched_param()
-      sched_setscheduler(0, Self.idlePolicy, &parameters)
-      let outcome = Result { try body(self) }
-      condition.lock()
-      self.outcome = outcome
-      condition.broadcast()
-      condition.unlock()
-    }
-    thread.stackSize = 4 << 20
-    thread.start()
-  }
-
-  func take() {
-    condition.lock()
-    pending -= 1
-    if pending == 0 { condition.broadcast() }
-    condition.unlock()
-  }
-
-  var isDone: Bool {
-    condition.lock()
-    defer { condition.unlock() }
-    return outcome != nil
-  }
-
-  func wait() {
-    condition.lock()
-    while outcome == nil { condition.wait() }
-    condition.unlock()
-  }
-
-  func waitUntilTaken() {
-    condition.lock()
-    while pending > 0, outcome == nil { condition.wait() }
-    condition.unlock()
-  }
-
-  /// What the work gave; it must be done.
-  var result: Result<[UInt8], any Error> {
-    condition.lock()
-    defer { condition.unlock() }
-    guard let outcome else { preconditionFailure("the result of work that goes on") }
-    return outcome
-  }
-}
-
 extension Communicator {
+  /// Whether `flag` is true on every rank. Collective.
+  fileprivate func all(_ flag: Bool) throws(MPIError) -> Bool { try allReduce(Int32(flag ? 1 : 0), .minimum) != 0 }
+
   /// The text of the lowest rank whose text is not empty; nil where all are. Collective.
   func firstText(_ text: String) throws(MPIError) -> String? {
     let speaker = try allReduce(text.isEmpty ? size : rank, .minimum)

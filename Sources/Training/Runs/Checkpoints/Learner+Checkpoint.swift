@@ -67,6 +67,20 @@ extension CheckpointReader {
     }
     return value
   }
+
+  /// The step, which the manifest says twice.
+  ///
+  /// - Throws: `CheckpointError` where the two differ.
+  func stepCounter() throws(CheckpointError) -> Int {
+    let step = try counter("step")
+    guard step == manifest.step else { throw fault("counter step is \(step), the manifest's step \(manifest.step)") }
+    return step
+  }
+
+  /// What a run cannot go on with.
+  func fault(_ problem: String) -> CheckpointError {
+    CheckpointError(.inconsistentLayout, path: path, problem: problem, remedy: "use an earlier checkpoint")
+  }
 }
 
 /// A packed model as pieces of a checkpoint: rows and scales as files hold them (`PackedWeights+Portable`), fp32 values

@@ -1,6 +1,7 @@
 import Checkpoints
 import Exports
 import Foundation
+import Models
 import Parallelism
 import Rollouts
 
@@ -55,7 +56,7 @@ enum RolloutPieces {
   ///
   /// - Parameter updates: how many updates wait.
   static func read(
-    _ reader: CheckpointReader, updates: Int, names: [String], rank: Int, ranks: Int
+    _ reader: CheckpointReader, updates: Int, names: [String], model: QuillanModel, rank: Int, ranks: Int
   ) throws -> ([[TrajectoryGroup]], RolloutSummary?) {
     let saved = reader.manifest.ranks
     var groups: [UInt64: TrajectoryGroup] = [:]
@@ -75,7 +76,7 @@ enum RolloutPieces {
         try own.map { number in
           let id = UInt64(bitPattern: number)
           if let known = groups[id] { return known }
-          let group = try group(id, reader)
+          let group = try group(id, reader, model)
           groups[id] = group
           return group
         })
@@ -93,7 +94,7 @@ enum RolloutPieces {
     return (waiting, summary)
   }
 
-  private static func group(_ id: UInt64, _ reader: CheckpointReader) throws -> TrajectoryGroup {
+  private static func group(_ id: UInt64, _ reader: CheckpointReader, _ model: QuillanModel) throws -> TrajectoryGroup {
     func array<Element: BitwiseCopyable>(_ part: String, _ type: SafetensorsDataType, _: Element.Type) throws
       -> [Element]
     {
@@ -104,12 +105,18 @@ enum RolloutPieces {
     let mask = try array("mask", .uint8, UInt8.self)
     var latents = try array("latents", .uint8, UInt8.self)[...]
     var values = try array("log_probabilities", .float32, Float.self)[...]
-    let latentBytes = tokens.isEmpty ? 0 : latents.count / tokens.count
+    let latentBytes = model.diffusion == nil ? 0 : model.latentBytes
+    let vocabulary = Int32(model.configuration.vocabSize)
+    guard heads.count.isMultiple(of: 5), tokens.allSatisfy({ (0..<vocabulary).contains($0) }) else {
+      throw fault(reader, "groups.\(id).tokens")
+    }
     var place = 0
     var trajectories: [Trajectory] = []
-    for head in stride(from: 0, to: heads.count - heads.count % 5, by: 5).map({ Array(heads[$0..<$0 + 5]) }) {
+    for head in stride(from: 0, to: heads.count, by: 5).map({ Array(heads[$0..<$0 + 5]) }) {
       let count = Int(head[3])
-      guard count >= 0, count <= tokens.count, place + count <= 8 * mask.count else {
+      guard 1...max(1, min(tokens.count, model.configuration.maxSeqLen)) ~= count, place + count <= 8 * mask.count,
+        0...Int64(count) ~= head[2]
+      else {
         throw fault(reader, "groups.\(id).trajectories")
       }
       let flags = (place..<place + count).map { mask[$0 / 8] >> UInt8($0 % 8) & 1 != 0 }
@@ -128,15 +135,27 @@ enum RolloutPieces {
       values = values.dropFirst(generated)
     }
     let rewards = try array("rewards", .float64, Double.self)
-    guard rewards.count == trajectories.count, tokens.isEmpty, values.isEmpty else {
+    guard rewards.count == trajectories.count, tokens.isEmpty, values.isEmpty, latents.isEmpty else {
       throw fault(reader, "groups.\(id).rewards")
     }
     var owners: [Int]?
     if reader.manifest.tensor(TensorKey("groups.\(id).owners", .rollout)) != nil {
       owners = try array("owners", .int64, Int64.self).map { Int($0) }
-      guard owners?.count == trajectories.count else { throw fault(reader, "groups.\(id).owners") }
+      guard let owners, owners.count == trajectories.count, areOwners(owners) else {
+        throw fault(reader, "groups.\(id).owners")
+      }
     }
     return TrajectoryGroup(id: id, trajectories: trajectories, rewards: rewards, owners: owners)
+  }
+
+  /// Whether the numbers are 0, 1, … in the order in which each appears first.
+  private static func areOwners(_ owners: [Int]) -> Bool {
+    var next = 0
+    for owner in owners {
+      guard 0...next ~= owner else { return false }
+      if owner == next { next += 1 }
+    }
+    return true
   }
 
   private static func fault(_ reader: CheckpointReader, _ tensor: String) -> CheckpointError {
@@ -171,13 +190,13 @@ extension RolloutSummary {
   init?(numbers: [Double], names: [String], texts: [[UInt8]]) {
     let width = RolloutRecord.width(parts: names.count)
     guard numbers.count >= 2, (numbers.count - 2).isMultiple(of: width), numbers.allSatisfy({ $0.isFinite }),
-      let first = Int(exactly: numbers[0]), let rounds = Int(exactly: numbers[1])
+      let first = Int(exactly: numbers[0]), let rounds = Int(exactly: numbers[1]), first >= 0, rounds >= 0
     else { return nil }
+    let rows = stride(from: 2, to: numbers.count, by: width).map { Array(numbers[$0..<$0 + width]) }
+    guard rows.allSatisfy(RolloutRecord.isValid) else { return nil }
     self.init(first: first, names: names)
     self.rounds = rounds
-    records = stride(from: 2, to: numbers.count, by: width).map {
-      RolloutRecord(numbers: Array(numbers[$0..<$0 + width]))
-    }
+    records = rows.map(RolloutRecord.init(numbers:))
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")

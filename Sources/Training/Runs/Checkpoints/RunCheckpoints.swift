@@ -13,7 +13,11 @@ final class RunCheckpoints {
   private let inputs: InputDigests
   /// The step of the last checkpoint that was begun.
   private var lastStep = -1
+  /// The last checkpoint that was saved.
   private var lastPath: String?
+  /// Whether that is the last one that was begun, and otherwise why not.
+  private var isLastSaved = false
+  private var lastProblem = ""
   private var isFinished = false
 
   /// Collective.
@@ -36,7 +40,10 @@ final class RunCheckpoints {
       threads: owner.assembly.context.pool.threads, communicator: communicator)
     if !configuration.checkpoint.copy {
       let saver = saver
-      run.learner.beforeUpdate = { saver.waitUntilRead() }
+      run.learner.beforeUpdate = { () throws(MPIError) in try saver.waitUntilRead() }
+    }
+    saver.whileWaiting = { step, seconds in
+      recorder?.note("the checkpoint of step \(step) is still being written (waited for it for \(Int(seconds)) s)")
     }
   }
 
@@ -61,12 +68,14 @@ final class RunCheckpoints {
     FlightRecorder.begin(ActivityLabel("checkpoint"))
     defer { FlightRecorder.end() }
     try note(saver.finish())
-    if mustSave, lastStep != run.stepCount || run.hasUnsavedRollouts || lastPath == nil {
-      try begin()
-      guard try note(saver.finish()) else {
-        throw TrainingError(
-          .failure, isAgreed: true, "step \(run.stepCount): the run was stopped and its last steps are not saved")
-      }
+    guard mustSave, lastStep != run.stepCount || run.hasUnsavedRollouts || !isLastSaved else { return lastPath }
+    try begin()
+    try note(saver.finish())
+    guard isLastSaved else {
+      throw TrainingError(
+        .failure, isAgreed: true,
+        "step \(run.stepCount): the run was stopped, but its last steps could not be saved: \(lastProblem); "
+          + "--resume auto goes on from \(lastPath ?? "the checkpoint before, if there is one")")
     }
     return lastPath
   }
@@ -74,7 +83,6 @@ final class RunCheckpoints {
   private func begin() throws {
     // Before another save starts: a failure may be the end of the run.
     try note(saver.finish())
-    try recorder?.synchronize()
     let topology = run.learner.topology
     let (ranks, parallel) = (communicator.size, topology.ownership.size)
     var snapshot = RunSnapshot(run)
@@ -85,28 +93,29 @@ final class RunCheckpoints {
       expertFiles: Placement.expertFiles(ranks: ranks, expertParallel: parallel, miniMoEs: miniMoEs),
       counters: snapshot.counters, configuration: configuration.yaml())
     lastStep = snapshot.step
-    lastPath = nil
-    for event in try saver.begin(snapshot, manifest, miniMoEs: miniMoEs, copies: configuration.checkpoint.copy) {
-      try note(event)
-    }
+    isLastSaved = false
+    // This thread writes no record while the other one syncs them.
+    nonisolated(unsafe) let recorder = recorder
+    let events = try saver.begin(
+      snapshot, manifest, miniMoEs: miniMoEs, copies: configuration.checkpoint.copy,
+      prepare: { try recorder?.synchronize() })
+    for event in events { try note(event) }
   }
 
-  /// Says what became of a save; false where it failed.
-  @discardableResult
-  private func note(_ event: CheckpointSaver.Event?) throws -> Bool {
+  /// Says what became of a save.
+  private func note(_ event: CheckpointSaver.Event?) throws {
     switch event {
-    case nil: return true
+    case nil: return
     case .saved(let path, let step, let seconds):
-      lastPath = path
+      (lastPath, isLastSaved) = (path, step == lastStep)
       recorder?.note("checkpoint \(path) of step \(step), saved in \(FigureText.fixed(seconds, 1)) s")
-      return true
     case .failed(let step, let problem):
       let line = "the checkpoint of step \(step) was not saved: \(problem)"
       guard configuration.checkpoint.onError == .continue else {
         throw TrainingError(.failure, isAgreed: true, "\(line) (checkpoint.on_error: stop)")
       }
+      lastProblem = problem
       recorder?.note(line)
-      return false
     }
   }
 }

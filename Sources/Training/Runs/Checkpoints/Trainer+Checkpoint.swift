@@ -37,8 +37,11 @@ extension Trainer: Resumable {
   private var isPolicyStored: Bool { keepsOldPolicy && state.updatesSincePublication > 0 }
 
   func resume(from reader: CheckpointReader, threads: Int) throws {
+    // A damaged checkpoint that was tried before may have left rollouts here, and π_old on some ranks only.
+    (waiting, collected) = ([], nil)
+    forgetOldPolicy()
     var state = TrainerState()
-    state.steps = try reader.counter("step")
+    state.steps = try reader.stepCounter()
     state.nextGroup = try reader.counter("next_group")
     state.skippedUpdates = try reader.counter("skipped_updates")
     // Checkpoints from before these were counted have none.
@@ -46,6 +49,13 @@ extension Trainer: Resumable {
     state.updatesSincePublication = try reader.counter("updates_since_publication")
     let (high, low) = (try reader.counter("entropy_coef.high"), try reader.counter("entropy_coef.low"))
     state.entropyCoef = Double(bitPattern: UInt64(high) << 32 | UInt64(low & 0xFFFF_FFFF))
+    guard state.entropyCoef.isFinite, state.entropyCoef >= 0 else {
+      throw reader.fault("entropy_coef.high and .low give the weight \(state.entropyCoef)")
+    }
+    guard state.updatesSincePublication <= learner.updates else {
+      throw reader.fault(
+        "updates_since_publication is \(state.updatesSincePublication) of \(learner.updates) updates")
+    }
     self.state = state
     // With an interval of 1 π_old was published after every update, and not stored.
     lacksOldPolicy =
@@ -58,8 +68,8 @@ extension Trainer: Resumable {
       try PackedPieces.read(reference, .reference, scales: .referenceScales, from: reader, context)
     }
     (waiting, collected) = try RolloutPieces.read(
-      reader, updates: reader.counter("waiting_updates"), names: source.rewardNames, rank: communicator.rank,
-      ranks: communicator.size)
+      reader, updates: reader.counter("waiting_updates"), names: source.rewardNames, model: learner.model,
+      rank: communicator.rank, ranks: communicator.size)
   }
 }
 
@@ -71,6 +81,6 @@ extension Pretrainer: Resumable {
   func methodState() -> MethodState { MethodState(counters: ["skipped_updates": skipped]) }
 
   func resume(from reader: CheckpointReader, threads: Int) throws {
-    resume(steps: try reader.counter("step"), skipped: try reader.counter("skipped_updates"))
+    resume(steps: try reader.stepCounter(), skipped: try reader.counter("skipped_updates"))
   }
 }

@@ -22,21 +22,15 @@ enum PackedProbe {
     sizes.diffusionBlocks = 1
     sizes.maxSeqLen = 16
     sizes.int4Group = 8
-    do { return try QuillanModel(sizes, PrecisionConfiguration()) } catch { fatalError("\(error)") }
+    do { return try QuillanModel(sizes, PrecisionConfiguration()) } catch { Scratch.end("\(error)") }
   }()
   private static let pool = WorkerPool(threads: 1)
-  private static let path = "/dev/shm/quillan-fuzz-\(getpid()).qpk"
+  private static let path = "\(Scratch.folder)/x.qpk"
   private static let headerBytes = 64
   /// Magic and version.
   private static let header: [UInt8] = {
-    do { return Array(try file(.mapped).prefix(headerBytes)) } catch { end("\(error)") }
+    do { return Array(try file(.mapped).prefix(headerBytes)) } catch { Scratch.end("\(error)") }
   }()
-
-  /// The machine's fault, not an input's.
-  private static func end(_ problem: String) -> Never {
-    FileHandle.standardError.write(Data("FuzzCheckpoints: \(problem)\n".utf8))
-    exit(1)
-  }
 
   /// A whole file of the model.
   private static func file(_ layout: PackedFile.Layout) throws -> Data {
@@ -58,8 +52,8 @@ enum PackedProbe {
     return [UInt8(text.count >> 8 & 0xFF), UInt8(text.count & 0xFF)] + text + bytes[headerBytes..<start]
   }
 
-  static func read(_ input: UnsafeRawBufferPointer) {
-    guard input.count >= 2 else { return }
+  static func read(_ input: UnsafeRawBufferPointer) -> Any? {
+    guard input.count >= 2 else { return nil }
     let cut = min(input.count - 2, Int(input[0]) << 8 | Int(input[1]))
     let text = Array(input[2..<2 + cut])
     var bytes = header + input[(2 + cut)...]
@@ -70,11 +64,10 @@ enum PackedProbe {
       withUnsafeBytes(of: value.littleEndian) { bytes += $0 }
     }
     bytes += Array("QPACKEND".utf8)
-    guard FileManager.default.createFile(atPath: path, contents: Data(bytes)) else {
-      end("\(path) cannot be written; make room in /dev/shm")
-    }
-    defer { unlink(path) }
-    guard let file = try? PackedFile(path: path) else { return }
-    _ = try? file.load(model.table, int4Group: 8, derivedCount: model.derivedCount, pool: pool)
+    guard let file = try? PackedFile(path: Scratch.write(bytes, "x.qpk")),
+      let weights = try? file.load(model.table, int4Group: 8, derivedCount: model.derivedCount, pool: pool)
+    else { return nil }
+    let memory = weights.held.map { weights.memory($0).map { Array($0) } }
+    return (memory, file.configuration, file.metadata.sorted { $0.key < $1.key })
   }
 }

@@ -4,38 +4,41 @@ import Foundation
 
 /// A frame whose type, encoding and size the first bytes of the input claim.
 enum FrameProbe {
-  static func decode(_ input: UnsafeRawBufferPointer) {
-    guard input.count >= 5 else { return }
+  static func decode(_ input: UnsafeRawBufferPointer) -> Any? {
+    guard input.count >= 5 else { return nil }
     let types = SafetensorsDataType.allCases
     let type = types[Int(input[0]) % types.count]
     let encoding = FrameEncoding.allCases[Int(input[1]) % FrameEncoding.allCases.count]
     let count = Int(input[2]) | Int(input[3]) << 8 | Int(input[4] & 3) << 16
     let stored = UnsafeRawBufferPointer(rebasing: input[5...])
-    guard count > 0, Frame.isPlausible(encoding, bytes: stored.count, elements: count, type: type) else { return }
-    var total = 0
-    try? FrameDecoder().decode(stored, encoding, type, count: count) { first, bytes in
-      precondition(first * type.byteCount == total, "blocks are not in order")
-      total += bytes.count
-      precondition(total <= count * type.byteCount, "more elements than were asked for")
-      return true
-    }
+    guard count > 0, Frame.isPlausible(encoding, bytes: stored.count, elements: count, type: type) else { return nil }
+    var content: [UInt8] = []
+    do {
+      try FrameDecoder().decode(stored, encoding, type, count: count) { first, bytes in
+        precondition(first * type.byteCount == content.count, "blocks are not in order")
+        content += bytes
+        precondition(content.count <= count * type.byteCount, "more elements than were asked for")
+        return true
+      }
+    } catch { return nil }
+    return content
   }
 }
 
 /// A checkpoint of one manifest and one shard that lie in the input one after the other.
 enum CheckpointProbe {
-  static func read(_ input: UnsafeRawBufferPointer) {
-    guard input.count >= 2 else { return }
+  static func read(_ input: UnsafeRawBufferPointer) -> Any? {
+    guard input.count >= 2 else { return nil }
     let cut = min(input.count - 2, Int(input[0]) << 8 | Int(input[1]))
     let body = Array(input[2..<2 + cut])
     let files = InputFiles(
       manifest: Manifest.signed(body), shard: Shard.header + Array(input[(2 + cut)...]))
-    guard let reader = try? CheckpointReader("c", files: files) else { return }
-    _ = try? CheckpointVerification(reader, threads: 1)
+    guard let reader = try? CheckpointReader("c", files: files) else { return nil }
     _ = try? CheckpointDifference(reader, reader, threads: 1)
-    for tensor in reader.manifest.tensors where tensor.byteCount < 1 << 20 && tensor.type == .float32 {
-      _ = try? reader.array(tensor.key, .float32, of: Float.self)
-    }
+    let tensors = reader.manifest.tensors.filter { $0.byteCount < 1 << 20 && $0.type == .float32 }
+    let contents = tensors.map { try? reader.array($0.key, .float32, of: Float.self) }
+    guard (try? CheckpointVerification(reader, threads: 1)) != nil else { return nil }
+    return (reader.manifest, contents)
   }
 }
 

@@ -2,10 +2,19 @@ import Checkpoints
 import Exports
 import Foundation
 
-/// Inputs to start from: a small whole checkpoint, laid out for each of its readers, and a packed model.
+/// Inputs to start from: whole files, small ones.
 enum Seeds {
-  static func write(to directory: String) throws {
-    let draft = "\(directory).draft"
+  static func of(_ reader: Reader) throws -> [[UInt8]] {
+    switch reader {
+    case .manifest, .signedManifest, .frame, .checkpoint: try checkpoint()[reader] ?? []
+    case .packed: try PackedFile.Layout.allCases.map(PackedProbe.seed)
+    default: try files(reader)
+    }
+  }
+
+  /// A small whole checkpoint, laid out for each of its readers.
+  private static func checkpoint() throws -> [Reader: [[UInt8]]] {
+    let draft = "\(Scratch.folder)/draft"
     try FileManager.default.createDirectory(atPath: draft, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: draft) }
     var pieces: [TensorPiece] = []
@@ -29,20 +38,17 @@ enum Seeds {
     let text = manifest.text()
     let body = Array(text.drop { $0 != UInt8(ascii: ",") })
     let shard = try Data(contentsOf: URL(fileURLWithPath: "\(draft)/model.qck"))
-    func seed(_ name: String, _ bytes: [UInt8]) throws {
-      try Data(bytes).write(to: URL(fileURLWithPath: "\(directory)/\(name)"))
-    }
-    try seed("manifest", [0] + text)
-    try seed("signed", [1] + body)
     let cut = [UInt8(body.count >> 8 & 0xFF), UInt8(body.count & 0xFF)]
-    try seed("whole", [3] + cut + body + shard.dropFirst(Shard.header.count))
-    for layout in PackedFile.Layout.allCases { try seed("packed-\(layout.rawValue)", [4] + PackedProbe.seed(layout)) }
+    var seeds: [Reader: [[UInt8]]] = [
+      .manifest: [text], .signedManifest: [body], .checkpoint: [cut + body + shard.dropFirst(Shard.header.count)],
+    ]
     for frame in frames {
       guard let slice = manifest.tensor(TensorKey(frame.name, .master))?.slices.first else { continue }
       let encoding = FrameEncoding.allCases.firstIndex(of: slice.encoding) ?? 0
-      let head: [UInt8] = [2, UInt8(frame.type), UInt8(encoding), UInt8(frame.count), 0, 0]
-      try seed("frame-\(frame.type)", head + shard[slice.offset..<slice.offset + slice.bytes])
+      let head: [UInt8] = [UInt8(frame.type), UInt8(encoding), UInt8(frame.count), 0, 0]
+      seeds[.frame, default: []].append(head + shard[slice.offset..<slice.offset + slice.bytes])
     }
+    return seeds
   }
 
   private final class Keeper {
