@@ -265,7 +265,10 @@ quillan_guard() {
     wait "$repeating" 2>/dev/null || true
   fi
   # A signal to all processes of a group reaches this one's child before it has its own session.
-  ((${#quillan_signals[@]} == 0 || forced)) || case $code in 129 | 130 | 138 | 143) code=75 ;; esac
+  if ((${#quillan_signals[@]} && !forced)) && [[ $code =~ ^(129|130|138|143)$ ]]; then
+    quillan_say "stopped before the first step"
+    code=75
+  fi
   return "$code"
 }
 
