@@ -11,14 +11,20 @@ ssh_options=(-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=3 -o S
 # Seconds after which a host that does not answer is taken for silent: what those options make of it.
 silence=9
 
-# read_hostfile FILE: lines 'host [slots=N]', as mpirun reads them; # begins a comment.
+# read_hostfile FILE: lines 'host [slots=N]', as mpirun reads them; # begins a comment. Files from Windows have a carriage
+# return at each line's end, and a mark before the first.
 read_hostfile() {
   local file=$1 line number=0 host rest count
-  [[ -r $file ]] || quillan_fail "$file: cannot be read; give a file with a line 'host slots=N' for each host" 2
+  [[ -r $file && ! -d $file ]] ||
+    quillan_fail "$file: cannot be read; give a file with a line 'host slots=N' for each host" 2
   while IFS= read -r line || [[ -n $line ]]; do
     number=$((number + 1))
-    read -r host rest <<<"${line%%#*}" || true
+    ((number > 1)) || line=${line#$'\xef\xbb\xbf'}
+    line=${line%%#*}
+    read -r host rest <<<"${line%$'\r'}" || true
     [[ -n $host ]] || continue
+    is_host "$host" || quillan_fail "$file, line $number: '$host' is not the name of a host" 2
+    [[ ! $host =~ ^[^:]+:[0-9]+$ ]] || quillan_fail "$file, line $number: '$host': write '${host%:*} slots=${host##*:}'" 2
     count=''
     [[ -z $rest ]] || [[ ! $rest =~ ^slots\ *=\ *([1-9][0-9]{0,5})\ *$ ]] || count=${BASH_REMATCH[1]}
     [[ -z $rest || -n $count ]] || quillan_fail "$file, line $number: '$rest' is not 'slots=N'" 2
@@ -28,17 +34,24 @@ read_hostfile() {
   ((${#hosts[@]})) || quillan_fail "$file: names no host; write a line 'host slots=N' for each" 2
 }
 
+# is_host TEXT: whether it is a name or an address, with a user's name before it at most: other words could be options of
+# ssh, or more than a word for the shell of a host.
+is_host() {
+  [[ $1 =~ ^([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:%-]*$ ]]
+}
+
 # The hosts of this Slurm allocation, with its tasks as slots.
 read_slurm() {
   local host index parts part counts=()
   # "2(x3),1": two tasks on each of three nodes, one on the fourth.
   IFS=, read -ra parts <<<"${SLURM_TASKS_PER_NODE:-1}"
   for part in "${parts[@]}"; do
-    [[ $part =~ ^([0-9]+)(\(x([0-9]+)\))?$ ]] || quillan_fail "SLURM_TASKS_PER_NODE is '$SLURM_TASKS_PER_NODE', which is not understood" 2
+    [[ $part =~ ^([1-9][0-9]{0,5})(\(x([1-9][0-9]{0,5})\))?$ ]] || quillan_fail "SLURM_TASKS_PER_NODE is '$SLURM_TASKS_PER_NODE', which is not understood" 2
     for ((index = 0; index < ${BASH_REMATCH[3]:-1}; index++)); do counts+=("${BASH_REMATCH[1]}"); done
   done
   index=0
   while IFS= read -r host; do
+    is_host "$host" || quillan_fail "scontrol says '$host', which is not the name of a host"
     hosts+=("$host")
     slots+=("${counts[index]:-1}")
     reach+=(slurm)
@@ -77,18 +90,18 @@ on_host() {
   esac
 }
 
-# Runs on a host and says what the checks need to know: a word and its value a line. The program's hash takes its
-# resources in; a directory counts by the names and sizes of its files.
+# Runs on a host and says what the checks need to know: a word and its value a line, for the files their number and hash.
+# The program's hash takes its resources in; a directory counts by the names and sizes of its files.
 quillan_probe() {
-  local program=$1 directory=$2 token=$3 path words
+  local program=$1 directory=$2 token=$3 path words index=0
   shift 3
   echo "clock $(date +%s.%N)"
-  echo "cores $(quillan_cores)"
+  echo "cores $(quillan_cores "")"
   echo "memory $(quillan_memory)"
   ! command -v orted >/dev/null || echo "mpi $(mpirun --version 2>/dev/null | sed -n '1s/.* //p')"
   [[ -z ${SSH_CONNECTION:-} ]] || echo "address $(cut -d ' ' -f 3 <<<"$SSH_CONNECTION")"
   ip -o -4 addr show scope global 2>/dev/null | awk '{ print "network", $4 }' || true
-  if cd "$directory" 2>/dev/null; then echo "directory there"; fi
+  if CDPATH='' cd -- "$directory" 2>/dev/null; then echo "directory there"; fi
   if [[ -x $program ]]; then
     echo "program $({ cat "$program"; find "$(dirname "$program")"/*.resources -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0r cat; } | sha256sum | cut -c 1-64)"
     words=$("$program" --version 2>&1) || echo "trouble ${words##*$'\n'}"
@@ -96,10 +109,11 @@ quillan_probe() {
   [[ -z $token || ! -e $token ]] || echo "token seen"
   for path in "$@"; do
     if [[ -d $path ]]; then
-      echo "file $(cd "$path" && find . -type f -printf '%s %p\n' | LC_ALL=C sort | sha256sum | cut -c 1-64) $path"
+      echo "file $index $(CDPATH='' cd -- "$path" && find . -type f -printf '%s %p\0' | LC_ALL=C sort -z | sha256sum | cut -c 1-64)"
     elif [[ -r $path ]]; then
-      echo "file $(sha256sum <"$path" | cut -c 1-64) $path"
+      echo "file $index $(sha256sum <"$path" | cut -c 1-64)"
     fi
+    index=$((index + 1))
   done
 }
 
@@ -119,7 +133,7 @@ probe_all() {
   for index in "${!hosts[@]}"; do
     {
       echo "before $(date +%s.%N)"
-      on_host "$index" bash -s <"$folder/probe" 2>"$folder/$index.errors" || echo "failed $?"
+      on_host "$index" bash -s <"$folder/probe" 2>"$folder/$index.errors" | head -c 1048576 || echo "failed $?"
       echo "after $(date +%s.%N)"
     } >"$folder/$index" &
     pids+=($!)
@@ -127,18 +141,35 @@ probe_all() {
   wait "${pids[@]}"
 }
 
-# answer FILE WORD: the value of a probe's line.
+# answer FILE WORD: the value of a probe's line. Whatever a host says is text, never to be used as a number before it is
+# known to be one.
 answer() {
   awk -v word="$2" '$1 == word { print substr($0, length(word) + 2); exit }' "$1"
+}
+
+# file_hash FILE NUMBER: the hash of one of the files.
+file_hash() {
+  awk -v number="$2" '$1 == "file" && $2 == number { print $3; exit }' "$1"
+}
+
+# number_from FILE WORD: a value that is a whole number, or nothing. seconds_from FILE WORD: also with decimals.
+number_from() {
+  quillan_number "$(answer "$1" "$2")"
+}
+seconds_from() {
+  local text
+  text=$(answer "$1" "$2")
+  [[ ! $text =~ ^[0-9]{1,12}(\.[0-9]{1,9})?$ ]] || echo "$text"
 }
 
 # The network that holds an address, of those a probe lists: 10.0.0.7/24 becomes 10.0.0.0/24.
 network_of() {
   local address=$1 file=$2 line length octets number
   while read -r line; do
-    length=${line#*/}
-    IFS=. read -ra octets <<<"${line%/*}"
-    number=$(((octets[0] << 24 | octets[1] << 16 | octets[2] << 8 | octets[3]) >> (32 - length) << (32 - length)))
+    [[ $line =~ ^([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})/([0-9]{1,2})$ ]] || continue
+    octets=("${BASH_REMATCH[@]:1:4}") length=$((10#${BASH_REMATCH[5]}))
+    ((length <= 32)) || continue
+    number=$(((10#${octets[0]} << 24 | 10#${octets[1]} << 16 | 10#${octets[2]} << 8 | 10#${octets[3]}) >> (32 - length) << (32 - length)))
     if [[ -z $address || ${line%/*} == "$address" ]]; then
       echo "$((number >> 24 & 255)).$((number >> 16 & 255)).$((number >> 8 & 255)).$((number & 255))/$length"
     fi
@@ -160,7 +191,7 @@ shared_network() {
 
 # watch_hosts PROCESS SECONDS FOLDER RANK INDEX ...: for each of these hosts that is reached over ssh, a background job
 # that holds a connection open. A host that stops answering is named. If it has not come back within SECONDS of its last
-# answer, or as soon as no process named RANK is left here (nothing where there never was one), FOLDER/silent is written
+# answer, or as soon as no process of the program RANK is left here (nothing where there never was one), FOLDER/silent is written
 # and the process's session is killed: mpirun itself would wait for the host's connection to time out, by Linux's
 # defaults for a quarter of an hour. (Ranks that the watchdog ends do the same to the mpirun that started them, but the
 # one here may have no rank beside it.) The jobs end when this script does: then nobody holds their input open.
@@ -171,8 +202,20 @@ watch_hosts() {
   exec {input}<>"$folder/input"
   for index in "$@"; do
     [[ ${reach[index]} == remote ]] || continue
-    (exec {input}>&- && watch_host "${hosts[index]}" "$process" "$seconds" "$folder" "$rank") &
+    (exec {input}>&- && quillan_let_errors_go && watch_host "${hosts[index]}" "$process" "$seconds" "$folder" "$rank") &
   done
+}
+
+# has_rank SESSION PROGRAM: whether a process of the session runs the program, which may be a script.
+has_rank() {
+  local process name LC_ALL=C
+  for process in $(pgrep -s "$1"); do
+    [[ ! /proc/$process/exe -ef $2 ]] || return 0
+    # The system keeps 15 bytes of the name.
+    name=$(cat "/proc/$process/comm" 2>/dev/null || true)
+    [[ $name != "$(printf '%s' "${2##*/}" | head -c 15)" ]] || return 0
+  done
+  return 1
 }
 
 watch_host() {
@@ -189,15 +232,15 @@ watch_host() {
       kill -0 "$process" 2>/dev/null || return 0
       sleep 1
       ((SECONDS - silent_since >= silence)) || continue
-      ((said)) || echo "quillan: $host: does not answer any more; the run waits $seconds s for it (parallel.timeout and a little)" >&2
+      ((said)) || quillan_say "$host: does not answer any more; the run waits $seconds s for it (parallel.timeout and a little)"
       said=1
-      if ((SECONDS - silent_since >= seconds)) || { [[ -n $rank ]] && ! pgrep -s "$process" -x "${rank:0:15}" >/dev/null; }; then
-        echo "quillan: $host: silent for $((SECONDS - silent_since)) s, so the run has ended; when host and network are back, start it again with --resume auto" >&2
+      if ((SECONDS - silent_since >= seconds)) || { [[ -n $rank ]] && ! has_rank "$process" "$rank"; }; then
+        quillan_say "$host: silent for $((SECONDS - silent_since)) s, so the run has ended; when host and network are back, start it again with --resume auto"
         : >"$folder/silent"
         pkill -KILL -s "$process" || true
         return 0
       fi
     done
-    ((said == 0)) || echo "quillan: $host: answers again" >&2
+    ((said == 0)) || quillan_say "$host: answers again"
   done
 }

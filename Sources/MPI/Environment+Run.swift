@@ -51,7 +51,7 @@ extension Environment {
   /// Writes one line to stderr, by one call so that the lines of several ranks do not mix.
   static func report(unsigned message: String) {
     let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-    let line = Array("quillan: \(text)\n".utf8)
+    let line = Array("quillan: \(PlainText.escaped(text))\n".utf8)
     _ = write(STDERR_FILENO, line, line.count)
   }
 }

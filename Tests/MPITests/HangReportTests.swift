@@ -114,22 +114,21 @@ struct HangReportTests {
       ])
   }
 
-  @Test("A frame carries a state unchanged, and bytes of others are no frame")
+  @Test("A frame carries a state unchanged, and other bytes are not a frame")
   func frames() {
     var state = waiting(4, "all-to-all layer 2 forward", in: 9, RankRun(first: 4, stride: 2, count: 2), place: 3)
     state.phase = "sampling group 812"
     state.phaseSeconds = 1.5
     state.wantsReport = true
     state.progress = [1: 70, 9: 3, .max: 1]
-    let frame = StatusFrame(nonce: 77, kind: .end, state: state)
+    let frame = StatusFrame(kind: .end, state: state)
     #expect(frame.bytes.count == StatusFrame.byteCount)
-    #expect(StatusFrame(frame.bytes, nonce: 77) == frame)
-    #expect(StatusFrame(frame.bytes, nonce: 78) == nil)
-    #expect(StatusFrame(Array(frame.bytes.dropLast()), nonce: 77) == nil)
-    // Whatever the bytes after the nonce, reading them does not trap.
+    #expect(StatusFrame(frame.bytes, ranks: 7) == frame)
+    #expect(StatusFrame(frame.bytes, ranks: 6) == nil)
+    #expect(StatusFrame(Array(frame.bytes.dropLast()), ranks: 7) == nil)
+    // Whatever the bytes, reading them does not trap.
     for fill in [UInt8(0x7f), 0x80, 0xff] {
-      let noise = frame.bytes.prefix(8) + [UInt8](repeating: fill, count: StatusFrame.byteCount - 8)
-      #expect(StatusFrame(Array(noise), nonce: 77) == nil)
+      #expect(StatusFrame([UInt8](repeating: fill, count: StatusFrame.byteCount), ranks: 7) == nil)
     }
   }
 

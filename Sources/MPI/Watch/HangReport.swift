@@ -27,6 +27,9 @@ package struct HangReport {
     self.hearsAll = hearsAll
   }
 
+  /// Whole seconds, whatever the number.
+  private static func whole(_ seconds: Double) -> Int { Int(exactly: seconds.rounded(.down)) ?? 0 }
+
   private func isSilent(_ rank: Int) -> Bool {
     observed[rank].map { $0.silence > Self.patience } ?? hearsAll
   }
@@ -56,7 +59,7 @@ package struct HangReport {
       let (state, waiting, absentees) = cases.first(where: { !$0.2.isEmpty && $0.2.allSatisfy(isCause) })
         ?? cases.first(where: { !$0.2.isEmpty }) ?? cases.first
     else { return nil }
-    let line = "rank \(state.rank): \(waiting.title), step \(state.step), has waited \(Int(waiting.seconds)) s"
+    let line = "rank \(state.rank): \(waiting.title), step \(state.step), has waited \(Self.whole(waiting.seconds)) s"
     return "\(line); \(absentees.isEmpty ? arrived(waiting, state) : absent(absentees, step: state.step))"
   }
 
@@ -88,7 +91,7 @@ package struct HangReport {
   /// For a rank that is silent, how long it `has …`; whether it has arrived since it was last heard is not known.
   private func silence(_ rank: Int) -> String? {
     guard let other = observed[rank], other.silence > Self.patience else { return nil }
-    return "been silent for \(Int(other.silence)) s"
+    return "been silent for \(Self.whole(other.silence)) s"
   }
 
   /// A line for each rank: where it is, and for how long.
@@ -100,7 +103,7 @@ package struct HangReport {
       let state = other.state
       let seconds = (state.waiting?.seconds ?? state.phaseSeconds) + other.silence
       return
-        "rank \(rank): \(state.place), for \(Int(seconds)) s, step \(state.step)\(silence(rank).map { ", has \($0)" } ?? "")"
+        "rank \(rank): \(state.place), for \(Self.whole(seconds)) s, step \(state.step)\(silence(rank).map { ", has \($0)" } ?? "")"
     }
   }
 }

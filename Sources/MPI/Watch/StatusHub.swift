@@ -1,96 +1,130 @@
 import Glibc
 
 /// Rank 0's side of the status channel: listens, and keeps what every rank said last.
-final class StatusHub {
-  private let listener: Int32
-  private let nonce: UInt64
-  private var peers: [StatusSocket] = []
+///
+/// Whoever connects has a few seconds to prove that it is a rank of this run. Of those who have not yet, the oldest goes
+/// for the next, so that strangers take neither the ranks' places nor this process's descriptors.
+package final class StatusHub {
+  /// Connections that have not proved themselves, at most.
+  package static let strangers = 32
+
+  private let key: StatusKey
+  private let ranks: Int
+  /// Nanoseconds that a connection has to prove itself.
+  private let patience: UInt64
+  /// From where connections are taken.
+  private let neighbours: Set<UInt32>
+  private var listeners: [Int32] = []
+  private var proving: [StatusSocket] = []
+  private var peers: [Int: StatusSocket] = [:]
   private var heard: [Int: (state: RankState, at: UInt64)] = [:]
-  /// In the network's byte order.
-  let port: UInt16
+  /// Where it listens.
+  package let endpoints: [StatusEndpoint]
 
   /// Nil where no port can be had.
   ///
   /// - Parameters:
-  ///   - isLocal: whether all ranks are on this machine, so that nobody else needs to reach the port.
-  ///   - peers: the ranks that will connect.
-  init?(nonce: UInt64, isLocal: Bool, peers: Int) {
-    self.nonce = nonce
-    Self.allowDescriptors(peers)
-    let descriptor = StatusSocket.make()
-    listener = descriptor
-    let address = isLocal ? StatusSocket.loopback : UInt32(0)
-    guard descriptor >= 0, StatusSocket.withAddress(address, port: 0, { bind(descriptor, $0, $1) }) == 0,
-      listen(descriptor, Int32(min(4096, peers + 16))) == 0
-    else { return nil }
-    var name = sockaddr_in()
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let code = withUnsafeMutablePointer(to: &name) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+  ///   - ranks: in the world.
+  ///   - addresses: where to listen, and `neighbours`: from where ranks connect; in the network's byte order.
+  ///   - patience: seconds that a connection has to prove itself.
+  package init?(
+    _ key: StatusKey, ranks: Int, addresses: [UInt32], neighbours: Set<UInt32>, patience: Double = 5
+  ) {
+    self.key = key
+    self.ranks = ranks
+    self.patience = UInt64(patience * 1e9)
+    self.neighbours = neighbours.union(addresses)
+    var endpoints: [StatusEndpoint] = []
+    for address in addresses {
+      let descriptor = StatusSocket.make()
+      guard descriptor >= 0 else { continue }
+      if StatusEndpoint(address: address).withAddress({ bind(descriptor, $0, $1) }) == 0,
+        listen(descriptor, Int32(min(4096, ranks + 16))) == 0,
+        let endpoint = StatusSocket.address(of: descriptor, { getsockname($0, $1, $2) })
+      {
+        listeners.append(descriptor)
+        endpoints.append(endpoint)
+      } else {
+        close(descriptor)
+      }
     }
-    guard code == 0 else { return nil }
-    port = name.sin_port
+    self.endpoints = endpoints
+    guard !endpoints.isEmpty else { return nil }
+    Self.allowDescriptors(ranks + Self.strangers)
   }
 
-  /// Raises the limit of open files for one connection a rank.
-  private static func allowDescriptors(_ peers: Int) {
+  deinit { for listener in listeners { close(listener) } }
+
+  /// Raises the limit of open files for these connections.
+  private static func allowDescriptors(_ connections: Int) {
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-    limit.rlim_cur = min(limit.rlim_max, max(limit.rlim_cur, rlim_t(peers + 1024)))
+    limit.rlim_cur = min(limit.rlim_max, max(limit.rlim_cur, rlim_t(connections + 1024)))
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
   /// Waits for news for up to `milliseconds`; returns whether a rank newly asks for a report.
-  func receive(milliseconds: Int32) -> Bool {
-    var descriptors = [pollfd(fd: listener, events: Int16(POLLIN), revents: 0)]
-    descriptors += peers.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
-    guard poll(&descriptors, nfds_t(descriptors.count), milliseconds) > 0 else { return false }
+  package func receive(milliseconds: Int32) -> Bool {
+    let connections = proving + peers.values
+    var descriptors = (listeners + connections.map(\.descriptor)).map {
+      pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+    }
+    let count = poll(&descriptors, nfds_t(descriptors.count), milliseconds)
     var isAsked = false
-    for (peer, descriptor) in zip(peers, descriptors.dropFirst()) where descriptor.revents != 0 {
-      for frame in peer.frames(nonce: nonce) {
-        isAsked = isAsked || frame.state.wantsReport
-        heard[frame.state.rank] = (frame.state, FlightRecorder.clock())
+    if count > 0 {
+      for (connection, descriptor) in zip(connections, descriptors.dropFirst(listeners.count))
+      where descriptor.revents != 0 {
+        for frame in connection.frames() {
+          isAsked = isAsked || frame.state.wantsReport
+          heard[frame.state.rank] = (frame.state, FlightRecorder.clock())
+        }
+        // A rank that connects anew has given its former connection up.
+        if connection.isOpen, let rank = connection.rank { peers[rank] = connection }
       }
     }
-    peers.removeAll { !$0.isOpen }
-    while true {
-      let descriptor = accept(listener, nil, nil)
-      guard descriptor >= 0 else { break }
-      _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-      peers.append(StatusSocket(descriptor))
-    }
+    let now = FlightRecorder.clock()
+    peers = peers.filter { $0.value.isOpen }
+    proving.removeAll { !$0.isOpen || $0.rank != nil || now &- $0.since > patience }
+    for listener in listeners { admit(from: listener) }
     return isAsked
   }
 
+  /// Takes those who connect, some at a time.
+  private func admit(from listener: Int32) {
+    for _ in 0..<Self.strangers {
+      let descriptor = accept(listener, nil, nil)
+      guard descriptor >= 0 else {
+        // Without a free descriptor, poll would say at once that somebody waits.
+        if errno != EAGAIN, errno != EINTR { usleep(50_000) }
+        return
+      }
+      guard let peer = StatusSocket.address(of: descriptor, { getpeername($0, $1, $2) }),
+        neighbours.contains(peer.address)
+      else {
+        close(descriptor)
+        continue
+      }
+      _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+      if proving.count >= Self.strangers { proving.removeFirst() }
+      proving.append(StatusSocket(descriptor, .hub(key, ranks: ranks)))
+    }
+    // Time for others where strangers come without end.
+    usleep(1_000)
+  }
+
   /// Tells all ranks about rank 0, or to leave.
-  func send(_ state: RankState, _ kind: StatusFrame.Kind) {
-    for peer in peers { peer.send(StatusFrame(nonce: nonce, kind: kind, state: state)) }
+  package func send(_ state: RankState, _ kind: StatusFrame.Kind) {
+    for peer in peers.values { peer.send(StatusFrame(kind: kind, state: state)) }
   }
 
   /// What every rank said last, rank 0's own state included.
-  func observed(_ own: RankState) -> [Int: HangReport.Observation] {
+  package func observed(_ own: RankState) -> [Int: HangReport.Observation] {
     let now = FlightRecorder.clock()
     var result = heard.mapValues {
       HangReport.Observation(state: $0.state, silence: FlightRecorder.seconds(from: $0.at, to: now))
     }
     result[own.rank] = HangReport.Observation(state: own, silence: 0)
-    return result
-  }
-
-  /// This machine's IPv4 addresses but the loopback's, in the network's byte order.
-  static var addresses: [UInt32] {
-    var first: UnsafeMutablePointer<ifaddrs>?
-    guard getifaddrs(&first) == 0 else { return [] }
-    defer { freeifaddrs(first) }
-    var result: [UInt32] = []
-    var next = first
-    while let entry = next {
-      next = entry.pointee.ifa_next
-      guard let name = entry.pointee.ifa_addr, name.pointee.sa_family == sa_family_t(AF_INET) else { continue }
-      let address = name.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_addr.s_addr }
-      if address != StatusSocket.loopback { result.append(address) }
-    }
     return result
   }
 }

@@ -2,28 +2,30 @@ import Glibc
 
 /// Another rank's side of the status channel: keeps a connection to rank 0 and tries its addresses in turn while there is
 /// none.
-final class StatusLink {
-  private let addresses: [UInt32]
-  private let port: UInt16
-  private let nonce: UInt64
-  private var socket = StatusSocket(-1)
+package final class StatusLink {
+  private let endpoints: [StatusEndpoint]
+  private let key: StatusKey
+  private let rank: Int
+  private let ranks: Int
+  private var socket: StatusSocket
   private var isConnected = false
   private var attempts = 0
   private var nextAttempt: UInt64 = 0
   private var hub: (state: RankState, at: UInt64)?
   /// Whether rank 0 has told this rank to leave.
-  private(set) var isEnded = false
+  package private(set) var isEnded = false
 
-  /// - Parameters:
-  ///   - addresses: of rank 0's machine; with the port in the network's byte order.
-  init(addresses: [UInt32], port: UInt16, nonce: UInt64) {
-    self.addresses = addresses
-    self.port = port
-    self.nonce = nonce
+  /// - Parameter endpoints: where rank 0 listens.
+  package init(_ key: StatusKey, rank: Int, ranks: Int, endpoints: [StatusEndpoint]) {
+    self.endpoints = endpoints
+    self.key = key
+    self.rank = rank
+    self.ranks = ranks
+    socket = StatusSocket(-1, .link(key, rank: rank, ranks: ranks))
   }
 
   /// Waits for news for up to `milliseconds`.
-  func receive(milliseconds: Int32) {
+  package func receive(milliseconds: Int32) {
     connectIfNeeded()
     guard socket.isOpen else {
       usleep(UInt32(milliseconds) * 1000)
@@ -39,18 +41,18 @@ final class StatusLink {
       if problem == 0 { isConnected = true } else { socket.close() }
       return
     }
-    for frame in socket.frames(nonce: nonce) {
+    for frame in socket.frames() {
       hub = (frame.state, FlightRecorder.clock())
       if frame.kind == .end { isEnded = true }
     }
   }
 
-  func send(_ state: RankState) {
-    if isConnected { socket.send(StatusFrame(nonce: nonce, state: state)) }
+  package func send(_ state: RankState) {
+    if isConnected { socket.send(StatusFrame(state: state)) }
   }
 
   /// Rank 0 as last heard of, and this rank.
-  func observed(_ own: RankState) -> [Int: HangReport.Observation] {
+  package func observed(_ own: RankState) -> [Int: HangReport.Observation] {
     var result = [own.rank: HangReport.Observation(state: own, silence: 0)]
     if let hub {
       let silence = FlightRecorder.seconds(from: hub.at, to: FlightRecorder.clock())
@@ -60,7 +62,7 @@ final class StatusLink {
   }
 
   /// Whether rank 0 answers.
-  var hearsHub: Bool {
+  package var hearsHub: Bool {
     hub.map { FlightRecorder.seconds(from: $0.at, to: FlightRecorder.clock()) <= HangReport.patience } ?? false
   }
 
@@ -69,13 +71,13 @@ final class StatusLink {
     // A connection that carries nothing any more, or does not come about, is given up for another.
     let isStale = socket.isOpen && now > nextAttempt && !hearsHub
     if isStale { socket.close() }
-    guard !socket.isOpen, !addresses.isEmpty, now > nextAttempt else { return }
+    guard !socket.isOpen, !endpoints.isEmpty, now > nextAttempt else { return }
     nextAttempt = now + 4_000_000_000
     isConnected = false
-    let address = addresses[attempts % addresses.count]
+    let endpoint = endpoints[attempts % endpoints.count]
     attempts += 1
-    socket = StatusSocket(StatusSocket.make())
-    let code = StatusSocket.withAddress(address, port: port) { connect(socket.descriptor, $0, $1) }
+    socket = StatusSocket(StatusSocket.make(), .link(key, rank: rank, ranks: ranks))
+    let code = endpoint.withAddress { connect(socket.descriptor, $0, $1) }
     if code == 0 { isConnected = true } else if errno != EINPROGRESS { socket.close() }
   }
 }

@@ -1,60 +1,95 @@
 import Glibc
 
-/// A TCP connection that carries status frames and never blocks.
+/// A TCP connection of the status channel. It never blocks, and carries frames once both sides have proved themselves.
 final class StatusSocket {
   private(set) var descriptor: Int32
-  private var received: [UInt8] = []
+  private var session: StatusSession
+  /// When it was made (`FlightRecorder.clock`).
+  let since = FlightRecorder.clock()
 
-  init(_ descriptor: Int32) { self.descriptor = descriptor }
+  init(_ descriptor: Int32, _ session: StatusSession) {
+    self.descriptor = descriptor
+    self.session = session
+    if isOpen { sendWhole(session.greeting) }
+  }
 
   deinit { close() }
 
   var isOpen: Bool { descriptor >= 0 }
+
+  /// The other side's rank, once it has proved itself.
+  var rank: Int? { session.stage == .open ? session.rank : nil }
 
   func close() {
     if descriptor >= 0 { _ = Glibc.close(descriptor) }
     descriptor = -1
   }
 
-  /// Sends a frame, or leaves it out where the other side does not read.
+  /// Sends a frame, or leaves it out where the other side does not read or has not proved itself.
   func send(_ frame: StatusFrame) {
-    guard isOpen else { return }
-    let bytes = frame.bytes
-    let sent = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
-    let isFull = sent < 0 && (errno == EAGAIN || errno == EINTR)
-    // Half a frame would shift all that follow.
-    if sent != bytes.count, !isFull { close() }
+    guard isOpen, let bytes = session.sealed(frame) else { return }
+    if sendWhole(bytes) { session.isSent() }
   }
 
-  /// The frames that have arrived; closes the connection at its end and at what is no frame of this run.
-  func frames(nonce: UInt64) -> [StatusFrame] {
+  /// Whether the bytes have gone. Where the other side does not read, nothing is sent; half a message would shift all
+  /// that follow, so that closes the connection.
+  @discardableResult
+  private func sendWhole(_ bytes: [UInt8]) -> Bool {
+    guard !bytes.isEmpty else { return true }
+    let sent = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    let isFull = sent < 0 && (errno == EAGAIN || errno == EINTR)
+    if sent != bytes.count, !isFull { close() }
+    return sent == bytes.count
+  }
+
+  /// The frames that have arrived, a few at a time; closes the connection at its end and at what is not of this run.
+  func frames() -> [StatusFrame] {
     var chunk = [UInt8](repeating: 0, count: 8 * StatusFrame.byteCount)
-    while isOpen {
-      let count = recv(descriptor, &chunk, chunk.count, 0)
-      if count > 0 {
-        received += chunk.prefix(count)
-        if count == chunk.count { continue }
-      } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
-        close()
-      }
-      break
+    guard isOpen else { return [] }
+    let count = recv(descriptor, &chunk, chunk.count, 0)
+    guard count > 0 else {
+      if count == 0 || (errno != EAGAIN && errno != EINTR) { close() }
+      return []
     }
-    var frames: [StatusFrame] = []
-    while received.count >= StatusFrame.byteCount {
-      guard let frame = StatusFrame(Array(received.prefix(StatusFrame.byteCount)), nonce: nonce) else {
-        close()
-        return frames
-      }
-      received.removeFirst(StatusFrame.byteCount)
-      frames.append(frame)
-    }
+    let (answer, frames) = session.receive(Array(chunk.prefix(count)))
+    // A proof that cannot be sent whole is not sent at all.
+    if !answer.isEmpty, !sendWhole(answer) { close() }
+    if session.stage == .refused { close() }
     return frames
   }
 
-  /// An IPv4 address with a port, for the system's calls; both in the network's byte order.
-  static func withAddress<Result>(
-    _ address: UInt32, port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
-  ) -> Result {
+  /// Reads the descriptor's own address, or the other side's, as `call` is getsockname or getpeername.
+  static func address(
+    of descriptor: Int32, _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+  ) -> StatusEndpoint? {
+    var name = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let code = withUnsafeMutablePointer(to: &name) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { call(descriptor, $0, &length) }
+    }
+    return code == 0 ? StatusEndpoint(address: name.sin_addr.s_addr, port: name.sin_port) : nil
+  }
+
+  /// A new socket that does not block and does not reach child processes; negative where there is none.
+  static func make(_ kind: __socket_type = SOCK_STREAM) -> Int32 {
+    socket(AF_INET, Int32(kind.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+  }
+}
+
+/// An IPv4 address with a port; both in the network's byte order.
+package struct StatusEndpoint: Sendable, Equatable {
+  package static let loopback = UInt32(0x7f00_0001).bigEndian
+
+  package var address: UInt32
+  package var port: UInt16
+
+  package init(address: UInt32, port: UInt16 = 0) {
+    self.address = address
+    self.port = port
+  }
+
+  /// Calls `body` with the address as the system's calls take it.
+  package func withAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     var name = sockaddr_in()
     name.sin_family = sa_family_t(AF_INET)
     name.sin_addr.s_addr = address
@@ -63,12 +98,4 @@ final class StatusSocket {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
     }
   }
-
-  /// A new socket that does not block and does not reach child processes; negative where there is none.
-  static func make() -> Int32 {
-    let kind = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
-    return socket(AF_INET, Int32(kind), 0)
-  }
-
-  static let loopback = UInt32(0x7f00_0001).bigEndian
 }

@@ -9,6 +9,9 @@ import Synchronization
 /// it twice a second where its rank is; rank 0 answers likewise. Rank 0 speaks and gives the order to leave. A rank that
 /// waits for too long and gets no order (the link is cut, rank 0 is stopped) says what it knows and leaves by itself, so
 /// that no side of a network that fell apart waits for ever.
+///
+/// Rank 0 listens on the loopback address for the ranks of its machine, and on its addresses in the run's network for
+/// others (`RunNetwork`); ranks prove by a secret that came over MPI that they are of the run (`StatusSession`).
 public enum Watchdog {
   private static let asked = Atomic(false)
   private static let directory = Mutex<String?>(nil)
@@ -48,18 +51,34 @@ public enum Watchdog {
     /// Collective.
     static func open(_ world: Communicator) throws(MPIError) -> Channel {
       let machine = try world.splitByMachine()
-      let isLocal = machine.size == world.size
       guard world.size > 1 else { return .none }
-      let nonce = try world.broadcast(UInt64.random(in: .min ... .max), from: 0)
-      var hub: StatusHub?
-      if world.rank == 0 { hub = StatusHub(nonce: nonce, isLocal: isLocal, peers: world.size - 1) }
-      let port = try world.broadcast(hub?.port ?? 0, from: 0)
-      let addresses = try world.broadcast(world.rank == 0 ? StatusHub.addresses : [], from: 0)
+      let key = StatusKey(try world.broadcast(StatusKey.random().bytes, from: 0))
       let isWithHub = try machine.broadcast(world.rank == 0 ? 1 : 0, from: 0) == 1
+      let machines = try world.allGatherv(machine.rank == 0 ? words(RunNetwork.cards) : []).map(cards)
+      var hub: StatusHub?
+      if world.rank == 0 {
+        let others = machines.dropFirst().filter { !$0.isEmpty }
+        let included = getenv("OMPI_MCA_btl_tcp_if_include").map { String(cString: $0) }
+        let network = RunNetwork.listening(own: RunNetwork.cards, machines: others, included: included)
+        hub = StatusHub(
+          key, ranks: world.size, addresses: (machine.size > 1 ? [StatusEndpoint.loopback] : []) + network,
+          neighbours: Set(machines.joined().map(\.address)))
+      }
+      let numbers = try world.broadcast(
+        (hub?.endpoints ?? []).flatMap { [$0.address, UInt32($0.port)] }, from: 0)
       if let hub { return .hub(hub) }
-      guard port != 0 else { return .none }
-      let near = [StatusSocket.loopback]
-      return .link(StatusLink(addresses: isWithHub ? near : addresses + near, port: port, nonce: nonce))
+      let endpoints = stride(from: 0, to: numbers.count, by: 2)
+        .map { StatusEndpoint(address: numbers[$0], port: UInt16(numbers[$0 + 1])) }
+        .filter { ($0.address == StatusEndpoint.loopback) == isWithHub }
+      guard !endpoints.isEmpty else { return .none }
+      return .link(StatusLink(key, rank: world.rank, ranks: world.size, endpoints: endpoints))
+    }
+
+    /// Addresses and masks of cards, as they travel.
+    private static func words(_ cards: [RunNetwork.Card]) -> [UInt32] { cards.flatMap { [$0.address, $0.mask] } }
+
+    private static func cards(_ words: [UInt32]) -> [RunNetwork.Card] {
+      stride(from: 0, to: words.count, by: 2).map { RunNetwork.Card(address: words[$0], mask: words[$0 + 1]) }
     }
   }
 

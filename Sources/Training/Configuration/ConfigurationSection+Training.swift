@@ -103,7 +103,9 @@ extension ConfigurationSection {
   static let parallel = ConfigurationSection(
     name: "parallel", documentation: "Ranks and threads.",
     fields: [
-      .whole("threads", \.parallel.threads, in: 0...4096, "threads of one rank; 0 is the node's cores over its ranks"),
+      .whole(
+        "threads", \.parallel.threads, in: 0...4096,
+        "threads of one rank; 0: the cores that it may use, divided among the ranks that share them"),
       .whole("expert", \.parallel.expert, "ranks of an expert group; must divide model.num_mini_moes and the ranks"),
       .flag("reproducible", \.parallel.reproducible, "fixed-point gradient sums: the same weights on any layout"),
       .whole(

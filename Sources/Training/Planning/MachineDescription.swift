@@ -17,7 +17,7 @@ public struct MachineDescription: Sendable {
       ("system", process.operatingSystemVersionString),
       ("kernel", kernel),
       ("processor", field("model name", of: "/proc/cpuinfo") ?? "unknown"),
-      ("cores", "\(process.activeProcessorCount) usable of \(process.processorCount)"),
+      ("cores", cores(of: process.processorCount)),
       ("memory", FigureText.bytes(Int(process.physicalMemory))),
       ("memory available", field("MemAvailable", of: "/proc/meminfo") ?? "unknown"),
       ("instruction sets", Kernels.available.joined(separator: ", ")),
@@ -27,6 +27,15 @@ public struct MachineDescription: Sendable {
       ("oneDNN", "\(dnnl.major).\(dnnl.minor).\(dnnl.patch)"),
       ("zstd", String(cString: ZSTD_versionString())),
     ])
+  }
+
+  /// The cores that this process may use, and what keeps it from others.
+  private static func cores(of all: Int) -> String {
+    let own = UsableCores.current
+    let mask = own.processors.count < all ? ["affinity \(own.processors.count)"] : []
+    let quota = own.quota.map { ["quota \(FigureText.fixed($0.cores, 2)) by \($0.group)"] } ?? []
+    let limits = mask + quota
+    return "\(own.count) usable of \(all)" + (limits.isEmpty ? "" : " (\(limits.joined(separator: ", ")))")
   }
 
   /// The value of the first line `name : value`.

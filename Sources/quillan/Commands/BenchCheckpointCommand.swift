@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Foundation
 import Rollouts
+import Tensors
 import Training
 
 /// `quillan bench checkpoint`.
@@ -31,7 +32,7 @@ struct BenchCheckpointCommand: ParsableCommand {
   }
 
   func run() throws {
-    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    let threads = threads ?? UsableCores.current.count
     let reader = try from.map { try CheckpointReader(CheckpointStore.checkpoint(at: $0)) }
     let rows = try FrameBenchmark.measure(bytes: megabytes << 20, threads: threads, from: reader)
     if json {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Tensors
 import Training
 
 /// `quillan bench memory`.
@@ -29,7 +30,7 @@ struct BenchMemoryCommand: ParsableCommand {
 
   func run() throws {
     let baseline = try report.baselineSeconds()
-    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    let threads = threads ?? UsableCores.current.count
     let rows = MemoryBenchmark.measure(seconds: seconds, threads: threads)
     try report.write(
       rows, about: "passes over 64 MiB, \(FigureText.count(threads, "thread"))", extra: ["threads": .integer(threads)],

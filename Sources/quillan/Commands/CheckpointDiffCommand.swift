@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoints
 import Foundation
+import Tensors
 import Training
 
 /// `quillan checkpoint diff`.
@@ -30,7 +31,7 @@ struct CheckpointDiffCommand: ParsableCommand {
     defer { bar.finish() }
     let difference = try CheckpointDifference(
       CheckpointReader(CheckpointStore.checkpoint(at: left)), CheckpointReader(CheckpointStore.checkpoint(at: right)),
-      threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, progress: bar.show)
+      threads: threads ?? UsableCores.current.count, progress: bar.show)
     bar.finish()
     if difference.isIdentical {
       return try StandardOutput.write("identical: \(FigureText.count(difference.tensors, "tensor"))\n")

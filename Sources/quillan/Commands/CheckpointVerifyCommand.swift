@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoints
 import Foundation
+import Tensors
 import Training
 
 /// `quillan checkpoint verify`.
@@ -25,7 +26,7 @@ struct CheckpointVerifyCommand: ParsableCommand {
     defer { bar.finish() }
     let reader = try CheckpointReader(CheckpointStore.checkpoint(at: path))
     let found = try CheckpointVerification(
-      reader, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, progress: bar.show)
+      reader, threads: threads ?? UsableCores.current.count, progress: bar.show)
     bar.finish()
     try StandardOutput.write(
       "\(reader.path): whole; \(FigureText.count(found.tensors, "tensor")) in \(FigureText.count(found.slices, "slice")), \(FigureText.grouped(found.bytes)) "

@@ -12,6 +12,20 @@ struct ConfigurationCommand: ParsableCommand {
 
   @OptionGroup var overrides: OverrideOptions
 
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "Print only this key's value, without quotes; nothing for null. Repeatable.", valueName: "section.key"))
+  var get: [String] = []
+
+  @Flag(help: "Print only the files that a run would read, each on a line.")
+  var files = false
+
+  @Flag(
+    name: [.customLong("null"), .customShort("0")],
+    help: "End what --get and --files print by NUL instead of a line's end, for scripts.")
+  var null = false
+
   @Flag(help: "Print every key with its default and meaning instead, as Markdown.")
   var reference = false
 
@@ -19,6 +33,9 @@ struct ConfigurationCommand: ParsableCommand {
     if reference != (config == nil) || (reference && !overrides.set.isEmpty) {
       throw ValidationError("give either --config FILE or --reference")
     }
+    if reference && (files || !get.isEmpty) { throw ValidationError("--get and --files need --config FILE") }
+    if files && !get.isEmpty { throw ValidationError("give either --get or --files") }
+    if null && !files && get.isEmpty { throw ValidationError("--null needs --get or --files") }
   }
 
   func run() throws {
@@ -27,6 +44,11 @@ struct ConfigurationCommand: ParsableCommand {
       return
     }
     let configuration = try RunConfiguration.load(path: config, overrides: overrides.set)
+    if files || !get.isEmpty {
+      let values = files ? configuration.inputFiles : try get.map { try configuration.value(of: $0) }
+      try StandardOutput.write(values.map { $0 + (null ? "\0" : "\n") }.joined())
+      return
+    }
     for warning in configuration.warnings { CommandLog.logger.warning("\(warning)") }
     try StandardOutput.write(configuration.yaml())
   }

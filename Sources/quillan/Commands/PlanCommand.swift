@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Tensors
 import Training
 
 /// `quillan plan`: what a configuration costs, without allocating it.
@@ -132,7 +133,7 @@ struct ClusterOptions: ParsableArguments {
       preconditionFailure("options that were not validated")
     }
     return ClusterDescription(
-      hosts: hosts, cores: cores ?? machine.activeProcessorCount,
+      hosts: hosts, cores: cores ?? UsableCores.current.count,
       memory: memory.flatMap(QuantityText.bytes) ?? Int(machine.physicalMemory), link: link, latency: latency)
   }
 }

@@ -75,7 +75,7 @@ struct QuantizeCommand: ParsableCommand {
     var changed = file
     changed.model = opened.description.model
     changed.precision = opened.description.precision
-    let threads = source.threads ?? ProcessInfo.processInfo.activeProcessorCount
+    let threads = source.threads ?? UsableCores.current.count
     let pair = [("as configured", file), ("as packed", changed)]
     CommandRunner.onRanks { communicator in
       var rows: [(String, [String: Double])] = []

@@ -100,6 +100,6 @@ enum CommandRunner {
   static func report(_ message: String) {
     let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
     let place = ProcessRank.current
-    StandardErrorLog.write("quillan: \(place.size > 1 ? "rank \(place.rank): " : "")\(text)\n")
+    StandardErrorLog.write("quillan: \(place.size > 1 ? "rank \(place.rank): " : "")\(PlainText.escaped(text))\n")
   }
 }

@@ -25,7 +25,7 @@ struct SourceOptions: ParsableArguments {
     }
   }
 
-  func context() -> Context { Context(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount) }
+  func context() -> Context { Context(threads: threads ?? UsableCores.current.count) }
 
   /// Opens the weights.
   func open(_ context: Context, overrides: [String]? = nil) throws -> ModelSource {

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import MPI
 import Synchronization
 import Training
 
@@ -47,7 +48,7 @@ struct StandardErrorLog: LogHandler {
     let details = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
       .map { " \($0.key)=\($0.value)" }.joined()
     let text = "\(event.message)".split(whereSeparator: \.isNewline).joined(separator: " ")
-    Self.write("\(Self.time()) \(event.level)\(rank): \(text)\(details)\n")
+    Self.write("\(Self.time()) \(event.level)\(rank): \(PlainText.escaped(text + details))\n")
   }
 
   /// Local time as 14:03:59.

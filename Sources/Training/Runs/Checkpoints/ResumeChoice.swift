@@ -21,8 +21,8 @@ public enum ResumeChoice: Sendable, Equatable {
     /// Whether the user named this very checkpoint, so that no other may take its place.
     var isNamed = false
 
-    /// As lines, to send to the other ranks.
-    var text: String { ([directory ?? "", isNamed ? "1" : ""] + checkpoints).joined(separator: "\n") }
+    /// Parts with a NUL between them, which no path has, to send to the other ranks.
+    var text: String { ([directory ?? "", isNamed ? "1" : ""] + checkpoints).joined(separator: "\0") }
 
     init(directory: String? = nil, checkpoints: [String] = [], isNamed: Bool = false) {
       self.directory = directory
@@ -31,10 +31,10 @@ public enum ResumeChoice: Sendable, Equatable {
     }
 
     init(text: String) {
-      let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-      directory = lines.first.flatMap { $0.isEmpty ? nil : $0 }
-      isNamed = lines.count > 1 && !lines[1].isEmpty
-      checkpoints = Array(lines.dropFirst(2)).filter { !$0.isEmpty }
+      let parts = text.split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
+      directory = parts.first.flatMap { $0.isEmpty ? nil : $0 }
+      isNamed = parts.count > 1 && !parts[1].isEmpty
+      checkpoints = Array(parts.dropFirst(2)).filter { !$0.isEmpty }
     }
   }
 
