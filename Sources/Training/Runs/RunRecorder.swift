@@ -17,6 +17,7 @@ public final class RunRecorder {
   private let start = ContinuousClock.now
   private let alarms: JSONLinesFile
   private var health: HealthMonitor?
+  private var scoring = ScoringNotes()
   private var history: [String: [(x: Double, y: Double)]] = [:]
 
   /// The evaluation before the first step, by name.
@@ -110,6 +111,11 @@ public final class RunRecorder {
       ProgressReporter.Figures(
         reward: values["reward"], loss: values["reward"] == nil ? values["loss"] : nil, entropy: values["entropy"],
         divergence: values["kl"], tokensPerSecond: values["tokens_per_second"]))
+  }
+
+  /// Says what is worth knowing of a step's scoring.
+  public func record(step: Int, unscored: UnscoredCount?, _ values: [String: Double]) {
+    for line in scoring.lines(step: step, unscored, values) { note(line) }
   }
 
   /// Records completions of a step, and the spread of their rewards.
