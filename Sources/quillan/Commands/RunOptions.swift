@@ -8,7 +8,8 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Start from these weights (safetensors, or a checkpoint) instead of checkpoint.weights.", valueName: "file"))
+      "Start from these weights (a run, a checkpoint or safetensors) instead of checkpoint.weights.",
+      valueName: "path"))
   var weights: String?
 
   @Option(
@@ -77,11 +78,13 @@ struct RunOptions: ParsableArguments {
           "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(assembly.layout), threads a rank: \(threads)"
         )
       }
-      let run = TrainingRun(assembly, name: runName, resume: choice, trace: trace.flatMap(RunTrace.Request.init))
+      let continuation = Continuation(ranks: communicator.size)
+      var run = TrainingRun(assembly, name: runName, resume: choice, trace: trace.flatMap(RunTrace.Request.init))
+      run.commandToGoOn = { continuation.resuming($0) }
       do {
         let outcome = try body(run, materials)
         try communicator.agree {
-          if communicator.rank == 0 { try StandardOutput.write(OutcomeText.text(phase, outcome)) }
+          if communicator.rank == 0 { try StandardOutput.write(OutcomeText.text(phase, outcome, continuation)) }
         }
         return outcome.stopped ? .stopped : .done
       } catch let error as TrainingError where error.isAgreed {
@@ -104,7 +107,7 @@ enum OutcomeText {
     text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "⏎")
   }
 
-  static func text(_ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome) -> String {
+  static func text(_ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome, _ continuation: Continuation) -> String {
     var lines: [String] = []
     if !outcome.examples.isEmpty {
       var table = Table(["prompt", "completion", "answer", "reward"], alignments: [.left, .left, .left, .right])
@@ -131,7 +134,22 @@ enum OutcomeText {
       if !outcome.stopped { lines.append("weights  \(directory.weights)") }
       if let checkpoint = outcome.checkpoint { lines.append("saved    \(checkpoint)") }
       lines += ["metrics  \(directory.metrics)", "plot     \(directory.plot)"]
+      lines += ending(phase, outcome, directory.path, continuation)
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The commands that go on from here.
+  private static func ending(
+    _ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome, _ directory: String, _ continuation: Continuation
+  ) -> [String] {
+    if outcome.stopped { return ["go on    \(continuation.resuming(directory))"] }
+    var lines = ["ask      \(continuation.asking(directory))"]
+    if phase == .pretrain { lines.append("train    \(continuation.training(directory))") }
+    if outcome.checkpoint != nil, outcome.steps > 0 {
+      let key = phase == .train ? "rl.num_epochs" : "pretrain.steps"
+      lines.append("go on    \(continuation.resuming(directory, ["--set", "\(key)=\(2 * outcome.steps)"]))")
+    }
+    return lines
   }
 }
