@@ -29,7 +29,7 @@ enum JSONLines {
       if String(validating: content, as: UTF8.self) == nil { throw TextFile.invalidEncoding(url, line: number) }
       let value: JSONValue
       do {
-        value = try JSONValue.parse(content)
+        value = try JSONValue.parse(content, .exactNumbers)
       } catch {
         throw DataError(
           file: url.relativePath, line: number, problem: "not JSON: \(error)", remedy: "write one JSON object a line")

@@ -3,10 +3,14 @@
 /// Invariant: `position` is the next unread byte and never passes `bytes.count`.
 struct JSONParser {
   let bytes: [UInt8]
+  private let reading: JSONValue.Reading
   private var position = 0
   private static let maximumDepth = 256
 
-  init(bytes: [UInt8]) { self.bytes = bytes }
+  init(bytes: [UInt8], _ reading: JSONValue.Reading) {
+    self.bytes = bytes
+    self.reading = reading
+  }
 
   mutating func parseText() throws(JSONSyntaxError) -> JSONValue {
     let value = try parseValue(depth: 0)
@@ -26,6 +30,10 @@ struct JSONParser {
     case UInt8(ascii: "t"): return try parseWord("true", as: .bool(true))
     case UInt8(ascii: "f"): return try parseWord("false", as: .bool(false))
     case UInt8(ascii: "n"): return try parseWord("null", as: .null)
+    case UInt8(ascii: "N") where reading.contains(.nonFiniteNumbers):
+      return try parseWord("NaN", as: .number(.nan))
+    case UInt8(ascii: "I") where reading.contains(.nonFiniteNumbers):
+      return try parseWord("Infinity", as: .number(.infinity))
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try parseNumber()
     default: throw fault("expected a value, found \(current)")
     }
@@ -130,7 +138,9 @@ struct JSONParser {
 
   private mutating func parseNumber() throws(JSONSyntaxError) -> JSONValue {
     let start = position
-    _ = take("-")
+    if take("-"), reading.contains(.nonFiniteNumbers), peek() == UInt8(ascii: "I") {
+      return try parseWord("Infinity", as: .number(-.infinity))
+    }
     if !take("0") { try skipDigits() }
     var isWhole = true
     if take(".") {
@@ -143,9 +153,14 @@ struct JSONParser {
       try skipDigits()
     }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
-    if isWhole, let integer = Int(text) { return .integer(integer) }
-    guard let number = Double(text), number.isFinite else { throw fault("the number \(text) is out of range") }
-    return .number(number)
+    let isExact = reading.contains(.exactNumbers)
+    if isWhole, let integer = Int(text), !isExact || text == String(integer) { return .integer(integer) }
+    // Whole numbers have no largest one in Python, which most reward programs are written in.
+    if isExact, isWhole { return .literal(text) }
+    guard let number = Double(text), number.isFinite || reading.contains(.nonFiniteNumbers) else {
+      throw fault("the number \(text.prefix(40)) is out of range")
+    }
+    return isExact && text != "\(number)" ? .literal(text) : .number(number)
   }
 
   private mutating func skipDigits() throws(JSONSyntaxError) {

@@ -13,6 +13,7 @@ extension JSONValue {
     case .bool(let value): result += value ? "true" : "false"
     case .integer(let value): result += String(value)
     case .number(let value): result += value.isFinite ? "\(value)" : "null"
+    case .literal(let text): result += text
     case .text(let value): Self.append(text: value, to: &result)
     case .list(let values):
       result += "["

@@ -59,12 +59,20 @@ public enum TrajectoryFile {
       -> RecordedTrajectory
     {
       guard let written = members["reward"], written == .null || written.numberValue != nil else {
-        throw fault("the reward of \(name) is missing or no number", "write a number, or null where there is no score")
+        throw fault("the reward of \(name) is missing or not a number", "write a number, or null if there is no score")
+      }
+      guard abs(written.numberValue ?? 0) <= WeightedRewards.largestScore else {
+        throw fault(
+          "the reward of \(name) is beyond ±\(WeightedRewards.largestScore)", "scale the rewards, to about 1")
+      }
+      let finished = members["finished"] ?? .bool(true)
+      guard let isFinished = finished.boolValue else {
+        throw fault("'finished' of \(name) is \(finished.kind)", "write true or false")
       }
       var sequences: [RecordedSequence]
       if let steps = members["steps"] {
         guard members["tokens"] == nil else { throw fault("\(name) has steps and tokens", "give one of them") }
-        sequences = try self.sequences(steps, finished: members["finished"]?.boolValue ?? true, name, question)
+        sequences = try self.sequences(steps, finished: isFinished, name, question)
       } else {
         sequences = [try tokens(members, name)]
       }
@@ -75,6 +83,10 @@ public enum TrajectoryFile {
     }
 
     func tokens(_ members: [String: JSONValue], _ name: String) throws(DataError) -> RecordedSequence {
+      for value in members["tokens"]?.listValue ?? [] where value.integerValue == nil {
+        throw fault(
+          "\(name) has a token that is \(value.kind)", "use whole numbers from 0 to \(vocabularySize - 1)")
+      }
       let ids = (members["tokens"]?.listValue ?? []).map { $0.integerValue ?? -1 }
       let flags = (members["mask"]?.listValue ?? []).map { $0.boolValue.map { $0 ? 1 : 0 } ?? $0.integerValue ?? -1 }
       guard !ids.isEmpty, ids.count == flags.count else {

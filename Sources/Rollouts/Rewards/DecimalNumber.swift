@@ -1,88 +1,90 @@
-/// A decimal number as text writes it, compared exactly: "1,234.50" and "+1234.5" are equal.
+/// A number as text writes it, compared by its exact value: "1,234.50" and "+1234.5" are equal, and so are "1/2" and
+/// "0.5". `NumberScanner` has the grammar.
 struct DecimalNumber: Equatable, Sendable {
   let isNegative: Bool
-  /// Digits before the point without leading zeros.
-  let whole: String
-  /// Digits behind the point without trailing zeros.
-  let fraction: String
+  /// The digits without zeros at either end; empty: zero.
+  let digits: String
+  /// The value is ± digits · 10^exponent / denominator.
+  let exponent: Int
+  /// 1, or what no decimal is equal to: a reduced fraction's denominator with another prime factor than 2 and 5.
+  let denominator: UInt64
 
-  /// The number that a text gives as its result: the first one behind the last "####", where there is a "####"
-  /// (GSM8K's form), else the last one of the text.
+  /// The number that a text gives as its result: the first one behind the last `####` (GSM8K's form), else the last one in
+  /// the last `\boxed{…}`, else the last one of the text. Nil if that is written in a way that cannot be read.
   static func result(of text: String) -> DecimalNumber? {
     let bytes = Array(text.utf8)
-    let marker = Array("####".utf8)
-    let start = (0..<max(0, bytes.count - 3)).last { bytes[$0...].starts(with: marker) }
-    guard let start else { return numbers(in: bytes[...]).last }
-    return numbers(in: bytes[(start + marker.count)...]).first
-  }
-
-  /// All numbers of a text: digits, with commas between groups of three, then a point and digits; a number may begin
-  /// with its point. A sign belongs to a number where no digit, letter or closing bracket stands in front of the sign.
-  static func numbers(in bytes: ArraySlice<UInt8>) -> [DecimalNumber] {
-    var numbers: [DecimalNumber] = []
-    var position = bytes.startIndex
-    while position < bytes.endIndex {
-      let startsWithPoint = bytes[position] == UInt8(ascii: ".") && isDigit(position + 1, of: bytes)
-      guard isDigit(position, of: bytes) || startsWithPoint else {
-        position += 1
-        continue
+    if let start = end(of: "####", in: bytes) { return NumberScanner.runs(in: bytes[start...]).first?.value }
+    if let box = ["\\boxed", "\\fbox"].compactMap({ end(of: $0, in: bytes) }).max() {
+      guard bytes[box...].first == UInt8(ascii: "{") else {
+        return NumberScanner.runs(in: bytes[box...]).first?.value
       }
-      let isNegative = isNegative(at: position, of: bytes)
-      var whole = takeDigits(&position, of: bytes)
-      if (1...3).contains(whole.count) {
-        while let group = takeGroup(&position, of: bytes) { whole += group }
-      }
-      var fraction: [UInt8] = []
-      if position < bytes.endIndex, bytes[position] == UInt8(ascii: "."), isDigit(position + 1, of: bytes) {
-        position += 1
-        fraction = takeDigits(&position, of: bytes)
-      }
-      numbers.append(DecimalNumber(isNegative: isNegative, whole: whole, fraction: fraction))
+      let close = NumberScanner.closingBrace(of: box, in: bytes[...]) ?? bytes.endIndex
+      return NumberScanner.runs(in: bytes[(box + 1)..<close]).last?.value
     }
-    return numbers
+    return NumberScanner.runs(in: bytes[...]).last?.value
   }
 
-  private init(isNegative: Bool, whole: [UInt8], fraction: [UInt8]) {
+  /// The place behind the last occurrence.
+  private static func end(of marker: String, in bytes: [UInt8]) -> Int? {
+    let marker = Array(marker.utf8)
+    guard bytes.count >= marker.count else { return nil }
+    let start = (0...(bytes.count - marker.count)).last { bytes[$0...].starts(with: marker) }
+    return start.map { $0 + marker.count }
+  }
+
+  private init(isNegative: Bool, digits: String, exponent: Int, denominator: UInt64) {
+    self.isNegative = isNegative
+    self.digits = digits
+    self.exponent = exponent
+    self.denominator = denominator
+  }
+
+  /// ± whole.fraction · 10^power, of digits in ASCII.
+  init(isNegative: Bool, whole: [UInt8], fraction: [UInt8] = [], power: Int = 0) {
     let zero = UInt8(ascii: "0")
-    let wholeDigits = whole.drop { $0 == zero }
-    let lastDigit = fraction.lastIndex { $0 != zero }
-    self.whole = String(decoding: wholeDigits, as: UTF8.self)
-    self.fraction = lastDigit.map { String(decoding: fraction[...$0], as: UTF8.self) } ?? ""
-    self.isNegative = isNegative && !(self.whole.isEmpty && self.fraction.isEmpty)
-  }
-
-  private static func isDigit(_ position: Int, of bytes: ArraySlice<UInt8>) -> Bool {
-    bytes.indices.contains(position) && (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position])
-  }
-
-  private static func takeDigits(_ position: inout Int, of bytes: ArraySlice<UInt8>) -> [UInt8] {
-    let start = position
-    while isDigit(position, of: bytes) { position += 1 }
-    return Array(bytes[start..<position])
-  }
-
-  /// A comma and exactly three digits.
-  private static func takeGroup(_ position: inout Int, of bytes: ArraySlice<UInt8>) -> [UInt8]? {
-    guard position < bytes.endIndex, bytes[position] == UInt8(ascii: ","),
-      (1...3).allSatisfy({ isDigit(position + $0, of: bytes) }), !isDigit(position + 4, of: bytes)
-    else { return nil }
-    defer { position += 4 }
-    return Array(bytes[(position + 1)...(position + 3)])
-  }
-
-  /// Whether "-" (or U+2212), with a dollar sign between it and the number or not, is the sign of the number.
-  private static func isNegative(at position: Int, of bytes: ArraySlice<UInt8>) -> Bool {
-    var before = bytes[..<position]
-    if before.last == UInt8(ascii: "$") { before = before.dropLast() }
-    if before.last == UInt8(ascii: "-") {
-      before = before.dropLast()
-    } else if before.suffix(3).elementsEqual([0xE2, 0x88, 0x92]) {
-      before = before.dropLast(3)
-    } else {
-      return false
+    var kept = (whole + fraction).drop { $0 == zero }
+    var exponent = power - fraction.count
+    while kept.last == zero {
+      kept.removeLast()
+      exponent += 1
     }
-    guard let byte = before.last else { return true }
-    let character = Character(Unicode.Scalar(byte))
-    return !(byte >= 0x80 || character.isLetter || character.isNumber || ")]}".contains(character))
+    self.init(
+      isNegative: isNegative && !kept.isEmpty, digits: String(decoding: kept, as: UTF8.self),
+      exponent: kept.isEmpty ? 0 : exponent, denominator: 1)
+  }
+
+  /// ± (whole + numerator / denominator); nil if the denominator is 0 or the fraction has more than 18 digits.
+  init?(isNegative: Bool, whole: [UInt8] = [], numerator: [UInt8], denominator: [UInt8]) {
+    func number(_ digits: [UInt8]) -> UInt64? {
+      digits.isEmpty ? 0 : digits.count <= 18 ? UInt64(String(decoding: digits, as: UTF8.self)) : nil
+    }
+    guard let whole = number(whole), let part = number(numerator), let all = number(denominator), all > 0 else {
+      return nil
+    }
+    let (product, isTooLarge) = whole.multipliedReportingOverflow(by: all)
+    guard !isTooLarge, product <= UInt64(Int64.max) - part else { return nil }
+    var (over, under) = (product + part, all)
+    let divisor = Self.greatestCommonDivisor(over, under)
+    (over, under) = (over / divisor, under / divisor)
+    var rest = under
+    for prime in [2, 5] as [UInt64] { while rest.isMultiple(of: prime) { rest /= prime } }
+    guard rest == 1 else {
+      self = DecimalNumber(isNegative: isNegative, digits: String(over), exponent: 0, denominator: under)
+      return
+    }
+    var (quotient, remainder) = over.quotientAndRemainder(dividingBy: under)
+    let before = Array(String(quotient).utf8)
+    var after: [UInt8] = []
+    while remainder > 0 {
+      (quotient, remainder) = (remainder * 10).quotientAndRemainder(dividingBy: under)
+      after.append(UInt8(ascii: "0") + UInt8(quotient))
+    }
+    self.init(isNegative: isNegative, whole: before, fraction: after)
+  }
+
+  private static func greatestCommonDivisor(_ first: UInt64, _ second: UInt64) -> UInt64 {
+    var (first, second) = (first, second)
+    while second > 0 { (first, second) = (second, first % second) }
+    return first
   }
 }

@@ -1,26 +1,29 @@
-import Synchronization
-
-/// 1 where a regular expression (Swift's `Regex` syntax) matches somewhere in the completion, else 0.
-/// `^` and `$` anchor a pattern at the completion's ends.
-public final class FormatReward: Reward {
+/// 1 if a regular expression matches somewhere in the completion, else 0. `^` and `$` anchor a pattern at the completion's
+/// ends. A completion on which the pattern takes too many steps has no score.
+public struct FormatReward: Reward {
   public let name = "format"
   public let pattern: String
-  // A compiled expression is not Sendable, and compiling costs more than matching.
-  private let expression: Mutex<Regex<AnyRegexOutput>>
+  private let expression: Pattern
 
-  /// - Throws: `RewardError` where the pattern is not a regular expression.
+  /// - Throws: `RewardError` if the pattern is not a regular expression, or too large a one.
   public init(pattern: String) throws(RewardError) {
     self.pattern = pattern
     do {
-      expression = Mutex(try Regex(pattern))
+      expression = try Pattern(pattern)
     } catch {
+      let shown = pattern.count > 120 ? pattern.prefix(120) + "…" : pattern[...]
       throw RewardError(
-        reward: "format", problem: "'\(pattern)' is no regular expression (\(error))", remedy: "correct the pattern")
+        reward: "format", problem: "'\(shown)' is not a regular expression (\(error))", remedy: "correct the pattern")
     }
   }
 
   public func score(prompt: Prompt, completion: String, completionTokens: Int, finished: Bool) -> Double {
-    // Only a transformation inside an expression can throw, and a pattern from text holds none.
-    expression.withLock { (try? $0.firstMatch(in: completion)) == nil ? 0 : 1 }
+    expression.matches(completion).map { $0 ? 1 : 0 } ?? .nan
+  }
+
+  public func outcomes(_ items: [RewardItem]) throws(RewardError) -> [RewardOutcome] {
+    items.map { item in
+      expression.matches(item.completion).map { .scored($0 ? 1 : 0, metrics: [:]) } ?? .unscored(.patternLimit)
+    }
   }
 }

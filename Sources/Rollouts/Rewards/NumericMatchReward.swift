@@ -1,8 +1,9 @@
-/// 1 where the completion's result is the answer's number, else 0.
+/// 1 if the completion's result is the answer's number, else 0.
 ///
-/// The result of a text is the number behind its last `####` (GSM8K's form: Cobbe et al., 2021), else its last number.
-/// Numbers are compared as exact decimals: signs count, commas between thousands and zeros at the ends do not.
-/// Undefined (NaN) where the prompt's answer holds no number.
+/// The result of a text is the first number behind its last `####` (GSM8K's form: Cobbe et al., 2021), else the last one in
+/// its last `\boxed{…}`, else its last number. What counts as a number is `numeric_match` in the article on rewards. Values
+/// are compared exactly: signs count; separators between thousands and zeros at the ends do not, and 1/2 is 0.5.
+/// Undefined (NaN) if the prompt's answer holds no number.
 public struct NumericMatchReward: Reward {
   public let name = "numeric_match"
 

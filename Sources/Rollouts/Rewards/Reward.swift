@@ -34,6 +34,14 @@ extension Reward {
   }
 }
 
+extension RewardItem {
+  /// The prompt with its place, on one line.
+  var shownPrompt: String { "prompt \(prompt.id) (\(prompt.origin)) \(LogText.quoted(prompt.text, limit: 4000))" }
+
+  /// The completion on one line.
+  var shownCompletion: String { LogText.quoted(completion, limit: 4000) }
+}
+
 /// A completion to score.
 public struct RewardItem: Sendable {
   /// The global trajectory number.
@@ -63,18 +71,6 @@ public enum RewardOutcome: Equatable, Sendable {
   case unscored(UnscoredReason)
 }
 
-/// Why a completion has no score.
-public enum UnscoredReason: String, CaseIterable, Sendable {
-  /// The scorer gave no answer in time.
-  case timeout
-  /// The scorer ended while it had the completion.
-  case crash
-  /// The scorer answered that it has no score.
-  case none
-  /// The scorer's answer cannot be read.
-  case invalid
-}
-
 /// A fault of a reward: its settings, or a score that is not a number.
 public struct RewardError: Error, Equatable, Sendable, CustomStringConvertible {
   public let reward: String
@@ -93,14 +89,9 @@ public struct RewardError: Error, Equatable, Sendable, CustomStringConvertible {
   static func notFinite(_ score: Double, reward: String, _ item: RewardItem) -> RewardError {
     RewardError(
       reward: reward,
-      problem: "a score of \(score) for prompt \(item.prompt.id) (\(item.prompt.origin)) \(quoted(item.prompt.text))"
-        + " with answer \(quoted(item.prompt.answer)) and completion \(quoted(item.completion))",
+      problem: "a score of \(score) for prompt \(item.prompt.id) (\(item.prompt.origin)) "
+        + "\(LogText.quoted(item.prompt.text, limit: 120)) with answer \(LogText.quoted(item.prompt.answer, limit: 120)) "
+        + "and completion \(LogText.quoted(item.completion, limit: 120))",
       remedy: "correct the prompt's answer or the reward")
-  }
-
-  /// The text on one line, and not more than an error line bears.
-  private static func quoted(_ text: String) -> String {
-    let shown = String(text.prefix(120)).debugDescription
-    return text.count > 120 ? shown + "…" : shown
   }
 }

@@ -25,6 +25,9 @@ public struct WeightedRewards: Sendable {
     }
   }
 
+  /// A score, weighted or not, beyond ± this counts as none: it would leave the range of fp32 on the way to the weights.
+  public static let largestScore = 1e12
+
   public let terms: [Term]
 
   /// The rewards' names, in the order of `Score.parts`.
@@ -65,7 +68,7 @@ public struct WeightedRewards: Sendable {
   /// What the terms together say about a completion.
   public enum Outcome: Equatable, Sendable {
     case scored(Score)
-    /// The first term without a score, and why; the others do not count.
+    /// The first term without a score, and why; what the other terms say is dropped with the completion.
     case unscored(reward: String, UnscoredReason)
 
     /// The score, where there is one.
@@ -86,8 +89,12 @@ public struct WeightedRewards: Sendable {
         switch column[index] {
         case .unscored(let reason): return .unscored(reward: term.reward.name, reason)
         case .scored(let part, let own):
+          let weighted = term.weight * part
+          guard abs(part) <= Self.largestScore, abs(weighted) <= Self.largestScore else {
+            return .unscored(reward: term.reward.name, .outOfRange)
+          }
           parts.append(part)
-          total += term.weight * part
+          total += weighted
           for (name, value) in own { metrics["\(term.reward.name)/\(name)"] = value }
         }
       }

@@ -16,12 +16,15 @@ public struct Sampler: Sendable {
     public let prompt: [Int32]
     /// Global trajectory numbers; the first one keys the prompt's latents.
     public let trajectories: [UInt64]
+    /// Generated tokens of each, at most; nil: the options' `maxNewTokens`.
+    public let limit: Int?
 
-    public init(prompt: [Int32], trajectories: [UInt64]) {
+    public init(prompt: [Int32], trajectories: [UInt64], limit: Int? = nil) {
       precondition(!prompt.isEmpty, "a prompt without tokens")
       precondition(!trajectories.isEmpty, "a request for no trajectory")
       self.prompt = prompt
       self.trajectories = trajectories
+      self.limit = limit
     }
   }
 
@@ -74,7 +77,7 @@ public struct Sampler: Sendable {
   ///
   /// - Parameter observer: called with every token as it is drawn, the trajectories of a step in order; false ends that
   ///   trajectory.
-  /// - Precondition: a prompt and `options.maxNewTokens` fit into the model's `max_seq_len`.
+  /// - Precondition: a prompt and the tokens that its request allows fit into the model's `max_seq_len`.
   public func sample(
     _ requests: [Request], _ weights: PackedModel, _ context: Context, observer: (Draw) -> Bool = { _ in true }
   ) -> [[Trajectory]] {
@@ -117,6 +120,8 @@ public struct Sampler: Sendable {
     let id: UInt64
     let promptID: UInt64
     let promptLength: Int
+    /// Generated tokens, at most.
+    let limit: Int
     var tokens: [Int32]
     var latents: [UInt8]
     var logProbabilities: [Float] = []
@@ -170,7 +175,7 @@ public struct Sampler: Sendable {
   }
 
   private func goesOn(_ sequence: Growing) -> Bool {
-    !sequence.finished && !sequence.isEnded && sequence.generated < options.maxNewTokens
+    !sequence.finished && !sequence.isEnded && sequence.generated < sequence.limit
   }
 
   /// The identity of the latents at a sequence's last position.
@@ -186,9 +191,10 @@ public struct Sampler: Sendable {
     for (index, part) in parts.enumerated() {
       let prompt = part.whole.prompt
       let length = prompt.count
+      let limit = part.whole.limit ?? options.maxNewTokens
       precondition(
-        length + options.maxNewTokens <= model.configuration.maxSeqLen,
-        "a prompt of \(length) tokens and \(options.maxNewTokens) new ones exceed \(model.configuration.maxSeqLen)")
+        length + limit <= model.configuration.maxSeqLen,
+        "a prompt of \(length) tokens and \(limit) new ones exceed \(model.configuration.maxSeqLen)")
       let cache = model.makeCache(positions: length)
       var latents: [UInt8] = []
       context.arena.scoped {
@@ -204,12 +210,12 @@ public struct Sampler: Sendable {
         hidden.row(index).update(from: pass.hidden.row(length - 1), count: hidden.columns)
       }
       for sample in part.samples {
-        let own = model.makeCache(positions: length + options.maxNewTokens)
+        let own = model.makeCache(positions: length + limit)
         own.copyPrefix(length, from: cache)
         growing.append(
           Growing(
             request: part.request, sample: sample, id: part.whole.trajectories[sample], promptID: part.promptID,
-            promptLength: length, tokens: prompt, latents: latents, cache: own))
+            promptLength: length, limit: limit, tokens: prompt, latents: latents, cache: own))
       }
     }
     return hidden

@@ -14,13 +14,15 @@ struct TokenizerFile {
       let value = model[option] ?? .null
       try require(value == .null || value == .text("") || value == .number(0), "the model has a \(option)")
     }
-    try require(model["ignore_merges"]?.boolValue != true, "the model sets ignore_merges")
+    try require([nil, .null, .bool(false)].contains(model["ignore_merges"]), "the model sets ignore_merges")
     try require((self.root["normalizer"] ?? .null) == .null, "there is a normaliser")
     let division = self.root["pre_tokenizer"]?.objectValue ?? [:]
     try require(
       division["type"]?.textValue == "ByteLevel", "the pre-tokenizer is \(division["type"]?.textValue ?? "absent")")
-    try require(division["add_prefix_space"]?.boolValue != true, "the pre-tokenizer adds a space in front")
-    try require(division["use_regex"]?.boolValue != false, "the pre-tokenizer does not divide into words")
+    try require(
+      [nil, .null, .bool(false)].contains(division["add_prefix_space"]), "the pre-tokenizer adds a space in front")
+    try require(
+      [nil, .null, .bool(true)].contains(division["use_regex"]), "the pre-tokenizer does not divide into words")
   }
 
   func vocabulary(endTokenText: String) throws(TokenizerError) -> BytePairVocabulary {

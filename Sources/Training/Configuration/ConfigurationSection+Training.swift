@@ -157,7 +157,7 @@ extension ConfigurationSection {
     name: "checkpoint", documentation: "What a run starts from and what it saves on the way.",
     fields: [
       .optionalText(
-        "weights", \.checkpoint.weights, "safetensors file or checkpoint to start from; null is initial weights"),
+        "weights", \.checkpoint.weights, "a run, checkpoint or safetensors file to start from; null is initial weights"),
       .whole(
         "every", \.checkpoint.every, in: 0...largestConfigurationCount,
         "optimizer steps between checkpoints; 0 saves only where a signal stops the run"),

@@ -73,7 +73,8 @@ public struct ModelSource {
       weights = .packed(packed)
       return
     }
-    if isDirectory.boolValue, let checkpoint = try Self.checkpoint(in: path) {
+    let location = try WeightsLocation(path)
+    if case .checkpoint(let checkpoint) = location {
       let reader = try CheckpointReader(checkpoint)
       weightsPath = checkpoint
       let text =
@@ -88,7 +89,8 @@ public struct ModelSource {
         try WeightsFile.load(reader, for: model, holding: model.table.ids, threads: context.pool.threads))
       return
     }
-    weightsPath = isDirectory.boolValue ? try Self.weights(in: path) : path
+    guard case .file(let file) = location else { preconditionFailure("weights that are neither file nor checkpoint") }
+    weightsPath = file
     let place = configuration ?? Self.configuration(beside: weightsPath)
     guard let place else {
       throw ModelSourceError(
@@ -100,17 +102,17 @@ public struct ModelSource {
     configured = try ModelDescription.parse(text.0, file: text.1)
     description = try ModelDescription.parse(text.0, file: text.1, overrides: overrides)
     model = try QuillanModel(description.model, description.precision)
-    let file = try SafetensorsFile(path: weightsPath)
-    if file.metadata["format"] == PackedSafetensors.format {
+    let tensors = try SafetensorsFile(path: weightsPath)
+    if tensors.metadata["format"] == PackedSafetensors.format {
       try MemoryNeed.check(bytes: model.packedBytes, purpose: "the weights of \(weightsPath)")
       let packed = model.makePackedModel()
-      try PackedSafetensors.load(file, into: packed, pool: context.pool)
+      try PackedSafetensors.load(tensors, into: packed, pool: context.pool)
       model.refresh(packed, context)
       weights = .packed(packed)
       return
     }
     try MemoryNeed.check(bytes: 4 * model.table.storeCount, purpose: "the weights of \(weightsPath)")
-    weights = .masters(try WeightsFile.load(file, for: model))
+    weights = .masters(try WeightsFile.load(tensors, for: model))
   }
 
   /// The packed form: packs masters, or hands out what is packed already.
@@ -126,30 +128,6 @@ public struct ModelSource {
   }
 
   private static let manifestName = "manifest.json"
-
-  /// The checkpoint that a directory is, or the newest of a run that has written no weights yet.
-  private static func checkpoint(in directory: String) throws -> String? {
-    if isCheckpoint(directory) { return directory }
-    let hasWeights = ["weights.safetensors", "model.safetensors"].contains {
-      FileManager.default.fileExists(atPath: "\(directory)/\($0)")
-    }
-    let newest = hasWeights ? directory : try CheckpointStore.checkpoint(at: directory)
-    return isCheckpoint(newest) ? newest : nil
-  }
-
-  private static func isCheckpoint(_ path: String) -> Bool {
-    FileManager.default.fileExists(atPath: "\(path)/\(Self.manifestName)")
-  }
-
-  private static func weights(in directory: String) throws(ModelSourceError) -> String {
-    for name in ["weights.safetensors", "model.safetensors"] {
-      let candidate = "\(directory)/\(name)"
-      if FileManager.default.fileExists(atPath: candidate) { return candidate }
-    }
-    throw ModelSourceError(
-      path: directory, problem: "holds no checkpoint, weights.safetensors or model.safetensors",
-      remedy: "give the directory of a run, of a checkpoint or of an export, or the file itself")
-  }
 
   private static func configuration(beside weights: String) -> String? {
     let directory = URL(fileURLWithPath: weights).deletingLastPathComponent().path

@@ -75,13 +75,19 @@ public struct TextGenerator {
     return tokens.isEmpty ? [tokenizer.endToken] : tokens
   }
 
+  /// Tokens of a prompt's completions, at most.
+  private func limit(_ prompt: [Int32]) -> Int {
+    min(options.sampling.maxNewTokens, model.configuration.maxSeqLen - prompt.count)
+  }
+
   /// Completes prompts of tokens.
   ///
   /// - Parameters:
   ///   - firstID: the sequence id of the first prompt's first completion; the others follow.
   ///   - isInterrupted: asked at every token; true ends all completions.
   ///   - emit: text as it becomes certain, with the places of its prompt and completion.
-  /// - Precondition: every prompt leaves room for `options.sampling.maxNewTokens`.
+  /// - Precondition: every prompt leaves room for one token. A completion has as many as `options.sampling.maxNewTokens`
+  ///   and the model's room behind its own prompt allow, whatever else is completed.
   public func complete(
     _ prompts: [[Int32]], firstID: UInt64 = 0, isInterrupted: () -> Bool = { false },
     emit: (Int, Int, String) -> Void = { _, _, _ in }
@@ -95,7 +101,8 @@ public struct TextGenerator {
       maximumBatch: options.batch)
     let requests = prompts.enumerated().map { index, prompt in
       let first = firstID + UInt64(index * options.samples)
-      return Sampler.Request(prompt: prompt, trajectories: (0..<UInt64(options.samples)).map { first + $0 })
+      return Sampler.Request(
+        prompt: prompt, trajectories: (0..<UInt64(options.samples)).map { first + $0 }, limit: limit(prompt))
     }
     let trajectories = sampler.sample(requests, weights, context) { draw in
       let (request, sample) = (draw.request, draw.sample)
@@ -120,7 +127,7 @@ public struct TextGenerator {
           streams[request][sample].isStopped
           ? .stop
           : trajectory.finished
-            ? .end : trajectory.logProbabilities.count >= options.sampling.maxNewTokens ? .length : .interrupted
+            ? .end : trajectory.logProbabilities.count >= limit(prompts[request]) ? .length : .interrupted
       }
     }
     return completions

@@ -46,7 +46,7 @@ public struct Evaluator {
     public let prompts: Int
     /// Completions per prompt.
     public let samples: Int
-    /// Mean over completions of exact match, and over those with a score of the weighted reward.
+    /// Mean over completions of exact match, and over those with a score of the weighted reward (NaN: none has one).
     public let exactMatch: Double
     public let reward: Double
     public let meanLength: Double
@@ -58,11 +58,16 @@ public struct Evaluator {
     public let passAt: [Int: Double]
     /// The first completions of rank 0.
     public let examples: [SamplesWriter.Sample]
+    /// All completions as JSON Lines, on rank 0 if they were asked for.
+    public let completions: String
   }
 
   /// Answers `count` held-out prompts, greedily (`samples` 0) or with `samples` draws each.
+  ///
+  /// - Parameter collected: the task's name in `TaskResult.completions`; nil leaves that empty.
   public func task(
-    _ source: any PromptSource, _ rewards: WeightedRewards, count: Int, samples: Int, _ weights: PackedModel
+    _ source: any PromptSource, _ rewards: WeightedRewards, count: Int, samples: Int, _ weights: PackedModel,
+    collected: String? = nil
   ) throws -> TaskResult {
     let all = try source.heldOut(count: count)
     let share = Share(of: all.count, rank: communicator.rank, size: communicator.size)
@@ -101,17 +106,27 @@ public struct Evaluator {
         prompt: item.prompt.text, completion: item.completion, answer: item.prompt.answer,
         reward: outcome.score?.total ?? .nan)
     }
+    let mode = samples == 0 ? "greedy" : "sampled"
+    var completions = ""
+    if let collected {
+      let own = zip(items, outcomes).enumerated().map { place, pair in
+        CompletionLine.text(
+          pair.0, pair.1, task: collected, mode: mode, sample: place % draws, rewardNames: rewards.names)
+      }
+      let parts = try communicator.gatherv(Array(own.joined().utf8), to: 0)
+      completions = String(decoding: (parts ?? []).joined(), as: UTF8.self)
+    }
     let width = 5 + reported.count
     let totals = try communicator.gatherRecords(records, width: width)
       .reduce([Double](repeating: 0, count: width)) { zip($0, $1).map(+) }
-    let completions = Double(all.count * draws)
+    let number = Double(all.count * draws)
     return TaskResult(
-      task: source.name, mode: samples == 0 ? "greedy" : "sampled", prompts: all.count, samples: draws,
-      exactMatch: totals[0] / completions, reward: totals[1] / max(1, totals[4]), meanLength: totals[2] / completions,
-      finished: totals[3] / completions, unscored: Int(completions - totals[4]),
+      task: source.name, mode: mode, prompts: all.count, samples: draws, exactMatch: totals[0] / number,
+      reward: totals[4] > 0 ? totals[1] / totals[4] : .nan, meanLength: totals[2] / number,
+      finished: totals[3] / number, unscored: Int(number - totals[4]),
       passAt: Dictionary(
         uniqueKeysWithValues: zip(reported, totals.dropFirst(5)).map { ($0, $1 / Double(all.count)) }),
-      examples: examples)
+      examples: examples, completions: completions)
   }
 
   /// Exact match, reward, length, whether it finished, and whether it has a reward.

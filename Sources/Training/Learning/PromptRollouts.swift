@@ -60,8 +60,10 @@ struct PromptRollouts: RolloutSource {
             completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished))
       }
     }
+    let start = ContinuousClock.now
     let outcomes = try FlightRecorder.phase("rewards") { try rewards.outcomes(items) }
     var batch = RolloutBatch()
+    batch.rewardSeconds = (ContinuousClock.now - start) / .seconds(1)
     var next = 0
     for (index, trajectories) in sampled.enumerated() {
       let members = trajectories.map { trajectory in

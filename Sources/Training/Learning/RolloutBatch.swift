@@ -7,6 +7,8 @@ public struct RolloutBatch: Sendable {
   public private(set) var samples: [SamplesWriter.Sample] = []
   /// What became of each sampled group, in the same order; a group that is not kept has a record too.
   private(set) var records: [RolloutRecord] = []
+  /// Seconds that the scorers took.
+  var rewardSeconds = 0.0
   /// Figures that rewards gave beside their scores, in the order of the trajectories.
   private(set) var figures: [Figure] = []
 
@@ -105,6 +107,7 @@ public struct RolloutBatch: Sendable {
     samples += later.samples
     records += later.records
     figures += later.figures
+    rewardSeconds += later.rewardSeconds
   }
 
   private func sample(_ prompt: Prompt, _ member: Scored, reward: Double, rewards: [String: Double])

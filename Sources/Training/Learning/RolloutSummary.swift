@@ -10,6 +10,8 @@ struct RolloutSummary {
   var rounds = 0
   /// This rank's samples and figures.
   var samples: [SamplesWriter.Sample] = []
+  /// Seconds that this rank's scorers took.
+  var rewardSeconds = 0.0
   var figures: [RolloutBatch.Figure] = []
 
   init(first: Int, names: [String]) {
@@ -48,10 +50,10 @@ struct RolloutSummary {
       report.metrics["sampling/dropped_uniform"] = Double(records.count { $0.fate == .uniform })
       report.metrics["sampling/dropped_unscored"] = Double(records.count { $0.fate == .unscored })
     }
-    for reason in UnscoredReason.allCases {
-      let count = records.reduce(0) { $0 + ($1.unscored[reason] ?? 0) }
-      if count > 0 { report.metrics["unscored/\(reason.rawValue)"] = Double(count) }
-    }
+    let unscored = UnscoredCount(records)
+    report.metrics.merge(unscored.metrics) { $1 }
+    if unscored.total > 0 { report.unscored = unscored }
+    report.metrics["time/rewards"] = try communicator.allReduce(rewardSeconds, .maximum)
     for (name, value) in try meanFigures(communicator) { report.metrics["rewards/\(name)"] = value }
     report.prompts = PromptLedger(first: first, records)
     report.samples = samples

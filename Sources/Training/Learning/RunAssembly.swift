@@ -63,10 +63,12 @@ public struct RunAssembly {
     guard let path = path ?? configuration.checkpoint.weights else {
       return model.initialParameters(seed: configuration.rl.seed, holding: held, pool: context.pool)
     }
-    if CheckpointReader.exists(path) {
-      return try WeightsFile.load(CheckpointReader(path), for: model, holding: held, threads: context.pool.threads)
+    switch try WeightsLocation(path) {
+    case .checkpoint(let directory):
+      return try WeightsFile.load(
+        CheckpointReader(directory), for: model, holding: held, threads: context.pool.threads)
+    case .file(let file): return try WeightsFile.load(SafetensorsFile(path: file), for: model, holding: held)
     }
-    return try WeightsFile.load(SafetensorsFile(path: path), for: model, holding: held)
   }
 
   /// A learner with the optimizer of the configuration, over masters of what this rank holds. Collective.

@@ -11,6 +11,8 @@ public struct StepReport: Sendable {
   public internal(set) var metrics: [String: Double]
   /// A line for the log, where the update was skipped.
   public internal(set) var warning: String?
+  /// Completions that have no score, if there are any.
+  public internal(set) var unscored: UnscoredCount?
   /// How often each choice of the routers was taken.
   public internal(set) var loads: RoutingSnapshot?
   /// Which prompts were drawn for the step, where it drew any.

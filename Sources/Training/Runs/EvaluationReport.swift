@@ -14,7 +14,11 @@ public struct EvaluationReport: Sendable {
   /// - Parameters:
   ///   - count: held-out prompts, or windows of held-out text; fewer where there are fewer.
   ///   - samples: sampled completions per prompt besides the greedy one; 0: none.
-  public init(_ assembly: RunAssembly, _ materials: RunAssembly.Materials, count: Int, samples: Int) throws {
+  ///   - collectsCompletions: whether rank 0 gets all of them as `completions`.
+  public init(
+    _ assembly: RunAssembly, _ materials: RunAssembly.Materials, count: Int, samples: Int,
+    collectsCompletions: Bool = false
+  ) throws {
     let weights = assembly.model.makePackedModel()
     assembly.model.pack(materials.masters, into: weights, assembly.context)
     let evaluator = Evaluator(
@@ -27,11 +31,36 @@ public struct EvaluationReport: Sendable {
       for (name, source) in [(prompts.name, prompts)] + (try assembly.evaluationTasks()) {
         let available = min(count, source.heldOutCount ?? count)
         for draws in samples > 0 ? [0, samples] : [0] where available > 0 {
-          tasks.append(try evaluator.task(source, rewards, count: available, samples: draws, weights))
+          tasks.append(
+            try evaluator.task(
+              source, rewards, count: available, samples: draws, weights,
+              collected: collectsCompletions ? name : nil))
           names.append(name)
         }
       }
     }
+  }
+
+  /// All completions as JSON Lines, if they were collected. Rank 0.
+  public var completions: String { CompletionLine.header + tasks.map(\.completions).joined() }
+
+  /// Some completions of each task and mode, for people. Rank 0.
+  private var exampleRows: [[String]] {
+    let rows = zip(names, tasks).flatMap { name, task in
+      task.examples.prefix(4).map { example in
+        [
+          name, task.mode, Self.cell(example.prompt), Self.cell(example.completion), Self.cell(example.answer ?? ""),
+          FigureText.fixed(example.reward, 3),
+        ]
+      }
+    }
+    return rows.isEmpty ? [] : [["task", "mode", "prompt", "completion", "answer", "reward"]] + rows
+  }
+
+  /// The beginning of a text on one line, line breaks as ⏎.
+  private static func cell(_ text: String) -> String {
+    let line = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "⏎")
+    return line.count > 40 ? line.prefix(39) + "…" : line
   }
 
   /// One row a task and mode; pass@k where samples were drawn.
@@ -60,9 +89,9 @@ public struct EvaluationReport: Sendable {
 
   private var tables: [[[String]]] { [tasks.isEmpty ? [] : taskRows, textRows].filter { !$0.isEmpty } }
 
-  /// The tables that people read.
+  /// The tables that people read, and some completions.
   public var text: String {
-    tables.map { rows in
+    (tables + [exampleRows].filter { !$0.isEmpty }).map { rows in
       var table = Table(rows[0])
       for row in rows.dropFirst() { table.add(row) }
       return table.text

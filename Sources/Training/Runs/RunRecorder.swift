@@ -28,6 +28,7 @@ public final class RunRecorder {
   private var nextPlot: ContinuousClock.Instant
   private let alarms: JSONLinesFile
   private var health: HealthMonitor?
+  private var scoring = ScoringNotes()
   private var history: [String: StepHistory] = [:]
 
   /// The evaluation before the first step, by name.
@@ -129,6 +130,11 @@ public final class RunRecorder {
         reward: values["reward"], loss: values["reward"] == nil ? values["loss"] : nil, entropy: values["entropy"],
         divergence: values["kl"], tokensPerSecond: values["tokens_per_second"]))
     try plotIfDue()
+  }
+
+  /// Says what is worth knowing of a step's scoring.
+  public func record(step: Int, unscored: UnscoredCount?, _ values: [String: Double]) {
+    for line in scoring.lines(step: step, unscored, values) { note(line) }
   }
 
   /// Records completions of a step, and the spread of their rewards.

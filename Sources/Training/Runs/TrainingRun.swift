@@ -29,6 +29,8 @@ public struct TrainingRun {
   let trace: RunTrace.Request?
   let acceptsChangedData: Bool
   let opening: (RunDirectory) -> Void
+  /// The command that goes on in a run's directory, said if the run fails behind a checkpoint.
+  public var commandToGoOn: ((String) -> String)?
   var communicator: Communicator { assembly.communicator }
   var configuration: RunConfiguration { assembly.configuration }
 
@@ -65,7 +67,8 @@ public struct TrainingRun {
       try learner.debug?.stepped(step, learner, loads: report.loads)
       try recorder?.record(step: step, report.metrics, prompts: report.prompts, loads: report.loads)
       try recorder?.record(step: step, samples: report.samples)
-      if let warning = report.warning { recorder?.note(warning) }
+      recorder?.record(step: step, unscored: report.unscored, report.metrics)
+      if let warning = report.warning, report.unscored?.isEverything != true { recorder?.note(warning) }
       return true
     }
   }
@@ -107,7 +110,11 @@ public struct TrainingRun {
     if let recorder { try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) }
     let saves = try RunCheckpoints(
       self, run, phase: title, inputs: inputs, directory: recorder?.directory, recorder: recorder)
-    defer { run.learner.beforeUpdate = {} }
+    var hasFailed = true
+    defer {
+      run.learner.beforeUpdate = {}
+      if hasFailed, let recorder { noteHowToGoOn(recorder) }
+    }
     var done = point?.step ?? 0
     var before = recorder?.first ?? [:]
     if point == nil {
@@ -165,10 +172,19 @@ public struct TrainingRun {
     if let tracer, !tracer.isTaken { recorder?.note("no trace: the run did not come to the steps that --trace names") }
     if let debug { recorder?.note(debug.summary(of: (ContinuousClock.now - start) / .seconds(1))) }
     try recorder?.finish(stopped ? .stopped : .finished)
+    hasFailed = false
     return Outcome(
       directory: recorder?.directory, steps: done, stopped: stopped,
       seconds: (ContinuousClock.now - start) / .seconds(1), before: before, after: after, examples: examples,
       checkpoint: checkpoint)
+  }
+
+  /// Says how to go on from the newest checkpoint, if there is one.
+  private func noteHowToGoOn(_ recorder: RunRecorder) {
+    guard let commandToGoOn, FileManager.default.fileExists(atPath: "\(recorder.directory.checkpoints)/latest") else {
+      return
+    }
+    recorder.note("to go on from the newest checkpoint: \(commandToGoOn(recorder.directory.path))")
   }
 
   private func metadata(_ steps: Int, _ phase: String) -> [String: String] {

@@ -9,8 +9,8 @@ struct BatchGeneration {
   let opened: GenerateCommand.Opened
   let context: Context
 
-  func run(_ prompts: [String]) throws {
-    let encoded = try prompts.map { try command.tokens($0, opened) }
+  func run(_ prompts: [Prompt]) throws {
+    let encoded = try encode(prompts)
     let generator = try command.generator(
       opened, longest: encoded.map(\.count).max() ?? 1, stops: command.chat ? [Conversation.stop] : [],
       context: context)
@@ -26,7 +26,7 @@ struct BatchGeneration {
       if Interrupt.isRequested { break }
       for (index, group) in zip(range, groups) {
         let line =
-          CompletionText.json(prompts[index], encoded[index], group, opened.tokenizer, command).serialized + "\n"
+          CompletionText.json(prompts[index].text, encoded[index], group, opened.tokenizer, command).serialized + "\n"
         if command.output == nil { try StandardOutput.write(line) } else { lines += line }
       }
       progress(range.upperBound, of: prompts.count, since: start)
@@ -35,6 +35,28 @@ struct BatchGeneration {
     // An unfinished file is not written: its name stands for all answers.
     if Interrupt.isRequested { throw ExitStatus.stopped }
     if let output = command.output { try AtomicFile.write(lines, to: output) }
+  }
+
+  /// The tokens of all prompts, before any is answered.
+  ///
+  /// - Throws: `CommandError` naming the first line that cannot be answered, and how many more there are.
+  private func encode(_ prompts: [Prompt]) throws -> [[Int32]] {
+    var encoded: [[Int32]] = []
+    var faults: [String] = []
+    for prompt in prompts {
+      do {
+        let tokens = try command.tokens(prompt.text, opened)
+        if !command.fits(tokens.count, opened) {
+          faults.append("\(prompt.origin): \(command.misfit(tokens.count, opened))")
+        }
+        encoded.append(tokens)
+      } catch let error as CommandError {
+        faults.append("\(prompt.origin): \(error.description)")
+      }
+    }
+    guard let first = faults.first else { return encoded }
+    let others = faults.count > 1 ? " (\(faults.count - 1) more lines have such a fault)" : ""
+    throw CommandError(.badData, first + others)
   }
 
   private func progress(_ done: Int, of total: Int, since start: ContinuousClock.Instant) {

@@ -48,10 +48,15 @@ enum CompletionText {
 /// Token ids as their own text, for models whose tokenizer lies elsewhere.
 struct NumberTokenizer: Tokenizer {
   let vocabularySize: Int
-  /// No token ends a sequence of bare ids.
-  let endToken: Int32 = -1
+  /// Ends a sequence.
+  let endToken: Int32
+  /// An end token that is never drawn.
+  static let noToken: Int32 = -1
 
-  init(_ model: QuillanModel) { vocabularySize = model.configuration.vocabSize }
+  init(_ model: QuillanModel, endToken: Int32) {
+    vocabularySize = model.configuration.vocabSize
+    self.endToken = endToken
+  }
 
   /// - Throws: `CommandError` for what is no id of the vocabulary.
   static func parse(_ text: String, vocabulary: Int) throws(CommandError) -> [Int32] {

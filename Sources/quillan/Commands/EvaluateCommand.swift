@@ -8,15 +8,20 @@ struct EvaluateCommand: ParsableCommand {
     commandName: "evaluate",
     abstract: "Measure weights on held-out prompts or text.",
     discussion: """
-      Prompts are answered greedily, and sampled where samples are asked for; text is measured in bits per byte. The \
-      held-out part is the one that pretrain and train leave out.
+      Prompts are answered greedily, and sampled if --samples asks for it; the table is followed by some completions, \
+      and --output writes all of them. Text is measured in bits per byte. The held-out part is the one that pretrain and \
+      train leave out.
       """)
 
   @OptionGroup var configuration: ConfigurationOptions
 
   @Option(
-    help: ArgumentHelp("Weights (safetensors, or a checkpoint) instead of checkpoint.weights.", valueName: "file"))
+    help: ArgumentHelp(
+      "Weights (a run, a checkpoint or safetensors) instead of checkpoint.weights.", valueName: "path"))
   var weights: String?
+
+  @Flag(help: "Measure the initial random weights.")
+  var untrained = false
 
   @Option(
     help: ArgumentHelp("Held-out prompts, or windows of held-out text (default: evaluation.count).", valueName: "n"))
@@ -25,6 +30,11 @@ struct EvaluateCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp("Sampled completions per prompt (default: evaluation.samples; 0: greedy only).", valueName: "n"))
   var samples: Int?
+
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("Write all completions here, one JSON line each.", valueName: "file"))
+  var output: String?
 
   @Flag(help: "Print one JSON object instead of a table.")
   var json = false
@@ -35,15 +45,23 @@ struct EvaluateCommand: ParsableCommand {
   func validate() throws {
     if let count, count < 1 { throw ValidationError("--count must be 1 or more, got \(count)") }
     if json, markdown { throw ValidationError("--json and --markdown exclude each other; give one of them") }
+    if untrained, weights != nil { throw ValidationError("--untrained and --weights exclude each other; give one") }
     if let samples, samples < 0 { throw ValidationError("--samples must be 0 or more, got \(samples)") }
   }
 
   func run() throws {
     CommandRunner.onRanks { communicator in
       var loaded = try communicator.agree {
-        var result = try configuration.load()
-        if let weights { result.checkpoint.weights = weights }
-        return result
+        var loaded = try configuration.load()
+        if let weights { loaded.checkpoint.weights = weights }
+        if untrained { loaded.checkpoint.weights = nil }
+        if !untrained, loaded.checkpoint.weights == nil {
+          throw CommandError(
+            .usage,
+            "evaluate: no weights; name a run, a checkpoint or a file with --weights (or checkpoint.weights), or measure "
+              + "random ones with --untrained")
+        }
+        return loaded
       }
       if loaded.data.splitVersion == nil {
         loaded.data.splitVersion = try RecordedSplit.version(resuming: nil, loaded, name: "", communicator)
@@ -53,12 +71,19 @@ struct EvaluateCommand: ParsableCommand {
       let (assembly, materials) = try communicator.agree {
         let assembly = try RunAssembly(
           loaded, file: configuration.config, threads: threads, communicator: communicator)
-        return (assembly, try assembly.materials(for: .evaluate, weights: nil))
+        let materials = try assembly.materials(for: .evaluate, weights: nil)
+        if let output, materials.text?.heldOut != nil {
+          throw CommandError(
+            .usage, "--output \(output): text (data.text) has no completions to write; leave it out")
+        }
+        return (assembly, materials)
       }
       let report = try EvaluationReport(
-        assembly, materials, count: count ?? loaded.evaluation.count, samples: samples ?? loaded.evaluation.samples)
+        assembly, materials, count: count ?? loaded.evaluation.count, samples: samples ?? loaded.evaluation.samples,
+        collectsCompletions: output != nil)
       try communicator.agree {
         if communicator.rank == 0 {
+          if let output { try AtomicFile.write(report.completions, to: output) }
           try StandardOutput.write(json ? report.json : markdown ? report.markdown : report.text)
         }
       }

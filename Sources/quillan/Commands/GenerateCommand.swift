@@ -11,8 +11,8 @@ struct GenerateCommand: ParsableCommand {
     commandName: "generate",
     abstract: "Complete prompts, chat, or answer a file of prompts.",
     discussion: """
-      The prompt is the second argument, or --file, or standard input; an empty one starts from the end token. Text \
-      comes as it is drawn. --chat sets the prompt as a user's turn ("User: …"), --interactive asks for one line after \
+      The prompt is the second argument, or --file, or standard input, both without a last line break; an empty one \
+      starts from the end token. Text comes as it is drawn. --chat sets the prompt as a user's turn ("User: …"), --interactive asks for one line after \
       the other (/help there), --batch answers a JSON Lines file of {"prompt": …}. Equal prompts, options and seed give \
       equal text. Ctrl-C ends a completion; what was drawn is printed, and the exit code is 75.
       """)
@@ -54,7 +54,10 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("With --tokenizer: merges.txt of a vocab.json.", valueName: "file"))
   var merges: String?
 
-  @Option(help: ArgumentHelp("With --tokenizer: the token that ends a text.", valueName: "text"))
+  @Option(
+    help: ArgumentHelp(
+      "With --tokenizer: the token that ends a text; with --token-ids: its id (default: the model's).",
+      valueName: "text"))
   var endToken: String?
 
   @Flag(help: "Prompts and completions are token ids, separated by spaces.")
@@ -73,8 +76,11 @@ struct GenerateCommand: ParsableCommand {
     if [prompt != nil, file != nil, interactive, batch != nil].filter({ $0 }).count > 1 {
       throw ValidationError("give one of a prompt, --file, --interactive and --batch")
     }
-    if tokenizer == nil, merges != nil || endToken != nil {
+    if tokenizer == nil, merges != nil || (endToken != nil && !tokenIds) {
       throw ValidationError("--merges and --end-token go with --tokenizer")
+    }
+    if tokenIds, let endToken, Int32(endToken) == nil {
+      throw ValidationError("--end-token must be a token id with --token-ids, got '\(endToken)'")
     }
     if tokenizer != nil, tokenIds { throw ValidationError("--token-ids needs no --tokenizer") }
     if output != nil, batch == nil { throw ValidationError("--output goes with --batch") }
@@ -94,7 +100,7 @@ struct GenerateCommand: ParsableCommand {
     if let batch {
       let prompts = try PromptFile.prompts(at: URL(fileURLWithPath: batch), requiresAnswer: false)
       let opened = try open(context)
-      return try BatchGeneration(command: self, opened: opened, context: context).run(prompts.map(\.text))
+      return try BatchGeneration(command: self, opened: opened, context: context).run(prompts)
     }
     if interactive {
       return try InteractiveGeneration(command: self, opened: open(context), context: context).run()
@@ -111,8 +117,20 @@ struct GenerateCommand: ParsableCommand {
     if let tokenizer {
       choice = TokenizerChoice(.file, file: tokenizer, merges: merges, endToken: endToken ?? choice.endToken)
     }
-    let tokenizer: any Tokenizer = tokenIds ? NumberTokenizer(source.model) : try choice.make()
+    let tokenizer: any Tokenizer =
+      tokenIds ? NumberTokenizer(source.model, endToken: endID(choice)) : try choice.make()
     return Opened(source: source, tokenizer: tokenizer)
+  }
+
+  /// The id that ends a sequence of ids: as given, or that of the model's tokenizer if it can be read.
+  private func endID(_ choice: TokenizerChoice) -> Int32 {
+    if let id = endToken.flatMap({ Int32($0) }) { return id }
+    do throws(TokenizerError) {
+      return try choice.make().endToken
+    } catch {
+      CommandLog.logger.warning("\(error); until then no token ends a completion: name it by --end-token ID")
+      return NumberTokenizer.noToken
+    }
   }
 
   struct Opened {
@@ -120,7 +138,7 @@ struct GenerateCommand: ParsableCommand {
     let tokenizer: any Tokenizer
   }
 
-  /// The prompt as it was given: argument, file or standard input.
+  /// The prompt as it was given: argument, or file or standard input without the line break that `echo` and editors add.
   private func givenPrompt() throws -> String {
     let bytes: Data
     let place: String
@@ -136,28 +154,35 @@ struct GenerateCommand: ParsableCommand {
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw CommandError(.badData, "\(place): is not UTF-8 text; convert it")
     }
-    return text
+    return text.last == "\n" || text.last == "\r\n" ? String(text.dropLast()) : text
   }
 
-  /// A generator whose completions have room after prompts of up to `length` tokens.
+  /// Whether a prompt of `length` tokens leaves room for a completion.
+  func fits(_ length: Int, _ opened: Opened) -> Bool {
+    length <= opened.source.model.configuration.maxSeqLen - (drawing.maxTokens ?? 1)
+  }
+
+  /// A prompt and its completion that do not fit into the model.
+  func misfit(_ length: Int, _ opened: Opened) -> String {
+    let wanted = drawing.maxTokens.map { " and \($0) new ones" } ?? ""
+    return "the prompt of \(FigureText.count(length, "token"))\(wanted) does not fit the model's "
+      + "\(opened.source.model.configuration.maxSeqLen); shorten it"
+      + (drawing.maxTokens == nil ? "" : " or lower --max-tokens")
+  }
+
+  /// A generator for prompts of up to `length` tokens.
   ///
-  /// - Throws: `CommandError` where a prompt and its completion do not fit into the model.
+  /// - Throws: `CommandError` where such a prompt and its completion do not fit into the model.
   func generator(_ opened: Opened, longest length: Int, stops: [String] = [], context: Context) throws -> TextGenerator
   {
-    let most = opened.source.model.configuration.maxSeqLen
-    guard length < most, length + (drawing.maxTokens ?? 1) <= most else {
-      let wanted = drawing.maxTokens.map { " and \($0) new ones" } ?? ""
-      throw CommandError(
-        .badData,
-        "the prompt of \(FigureText.count(length, "token"))\(wanted) does not fit the model's \(most); shorten it"
-          + (drawing.maxTokens == nil ? "" : " or lower --max-tokens"))
-    }
-    var options = drawing.options(room: most - length, stops: stops)
+    guard fits(length, opened) else { throw CommandError(.badData, misfit(length, opened)) }
+    var options = drawing.options(stops: stops)
     options.batch = batchSize
     let sizes = opened.source.model.configuration
     let sequences = batch == nil ? min(drawing.samples, batchSize) : batchSize
     try MemoryNeed.check(
-      bytes: sequences * (length + options.sampling.maxNewTokens) * 8 * sizes.numLayers * sizes.dim,
+      bytes: sequences * min(length + options.sampling.maxNewTokens, sizes.maxSeqLen) * 8 * sizes.numLayers
+        * sizes.dim,
       purpose: "the key-value cache of \(sequences) sequences")
     return try TextGenerator(opened.source, tokenizer: opened.tokenizer, options: options, context: context)
   }

@@ -8,8 +8,8 @@ struct PretrainCommand: ParsableCommand {
     discussion: """
       Learns from data.text (plain text or JSON Lines with "text") where the configuration names one, otherwise from \
       demonstrations of data.task or data.prompts. Writes a run directory with config.yaml, metrics.jsonl, TensorBoard \
-      events, plot.svg and weights.safetensors. SIGUSR1 stops after the current step, saves a checkpoint \
-      and exits 75; --resume goes on from it.
+      events, plot.svg and weights.safetensors. SIGUSR1 (without mpirun also Ctrl-C or SIGTERM) stops \
+      after the current step, saves a checkpoint and exits 75; --resume goes on from it.
       """)
 
   @OptionGroup var options: RunOptions

@@ -8,7 +8,8 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Start from these weights (safetensors, or a checkpoint) instead of checkpoint.weights.", valueName: "file"))
+      "Start from these weights (a run, a checkpoint or safetensors) instead of checkpoint.weights.",
+      valueName: "path"))
   var weights: String?
 
   @Option(
@@ -83,7 +84,8 @@ struct RunOptions: ParsableArguments {
         return (assembly, try assembly.materials(for: phase, weights: nil, blank: resumes))
       }
       try communicator.together { try assembly.checkMemory(phase, materials) }
-      let run = TrainingRun(
+      let continuation = Continuation(ranks: communicator.size)
+      var run = TrainingRun(
         assembly, name: runName, resume: choice, trace: trace.flatMap(RunTrace.Request.init),
         acceptsChangedData: acceptChangedData
       ) { directory in
@@ -93,10 +95,11 @@ struct RunOptions: ParsableArguments {
           "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(assembly.layout), threads a rank: \(threads)"
         )
       }
+      run.commandToGoOn = { continuation.resuming($0) }
       return try communicator.together {
         let outcome = try body(run, materials)
         try communicator.agree {
-          if communicator.rank == 0 { try StandardOutput.write(OutcomeText.text(phase, outcome)) }
+          if communicator.rank == 0 { try StandardOutput.write(OutcomeText.text(phase, outcome, continuation)) }
         }
         return outcome.stopped ? .stopped : .done
       }
@@ -112,7 +115,7 @@ struct RunOptions: ParsableArguments {
 
 /// The closing words of a run.
 enum OutcomeText {
-  static func text(_ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome) -> String {
+  static func text(_ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome, _ continuation: Continuation) -> String {
     var lines: [String] = []
     if !outcome.examples.isEmpty {
       var table = Table(["prompt", "completion", "answer", "reward"], alignments: [.left, .left, .left, .right])
@@ -139,7 +142,22 @@ enum OutcomeText {
       if !outcome.stopped { lines.append("weights  \(directory.weights)") }
       if let checkpoint = outcome.checkpoint { lines.append("saved    \(checkpoint)") }
       lines += ["metrics  \(directory.metrics)", "plot     \(directory.plot)"]
+      lines += ending(phase, outcome, directory.path, continuation)
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The commands that go on from here.
+  private static func ending(
+    _ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome, _ directory: String, _ continuation: Continuation
+  ) -> [String] {
+    if outcome.stopped { return ["go on    \(continuation.resuming(directory))"] }
+    var lines = ["ask      \(continuation.asking(directory))"]
+    if phase == .pretrain { lines.append("train    \(continuation.training(directory))") }
+    if outcome.checkpoint != nil, outcome.steps > 0 {
+      let key = phase == .train ? "rl.num_epochs" : "pretrain.steps"
+      lines.append("go on    \(continuation.resuming(directory, ["--set", "\(key)=\(2 * outcome.steps)"]))")
+    }
+    return lines
   }
 }

@@ -7,8 +7,9 @@ struct TrainCommand: ParsableCommand {
     abstract: "Train by reinforcement: GRPO with DAPO's options.",
     discussion: """
       Every rank samples its groups from π_old, scores them, and all ranks reduce their gradients. Start it under \
-      mpirun for several ranks. Writes a run directory like pretrain, with samples.jsonl. SIGUSR1 stops after the \
-      current step, saves a checkpoint and exits 75; --resume goes on from it, on any number of ranks.
+      mpirun for several ranks. Writes a run directory like pretrain, with samples.jsonl. SIGUSR1 (without \
+      mpirun also Ctrl-C or SIGTERM) stops after the current step, saves a checkpoint and exits 75; --resume goes on from \
+      it, on any number of ranks.
       """)
 
   @OptionGroup var options: RunOptions

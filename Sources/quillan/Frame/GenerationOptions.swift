@@ -57,10 +57,10 @@ struct GenerationOptions: ParsableArguments {
     if stop.contains("") { throw ValidationError("--stop must not be empty") }
   }
 
-  /// The options of the generator; `room` is what the longest prompt leaves of the model's sequence length.
-  func options(room: Int, stops: [String] = []) -> TextGenerator.Options {
+  /// The options of the generator.
+  func options(stops: [String] = []) -> TextGenerator.Options {
     var options = TextGenerator.Options()
-    options.sampling.maxNewTokens = maxTokens ?? min(128, room)
+    options.sampling.maxNewTokens = maxTokens ?? 128
     options.sampling.greedy = temperature == 0
     options.sampling.temperature = temperature == 0 ? 1 : Float(temperature)
     options.sampling.topK = topK

@@ -67,8 +67,8 @@ import Testing
     let outcomes = try reward.outcomes(items(["a", "b", "c", "d", "e"]))
     #expect(outcomes.map(score) == [0, nil, nil, nil, 1])
     #expect(outcomes[1] == .unscored(.none))
-    #expect(outcomes[2] == .unscored(.invalid))
-    #expect(outcomes[3] == .unscored(.invalid))
+    #expect(outcomes[2] == .unscored(.notANumber))
+    #expect(outcomes[3] == .unscored(.missing))
   }
 
   @Test("A completion that ends its process has no score; the others of its batch are scored by the next process")

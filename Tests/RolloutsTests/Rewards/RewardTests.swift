@@ -63,7 +63,7 @@ import Testing
     #expect(score(reward, completion: "<think>a</think> 12 ") == 0)
     #expect(score(try FormatReward(pattern: "[0-9]"), completion: "ab3") == 1)
     let error = #expect(throws: RewardError.self) { try FormatReward(pattern: "(a") }
-    #expect(error?.description.contains("'(a' is no regular expression") == true)
+    #expect(error?.description.contains("'(a' is not a regular expression") == true)
   }
 
   @Test("Length is linear between its bounds, in either direction")

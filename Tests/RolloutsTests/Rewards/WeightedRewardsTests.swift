@@ -42,4 +42,32 @@ import Testing
     #expect(throws: RewardError.self) { try WeightedRewards([.init(ExactMatchReward()), .init(ExactMatchReward())]) }
     #expect(throws: RewardError.self) { try WeightedRewards([.init(ExactMatchReward(), weight: .nan)]) }
   }
+
+  @Test(
+    "A score beyond the range leaves the completion without one, also by its weight", arguments: [1e308, -1e13, 1e6])
+  func outOfRange(value: Double) throws {
+    let rewards = try WeightedRewards([
+      .init(ExactMatchReward()), .init(Constant(name: "large", value: value), weight: 1e9),
+    ])
+    let item = RewardItem(id: 0, prompt: prompt, completion: "2", completionTokens: 1, finished: true)
+    #expect(try rewards.outcomes([item]) == [.unscored(reward: "large", .outOfRange)])
+  }
+
+  @Test("One term without a score leaves the completion without one, whatever the others say")
+  func oneTermMissing() throws {
+    struct Odd: Reward {
+      let name = "odd"
+      func score(prompt: Prompt, completion: String, completionTokens: Int, finished: Bool) -> Double { 1 }
+      func outcomes(_ items: [RewardItem]) -> [RewardOutcome] {
+        items.map { $0.id % 2 == 1 ? .scored(1, metrics: [:]) : .unscored(.none) }
+      }
+    }
+    let rewards = try WeightedRewards([.init(ExactMatchReward()), .init(Odd())])
+    let items = (0..<2).map {
+      RewardItem(id: UInt64($0), prompt: prompt, completion: "2", completionTokens: 1, finished: true)
+    }
+    let outcomes = try rewards.outcomes(items)
+    #expect(outcomes[0] == .unscored(reward: "odd", .none))
+    #expect(outcomes[1].score?.total == 2)
+  }
 }

@@ -20,6 +20,9 @@ struct CommandPool: ~Copyable {
   /// Processes in a row that ended or were ended without one answer.
   private var fruitless = 0
   private var lastMessage = ""
+  private var messages = RepeatedMessages()
+  /// Completions without a score so far, by reason.
+  private var unscored: [UnscoredReason: Int] = [:]
   /// So many make it a fault of the program, not of a completion.
   private static let maximumFruitless = 3
 
@@ -36,22 +39,20 @@ struct CommandPool: ~Copyable {
 
   /// The outcomes of one call while they come in.
   private struct Call {
+    let items: [RewardItem]
     let lines: [[UInt8]]
-    let places: [Int: Int]
     var results: [RewardOutcome?]
     var queue: ArraySlice<Int>
     var open: Int
   }
 
   mutating func outcomes(_ items: [RewardItem]) throws(RewardError) -> [RewardOutcome] {
-    var places: [Int: Int] = [:]
-    for (place, item) in items.enumerated() { places[Int(item.id)] = place }
-    precondition(places.count == items.count, "\(items.count) completions with \(places.count) different ids")
     var call = Call(
-      lines: items.map(Self.line), places: places, results: [RewardOutcome?](repeating: nil, count: items.count),
-      queue: ArraySlice(items.indices), open: items.count)
+      items: items, lines: items.map(RewardProtocol.line),
+      results: [RewardOutcome?](repeating: nil, count: items.count), queue: ArraySlice(items.indices), open: items.count
+    )
     // A process that ended while it had nothing to do is nobody's fault.
-    for index in workers.indices { _ = hear(index, &call) }
+    for index in workers.indices { _ = hear(index) }
     workers.removeAll { !$0.process.isOpen }
     while call.open > 0 {
       try assign(&call)
@@ -97,29 +98,30 @@ struct CommandPool: ~Copyable {
   private func seconds(since start: ContinuousClock.Instant) -> Double { (ContinuousClock.now - start) / .seconds(1) }
 
   /// Passes messages on and returns the lines of output.
-  private mutating func hear(_ index: Int, _ call: inout Call) -> [String] {
+  private mutating func hear(_ index: Int) -> [String] {
     let (lines, messages) = workers[index].process.exchange()
     for message in messages {
       lastMessage = message
-      log("reward \(name): \(message)")
+      say(message)
     }
     return lines
   }
 
+  private mutating func say(_ message: String) {
+    if let shown = messages.admit(message) { log("reward \(name): \(shown)") }
+  }
+
   private mutating func readAnswers(_ index: Int, _ call: inout Call) throws(RewardError) {
-    for line in hear(index, &call) {
-      guard let answer = try? JSONValue.parse(line.utf8), let members = answer.objectValue,
-        let id = members["id"]?.integerValue, let place = call.places[id],
-        let position = workers[index].given.firstIndex(of: place)
-      else {
-        log("reward \(name): not an answer to anything asked: \(line.prefix(200))")
-        continue
+    for line in hear(index) {
+      switch RewardProtocol.answer(line, given: workers[index].given, of: call.items) {
+      case .other: say("not an answer to anything asked: \(line)")
+      case .outcome(let place, let outcome, let problem):
+        workers[index].given.removeAll { $0 == place }
+        workers[index].since = .now
+        workers[index].hasAnswered = true
+        fruitless = 0
+        settle(place, outcome, problem.map { "\($0): \(LogText.plain(line, limit: 4000))" }, &call)
       }
-      workers[index].given.remove(at: position)
-      workers[index].since = .now
-      workers[index].hasAnswered = true
-      fruitless = 0
-      settle(place, Self.outcome(members), &call)
     }
     if !workers[index].process.isOpen, !workers[index].given.isEmpty { try blame(index, .crash, &call) }
   }
@@ -135,39 +137,37 @@ struct CommandPool: ~Copyable {
     let end = workers[index].process.end()
     let given = workers[index].given
     workers[index].given = []
-    settle(given[0], .unscored(reason), &call)
+    let limit = limit(workers[index])
+    settle(given[0], .unscored(reason), reason == .timeout ? "none within \(limit) s" : "the program \(end)", &call)
     call.queue = ArraySlice(given.dropFirst() + call.queue)
     if !workers[index].hasAnswered { fruitless += 1 }
     guard fruitless < Self.maximumFruitless else {
-      let why = reason == .timeout ? "were ended without an answer in \(limit(workers[index])) s" : end
+      let why = reason == .timeout ? "were ended without an answer in \(limit) s" : end
       throw RewardError(
         reward: name,
         problem: "\(fruitless) processes in a row gave no answer (\(why))"
-          + (lastMessage.isEmpty ? "" : "; the last message is: \(lastMessage.prefix(200))"),
+          + (lastMessage.isEmpty ? "" : "; the last message is: \(LogText.plain(lastMessage, limit: 200))"),
         remedy: "try the command by hand: one JSON object a line in, one out, flushed")
     }
   }
 
-  private mutating func settle(_ place: Int, _ outcome: RewardOutcome, _ call: inout Call) {
+  /// - Parameter problem: what is wrong with the answer, and the answer, if it cannot be used.
+  private mutating func settle(_ place: Int, _ outcome: RewardOutcome, _ problem: String?, _ call: inout Call) {
     guard call.results[place] == nil else { return }
     call.results[place] = outcome
     call.open -= 1
-  }
-
-  private static func outcome(_ members: [String: JSONValue]) -> RewardOutcome {
-    guard let reward = members["reward"] else { return .unscored(.invalid) }
-    if reward == .null { return .unscored(.none) }
-    guard let value = reward.numberValue else { return .unscored(.invalid) }
-    return .scored(value, metrics: (members["metrics"]?.objectValue ?? [:]).compactMapValues(\.numberValue))
-  }
-
-  private static func line(_ item: RewardItem) -> [UInt8] {
-    var members = item.prompt.fields
-    members["id"] = .integer(Int(item.id))
-    members["prompt"] = .text(item.prompt.text)
-    members["completion"] = .text(item.completion)
-    members["answer"] = .text(item.prompt.answer)
-    members["finished"] = .bool(item.finished)
-    return Array(JSONValue.object(members).serialized.utf8) + [UInt8(ascii: "\n")]
+    guard case .unscored(let reason) = outcome, let problem else { return }
+    let count = unscored[reason, default: 0] + 1
+    unscored[reason] = count
+    // The first is shown whole, whatever else was said; the others are counted, also in the metrics of their step.
+    if count == 1 {
+      let item = call.items[place]
+      log(
+        "reward \(name): no score (\(reason.text)). The answer: \(problem). It was asked about \(item.shownPrompt) "
+          + "with completion \(item.shownCompletion). Further ones are counted as \(reason.metrics.joined(separator: ", "))"
+      )
+    } else if RepeatedMessages.isMilestone(count) {
+      log("reward \(name): \(count) completions without a score so far: \(reason.text)")
+    }
   }
 }

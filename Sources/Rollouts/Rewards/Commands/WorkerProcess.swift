@@ -1,11 +1,12 @@
 import Foundation
 
-/// A child process with pipes to its three standard streams, in a process group of its own.
+/// A child process with pipes to its three standard streams, in a process group of its own, that dies with this process.
 ///
 /// Invariants: the pipes' ends here are not inherited by another worker and never block; `end()` has been called once
 /// before the value is given up, after which no process and no zombie is left.
 final class WorkerProcess {
   let identifier: pid_t
+  private let keeper: ProcessGuard
   private let input: Int32
   private let output: Int32
   private let errors: Int32
@@ -16,6 +17,10 @@ final class WorkerProcess {
   private var hasEnded = false
   /// A line longer than this is no answer.
   private static let longestLine = 1 << 24
+  /// A message without an end is cut after so many bytes.
+  private static let longestMessage = 1 << 16
+  /// Bytes of a stream that are read before anything else is looked at, so that a flood holds up nothing.
+  private static let largestRead = 1 << 20
 
   /// Starts `command`, whose first element is a path or a name to look up.
   ///
@@ -23,73 +28,38 @@ final class WorkerProcess {
   init(_ command: [String], environment: [String: String], reward: String) throws(RewardError) {
     // A worker that ended makes writing to it an error, not a signal that ends this process.
     signal(SIGPIPE, SIG_IGN)
-    var pipes: [(read: Int32, write: Int32)] = []
-    for _ in 0..<3 {
-      var ends: [Int32] = [-1, -1]
-      guard pipe(&ends) == 0 else {
-        for pipe in pipes { for end in [pipe.read, pipe.write] { close(end) } }
-        throw Self.failure(errno, command, reward)
+    var ends: [Int32] = []
+    do throws(ChildProcess.Failure) {
+      // First the guard, so that there is no moment in which the worker has none.
+      let keeper = try ProcessGuard()
+      var pipes: [(read: Int32, write: Int32)] = []
+      do throws(ChildProcess.Failure) {
+        for _ in 0..<3 {
+          let pipe = try ChildProcess.pipe()
+          pipes.append(pipe)
+          ends += [pipe.read, pipe.write]
+        }
+        identifier = try ChildProcess.start(
+          command, environment: environment.merging([ProcessGuard.variable: keeper.mark]) { $1 },
+          streams: [pipes[0].read, pipes[1].write, pipes[2].write])
+      } catch {
+        keeper.end()
+        throw error
       }
-      pipes.append((ends[0], ends[1]))
+      keeper.watch(group: identifier)
+      self.keeper = keeper
+      for end in [pipes[0].read, pipes[1].write, pipes[2].write] { close(end) }
+      (input, output, errors) = (pipes[0].write, pipes[1].read, pipes[2].read)
+    } catch {
+      for end in ends { close(end) }
+      throw RewardError(
+        reward: reward, problem: "cannot start '\(command.joined(separator: " "))' (\(error.text))",
+        remedy: "check the command")
     }
-    let theirs = [pipes[0].read, pipes[1].write, pipes[2].write]
-    let (code, process) = Self.spawn(command, environment, streams: theirs)
-    for end in theirs { close(end) }
-    (input, output, errors) = (pipes[0].write, pipes[1].read, pipes[2].read)
-    identifier = process
     for end in [input, output, errors] { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
-    guard code == 0 else {
-      hasEnded = true
-      closePipes()
-      throw Self.failure(code, command, reward)
-    }
   }
 
   deinit { end() }
-
-  private static func failure(_ code: Int32, _ command: [String], _ reward: String) -> RewardError {
-    RewardError(
-      reward: reward, problem: "cannot start '\(command.joined(separator: " "))' (\(String(cString: strerror(code))))",
-      remedy: "check the command")
-  }
-
-  private static func spawn(_ command: [String], _ environment: [String: String], streams: [Int32])
-    -> (code: Int32, process: pid_t)
-  {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    for (target, stream) in streams.enumerated() {
-      posix_spawn_file_actions_adddup2(&actions, stream, Int32(target))
-    }
-    // Other workers' pipes, and the sockets and shared memory of MPI, stay here.
-    for descriptor in openDescriptors where descriptor > 2 {
-      posix_spawn_file_actions_addclose(&actions, descriptor)
-    }
-    var attributes = posix_spawnattr_t()
-    posix_spawnattr_init(&attributes)
-    defer { posix_spawnattr_destroy(&attributes) }
-    var standard = sigset_t()
-    sigfillset(&standard)
-    var none = sigset_t()
-    sigemptyset(&none)
-    posix_spawnattr_setsigdefault(&attributes, &standard)
-    posix_spawnattr_setsigmask(&attributes, &none)
-    posix_spawnattr_setpgroup(&attributes, 0)
-    posix_spawnattr_setflags(
-      &attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
-    var arguments = command.map { strdup($0) } + [nil]
-    var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { for text in arguments + variables { free(text) } }
-    var process: pid_t = 0
-    let code = posix_spawnp(&process, command[0], &actions, &attributes, &arguments, &variables)
-    return (code, process)
-  }
-
-  private static var openDescriptors: [Int32] {
-    let names = try? FileManager.default.contentsOfDirectory(atPath: "/dev/fd")
-    return (names ?? []).compactMap { Int32($0) }
-  }
 
   /// Whether bytes wait for the process to read.
   var hasUnsent: Bool { !unsent.isEmpty }
@@ -132,6 +102,10 @@ final class WorkerProcess {
     var messages: [String] = []
     let goesOn = Self.read(output, into: &unread, &lines)
     _ = Self.read(errors, into: &unreadErrors, &messages)
+    if unreadErrors.count > Self.longestMessage {
+      messages.append(String(decoding: unreadErrors, as: UTF8.self))
+      unreadErrors = []
+    }
     if !goesOn || unread.count > Self.longestLine {
       isOpen = false
       if !unreadErrors.isEmpty { messages.append(String(decoding: unreadErrors, as: UTF8.self)) }
@@ -142,11 +116,13 @@ final class WorkerProcess {
   /// Whether the stream has not ended.
   private static func read(_ stream: Int32, into unread: inout [UInt8], _ lines: inout [String]) -> Bool {
     var block = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
+    var left = largestRead
+    while left > 0 {
       let count = Foundation.read(stream, &block, block.count)
       if count < 0, errno == EINTR { continue }
       if count == 0 { return false }
       if count < 0 { return errno == EAGAIN }
+      left -= count
       unread += block[..<count]
       guard block[..<count].contains(UInt8(ascii: "\n")), let last = unread.lastIndex(of: UInt8(ascii: "\n")) else {
         continue
@@ -154,6 +130,7 @@ final class WorkerProcess {
       lines += unread[..<last].split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
       unread.removeFirst(last + 1)
     }
+    return true
   }
 
   /// Kills the process with all that it started, and waits until the system has forgotten it.
@@ -172,6 +149,7 @@ final class WorkerProcess {
       result = waitpid(identifier, &status, 0)
       if result < 0, errno != EINTR { break }
     }
+    keeper.end()
     guard endedAlone else { return "was ended" }
     let signal = status & 0x7F
     return signal == 0 ? "exited with code \((status >> 8) & 0xFF)" : "was killed by signal \(signal)"

@@ -1,0 +1,63 @@
+import Foundation
+
+/// Starting processes with given standard streams.
+enum ChildProcess {
+  /// Why the system started none.
+  struct Failure: Error {
+    let code: Int32
+    var text: String { String(cString: strerror(code)) }
+  }
+
+  /// A pipe whose ends no child inherits by itself.
+  static func pipe() throws(Failure) -> (read: Int32, write: Int32) {
+    var ends: [Int32] = [-1, -1]
+    guard Foundation.pipe(&ends) == 0 else { throw Failure(code: errno) }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return (ends[0], ends[1])
+  }
+
+  /// Starts `command`, whose first element is a path or a name to look up, as the leader of a process group of its own,
+  /// with signals as they are by default.
+  ///
+  /// - Parameter streams: its standard streams; nil: /dev/null.
+  static func start(_ command: [String], environment: [String: String], streams: [Int32?]) throws(Failure) -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    for (target, stream) in streams.enumerated() {
+      if let stream {
+        posix_spawn_file_actions_adddup2(&actions, stream, Int32(target))
+      } else {
+        posix_spawn_file_actions_addopen(&actions, Int32(target), "/dev/null", O_RDWR, 0)
+      }
+    }
+    // Other workers' pipes, and the sockets and shared memory of MPI, stay here.
+    for descriptor in openDescriptors where descriptor > 2 {
+      posix_spawn_file_actions_addclose(&actions, descriptor)
+    }
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var standard = sigset_t()
+    sigfillset(&standard)
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigdefault(&attributes, &standard)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setpgroup(&attributes, 0)
+    posix_spawnattr_setflags(
+      &attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+    var arguments = command.map { strdup($0) } + [nil]
+    var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
+    defer { for text in arguments + variables { free(text) } }
+    var process: pid_t = 0
+    let code = posix_spawnp(&process, command[0], &actions, &attributes, &arguments, &variables)
+    guard code == 0 else { throw Failure(code: code) }
+    return process
+  }
+
+  private static var openDescriptors: [Int32] {
+    let names = try? FileManager.default.contentsOfDirectory(atPath: "/dev/fd")
+    return (names ?? []).compactMap { Int32($0) }
+  }
+}

@@ -1,0 +1,64 @@
+import Foundation
+
+/// A shell beside a worker that outlives this process just long enough to kill what the worker started.
+///
+/// The shell reads from a pipe whose other end only this process holds. However this process ends (`kill -9` included), the
+/// system closes that end, and the shell kills the worker's process group, and every process that has inherited the
+/// worker's mark in its environment: also those that have left the group, and those whose parents have ended.
+struct ProcessGuard {
+  /// The environment variable that marks a worker and its descendants.
+  static let variable = "QUILLAN_REWARD_PROCESS"
+
+  /// The value of `variable` for the worker.
+  let mark: String
+  private let process: pid_t
+  private let lifeline: Int32
+
+  private static let script = """
+    trap '' HUP INT TERM USR1 USR2
+    read -r group; read -r end
+    [ -z "$group" ] || kill -KILL "-$group" 2>/dev/null
+    for again in 1 2 3; do
+      marked=$(grep -lsF "$0" /proc/[0-9]*/environ 2>/dev/null)
+      [ -n "$marked" ] || exit 0
+      for file in $marked; do file=${file#/proc/}; kill -KILL "${file%/environ}" 2>/dev/null; done
+    done
+    """
+
+  /// Starts the shell.
+  ///
+  /// - Throws: `ChildProcess.Failure`.
+  init() throws(ChildProcess.Failure) {
+    mark = String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
+    let pipe = try ChildProcess.pipe()
+    defer { close(pipe.read) }
+    lifeline = pipe.write
+    do {
+      process = try ChildProcess.start(
+        ["/bin/sh", "-c", Self.script, "\(Self.variable)=\(mark)"], environment: ["PATH": "/usr/bin:/bin"],
+        streams: [pipe.read, nil, nil])
+    } catch {
+      close(pipe.write)
+      throw error
+    }
+  }
+
+  /// Tells the shell which group to kill.
+  func watch(group: pid_t) {
+    let line = Array("\(group)\n".utf8)
+    _ = write(lifeline, line, line.count)
+  }
+
+  /// Lets the shell do its work, and waits for it.
+  func end() {
+    close(lifeline)
+    var status: Int32 = 0
+    // Far longer than it takes; a shell that cannot end must not stop this process.
+    for _ in 0..<2000 {
+      guard waitpid(process, &status, WNOHANG) == 0 else { return }
+      usleep(1000)
+    }
+    kill(process, SIGKILL)
+    waitpid(process, &status, 0)
+  }
+}

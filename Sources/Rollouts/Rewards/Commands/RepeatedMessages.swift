@@ -1,0 +1,57 @@
+/// Lets the first of similar messages through and counts the others, and no more in all than a person reads.
+///
+/// Messages are similar if they differ in digits only. The tenth, hundredth, … of a kind says how many there were.
+struct RepeatedMessages {
+  /// Characters of a message that are shown.
+  static let longest = 1000
+  /// Kinds that are told apart.
+  private static let maximumKinds = 1000
+  /// Lines that may be shown at once, and seconds until one more may be.
+  private static let burst = 40.0
+  private static let refillSeconds = 10.0
+
+  private var counts: [String: Int] = [:]
+  private var allowance = burst
+  private var since: ContinuousClock.Instant
+  private var withheld = 0
+
+  init(now: ContinuousClock.Instant = .now) { since = now }
+
+  /// What to log for a message; nil if it is only counted.
+  mutating func admit(_ message: String, now: ContinuousClock.Instant = .now) -> String? {
+    let shown = LogText.plain(message, limit: Self.longest)
+    let kind = Self.kind(of: shown)
+    guard counts[kind] != nil || counts.count < Self.maximumKinds else { return withhold() }
+    let count = counts[kind, default: 0] + 1
+    counts[kind] = count
+    guard Self.isMilestone(count) else { return nil }
+    allowance = min(Self.burst, allowance + (now - since) / .seconds(1) / Self.refillSeconds)
+    since = now
+    guard allowance >= 1 else { return withhold() }
+    allowance -= 1
+    return count == 1 ? shown : "\(shown) (\(count) lines like this so far)"
+  }
+
+  private mutating func withhold() -> String? {
+    withheld += 1
+    return Self.isMilestone(withheld) ? "too many different lines: \(withheld) not shown so far" : nil
+  }
+
+  /// 1, 10, 100, …
+  static func isMilestone(_ count: Int) -> Bool {
+    var milestone = 1
+    while milestone < count { milestone = milestone.multipliedReportingOverflow(by: 10).partialValue }
+    return milestone == count
+  }
+
+  private static func kind(of message: String) -> String {
+    var kind = ""
+    var wasDigit = false
+    for byte in message.utf8.prefix(200) {
+      let isDigit = (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+      if !isDigit { kind.unicodeScalars.append(Unicode.Scalar(byte)) } else if !wasDigit { kind += "#" }
+      wasDigit = isDigit
+    }
+    return kind
+  }
+}

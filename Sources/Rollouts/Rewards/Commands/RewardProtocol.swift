@@ -1,0 +1,96 @@
+import Foundation
+
+/// The lines that a reward's program reads and writes; the article on rewards documents them.
+enum RewardProtocol {
+  /// Members of a line that say what this program says, whatever the prompt's own line has under their names.
+  private static let reserved: Set<String> = ["completion", "quillan", "row"]
+
+  /// The line for a completion: the members of the prompt's line as they were, and what is asked about.
+  ///
+  /// The prompt's own `id` and `finished` stay; `quillan` has the completion's. Other members of the prompt whose names are
+  /// taken are in `row`.
+  static func line(_ item: RewardItem) -> [UInt8] {
+    var members = item.prompt.fields
+    let hidden = members.filter { reserved.contains($0.key) }
+    if !hidden.isEmpty { members["row"] = .object(hidden) }
+    members["id"] = address(of: item)
+    if members["finished"] == nil { members["finished"] = .bool(item.finished) }
+    members["quillan"] = .object(["id": .integer(Int(item.id)), "finished": .bool(item.finished)])
+    members["prompt"] = .text(item.prompt.text)
+    members["completion"] = .text(item.completion)
+    members["answer"] = .text(item.prompt.answer)
+    return Array(JSONValue.object(members).serialized.utf8) + [UInt8(ascii: "\n")]
+  }
+
+  /// What a line calls `id`: the prompt's own, or the completion's number.
+  private static func address(of item: RewardItem) -> JSONValue {
+    item.prompt.fields["id"] ?? .integer(Int(item.id))
+  }
+
+  /// What a line of a program's output says.
+  enum Answer {
+    /// What became of the completion at a place of those asked about; `problem` says why an answer cannot be used.
+    case outcome(Int, RewardOutcome, problem: String?)
+    /// Not an answer to anything that is asked.
+    case other
+  }
+
+  /// Reads a line.
+  ///
+  /// - Parameter given: places of the completions that the program has and did not answer, oldest first.
+  static func answer(_ line: String, given: [Int], of items: [RewardItem]) -> Answer {
+    guard line.utf8.first(where: { $0 != 0x20 && $0 != 0x09 }) == UInt8(ascii: "{") else { return .other }
+    let members: [String: JSONValue]
+    do throws(JSONSyntaxError) {
+      members = try JSONValue.parse(line.utf8, [.exactNumbers, .nonFiniteNumbers]).objectValue ?? [:]
+    } catch {
+      // Python's own text of a dictionary, for example.
+      guard let id = number(ofBrokenLine: line), let place = given.first(where: { isAddressed($0, id, items) }) else {
+        return .other
+      }
+      return .outcome(place, .unscored(.unreadable), problem: "it is not JSON: \(error)")
+    }
+    if let id = members["quillan"]?.objectValue?["id"]?.integerValue {
+      guard let place = given.first(where: { items[$0].id == UInt64(max(0, id)) }) else { return .other }
+      let (outcome, problem) = outcome(members)
+      return .outcome(place, outcome, problem: problem)
+    }
+    if let id = members["id"], let place = given.first(where: { isAddressed($0, id, items) }) {
+      let (outcome, problem) = outcome(members)
+      return .outcome(place, outcome, problem: problem)
+    }
+    // An answer with a wrong id belongs to the oldest question; any other number may be a late answer.
+    guard members["reward"] != nil, members["id"]?.numberValue == nil, let place = given.first else { return .other }
+    let problem = members["id"].map { "'id' is \($0.kind) and not what was asked" } ?? "it has no 'id'"
+    return .outcome(place, .unscored(.unreadable), problem: problem)
+  }
+
+  private static func isAddressed(_ place: Int, _ id: JSONValue, _ items: [RewardItem]) -> Bool {
+    let address = address(of: items[place])
+    if address == id { return true }
+    guard let wanted = address.numberValue, let found = id.numberValue else { return false }
+    // Integers beyond a double's precision are equal by their digits only.
+    return wanted == found && abs(wanted) < 0x1p53
+  }
+
+  private static func number(ofBrokenLine line: String) -> JSONValue? {
+    guard let range = line.range(of: "id"), let colon = line[range.upperBound...].firstIndex(of: ":") else {
+      return nil
+    }
+    let rest = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\"" || $0 == "'" }
+    if let id = Int(rest.prefix { $0.isASCII && $0.isNumber }) { return .integer(id) }
+    return .text(String(rest.prefix { $0 != "\"" && $0 != "'" }))
+  }
+
+  private static func outcome(_ members: [String: JSONValue]) -> (RewardOutcome, problem: String?) {
+    guard let reward = members["reward"] else { return (.unscored(.missing), "it has no 'reward'") }
+    if reward == .null { return (.unscored(.none), nil) }
+    guard let value = reward.numberValue else { return (.unscored(.notANumber), "'reward' is \(reward.kind)") }
+    guard value.isFinite else { return (.unscored(.notFinite), "'reward' is \(value)") }
+    guard abs(value) <= WeightedRewards.largestScore else {
+      return (.unscored(.outOfRange), "'reward' is beyond ±\(WeightedRewards.largestScore)")
+    }
+    let figures = (members["metrics"]?.objectValue ?? [:]).compactMapValues(\.numberValue).filter(\.value.isFinite)
+    return (.scored(value, metrics: figures), nil)
+  }
+}
