@@ -74,10 +74,11 @@ public struct Sampler: Sendable {
   ///
   /// - Parameter observer: called with every token as it is drawn, the trajectories of a step in order; false ends that
   ///   trajectory.
+  /// - Throws: `SamplingError` where logits are not finite.
   /// - Precondition: a prompt and `options.maxNewTokens` fit into the model's `max_seq_len`.
   public func sample(
     _ requests: [Request], _ weights: PackedModel, _ context: Context, observer: (Draw) -> Bool = { _ in true }
-  ) -> [[Trajectory]] {
+  ) throws -> [[Trajectory]] {
     var results: [[Trajectory]] = []
     var first = 0
     while first < requests.count {
@@ -87,7 +88,7 @@ public struct Sampler: Sendable {
         sequences += requests[last].trajectories.count
         last += 1
       }
-      results += wave(Array(requests[first..<last]), from: first, weights, context, observer)
+      results += try wave(Array(requests[first..<last]), from: first, weights, context, observer)
       first = last
     }
     return results
@@ -113,21 +114,21 @@ public struct Sampler: Sendable {
 
   private func wave(
     _ requests: [Request], from first: Int, _ weights: PackedModel, _ context: Context, _ observer: (Draw) -> Bool
-  ) -> [[Trajectory]] {
+  ) throws -> [[Trajectory]] {
     var growing: [Growing] = []
-    context.arena.scoped {
+    try context.arena.scoped {
       let hidden = prefill(requests, weights, context, &growing)
       var rows: [Int] = []
       for (index, request) in requests.enumerated() {
         rows += [Int](repeating: index, count: request.trajectories.count)
       }
-      extend(
+      try extend(
         &growing, Array(growing.indices), model.gather(hidden, rows: rows, count: rows.count, context), weights,
         context, first, observer)
     }
     var active = growing.indices.filter { goesOn(growing[$0]) }
     while !active.isEmpty {
-      context.arena.scoped {
+      try context.arena.scoped {
         let spans = active.enumerated().map { row, index in
           Span(first: row, count: 1, position: growing[index].tokens.count - 1)
         }
@@ -138,7 +139,7 @@ public struct Sampler: Sendable {
         for (row, index) in active.enumerated() { append(latents, row, to: &growing[index]) }
         let pass = model.trunk(
           prefix, latents: latents, caches: active.map { growing[$0].cache }, retention: .nothing, weights, context)
-        extend(&growing, active, pass.hidden, weights, context, first, observer)
+        try extend(&growing, active, pass.hidden, weights, context, first, observer)
       }
       active = active.filter { goesOn(growing[$0]) }
     }
@@ -219,7 +220,7 @@ public struct Sampler: Sendable {
   private func extend(
     _ growing: inout [Growing], _ indices: [Int], _ hidden: Matrix, _ weights: PackedModel, _ context: Context,
     _ firstRequest: Int, _ observer: (Draw) -> Bool
-  ) {
+  ) throws(SamplingError) {
     let vocabulary = model.configuration.vocabSize
     let generator = Philox(seed: seed)
     let chooser = TokenChooser(options: options)
@@ -234,8 +235,12 @@ public struct Sampler: Sendable {
       let values = logits.row(row)
       let logSumExp = distribution.logSumExp[row]
       let unpenalized = penalize(values, growing[index].tokens)
+      let normalizer = unpenalized.isEmpty ? logSumExp : Self.logSumExp(values, count: vocabulary)
+      // One logit that is no number makes the sum none.
+      guard logSumExp.isFinite, normalizer.isFinite else {
+        throw SamplingError(trajectory: growing[index].id, position: growing[index].tokens.count)
+      }
       if !options.greedy {
-        let normalizer = unpenalized.isEmpty ? logSumExp : Self.logSumExp(values, count: vocabulary)
         for entry in 0..<vocabulary { probabilities[entry] = values[entry] - normalizer }
         if let base = probabilities.baseAddress {
           Kernels.table.pointee.exponential(Int64(vocabulary), base, base)

@@ -81,11 +81,12 @@ public struct TextGenerator {
   ///   - firstID: the sequence id of the first prompt's first completion; the others follow.
   ///   - isInterrupted: asked at every token; true ends all completions.
   ///   - emit: text as it becomes certain, with the places of its prompt and completion.
+  /// - Throws: `SamplingError` where logits are not finite.
   /// - Precondition: every prompt leaves room for `options.sampling.maxNewTokens`.
   public func complete(
     _ prompts: [[Int32]], firstID: UInt64 = 0, isInterrupted: () -> Bool = { false },
     emit: (Int, Int, String) -> Void = { _, _, _ in }
-  ) -> [[Completion]] {
+  ) throws -> [[Completion]] {
     var completions = prompts.map { _ in [Completion](repeating: Completion(), count: options.samples) }
     var streams = prompts.map { _ in
       [TextStream](repeating: TextStream(stops: options.stops), count: options.samples)
@@ -97,7 +98,7 @@ public struct TextGenerator {
       let first = firstID + UInt64(index * options.samples)
       return Sampler.Request(prompt: prompt, trajectories: (0..<UInt64(options.samples)).map { first + $0 })
     }
-    let trajectories = sampler.sample(requests, weights, context) { draw in
+    let trajectories = try sampler.sample(requests, weights, context) { draw in
       let (request, sample) = (draw.request, draw.sample)
       completions[request][sample].tokens.append(Scored(token: draw.token, logProbability: draw.logProbability))
       if options.alternatives > 0 {

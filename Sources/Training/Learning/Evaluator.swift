@@ -35,9 +35,9 @@ public struct Evaluator {
     public let prompts: Int
     /// Completions per prompt.
     public let samples: Int
-    /// Mean over completions of exact match, and over those with a score of the weighted reward.
+    /// Mean over completions of exact match, and over those with a score of the weighted reward; nil where none has one.
     public let exactMatch: Double
-    public let reward: Double
+    public let reward: Double?
     public let meanLength: Double
     /// Share of completions that reached the end token.
     public let finished: Double
@@ -67,7 +67,7 @@ public struct Evaluator {
         prompt: try PromptTokens.encode(all[index], tokenizer, configuration),
         trajectories: (0..<draws).map { Self.firstID + UInt64(index * draws + $0) })
     }
-    let groups = sampler.sample(requests, weights, context)
+    let groups = try sampler.sample(requests, weights, context)
     let items = zip(share.range, groups).flatMap { index, group in
       group.map { trajectory in
         RewardItem(
@@ -95,7 +95,8 @@ public struct Evaluator {
     let completions = Double(all.count * draws)
     return TaskResult(
       task: source.name, mode: samples == 0 ? "greedy" : "sampled", prompts: all.count, samples: draws,
-      exactMatch: totals[0] / completions, reward: totals[1] / max(1, totals[4]), meanLength: totals[2] / completions,
+      exactMatch: totals[0] / completions, reward: totals[4] > 0 ? totals[1] / totals[4] : nil,
+      meanLength: totals[2] / completions,
       finished: totals[3] / completions, unscored: Int(completions - totals[4]),
       passAt: Dictionary(
         uniqueKeysWithValues: zip(reported, totals.dropFirst(5)).map { ($0, $1 / Double(all.count)) }),

@@ -31,10 +31,8 @@ extension TrainingRun {
     guard count > 0 else { return ([:], []) }
     let weights = try learner.wholeWeights().weights
     let greedy = try evaluator.task(prompts, rewards, count: count, samples: 0, weights)
-    var figures = [
-      "\(prefix)/exact_match": greedy.exactMatch, "\(prefix)/reward": greedy.reward,
-      "\(prefix)/mean_length": greedy.meanLength,
-    ]
+    var figures = ["\(prefix)/exact_match": greedy.exactMatch, "\(prefix)/mean_length": greedy.meanLength]
+    figures["\(prefix)/reward"] = greedy.reward
     if evaluation.samples > 0 {
       let sampled = try evaluator.task(prompts, rewards, count: count, samples: evaluation.samples, weights)
       figures["\(prefix)/mean@\(evaluation.samples)"] = sampled.exactMatch
