@@ -1,7 +1,7 @@
 import Parameters
 import Tensors
 
-/// The pass over gradients that takes Σ g² of each tensor: `GradientNorm.squaredSum` on several threads, which change no
+/// The pass over gradients (or masters) that takes Σ g² of each tensor: `GradientNorm.squaredSum` on several threads, which change no
 /// bit. Its memory is made once; taking sums allocates nothing.
 public final class SquaredSums: @unchecked Sendable {
   /// Σ g² of each tensor of the table; 0 for those that are not counted.
@@ -41,7 +41,7 @@ public final class SquaredSums: @unchecked Sendable {
     return sum.squareRoot()
   }
 
-  /// The first tensor, in name order, with a gradient that is not finite.
+  /// The first tensor, in name order, with an element that is not finite: squares of finite ones fit the sum.
   public var nonfinite: String? {
     for (index, value) in values.bufferPointer.enumerated() where !value.isFinite {
       return table[ParameterID(index)].name

@@ -12,7 +12,7 @@ import Tensors
 
 /// Builds from a configuration what runs have in common: model, tokenizer, data, rewards, weights.
 public struct RunAssembly {
-  public let configuration: RunConfiguration
+  public internal(set) var configuration: RunConfiguration
   /// The configuration's file, for messages.
   public let file: String
   public let model: QuillanModel
@@ -188,6 +188,9 @@ public struct RunAssembly {
     public let text: (train: TokenStream, heldOut: TokenStream?)?
     /// What is pre-trained on.
     public let sequences: (any SequenceSource)?
+
+    /// What is probably not meant, one line each with the remedy.
+    public var warnings: [String] { recorded.map { RecordedGroup.warnings(about: $0) } ?? [] }
   }
 
   /// The kinds of run.

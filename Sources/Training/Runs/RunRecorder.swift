@@ -16,7 +16,9 @@ public final class RunRecorder {
   private let title: String
   private let start = ContinuousClock.now
   private let alarms: JSONLinesFile
-  private var health: HealthMonitor?
+  /// What alarms have seen so far; nil without alarms.
+  private(set) var health: HealthMonitor?
+  private var best: BestEvaluation
   private var history: [String: [(x: Double, y: Double)]] = [:]
 
   /// The evaluation before the first step, by name.
@@ -29,10 +31,12 @@ public final class RunRecorder {
   /// - Parameters:
   ///   - directory: the directory to go on with: its records of steps beyond `step` are cut off.
   ///   - step: the steps that were done before.
+  ///   - health: what alarms had seen by then; nil: what the records tell.
   public init(
     _ configuration: RunConfiguration, name: String, title: String, total: Int,
-    resuming directory: RunDirectory? = nil, after step: Int? = nil
+    resuming directory: RunDirectory? = nil, after step: Int? = nil, health: HealthMonitor? = nil
   ) throws {
+    best = BestEvaluation(rewards: configuration.data.rewards)
     self.configuration = configuration
     self.title = title
     resumed = step ?? 0
@@ -51,17 +55,23 @@ public final class RunRecorder {
     samples = try SamplesWriter(path: directory.samples)
     alarms = try JSONLinesFile(path: directory.alarms, format: "quillan-alarms")
     let patience = configuration.logging.alarmPatience
-    health = patience > 0 ? HealthMonitor(patience: patience) : nil
+    // Counts of another patience are of no use.
+    let restored = health.flatMap { $0.patience == patience ? $0 : nil }
+    self.health = patience > 0 ? restored ?? HealthMonitor(patience: patience) : nil
     events = try TensorBoardWriter(
       directory: URL(fileURLWithPath: directory.path), resumedAt: step.map { Int64($0 + 1) })
     progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
-    for line in lines { remember(line) }
+    for line in lines { remember(line, observing: restored == nil) }
   }
 
   /// Takes a line of metrics of an earlier part of the run into the plot.
-  private func remember(_ line: [String: JSONValue]) {
+  ///
+  /// - Parameter observing: whether alarms have yet to see it.
+  private func remember(_ line: [String: JSONValue], observing: Bool) {
     guard let step = line["step"]?.integerValue else { return }
-    if step > 0 { _ = health?.observe(step: step, line.compactMapValues(\.numberValue)) }
+    let numbers = line.compactMapValues(\.numberValue)
+    if step > 0, observing { _ = health?.observe(step: step, numbers) }
+    best.take(numbers)
     for (name, value) in line where name != "step" {
       let number: Double
       switch value {
@@ -124,16 +134,17 @@ public final class RunRecorder {
       step: Int64(step))
   }
 
-  /// Whether an evaluation to record is better than all before: by exact match, on text by bits per byte.
-  public func isBest(_ values: [String: Double]) -> Bool {
-    if let match = values["eval/exact_match"] { return (history["eval/exact_match"] ?? []).allSatisfy { $0.y < match } }
-    guard let bits = values["eval/bits_per_byte"] else { return false }
-    return (history["eval/bits_per_byte"] ?? []).allSatisfy { $0.y > bits }
+  /// The figure by which an evaluation to record is better than all before; nil where it is not.
+  public func measureOfBest(_ values: [String: Double]) -> String? {
+    best.isImproved(by: values) ? best.measure(of: values) : nil
   }
 
   /// Records an evaluation of the weights after `step` steps.
-  public func record(step: Int, evaluation values: [String: Double]) throws {
+  ///
+  /// - Parameter measure: by which it is the best so far and its weights were kept; nil where they were not.
+  public func record(step: Int, evaluation values: [String: Double], bestBy measure: String? = nil) throws {
     guard !values.isEmpty else { return }
+    best.take(values)
     try metrics.write(step: step, values.mapValues(JSONValue.number))
     for (name, value) in values.sorted(by: { $0.key < $1.key }) {
       history[name, default: []].append((Double(step), value))
@@ -142,7 +153,8 @@ public final class RunRecorder {
     progress.note(
       "step \(step): "
         + values.sorted { $0.key < $1.key }.map { "\($0.key) \(FigureText.fixed($0.value, 4))" }
-        .joined(separator: ", "))
+        .joined(separator: ", ")
+        + (measure.map { "; best so far by \($0): best.safetensors" } ?? ""))
   }
 
   /// Writes a line above the progress line.

@@ -23,7 +23,7 @@ public struct TrainingRun {
     public let checkpoint: String?
   }
 
-  let assembly: RunAssembly
+  private(set) var assembly: RunAssembly
   let name: String
   let resume: ResumeChoice?
   let trace: RunTrace.Request?
@@ -91,13 +91,16 @@ public struct TrainingRun {
     StopSignal.install()
     let start = ContinuousClock.now
     let point = try resumption(title).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
-    let recorder = try recorder(point, title: title, total: total)
+    var owner = self
+    // What the run began with stays on record.
+    if let point { owner.assembly.configuration.checkpoint.weights = point.weights }
+    let recorder = try owner.recorder(point, title: title, total: total)
     let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
     Watchdog.keepRecords(in: String(decoding: path, as: UTF8.self))
     let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
     let debug = run.learner.debug
     if let recorder { try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) }
-    let saves = try RunCheckpoints(self, run, phase: title, directory: recorder?.directory, recorder: recorder)
+    let saves = try RunCheckpoints(owner, run, phase: title, directory: recorder?.directory, recorder: recorder)
     defer { run.learner.beforeUpdate = {} }
     var done = point?.step ?? 0
     var before = recorder?.first ?? [:]
@@ -111,7 +114,11 @@ public struct TrainingRun {
     var isFinished = point?.isFinished ?? false
     let goal = title == "train" ? 0 : configuration.pretrain.stopAtExactMatch
     let every = title == "train" ? configuration.evaluation.every : configuration.pretrain.evalEvery
-    if isFinished || done >= total { (after, examples) = try evaluate() }
+    if isFinished || done >= total {
+      (after, examples) = try evaluate()
+      // The goal may be another than it was.
+      isFinished = goal > 0 && (after["eval/exact_match"] ?? 0) >= goal
+    }
     while done < total, !stopped, !isFinished {
       FlightRecorder.step = done + 1
       try tracer?.begin(step: done + 1)
@@ -130,11 +137,13 @@ public struct TrainingRun {
       if let table = debug?.takeGradientTable() { recorder?.note(table) }
       if done == total || (every > 0 && done % every == 0) {
         (after, examples) = try evaluate()
-        let isBest = configuration.evaluation.keepBest && recorder?.isBest(after) == true
-        if try communicator.broadcast(isBest ? 1 : 0, from: 0) != 0 {
-          try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata(done, title))
+        let measure = configuration.evaluation.keepBest ? recorder?.measureOfBest(after) : nil
+        if try communicator.broadcast(measure == nil ? 0 : 1, from: 0) != 0 {
+          var metadata = metadata(done, title)
+          if let measure, let value = after[measure] { metadata["best_\(measure)"] = "\(value)" }
+          try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata)
         }
-        try recorder?.record(step: done, evaluation: after)
+        try recorder?.record(step: done, evaluation: after, bestBy: measure)
         isFinished = goal > 0 && (after["eval/exact_match"] ?? 0) >= goal
       }
       try saves.step(isLast: stopped || isFinished || done == total, isFinished: isFinished)
@@ -169,7 +178,8 @@ public struct TrainingRun {
   private func recorder(_ point: RunResumption.Point?, title: String, total: Int) throws -> RunRecorder? {
     guard communicator.rank == 0 else { return nil }
     let recorder = try RunRecorder(
-      configuration, name: name, title: title, total: total, resuming: point?.directory, after: point?.step)
+      configuration, name: name, title: title, total: total, resuming: point?.directory, after: point?.step,
+      health: point?.health)
     for damaged in point?.skipped ?? [] { recorder.note("skipped a damaged checkpoint: \(damaged.problem)") }
     if let point {
       recorder.note("resumed from \(point.checkpoint), step \(point.step)")

@@ -47,6 +47,13 @@ struct EvaluateCommand: ParsableCommand {
           loaded, file: configuration.config, threads: threads, communicator: communicator)
         return (assembly, try assembly.materials(for: .evaluate, weights: weights))
       }
+      if communicator.rank == 0 {
+        var asked = loaded
+        if let samples { asked.evaluation.samples = samples }
+        for warning in asked.warnings(for: .evaluate, overrides: configuration.overrides.set) {
+          CommandLog.logger.warning("\(warning)")
+        }
+      }
       let report = try EvaluationReport(
         assembly, materials, count: count ?? loaded.evaluation.count, samples: samples ?? loaded.evaluation.samples)
       try communicator.agree {

@@ -72,7 +72,8 @@ struct RunOptions: ParsableArguments {
         return (assembly, try assembly.materials(for: phase, weights: nil, blank: resumes))
       }
       if communicator.rank == 0 {
-        for warning in loaded.warnings { CommandLog.logger.warning("\(warning)") }
+        let settings = loaded.warnings(for: phase, overrides: configuration.overrides.set)
+        for warning in settings + materials.warnings { CommandLog.logger.warning("\(warning)") }
         CommandLog.logger.info(
           "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(assembly.layout), threads a rank: \(threads)"
         )

@@ -76,6 +76,7 @@ final class RunCheckpoints {
     let (ranks, parallel) = (communicator.size, topology.ownership.size)
     var snapshot = RunSnapshot(run)
     if isFinished { snapshot.counters["finished"] = 1 }
+    if let health = recorder?.health { snapshot.pieces.append(HealthState.piece(health, rank: communicator.rank)) }
     let manifest = Manifest(
       program: ProgramVersion.text, phase: phase, step: snapshot.step, ranks: ranks, expertParallel: parallel,
       expertFiles: Placement.expertFiles(ranks: ranks, expertParallel: parallel, miniMoEs: miniMoEs),

@@ -32,6 +32,18 @@ extension Trainer: Resumable {
     countUpdatesSincePublication(saved)
   }
 
+  /// The entropy coefficient to go on with: where `rl.entropy_target` has moved it, within the limits of now; as configured
+  /// where nothing moves it, or moved it before, and where the configured one has changed.
+  private func entropyCoefficient(saved: Double, _ reader: CheckpointReader) -> Double {
+    let rl = configuration.rl
+    let before = try? RunConfiguration.parse(yaml: reader.manifest.configuration, file: reader.path).rl
+    guard rl.entropyTarget > 0, let before, before.entropyTarget > 0, saved.isFinite,
+      before.objective.entropyCoef == rl.objective.entropyCoef
+    else { return rl.objective.entropyCoef }
+    // Before its first move it is as configured, whatever the limits.
+    return saved == rl.objective.entropyCoef ? saved : min(max(0, saved), rl.entropyCoefMax)
+  }
+
   /// Whether π_old is other than the packing of the masters.
   private var isPolicyStored: Bool { keepsOldPolicy && state.updatesSincePublication > 0 }
 
@@ -42,7 +54,8 @@ extension Trainer: Resumable {
     state.skippedUpdates = try reader.counter("skipped_updates")
     state.updatesSincePublication = try reader.counter("updates_since_publication")
     let (high, low) = (try reader.counter("entropy_coef.high"), try reader.counter("entropy_coef.low"))
-    state.entropyCoef = Double(bitPattern: UInt64(high) << 32 | UInt64(low & 0xFFFF_FFFF))
+    state.entropyCoef = entropyCoefficient(
+      saved: Double(bitPattern: UInt64(truncatingIfNeeded: high) << 32 | UInt64(low & 0xFFFF_FFFF)), reader)
     self.state = state
     if isPolicyStored {
       try PackedPieces.read(oldPolicy, .policy, scales: .policyScales, from: reader, context)
