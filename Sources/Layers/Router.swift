@@ -5,12 +5,18 @@ import Tensors
 /// p = softmax(W x) over n choices; the k with the largest p + bias are chosen (descending; ties: lowest index
 /// first), gates are the chosen p divided by their sum. The bias balances loads and has no gradient
 /// (Wang et al., 2024, arXiv:2408.15664).
+///
+/// Gates are softmax(W x) over the chosen alone. Where the chosen p are so small that their quotients are no numbers (a
+/// saturated router whose biases point elsewhere), gates and gradient are computed in that form.
 public struct Router: Sendable {
   public let weight: ParameterID
   public let bias: ParameterID
   /// Choices n and chosen k.
   public let count: Int
   public let topK: Int
+
+  /// Chosen probabilities with a smaller sum (2⁻⁶⁴) are not divided by it: the quotient, or its derivative, may overflow.
+  private static let leastSum = Float(sign: .plus, exponent: -64, significand: 1)
 
   public init(weight: ParameterID, bias: ParameterID, count: Int, topK: Int) {
     self.weight = weight
@@ -56,7 +62,24 @@ public struct Router: Sendable {
         routing.sums[token] = sum
       }
     }
+    for token in 0..<x.rows where routing.sums[token] < Self.leastSum {
+      setGatesByLogits(token, routing, linear, weights, lane)
+    }
     return routing
+  }
+
+  /// Gates of one token as the softmax of the chosen logits.
+  private func setGatesByLogits(
+    _ token: Int, _ routing: Routing, _ linear: Linear, _ weights: PackedModel, _ lane: Lane
+  ) {
+    lane.scratch.scoped {
+      let logits = lane.scratch.matrix(1, count)
+      linear.forward(
+        linear.input(routing.x.rows(token..<token + 1), weights, lane), weights, into: logits, lane)
+      let gates = routing.gates + token * topK
+      for slot in 0..<topK { gates[slot] = logits.row(0)[Int(routing.chosen[token * topK + slot])] }
+      Kernels.table.pointee.softmax(1, Int64(topK), gates, Int64(topK))
+    }
   }
 
   private func choose(
@@ -98,8 +121,11 @@ public struct Router: Sendable {
         let d = dLogits.row(token)
         var mean: Float = 0
         for slot in 0..<topK { mean += gates[slot] * gradient[slot] }
-        for slot in 0..<topK {
-          d[Int(routing.chosen[token * topK + slot])] += (gradient[slot] - mean) / routing.sums[token]
+        let isDivided = !(routing.sums[token] < Self.leastSum)
+        if isDivided {
+          for slot in 0..<topK {
+            d[Int(routing.chosen[token * topK + slot])] += (gradient[slot] - mean) / routing.sums[token]
+          }
         }
         if let balance {
           let slope = balance.row(token)
@@ -107,6 +133,11 @@ public struct Router: Sendable {
         }
         let inner = Kernels.table.pointee.dot(Int64(count), p, d)
         for index in 0..<count { d[index] = p[index] * (d[index] - inner) }
+        if !isDivided {
+          for slot in 0..<topK {
+            d[Int(routing.chosen[token * topK + slot])] += gates[slot] * (gradient[slot] - mean)
+          }
+        }
       }
       let linear = Linear(weight: weight)
       linear.backward(dLogits, QuantizedInput(values: routing.x), weights, gradients, into: dx, lane)

@@ -25,7 +25,8 @@ public struct RatioStatistics: BitwiseCopyable, Sendable, Equatable {
     ratioSum += token.ratio
     ratioMaximum = max(ratioMaximum, token.ratio)
     k1Sum -= logRatio
-    k3Sum += (logRatio == token.logRatio ? token.ratio : exp(logRatio)) - 1 - logRatio
+    let bounded = TokenObjective.bounded(logRatio)
+    k3Sum += (logRatio == token.logRatio ? token.ratio : exp(bounded)) - 1 - bounded
     logRatioMaximum = max(logRatioMaximum, abs(logRatio))
   }
 

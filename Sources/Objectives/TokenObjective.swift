@@ -14,15 +14,25 @@ public struct TokenObjective: Sendable, Equatable {
   /// Which bound, if any, replaced the ratio and so stopped the gradient (in CISPO: bounded its weight).
   public enum Clipping: Sendable, Equatable {
     case none
-    /// Â < 0 and the ratio is already below 1 − clipEpsilonLow.
+    /// Â < 0 and the ratio is already below 1 − clipEpsilonLow, or the log ratio is below −`largestLogRatio`.
     case low
-    /// Â > 0 and the ratio is already above 1 + clipEpsilonHigh, or Â < 0 and the ratio is above the dual clip.
+    /// Â > 0 and the ratio is already above 1 + clipEpsilonHigh, or Â < 0 and the ratio is above the dual clip, or the
+    /// log ratio is above `largestLogRatio`.
     case high
   }
 
+  /// A log ratio within the bounds; NaN stays.
+  static func bounded(_ logRatio: Double) -> Double {
+    logRatio > largestLogRatio ? largestLogRatio : logRatio < -largestLogRatio ? -largestLogRatio : logRatio
+  }
+
+  /// Log ratios beyond this in size count as this, and have no gradient: as in verl. Further off, the recorded
+  /// log-probability says nothing, and the ratio would leave the range of the gradients.
+  public static let largestLogRatio = 20.0
+
   /// log π_θ − log π_old, of the token or of its sequence (their mean).
   public let logRatio: Double
-  /// r.
+  /// r, of the bounded log ratio.
   public let ratio: Double
   public let clipping: Clipping
   /// min(r Â, clip(r) Â).
@@ -50,7 +60,7 @@ public struct TokenObjective: Sendable, Equatable {
     logRatio: Double, advantage: Double, clipEpsilonLow: Double, clipEpsilonHigh: Double, dualClip: Double = 0
   ) {
     self.logRatio = logRatio
-    ratio = exp(logRatio)
+    ratio = exp(Self.bounded(logRatio))
     if advantage > 0, ratio > 1 + clipEpsilonHigh {
       clipping = .high
       objective = (1 + clipEpsilonHigh) * advantage
@@ -63,6 +73,10 @@ public struct TokenObjective: Sendable, Equatable {
       clipping = .high
       objective = dualClip * advantage
       derivative = 0
+    } else if advantage != 0, abs(logRatio) > Self.largestLogRatio {
+      clipping = logRatio > 0 ? .high : .low
+      objective = ratio * advantage
+      derivative = 0
     } else {
       clipping = .none
       objective = ratio * advantage
@@ -74,7 +88,7 @@ public struct TokenObjective: Sendable, Equatable {
   public static func cispo(
     logProbability: Double, logRatio: Double, advantage: Double, clipEpsilonLow: Double, clipEpsilonHigh: Double
   ) -> TokenObjective {
-    let ratio = exp(logRatio)
+    let ratio = exp(bounded(logRatio))
     let clipping: Clipping = ratio > 1 + clipEpsilonHigh ? .high : ratio < 1 - clipEpsilonLow ? .low : .none
     let weight =
       switch clipping {

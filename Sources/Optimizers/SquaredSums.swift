@@ -1,8 +1,8 @@
 import Parameters
 import Tensors
 
-/// Computes Σ g² of each tensor: `GradientNorm.squaredSum` on several threads, which change no bit. Its memory is
-/// allocated once; computing the sums allocates nothing.
+/// Computes Σ g² of each tensor of gradients or masters: `GradientNorm.squaredSum` on several threads, which change no
+/// bit. Its memory is allocated once; computing the sums allocates nothing.
 public final class SquaredSums: @unchecked Sendable {
   /// Σ g² of each tensor of the table; 0 for tensors that are not counted.
   public let values: AlignedBuffer<Double>
@@ -41,7 +41,7 @@ public final class SquaredSums: @unchecked Sendable {
     return sum.squareRoot()
   }
 
-  /// The first tensor, in name order, with a gradient that is not finite.
+  /// The first tensor, in name order, with an element that is not finite: squares of finite ones fit the sum.
   public var nonfinite: String? {
     for (index, value) in values.bufferPointer.enumerated() where !value.isFinite {
       return table[ParameterID(index)].name

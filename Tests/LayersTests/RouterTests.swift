@@ -70,6 +70,30 @@ struct RouterTests {
     #expect(route([[5]], bias: [0], topK: 1).gates == [[1]])
   }
 
+  @Test("gates of chosen probabilities that are all 0 are the softmax of the chosen scores")
+  func saturated() {
+    // exp(−299) is no number above 0: both chosen have p = 0.
+    let scores: [[Float]] = [[300, 1, 0, -5], [0, 0.5, 1, 2], [300, -20, -120, 0]]
+    let bias: [Float] = [-2, 0.2, 0.1, 0]
+    let result = route(scores, bias: bias, topK: 2)
+    #expect(result.chosen == [[1, 2], [3, 2], [1, 2]])
+    #expect(result.p[0][1] == 0 && result.p[0][2] == 0)
+    #expect(abs(result.gates[0][0] - 0.731_058_6) < 1e-6 && abs(result.gates[0][1] - 0.268_941_4) < 1e-6)
+    #expect(result.gates[2] == [1, 0])
+    // The neighbour's gates are quotients, as ever; alone or together, a token's gates are the same bits.
+    let sum = result.p[1][3] + result.p[1][2]
+    #expect(result.gates[1] == [result.p[1][3] / sum, result.p[1][2] / sum])
+    #expect(route([scores[0]], bias: bias, topK: 2).gates[0] == result.gates[0])
+  }
+
+  @Test("gates hardly change where the two forms meet")
+  func boundary() {
+    for score: Float in [40, 43, 44, 44.3, 44.4, 45, 50, 80, 86, 100, 200] {
+      let gates = route([[score, 0.3, -0.4, -1]], bias: [-2, 0, 0, 0], topK: 2).gates[0]
+      #expect(abs(gates[0] - 0.668_187_8) < 1e-5 && abs(gates[1] - 0.331_812_2) < 1e-5, "\(score): \(gates)")
+    }
+  }
+
   @Test("scores that are not a number still give distinct choices within range")
   func nonFinite() {
     for row: [Float] in [[.nan, 0, 0, 0], [.infinity, .infinity, 0, 0], [0, -.infinity, 0, 0]] {

@@ -55,8 +55,8 @@ import Testing
       model.pack(masters, into: weights, context)
     }
 
-    func sample(_ options: SamplingOptions, maximumBatch: Int = 256, seed: UInt64 = 1) -> [[Trajectory]] {
-      Sampler(
+    func sample(_ options: SamplingOptions, maximumBatch: Int = 256, seed: UInt64 = 1) throws -> [[Trajectory]] {
+      try Sampler(
         model: model, options: options, endToken: Self.endToken, seed: seed, maximumBatch: maximumBatch
       ).sample(SamplerTests.requests, weights, context)
     }
@@ -126,7 +126,7 @@ import Testing
   func logProbabilities(format: NumberFormat) throws {
     for diffusion in [true, false] {
       let policy = try Policy(threads: 2, format: format, diffusion: diffusion)
-      for trajectory in policy.sample(Self.options()).joined() {
+      for trajectory in try policy.sample(Self.options()).joined() {
         let logp = policy.distributions(trajectory, temperature: 0.7).logp
         let expected = trajectory.generatedPositions.map { logp[$0 - 1][Int(trajectory.tokens[$0])] }
         #expect(trajectory.logProbabilities.map(\.bitPattern) == expected.map(\.bitPattern))
@@ -139,7 +139,7 @@ import Testing
   func definition() throws {
     let policy = try Policy()
     var ends = 0
-    for trajectory in policy.sample(Self.options()).joined() {
+    for trajectory in try policy.sample(Self.options()).joined() {
       let logp = policy.distributions(trajectory, temperature: 0.7).logp
       for position in trajectory.generatedPositions {
         let u = Self.uniform(trajectory, position)
@@ -163,7 +163,7 @@ import Testing
   @Test("Greedy takes the largest logit and its log-probability")
   func greedy() throws {
     let policy = try Policy()
-    for trajectory in policy.sample(Self.options { $0.greedy = true }).joined() {
+    for trajectory in try policy.sample(Self.options { $0.greedy = true }).joined() {
       let (logits, logp) = policy.distributions(trajectory, temperature: 0.7)
       for (place, position) in trajectory.generatedPositions.enumerated() {
         let best = Self.order(logits[position - 1])[0]
@@ -180,7 +180,7 @@ import Testing
     ])
   func filters(topK: Int, topP: Double) throws {
     let policy = try Policy()
-    let groups = policy.sample(
+    let groups = try policy.sample(
       Self.options {
         $0.topK = topK
         $0.topP = topP
@@ -191,7 +191,9 @@ import Testing
         let row = logp[position - 1]
         var kept: [Int] = []
         var mass = 0.0
-        for index in Self.order(row).prefix(topK == 0 ? 20 : topK) where mass < topP || kept.isEmpty {
+        let head = Self.order(row).prefix(topK == 0 ? 20 : topK)
+        let whole = topK == 0 ? 1 : head.reduce(0) { $0 + exp(Double(row[$1])) }
+        for index in head where mass < topP * whole || kept.isEmpty {
           kept.append(index)
           mass += exp(Double(row[index]))
         }
@@ -212,7 +214,7 @@ import Testing
   func latents() throws {
     let policy = try Policy()
     let bytes = policy.model.latentBytes
-    for group in policy.sample(Self.options()) {
+    for group in try policy.sample(Self.options()) {
       let shared = group[0].latents.prefix(group[0].promptLength * bytes)
       for trajectory in group {
         #expect(trajectory.latents.prefix(shared.count) == shared)
@@ -221,7 +223,7 @@ import Testing
       }
     }
     let prompt = Self.requests[2].prompt
-    let twice = Sampler(model: policy.model, options: Self.options(), endToken: Policy.endToken, seed: 1).sample(
+    let twice = try Sampler(model: policy.model, options: Self.options(), endToken: Policy.endToken, seed: 1).sample(
       [Sampler.Request(prompt: prompt, trajectories: [0]), Sampler.Request(prompt: prompt, trajectories: [1])],
       policy.weights, policy.context)
     #expect(twice[0][0].latents.prefix(6 * bytes) != twice[1][0].latents.prefix(6 * bytes))

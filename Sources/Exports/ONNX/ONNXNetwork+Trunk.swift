@@ -118,8 +118,8 @@ extension ONNXNetwork {
     let x = add(x, attended)
     graph.scope = "\(name)/council/"
     let u = try norm(x, weight: "\(name).moe_norm.weight")
-    let p = softmax(try linear(add(u, c), "\(name).router", bias: false))
-    let (chosen, gates) = try choose(p, bias: try dense("\(name).router.bias"), configuration.miniMoeTopK)
+    let logits = try linear(add(u, c), "\(name).router", bias: false)
+    let (chosen, gates) = try choose(logits, bias: try dense("\(name).router.bias"), configuration.miniMoeTopK)
     // One token at a time: the weights that it picks are copied, and a whole prompt's would not fit.
     let body = graph.body("member")
     let member = ONNXNetwork(model: model, weights: weights, storesFloats: storesFloats, graph: body)
@@ -213,7 +213,7 @@ extension ONNXNetwork {
     -> (indices: String, gates: String)
   {
     let biases = graph.add("Gather", [try denseStack("\(router).bias", keepsMembers: true), chosen])
-    let (own, gates) = try choose(softmax(logits), bias: biases, slots)
+    let (own, gates) = try choose(logits, bias: biases, slots)
     let first = multiply(graph.add("Unsqueeze", [chosen, try graph.integers([1])]), try graph.integer(count))
     return (try reshape(add(first, own), [-1]), gates)
   }

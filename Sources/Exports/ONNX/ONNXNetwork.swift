@@ -182,11 +182,12 @@ struct ONNXNetwork {
     return try reshape(graph.add("Concat", halves, [.integer("axis", -1)]), [-1, rows, columns])
   }
 
-  /// The `k` choices of probabilities `p` [R, n] by p + bias [n or R, n]: indices and renormalised gates [R, k].
-  func choose(_ p: String, bias: String, _ k: Int) throws -> (indices: String, gates: String) {
+  /// The `k` choices of p = softmax(`logits` [R, n]) by p + bias [n or R, n]: indices, and gates [R, k] that are the chosen p
+  /// renormalised: the softmax of the chosen logits, which is a number however small they are.
+  func choose(_ logits: String, bias: String, _ k: Int) throws -> (indices: String, gates: String) {
     let top = graph.addMany(
-      "TopK", [add(p, bias), try graph.integers([k])], results: 2, [.integer("axis", -1), .integer("sorted", 1)])
-    let chosen = graph.add("GatherElements", [p, top[1]], [.integer("axis", -1)])
-    return (top[1], graph.add("Div", [chosen, try sum(chosen, axis: -1, keeps: true)]))
+      "TopK", [add(softmax(logits), bias), try graph.integers([k])], results: 2,
+      [.integer("axis", -1), .integer("sorted", 1)])
+    return (top[1], softmax(graph.add("GatherElements", [logits, top[1]], [.integer("axis", -1)])))
   }
 }

@@ -9,7 +9,7 @@ import Foundation
 /// (the step's own `question`, or the group's) has it in front. Where a step's state begins with everything before it,
 /// action included, both are one sequence, of which only the actions are optimised (multi-turn); otherwise a new sequence
 /// begins. The end token follows the last action of each sequence, unless the trajectory says `"finished": false`. Text is
-/// encoded here, once; `tokens` are used as they are. `logprobs` has one number for each generated token.
+/// encoded here, once; `tokens` are used as they are. `logprobs` has one number for each generated token, at least −1000.
 public enum TrajectoryFile {
   /// The groups of a file in its order.
   ///
@@ -33,6 +33,9 @@ public enum TrajectoryFile {
     let line: Int
     let tokenizer: any Tokenizer
     let vocabularySize: Int
+
+    /// No token of a lower log-probability is ever drawn; other programs write −9999 for a token that was filtered out.
+    static let leastLogProbability = -1000.0
 
     func fault(_ problem: String, _ remedy: String) -> DataError {
       DataError(file: file.relativePath, line: line, problem: problem, remedy: remedy)
@@ -112,6 +115,12 @@ public enum TrajectoryFile {
         throw fault(
           "the logprobs of \(name) are not \(count) numbers of at most 0",
           "give one for each generated token, or none at all")
+      }
+      if let missing = numbers.first(where: { $0 < Self.leastLogProbability }) {
+        throw fault(
+          "the logprobs of \(name) hold \(missing), which stands for no log-probability at all",
+          "give the log-probability that the token was drawn with, at least \(Self.leastLogProbability), or leave out logprobs"
+        )
       }
       return numbers.map { Float($0) }
     }

@@ -77,10 +77,11 @@ public struct Sampler: Sendable {
   ///
   /// - Parameter observer: called with every token as it is drawn, the trajectories of a step in order; false ends that
   ///   trajectory.
+  /// - Throws: `SamplingError` if logits are not finite.
   /// - Precondition: a prompt and the tokens that its request allows fit into the model's `max_seq_len`.
   public func sample(
     _ requests: [Request], _ weights: PackedModel, _ context: Context, observer: (Draw) -> Bool = { _ in true }
-  ) -> [[Trajectory]] {
+  ) throws -> [[Trajectory]] {
     let parts = requests.indices.flatMap { request in
       let count = requests[request].trajectories.count
       return stride(from: 0, to: count, by: maximumBatch).map {
@@ -96,7 +97,7 @@ public struct Sampler: Sendable {
         sequences += parts[last].samples.count
         last += 1
       }
-      wave(Array(parts[first..<last]), weights, context, observer, into: &results)
+      try wave(Array(parts[first..<last]), weights, context, observer, into: &results)
       first = last
     }
     return results
@@ -137,19 +138,19 @@ public struct Sampler: Sendable {
   private func wave(
     _ parts: [Part], _ weights: PackedModel, _ context: Context, _ observer: (Draw) -> Bool,
     into results: inout [[Trajectory]]
-  ) {
+  ) throws {
     var growing: [Growing] = []
-    context.arena.scoped {
+    try context.arena.scoped {
       let hidden = prefill(parts, weights, context, &growing)
       var rows: [Int] = []
       for (index, part) in parts.enumerated() { rows += [Int](repeating: index, count: part.samples.count) }
-      extend(
+      try extend(
         &growing, Array(growing.indices), model.gather(hidden, rows: rows, count: rows.count, context), weights,
         context, observer)
     }
     var active = growing.indices.filter { goesOn(growing[$0]) }
     while !active.isEmpty {
-      context.arena.scoped {
+      try context.arena.scoped {
         let spans = active.enumerated().map { row, index in
           Span(first: row, count: 1, position: growing[index].tokens.count - 1)
         }
@@ -160,7 +161,7 @@ public struct Sampler: Sendable {
         for (row, index) in active.enumerated() { append(latents, row, to: &growing[index]) }
         let pass = model.trunk(
           prefix, latents: latents, caches: active.map { growing[$0].cache }, retention: .nothing, weights, context)
-        extend(&growing, active, pass.hidden, weights, context, observer)
+        try extend(&growing, active, pass.hidden, weights, context, observer)
       }
       active = active.filter { goesOn(growing[$0]) }
     }
@@ -240,7 +241,7 @@ public struct Sampler: Sendable {
   private func extend(
     _ growing: inout [Growing], _ indices: [Int], _ hidden: Matrix, _ weights: PackedModel, _ context: Context,
     _ observer: (Draw) -> Bool
-  ) {
+  ) throws(SamplingError) {
     let vocabulary = model.configuration.vocabSize
     let generator = Philox(seed: seed)
     let chooser = TokenChooser(options: options)
@@ -255,8 +256,12 @@ public struct Sampler: Sendable {
       let values = logits.row(row)
       let logSumExp = distribution.logSumExp[row]
       let unpenalized = penalize(values, growing[index].tokens)
+      let normalizer = unpenalized.isEmpty ? logSumExp : Self.logSumExp(values, count: vocabulary)
+      // One logit that is no number makes the sum none.
+      guard logSumExp.isFinite, normalizer.isFinite else {
+        throw SamplingError(trajectory: growing[index].id, position: growing[index].tokens.count)
+      }
       if !options.greedy {
-        let normalizer = unpenalized.isEmpty ? logSumExp : Self.logSumExp(values, count: vocabulary)
         for entry in 0..<vocabulary { probabilities[entry] = values[entry] - normalizer }
         if let base = probabilities.baseAddress {
           Kernels.table.pointee.exponential(Int64(vocabulary), base, base)

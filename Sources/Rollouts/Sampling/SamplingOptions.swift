@@ -1,10 +1,17 @@
 /// How tokens are drawn from the policy's distribution.
+///
+/// The filters follow one another as in Hugging Face's transformers: temperature, top-k, top-p of what top-k leaves (its
+/// probabilities renormalised), min-p. What is left is renormalised and drawn from.
 public struct SamplingOptions: Sendable, Equatable {
+  /// A lower temperature is `greedy` or refused: logits divided by it may leave the range of numbers.
+  public static let leastTemperature = 1e-5
+
   /// Divides the logits, at rollout and in training alike.
   public var temperature: Float = 1
-  /// Keeps the k most probable tokens; 0 keeps all.
+  /// Keeps the k most probable tokens (of equal ones the lowest index first); 0 keeps all.
   public var topK = 0
-  /// Keeps the smallest set of most probable tokens whose probability reaches p; 1 keeps all.
+  /// Keeps the smallest set of most probable tokens that reaches this share of the probability of what top-k keeps; 1
+  /// keeps all.
   public var topP = 1.0
   /// Drops tokens less probable than this share of the most probable one (Nguyen et al., 2024, arXiv:2407.01082);
   /// 0 keeps all.
@@ -50,6 +57,8 @@ struct TokenChooser {
   }
 
   /// Zeroes what top-k, top-p and min-p remove; returns the mass to scale u by (1 without filters).
+  ///
+  /// - Precondition: the probabilities are finite, and one of them is above 0.
   private func filter(_ probabilities: UnsafeMutableBufferPointer<Float>) -> Double {
     let limitsCount = options.topK > 0 && options.topK < probabilities.count
     guard limitsCount || options.topP < 1 || options.minP > 0 else { return 1 }
@@ -58,23 +67,29 @@ struct TokenChooser {
     // Only the head of the order matters: sort what lies above a threshold, and lower it while that is not enough.
     var threshold = largest / 64
     while true {
-      if threshold < Float.leastNormalMagnitude { threshold = 0 }
-      let order = probabilities.indices.filter { probabilities[$0] >= max(threshold, least) }.sorted {
+      if !(threshold >= Float.leastNormalMagnitude) { threshold = 0 }
+      let order = probabilities.indices.filter { !(probabilities[$0] < threshold) }.sorted {
         probabilities[$0] != probabilities[$1] ? probabilities[$0] > probabilities[$1] : $0 < $1
       }
+      let head = limitsCount ? order.prefix(options.topK) : order[...]
+      // Top-p is a share of what top-k leaves, which must be known first.
+      let isWhole = threshold == 0 || (limitsCount && head.count == options.topK)
+      let whole = limitsCount ? head.reduce(0.0) { $0 + Double(probabilities[$1]) } : 1
       var mass = 0.0
       var kept = 0
-      var isComplete = threshold <= least
-      for index in order {
-        mass += Double(probabilities[index])
-        kept += 1
-        if mass >= options.topP || (limitsCount && kept == options.topK) {
-          isComplete = true
-          break
+      var isComplete = isWhole
+      if isWhole || !limitsCount {
+        for index in head {
+          if probabilities[index] < least || (options.topP < 1 && mass >= options.topP * whole) {
+            isComplete = true
+            break
+          }
+          mass += Double(probabilities[index])
+          kept += 1
         }
       }
-      if isComplete {
-        let chosen = order.prefix(kept).map { ($0, probabilities[$0]) }
+      if isComplete || (!limitsCount && threshold <= least) {
+        let chosen = head.prefix(kept).map { ($0, probabilities[$0]) }
         probabilities.update(repeating: 0)
         for (index, probability) in chosen { probabilities[index] = probability }
         return mass

@@ -27,7 +27,7 @@ public final class ModelBenchmark {
 
   /// Tokens a second of the sampler, without the prompt: one more and `newTokens` + 1 tokens are sampled in turn, and
   /// the difference of the medians is what `newTokens` tokens cost. Local.
-  public func decode(batches: [Int], promptLength: Int, newTokens: Int, rounds: Int) -> [BenchmarkRow] {
+  public func decode(batches: [Int], promptLength: Int, newTokens: Int, rounds: Int) throws -> [BenchmarkRow] {
     let packed = model.makePackedModel()
     do {
       let masters = model.initialParameters(seed: 0, pool: context.pool)
@@ -35,20 +35,20 @@ public final class ModelBenchmark {
     }
     var numbers = TokenNumbers(vocabulary: configuration.model.vocabSize)
     let prompt = (0..<promptLength).map { _ in numbers.next() }
-    return batches.map { batch in
+    return try batches.map { batch in
       let request = Sampler.Request(prompt: prompt, trajectories: (0..<UInt64(batch)).map { $0 })
-      func seconds(_ count: Int) -> Double {
+      func seconds(_ count: Int) throws -> Double {
         var options = SamplingOptions()
         options.maxNewTokens = count
         // No token ends a sequence: −1 is none.
         let sampler = Sampler(model: model, options: options, endToken: -1, seed: 0)
-        return Self.seconds { _ = sampler.sample([request], packed, context) }
+        return try Self.seconds { _ = try sampler.sample([request], packed, context) }
       }
-      _ = seconds(2)
+      _ = try seconds(2)
       var (short, long): ([Double], [Double]) = ([], [])
       for _ in 0..<rounds {
-        short.append(seconds(1))
-        long.append(seconds(newTokens + 1))
+        short.append(try seconds(1))
+        long.append(try seconds(newTokens + 1))
       }
       return BenchmarkRow(
         "decode, batch \(batch)", seconds: max(1e-9, PairedTimer.median(long) - PairedTimer.median(short)),

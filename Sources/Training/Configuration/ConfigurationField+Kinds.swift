@@ -1,3 +1,5 @@
+import Rollouts
+
 /// The numbers that a real-valued key allows; every one is finite.
 enum RealBound: String, Sendable {
   case finite = "a finite number"
@@ -6,6 +8,9 @@ enum RealBound: String, Sendable {
   case fraction = "a number from 0 to 1"
   case properFraction = "a number from 0 to below 1"
   case positiveFraction = "a number above 0 and at most 1"
+  case temperature = "a number from 1e-5 to 1e6"
+  /// What a number in single precision may be divided by.
+  case divisor = "a number of at least 1e-30"
 
   func allows(_ value: Double) -> Bool {
     guard value.isFinite else { return false }
@@ -16,6 +21,8 @@ enum RealBound: String, Sendable {
     case .fraction: value >= 0 && value <= 1
     case .properFraction: value >= 0 && value < 1
     case .positiveFraction: value > 0 && value <= 1
+    case .temperature: value >= SamplingOptions.leastTemperature && value <= 1e6
+    case .divisor: value >= 1e-30
     }
   }
 }

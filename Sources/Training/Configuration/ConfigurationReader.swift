@@ -32,6 +32,15 @@ enum ConfigurationReader {
     }
     let dataKeys = values.keys.filter { $0.hasPrefix("data.") }.map { String($0.dropFirst("data.".count)) }
     configuration.data.recognizeFirstVersion(keys: Set(dataKeys))
+    if let place = places["rl.clip_epsilon"], let low = places["rl.clip_epsilon_low"],
+      places["rl.clip_epsilon_high"] != nil, let text = values["rl.clip_epsilon"]?.plainText, let both = Double(text),
+      both != configuration.objective.clipEpsilonLow, both != configuration.objective.clipEpsilonHigh
+    {
+      throw ConfigurationError(
+        place,
+        "rl.clip_epsilon \(both) has no effect beside rl.clip_epsilon_low \(configuration.objective.clipEpsilonLow) and "
+          + "rl.clip_epsilon_high \(configuration.objective.clipEpsilonHigh) (\(low)); set these, or leave them out")
+    }
     if let issue = configuration.firstIssue() {
       let section = String(issue.key.prefix { $0 != "." })
       let location = places[issue.key] ?? places[section] ?? ConfigurationLocation(source: file)

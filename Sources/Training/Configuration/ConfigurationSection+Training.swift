@@ -54,10 +54,12 @@ extension ConfigurationSection {
       .real("entropy_target", \.rl.entropyTarget, .nonNegative, "nats that entropy_coef is moved towards; 0 keeps it"),
       .real("entropy_delta", \.rl.entropyDelta, .nonNegative, "how far a step moves entropy_coef"),
       .real("entropy_coef_max", \.rl.entropyCoefMax, .nonNegative, "how far entropy_coef is moved, at most"),
-      .real("temperature", \.rl.objective.temperature, .positive, "divides the logits, at rollout and in training"),
+      .real("temperature", \.rl.objective.temperature, .temperature, "divides the logits, at rollout and in training"),
       .whole(
         "top_k", \.rl.topK, in: 0...largestConfigurationCount, "samples among this many likeliest tokens; 0 is all"),
-      .real("top_p", \.rl.topP, .positiveFraction, "samples among the likeliest tokens of this probability; 1 is all"),
+      .real(
+        "top_p", \.rl.topP, .positiveFraction,
+        "samples among the likeliest tokens of this share of what top_k leaves; 1 is all"),
       .whole(
         "overlong_cache", \.rl.overlongCache, in: 0...largestConfigurationCount,
         "tokens before the length limit in which the penalty grows to its plateau −1 (DAPO, TRL); 0 is none"),
@@ -76,8 +78,10 @@ extension ConfigurationSection {
       .real("learning_rate", \.pretrain.learningRate, .positive, "peak learning rate"),
       .whole(
         "warmup_steps", \.pretrain.warmupSteps, in: 0...largestConfigurationCount, "optimizer steps of linear warm-up"),
-      .whole("sequence_length", \.pretrain.sequenceLength, "tokens of one training sequence, at most")
-        .defaulting(to: "512 or model.max_seq_len") { $0.pretrain.sequenceLength = min(512, $0.model.maxSeqLen) },
+      .whole(
+        "sequence_length", \.pretrain.sequenceLength, "tokens of one sequence of a text; demonstrations stay whole"
+      )
+      .defaulting(to: "512 or model.max_seq_len") { $0.pretrain.sequenceLength = min(512, $0.model.maxSeqLen) },
       .whole(
         "eval_every", \.pretrain.evalEvery, in: 0...largestConfigurationCount,
         "optimizer steps between evaluations; 0 is before and after only"),
@@ -97,7 +101,7 @@ extension ConfigurationSection {
       .flag("shard", \.optimizer.shard, "ranks that hold the same parameters split the moments among them"),
       .real("beta1", \.optimizer.beta1, .properFraction, "decay of the first moment"),
       .real("beta2", \.optimizer.beta2, .properFraction, "decay of the second moment"),
-      .real("epsilon", \.optimizer.epsilon, .positive, "added to the root of the second moment"),
+      .real("epsilon", \.optimizer.epsilon, .divisor, "added to the root of the second moment"),
     ])
 
   static let parallel = ConfigurationSection(
@@ -148,9 +152,12 @@ extension ConfigurationSection {
         "optimizer steps between evaluations; 0 is before and after only"),
       .whole("count", \.evaluation.count, "held-out prompts, or windows of held-out text, of one evaluation"),
       .whole("samples", \.evaluation.samples, in: 0...65536, "sampled completions per prompt besides the greedy one"),
-      .real("temperature", \.evaluation.temperature, .positive, "temperature of the sampled completions"),
+      .real("temperature", \.evaluation.temperature, .temperature, "temperature of the sampled completions"),
       .groups("tasks", \.evaluation.tasks, "further built-in tasks to evaluate, each like data.task"),
-      .flag("keep_best", \.evaluation.keepBest, "write best.safetensors whenever an evaluation is the best so far"),
+      .flag(
+        "keep_best", \.evaluation.keepBest,
+        "write best.safetensors whenever an evaluation is the best so far: by exact match where the rewards are "
+          + "exact_match or partial_credit, else by reward; on text by bits per byte"),
     ])
 
   static let checkpoint = ConfigurationSection(

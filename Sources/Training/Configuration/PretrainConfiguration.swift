@@ -10,7 +10,7 @@ public struct PretrainConfiguration: Sendable, Equatable {
   public var learningRate = 3e-4
   /// Optimizer steps of linear warm-up.
   public var warmupSteps = 100
-  /// Tokens of one training sequence, at most.
+  /// Tokens of one sequence of a text, at most; demonstrations stay whole.
   public var sequenceLength = 512
   /// Optimizer steps between evaluations on the held-out part; 0 evaluates before and after only.
   public var evalEvery = 100

@@ -137,17 +137,28 @@ extension RunConfiguration {
         "pretrain.warmup_steps \(pretrain.warmupSteps) of pretrain.steps \(pretrain.steps) never leaves warm-up; "
           + "set pretrain.warmup_steps to \(pretrain.steps / 20) (5 %)")
     }
-    if rl.topK > 0 || rl.topP < 1 {
+    if data.trajectories == nil, rl.topK > 0 || rl.topP < 1 {
       result.append(
         "rl.top_k \(rl.topK) and rl.top_p \(rl.topP) filter the sampler but not the importance ratio, which they bias; "
           + "set top_k to 0 and top_p to 1 for exact ratios")
+    }
+    if rl.objective.ratio == .sequence, rl.objective.aggregation != .sequenceMean {
+      result.append(
+        "rl.aggregation \(rl.objective.aggregation.rawValue) is not GSPO's, whose rl.ratio sequence this is: its objective "
+          + "is the mean over sequences; set rl.aggregation to sequence_mean")
     }
     if rl.objective.ratio == .sequence, rl.objective.clipEpsilonHigh > 0.01 {
       result.append(
         "rl.clip_epsilon_high \(rl.objective.clipEpsilonHigh) hardly ever clips the ratio of a sequence; GSPO's values are "
           + "rl.clip_epsilon_low 3e-4 and rl.clip_epsilon_high 4e-4")
     }
-    if rl.numTrajectories == 1 {
+    let coefficient = rl.objective.entropyCoef
+    if rl.entropyTarget > 0, !(0...rl.entropyCoefMax).contains(coefficient) {
+      result.append(
+        "rl.entropy_coef \(coefficient) is outside 0 to rl.entropy_coef_max \(rl.entropyCoefMax), where rl.entropy_target "
+          + "moves it after one step; raise rl.entropy_coef_max or change rl.entropy_coef")
+    }
+    if rl.numTrajectories == 1, data.trajectories == nil {
       result.append(
         "rl.num_trajectories 1 makes every advantage 0, since a group is compared with itself; set at least 2")
     }

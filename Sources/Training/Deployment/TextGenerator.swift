@@ -86,12 +86,13 @@ public struct TextGenerator {
   ///   - firstID: the sequence id of the first prompt's first completion; the others follow.
   ///   - isInterrupted: asked at every token; true ends all completions.
   ///   - emit: text as it becomes certain, with the places of its prompt and completion.
+  /// - Throws: `SamplingError` if logits are not finite.
   /// - Precondition: every prompt leaves room for one token. A completion has as many as `options.sampling.maxNewTokens`
   ///   and the model's room behind its own prompt allow, whatever else is completed.
   public func complete(
     _ prompts: [[Int32]], firstID: UInt64 = 0, isInterrupted: () -> Bool = { false },
     emit: (Int, Int, String) -> Void = { _, _, _ in }
-  ) -> [[Completion]] {
+  ) throws -> [[Completion]] {
     var completions = prompts.map { _ in [Completion](repeating: Completion(), count: options.samples) }
     var streams = prompts.map { _ in
       [TextStream](repeating: TextStream(stops: options.stops), count: options.samples)
@@ -104,7 +105,7 @@ public struct TextGenerator {
       return Sampler.Request(
         prompt: prompt, trajectories: (0..<UInt64(options.samples)).map { first + $0 }, limit: limit(prompt))
     }
-    let trajectories = sampler.sample(requests, weights, context) { draw in
+    let trajectories = try sampler.sample(requests, weights, context) { draw in
       let (request, sample) = (draw.request, draw.sample)
       completions[request][sample].tokens.append(Scored(token: draw.token, logProbability: draw.logProbability))
       if options.alternatives > 0 {

@@ -46,9 +46,9 @@ public struct Evaluator {
     public let prompts: Int
     /// Completions per prompt.
     public let samples: Int
-    /// Mean over completions of exact match, and over those with a score of the weighted reward (NaN: none has one).
+    /// Mean over completions of exact match, and of the weighted reward over those with a score; nil if none has one.
     public let exactMatch: Double
-    public let reward: Double
+    public let reward: Double?
     public let meanLength: Double
     /// Share of completions that reached the end token.
     public let finished: Double
@@ -84,7 +84,7 @@ public struct Evaluator {
         prompt: try PromptTokens.encode(all[index], tokenizer, configuration),
         trajectories: (0..<draws).map { Self.firstID + UInt64(index * draws + $0) })
     }
-    let groups = sampler.sample(requests, weights, context)
+    let groups = try sampler.sample(requests, weights, context)
     let items = zip(share.range, groups).flatMap { index, group in
       group.map { trajectory in
         RewardItem(
@@ -122,7 +122,7 @@ public struct Evaluator {
     let number = Double(all.count * draws)
     return TaskResult(
       task: source.name, mode: mode, prompts: all.count, samples: draws, exactMatch: totals[0] / number,
-      reward: totals[4] > 0 ? totals[1] / totals[4] : .nan, meanLength: totals[2] / number,
+      reward: totals[4] > 0 ? totals[1] / totals[4] : nil, meanLength: totals[2] / number,
       finished: totals[3] / number, unscored: Int(number - totals[4]),
       passAt: Dictionary(
         uniqueKeysWithValues: zip(reported, totals.dropFirst(5)).map { ($0, $1 / Double(all.count)) }),

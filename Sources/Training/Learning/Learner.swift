@@ -37,6 +37,8 @@ public final class Learner {
   private let optimizer: AdamWState
   /// One sum per tensor, from one rank of the expert group: zeros of the others change no bit of their sum.
   private let squaredSums: SquaredSums
+  /// Of the masters after an update: one that is not finite shows in its tensor's sum.
+  private let masterSums: SquaredSums
   /// Where optimizer state is split over the ranks that hold the same parameters.
   private let gathering: MasterGathering?
 
@@ -73,6 +75,7 @@ public final class Learner {
       counting: masters.held.filter {
         table[$0].role != .balanceBias && (ownership.rank == 0 || ownership.owner(of: table[$0]) != nil)
       })
+    masterSums = SquaredSums(table, counting: masters.held)
     loads = model.makeLoads()
     let parts = topology.optimizerParts(model.table, sharded: sharded)
     self.optimizer = AdamWState(
@@ -141,7 +144,12 @@ public final class Learner {
 
   /// Clips, steps AdamW on this rank's parts, moves the balance biases by the loads, and packs the new masters.
   /// Collective.
-  public func update(norm: Double, learningRate: Double, maximumNorm: Double, balanceRate: Double) throws(MPIError) {
+  ///
+  /// - Returns: the first tensor, in name order, that is not finite now, on every rank alike: the masters are then lost.
+  @discardableResult
+  public func update(norm: Double, learningRate: Double, maximumNorm: Double, balanceRate: Double) throws(MPIError)
+    -> String?
+  {
     FlightRecorder.begin(ActivityLabel("update"))
     defer { FlightRecorder.end() }
     try beforeUpdate()
@@ -152,7 +160,17 @@ public final class Learner {
       pool: context.pool)
     try gathering?(masters)
     if balanceRate != 0 { moveBalanceBiases(Float(balanceRate)) }
-    model.pack(masters, into: weights, context)
+    let spoilt = try nonfiniteMaster()
+    if spoilt == nil { model.pack(masters, into: weights, context) }
+    return spoilt
+  }
+
+  /// The first tensor of any rank, in name order, whose masters are not finite. Collective.
+  private func nonfiniteMaster() throws(MPIError) -> String? {
+    masterSums.take(from: masters, pool: context.pool)
+    let own = masterSums.nonfinite.flatMap { model.table.id($0)?.index } ?? model.table.count
+    let first = communicator.size > 1 ? try communicator.allReduce(own, .minimum) : own
+    return first < model.table.count ? model.table[ParameterID(first)].name : nil
   }
 
   private func moveBalanceBiases(_ rate: Float) {

@@ -1,6 +1,16 @@
 import Models
 import Parameters
 
+extension TrainingError {
+  /// An update whose weights are no numbers any more: on every rank alike.
+  init(spoilt tensor: String, step: Int, key: String) {
+    self.init(
+      .failure, isAgreed: true,
+      "step \(step): the update made \(tensor) not finite, so the run ends without saving it; lower \(key) or "
+        + "rl.balance_rate, and go on from the last checkpoint or start again")
+  }
+}
+
 /// Names what is not finite in a step: the same words on every rank, since all see the same records and totals.
 struct NonfiniteReport: CustomStringConvertible {
   let description: String

@@ -123,9 +123,10 @@ public final class Pretrainer {
   private func apply(_ reduced: Learner.Reduced, _ loss: Double, _ records: [[Double]], _ rate: Double) throws {
     let badTensor = records.first { $0[4] >= 0 }.map { learner.model.table.specifications[Int($0[4])].name }
     if loss.isFinite, reduced.norm.isFinite, badTensor == nil {
-      try learner.update(
+      let spoilt = try learner.update(
         norm: reduced.norm, learningRate: rate, maximumNorm: configuration.rl.maxGradNorm,
         balanceRate: configuration.rl.balanceRate)
+      if let spoilt { throw TrainingError(spoilt: spoilt, step: stepCount + 1, key: "pretrain.learning_rate") }
       return
     }
     skipped += 1

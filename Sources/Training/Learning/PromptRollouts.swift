@@ -49,7 +49,9 @@ struct PromptRollouts: RolloutSource {
         prompt: try PromptTokens.encode(prompt, tokenizer, configuration),
         trajectories: (0..<size).map { UInt64(number * size + $0) })
     }
-    let sampled = FlightRecorder.phase("sampling group", numbers.first) { sampler.sample(requests, policy, context) }
+    let sampled = try FlightRecorder.phase("sampling group", numbers.first) {
+      try sampler.sample(requests, policy, context)
+    }
     var items: [RewardItem] = []
     for (prompt, trajectories) in zip(asked, sampled) {
       for trajectory in trajectories {

@@ -39,14 +39,16 @@ struct RolloutSummary {
       scored += record.scored
       reward += record.reward
     }
-    for (name, part) in zip(names, parts) { report.metrics["rewards/\(name)"] = part / Double(max(1, scored)) }
+    if scored > 0 {
+      for (name, part) in zip(names, parts) { report.metrics["rewards/\(name)"] = part / Double(scored) }
+    }
     let trajectories = Double(max(1, records.reduce(0) { $0 + $1.trajectories }))
     report.metrics["completions/mean_length"] = Double(records.reduce(0) { $0 + $1.generatedTokens }) / trajectories
     report.metrics["completions/clipped_ratio"] = Double(records.reduce(0) { $0 + $1.unfinished }) / trajectories
     if rounds > 1 || records.contains(where: { $0.fate != .kept }) {
       report.metrics["sampling/rounds"] = Double(rounds)
       report.metrics["sampling/groups"] = Double(records.count)
-      report.metrics["sampling/reward"] = reward / Double(max(1, scored))
+      if scored > 0 { report.metrics["sampling/reward"] = reward / Double(scored) }
       report.metrics["sampling/dropped_uniform"] = Double(records.count { $0.fate == .uniform })
       report.metrics["sampling/dropped_unscored"] = Double(records.count { $0.fate == .unscored })
     }

@@ -12,7 +12,7 @@ import Tensors
 
 /// Builds from a configuration what runs have in common: model, tokenizer, data, rewards, weights.
 public struct RunAssembly {
-  public let configuration: RunConfiguration
+  public internal(set) var configuration: RunConfiguration
   /// The configuration's file, for messages.
   public let file: String
   public let model: QuillanModel
@@ -229,10 +229,10 @@ public struct RunAssembly {
     let use = phase == .pretrain ? PromptUse.demonstrations : .reinforcement
     let prompts = needsPrompts ? try prompts(for: use) { inputs.add($0, of: .prompts) } : nil
     let rewards = needsPrompts ? try rewards() : nil
-    var warnings: [String] = []
+    var warnings = recorded.map { RecordedGroup.warnings(about: $0) } ?? []
     if let prompts {
       let check = DataCheck(self, phase, rewards)
-      warnings = try check.warnings(prompts)
+      warnings += try check.warnings(prompts)
       try check.check(prompts, isTrained: phase != .evaluate && recorded == nil)
       for task in try evaluationTasks() { try check.check(task.source, isTrained: false) }
     }

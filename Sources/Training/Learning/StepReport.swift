@@ -36,18 +36,23 @@ public struct StepReport: Sendable {
       deviation += record.rewards.deviation
     }
     let groups = Double(max(1, records.count))
-    let trajectories = Double(max(1, records.reduce(0) { $0 + $1.trajectories }))
     metrics = [
       "reward": rewards / groups, "reward_std": deviation / groups,
-      "frac_reward_zero_std": Double(records.count { $0.rewards.uniform }) / groups,
-      "entropy": terms.entropy, "kl": statistics.k3Mean, "kl/k1": statistics.k1Mean,
-      "clip_ratio/low": statistics.clipShareLow, "clip_ratio/high": statistics.clipShareHigh,
-      "ratio/mean": statistics.ratioMean, "ratio/max": statistics.ratioMaximum,
-      "completions/mean_length": Double(records.reduce(0) { $0 + $1.tokens }) / trajectories,
-      "completions/clipped_ratio": Double(records.reduce(0) { $0 + $1.clipped }) / trajectories,
-      "grad_norm": norm, "learning_rate": learningRate, "loss": terms.total(objective), "loss/policy": terms.policy,
+      "frac_reward_zero_std": Double(records.count { $0.rewards.uniform }) / groups, "grad_norm": norm,
+      "learning_rate": learningRate, "loss": terms.total(objective), "loss/policy": terms.policy,
       "loss/aux": terms.aux, "loss/diffusion": terms.diffusion, "loss/value": terms.value,
     ]
+    // Without a token in the loss there is nothing to say about tokens.
+    let learning = records.count { $0.statistics.tokens > 0 }
+    if learning > 0 {
+      metrics.merge([
+        // H is a mean over all groups; those without a token in the loss have none.
+        "entropy": learning == records.count ? terms.entropy : terms.entropy * groups / Double(learning),
+        "kl": statistics.k3Mean, "kl/k1": statistics.k1Mean, "clip_ratio/low": statistics.clipShareLow,
+        "clip_ratio/high": statistics.clipShareHigh, "ratio/mean": statistics.ratioMean,
+        "ratio/max": statistics.ratioMaximum,
+      ]) { $1 }
+    }
     let bits = records.reduce(0) { $0 + $1.latentBits }
     if bits > 0 { metrics["latent/accuracy"] = Double(records.reduce(0) { $0 + $1.latentHits }) / Double(bits) }
     if objective.klCoef != 0 { metrics["loss/kl_reference"] = terms.kl }

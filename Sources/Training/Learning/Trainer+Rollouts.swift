@@ -8,12 +8,19 @@ extension Trainer {
   /// Groups without anything to learn from are dropped, with `rl.dynamic_sampling` at most `rl.max_resample_times` times
   /// replaced by the next prompts, and what there is then is trained on. Every rank knows every group's fate, so the
   /// prompts drawn do not depend on the number of ranks.
-  func collectRollouts() throws -> RolloutSummary {
+  ///
+  /// - Returns: nil where the run is asked to stop while groups are replaced, which may go on for long: the step is as if
+  ///   it had not begun.
+  func collectRollouts() throws -> RolloutSummary? {
     let rl = configuration.rl
     let wanted = rl.batchSize * rl.miniBatches
     var batch = RolloutBatch()
     var summary = RolloutSummary(first: nextGroup, names: source.rewardNames)
-    for _ in 0...(rl.dynamicSampling ? rl.maxResampleTimes : 0) where summary.kept.count < wanted {
+    for round in 0...(rl.dynamicSampling ? rl.maxResampleTimes : 0) where summary.kept.count < wanted {
+      if round > 0, try StopSignal.isRequested(communicator) {
+        nextGroup = summary.first
+        return nil
+      }
       let numbers = nextGroup..<nextGroup + wanted - summary.kept.count
       let drawn = try source.groups(ownNumbers(numbers), policy: oldPolicy, context)
       nextGroup = numbers.upperBound

@@ -111,12 +111,16 @@ public final class Trainer {
     return report
   }
 
-  /// The same, left between rollout and update where `leaving` says so; the rollouts then wait for the next call.
+  /// The same, left between rollout and update where `leaving` says so; the rollouts then wait for the next call. It is
+  /// also left where the run is asked to stop while dynamic sampling replaces groups.
   ///
   /// - Returns: nil where the step was left.
   public func step(leaving: () throws -> Bool) throws -> StepReport? {
     var clock = PhaseClock()
-    if waiting.isEmpty { collected = try FlightRecorder.phase("rollout") { try collectRollouts() } }
+    if waiting.isEmpty {
+      guard let rollouts = try FlightRecorder.phase("rollout", nil, "", { try rollOut() }) else { return nil }
+      collected = rollouts
+    }
     clock.lap("rollout")
     if try leaving() { return nil }
     let groups = waiting.removeFirst()
@@ -132,6 +136,13 @@ public final class Trainer {
     collected = nil
     try report.add(clock, tokens: groups.reduce(0) { $0 + $1.tokens }, communicator)
     return report
+  }
+
+  /// Draws what the next updates learn from; nil where the run is asked to stop meanwhile. Collective.
+  private func rollOut() throws -> RolloutSummary? {
+    do { return try collectRollouts() } catch let error as SamplingError {
+      throw TrainingError(.failure, "step \(stepCount + 1): \(error) and a lower rl.learning_rate")
+    }
   }
 
   /// Samples this rank's groups of step `step` from π_old and scores them, without dynamic sampling. Local.
@@ -181,9 +192,9 @@ public final class Trainer {
       report.metrics["rollout/logp_abs_diff_max"] = difference
       if configuration.debug.assertExact, difference != 0 { throw inexact(difference, everyone) }
     }
-    try requireFinite(reduced, everyone, &report)
+    let isFinite = try checkFinite(reduced, everyone, &report)
     if everyone.contains(where: \.teaches) {
-      if report.warning == nil { try applyUpdate(reduced, &report) }
+      if isFinite { try applyUpdate(reduced, &report) }
       adaptEntropy(&report)
     } else {
       let reason =
@@ -222,8 +233,10 @@ public final class Trainer {
   /// Skywork-OR1 (He et al., arXiv:2505.22312, section 4.2) without its gate.
   private func adaptEntropy(_ report: inout StepReport) {
     let rl = configuration.rl
-    guard rl.entropyTarget > 0, let entropy = report.metrics["entropy"], entropy.isFinite else { return }
+    guard rl.entropyTarget > 0 else { return }
     report.metrics["entropy_coef"] = objective.entropyCoef
+    // Without a token in the loss there is no entropy to act on.
+    guard let entropy = report.metrics["entropy"], entropy.isFinite else { return }
     let step = entropy < rl.entropyTarget ? rl.entropyDelta : -rl.entropyDelta
     objective.entropyCoef = min(max(0, objective.entropyCoef + step), rl.entropyCoefMax)
   }
@@ -273,17 +286,20 @@ public final class Trainer {
   }
 
   private func applyUpdate(_ reduced: Learner.Reduced, _ report: inout StepReport) throws {
-    try learner.update(
+    let spoilt = try learner.update(
       norm: reduced.norm, learningRate: report.learningRate, maximumNorm: configuration.rl.maxGradNorm,
       balanceRate: configuration.rl.balanceRate)
+    if let spoilt { throw TrainingError(spoilt: spoilt, step: stepCount + 1, key: "rl.learning_rate") }
     updatesSincePublication += 1
   }
 
-  /// Counts an update that is not finite, and warns of it.
+  /// Whether losses and gradients are finite. If they are not, counts the update as skipped, and warns.
   ///
-  /// - Throws: `TrainingError` where no more such updates may be left out.
-  private func requireFinite(_ reduced: Learner.Reduced, _ records: [GroupRecord], _ report: inout StepReport) throws {
-    guard let problem = NonfiniteReport(reduced, records, model: model) else { return }
+  /// - Throws: `TrainingError` if no more such updates may be skipped.
+  private func checkFinite(
+    _ reduced: Learner.Reduced, _ records: [GroupRecord], _ report: inout StepReport
+  ) throws -> Bool {
+    guard let problem = NonfiniteReport(reduced, records, model: model) else { return true }
     skipped += 1
     report.metrics["skipped_updates"] = Double(skipped)
     guard skipped <= configuration.debug.skipNonfinite else {
@@ -294,6 +310,7 @@ public final class Trainer {
     }
     report.warning =
       "step \(stepCount + 1): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
+    return false
   }
 
   private func inexact(_ difference: Double, _ records: [GroupRecord]) -> TrainingError {

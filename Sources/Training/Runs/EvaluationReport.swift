@@ -70,7 +70,8 @@ public struct EvaluationReport: Sendable {
     let rows = zip(names, tasks).map { name, task in
       [
         name, task.mode, "\(task.prompts)", "\(task.samples)", FigureText.fixed(task.exactMatch, 4),
-        FigureText.fixed(task.reward, 4), FigureText.fixed(task.meanLength, 2), FigureText.fixed(task.finished, 4),
+        task.reward.map { FigureText.fixed($0, 4) } ?? "none scored", FigureText.fixed(task.meanLength, 2),
+        FigureText.fixed(task.finished, 4),
       ] + ks.map { k in task.samples > 1 ? task.passAt[k].map { FigureText.fixed($0, 4) } ?? "" : "" }
     }
     return [header + ks.map { "pass@\($0)" }] + rows
@@ -125,7 +126,8 @@ public struct EvaluationReport: Sendable {
   private static func json(_ name: String, _ task: Evaluator.TaskResult) -> JSONValue {
     var members: [String: JSONValue] = [
       "task": .text(name), "mode": .text(task.mode), "prompts": .integer(task.prompts),
-      "samples": .integer(task.samples), "exact_match": .number(task.exactMatch), "reward": .number(task.reward),
+      "samples": .integer(task.samples), "exact_match": .number(task.exactMatch),
+      "reward": task.reward.map(JSONValue.number) ?? .null,
       "mean_length": .number(task.meanLength), "finished": .number(task.finished), "unscored": .integer(task.unscored),
     ]
     if task.samples > 1 {

@@ -2,9 +2,9 @@
 ///
 /// A condition on figures must hold for `patience` steps (means over as many) before it is an alarm; a choice of the
 /// routers counts as dead where none took it for ten times as long. Its state is plain numbers.
-public struct HealthMonitor: Sendable {
+public struct HealthMonitor: Sendable, Codable, Equatable {
   /// Something that goes wrong.
-  public struct Alarm: Sendable, Equatable {
+  public struct Alarm: Sendable, Codable, Equatable {
     /// `entropy_collapse`, `entropy_explosion`, `gradient_explosion`, `clipping`, `length_drift`, `mini_moes_dead`,
     /// `experts_dead`, `micro_agents_unused`, `mini_moe_overload`.
     public let name: String
@@ -16,15 +16,19 @@ public struct HealthMonitor: Sendable {
 
   /// Alarms that hold now, by name.
   public private(set) var active: [String: Alarm] = [:]
-  private let patience: Int
+  public let patience: Int
   /// Means of each watched figure over the first `patience` steps, and over the last ones.
-  private var starts: [String: (sum: Double, count: Int)] = [:]
+  private var starts: [String: Start] = [:]
   private var means: [String: Double] = [:]
   /// The step since which each condition holds.
   private var since: [String: Int] = [:]
   /// The last step at which each choice was taken, level by level.
   private var lastTaken: [String: [Int]] = [:]
-  private var firstStep: Int?
+
+  private struct Start: Sendable, Codable, Equatable {
+    var sum = 0.0
+    var count = 0
+  }
 
   /// - Parameter patience: steps; at least 1.
   public init(patience: Int) {
@@ -32,9 +36,14 @@ public struct HealthMonitor: Sendable {
     self.patience = patience
   }
 
+  /// Whether it can be the state after `step` steps; one from a file need not be.
+  func isPossible(at step: Int) -> Bool {
+    let steps = Array(since.values) + lastTaken.values.flatMap { $0 } + active.values.map(\.step)
+    return patience > 0 && steps.allSatisfy { (0...max(step, 0) + 1).contains($0) }
+  }
+
   /// Takes the figures of a step; returns the alarms that are new.
   public mutating func observe(step: Int, _ metrics: [String: Double], _ loads: RoutingSnapshot? = nil) -> [Alarm] {
-    if firstStep == nil { firstStep = step }
     for name in ["entropy", "grad_norm", "completions/mean_length", "clip_ratio/low", "clip_ratio/high"] {
       if let value = metrics[name], value.isFinite { watch(name, value) }
     }
@@ -47,8 +56,8 @@ public struct HealthMonitor: Sendable {
   }
 
   private mutating func watch(_ name: String, _ value: Double) {
-    let start = starts[name] ?? (0, 0)
-    if start.count < patience { starts[name] = (start.sum + value, start.count + 1) }
+    let start = starts[name] ?? Start()
+    if start.count < patience { starts[name] = Start(sum: start.sum + value, count: start.count + 1) }
     let old = means[name] ?? value
     means[name] = old + (value - old) * 2 / Double(patience + 1)
   }
@@ -134,7 +143,9 @@ public struct HealthMonitor: Sendable {
   }
 
   private mutating func judgeDead(_ name: String, _ what: String, _ step: Int, _ counts: [Int]) -> [Alarm] {
-    var last = lastTaken[name] ?? [Int](repeating: (firstStep ?? step) - 1, count: counts.count)
+    // What has not been seen before counts as taken just now: a window begins.
+    var last = lastTaken[name] ?? []
+    if last.count != counts.count { last = [Int](repeating: step - 1, count: counts.count) }
     for (index, count) in counts.enumerated() where count > 0 { last[index] = step }
     lastTaken[name] = last
     let window = 10 * patience

@@ -27,7 +27,9 @@ public final class RunRecorder {
   private var lastStep: Int
   private var nextPlot: ContinuousClock.Instant
   private let alarms: JSONLinesFile
-  private var health: HealthMonitor?
+  /// What alarms have seen so far; nil without alarms.
+  private(set) var health: HealthMonitor?
+  private var best: BestEvaluation
   private var scoring = ScoringNotes()
   private var history: [String: StepHistory] = [:]
 
@@ -43,13 +45,15 @@ public final class RunRecorder {
   ///   - step: the steps that were done before.
   ///   - session: what to record of this start of the program.
   ///   - panels: what the plot shows.
+  ///   - health: what alarms had seen by then; nil: what the records tell.
   public init(
     _ configuration: RunConfiguration, name: String, title: String, total: Int, session: RunSession.Start,
-    panels: [Panel], resuming directory: RunDirectory? = nil, after step: Int? = nil
+    panels: [Panel], resuming directory: RunDirectory? = nil, after step: Int? = nil, health: HealthMonitor? = nil
   ) throws {
     self.panels = panels
     lastStep = step ?? 0
     nextPlot = start + Self.plotInterval
+    best = BestEvaluation(rewards: configuration.data.rewards)
     self.configuration = configuration
     self.title = title
     resumed = step ?? 0
@@ -69,17 +73,23 @@ public final class RunRecorder {
     alarms = try JSONLinesFile(path: directory.alarms, format: "quillan-alarms")
     self.session = try RunSession.Writer(path: directory.sessions, session)
     let patience = configuration.logging.alarmPatience
-    health = patience > 0 ? HealthMonitor(patience: patience) : nil
+    // Counts of another patience are of no use.
+    let restored = health.flatMap { $0.patience == patience ? $0 : nil }
+    self.health = patience > 0 ? restored ?? HealthMonitor(patience: patience) : nil
     events = try TensorBoardWriter(
       directory: URL(fileURLWithPath: directory.path), resumedAt: step.map { Int64($0 + 1) })
     progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
-    for line in lines { remember(line) }
+    for line in lines { remember(line, observing: restored == nil) }
   }
 
   /// Takes a line of metrics of an earlier part of the run into the plot.
-  private func remember(_ line: [String: JSONValue]) {
+  ///
+  /// - Parameter observing: whether alarms have yet to see it.
+  private func remember(_ line: [String: JSONValue], observing: Bool) {
     guard let step = line["step"]?.integerValue else { return }
-    if step > 0 { _ = health?.observe(step: step, line.compactMapValues(\.numberValue)) }
+    let numbers = line.compactMapValues(\.numberValue)
+    if step > 0, observing { _ = health?.observe(step: step, numbers) }
+    best.take(numbers)
     for (name, value) in line where name != "step" {
       let number: Double
       switch value {
@@ -155,16 +165,17 @@ public final class RunRecorder {
     return (["| prompt | completion | answer | reward |", "|---|---|---|---|"] + rows).joined(separator: "\n")
   }
 
-  /// Whether an evaluation to record is better than all before: by exact match, on text by bits per byte.
-  public func isBest(_ values: [String: Double]) -> Bool {
-    if let match = values["eval/exact_match"] { return history["eval/exact_match"]?.largest.map { $0 < match } ?? true }
-    guard let bits = values["eval/bits_per_byte"] else { return false }
-    return history["eval/bits_per_byte"]?.least.map { $0 > bits } ?? true
+  /// The figure by which an evaluation to record is better than all before; nil where it is not.
+  public func measureOfBest(_ values: [String: Double]) -> String? {
+    best.isImproved(by: values) ? best.measure(of: values) : nil
   }
 
   /// Records an evaluation of the weights after `step` steps.
-  public func record(step: Int, evaluation values: [String: Double]) throws {
+  ///
+  /// - Parameter measure: by which it is the best so far and its weights were kept; nil where they were not.
+  public func record(step: Int, evaluation values: [String: Double], bestBy measure: String? = nil) throws {
     guard !values.isEmpty else { return }
+    best.take(values)
     try metrics.write(step: step, values.mapValues(JSONValue.number))
     for (name, value) in values.sorted(by: { $0.key < $1.key }) {
       history[name, default: StepHistory()].append(step: step, value)
@@ -173,7 +184,8 @@ public final class RunRecorder {
     progress.note(
       "step \(step): "
         + values.sorted { $0.key < $1.key }.map { "\($0.key) \(FigureText.fixed($0.value, 4))" }
-        .joined(separator: ", "))
+        .joined(separator: ", ")
+        + (measure.map { "; best so far by \($0): best.safetensors" } ?? ""))
   }
 
   /// Writes a line above the progress line.

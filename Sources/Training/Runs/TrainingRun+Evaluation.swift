@@ -32,8 +32,8 @@ extension TrainingRun {
     let weights = try learner.wholeWeights().weights
     let greedy = try evaluator.task(prompts, rewards, count: count, samples: 0, weights)
     var figures = ["\(prefix)/exact_match": greedy.exactMatch, "\(prefix)/mean_length": greedy.meanLength]
-    // A completion without a score is never one of 0.
-    if greedy.reward.isFinite { figures["\(prefix)/reward"] = greedy.reward }
+    // A completion without a score never counts as 0.
+    figures["\(prefix)/reward"] = greedy.reward
     if greedy.unscored > 0 { figures["\(prefix)/unscored"] = Double(greedy.unscored) }
     if evaluation.samples > 0 {
       let sampled = try evaluator.task(prompts, rewards, count: count, samples: evaluation.samples, weights)

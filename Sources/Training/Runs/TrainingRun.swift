@@ -23,7 +23,7 @@ public struct TrainingRun {
     public let checkpoint: String?
   }
 
-  let assembly: RunAssembly
+  private(set) var assembly: RunAssembly
   let name: String
   let resume: ResumeChoice?
   let trace: RunTrace.Request?
@@ -101,7 +101,11 @@ public struct TrainingRun {
     StopSignal.install()
     let start = ContinuousClock.now
     let point = try resumption(title, inputs).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
-    let recorder = try recorder(point, title: title, total: total, parameters: run.learner.model.table.parameterCount)
+    var owner = self
+    // What the run began with stays on record.
+    if let point { owner.assembly.configuration.checkpoint.weights = point.weights }
+    let recorder = try owner.recorder(
+      point, title: title, total: total, parameters: run.learner.model.table.parameterCount)
     defer { recorder?.abandon() }
     let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
     Watchdog.keepRecords(in: String(decoding: path, as: UTF8.self))
@@ -109,7 +113,7 @@ public struct TrainingRun {
     let debug = run.learner.debug
     if let recorder { try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) }
     let saves = try RunCheckpoints(
-      self, run, phase: title, inputs: inputs, directory: recorder?.directory, recorder: recorder)
+      owner, run, phase: title, inputs: inputs, directory: recorder?.directory, recorder: recorder)
     var hasFailed = true
     defer {
       run.learner.beforeUpdate = {}
@@ -128,7 +132,11 @@ public struct TrainingRun {
     var isFinished = point?.isFinished ?? false
     let goal = title == "train" ? 0 : configuration.pretrain.stopAtExactMatch
     let every = title == "train" ? configuration.evaluation.every : configuration.pretrain.evalEvery
-    if isFinished || done >= total { (after, examples) = try evaluate() }
+    if isFinished || done >= total {
+      (after, examples) = try evaluate()
+      // The goal may be another than it was.
+      isFinished = goal > 0 && (after["eval/exact_match"] ?? 0) >= goal
+    }
     while done < total, !stopped, !isFinished {
       FlightRecorder.step = done + 1
       let began = ContinuousClock.now
@@ -155,11 +163,13 @@ public struct TrainingRun {
           every: (title == "train" ? "evaluation.every" : "pretrain.eval_every", every),
           count: configuration.evaluation.count)
         if let warning { recorder?.note(warning) }
-        let isBest = configuration.evaluation.keepBest && recorder?.isBest(after) == true
-        if try communicator.broadcast(isBest ? 1 : 0, from: 0) != 0 {
-          try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata(done, title))
+        let measure = configuration.evaluation.keepBest ? recorder?.measureOfBest(after) : nil
+        if try communicator.broadcast(measure == nil ? 0 : 1, from: 0) != 0 {
+          var metadata = metadata(done, title)
+          if let measure, let value = after[measure] { metadata["best_\(measure)"] = "\(value)" }
+          try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata)
         }
-        try recorder?.record(step: done, evaluation: after)
+        try recorder?.record(step: done, evaluation: after, bestBy: measure)
         isFinished = goal > 0 && (after["eval/exact_match"] ?? 0) >= goal
       }
       try saves.step(isLast: stopped || isFinished || done == total, isFinished: isFinished)
@@ -209,7 +219,7 @@ public struct TrainingRun {
       done: point?.step ?? 0, total: total)
     let recorder = try RunRecorder(
       configuration, name: name, title: title, total: total, session: session, panels: Self.panels,
-      resuming: point?.directory, after: point?.step)
+      resuming: point?.directory, after: point?.step, health: point?.health)
     opening(recorder.directory)
     for damaged in point?.skipped ?? [] { recorder.note("skipped a damaged checkpoint: \(damaged.problem)") }
     if let point {

@@ -20,7 +20,7 @@ struct BatchGeneration {
     let start = ContinuousClock.now
     for first in stride(from: 0, to: prompts.count, by: part) {
       let range = first..<min(first + part, prompts.count)
-      let groups = generator.complete(
+      let groups = try generator.complete(
         Array(encoded[range]), firstID: UInt64(first * command.drawing.samples),
         isInterrupted: { Interrupt.isRequested })
       if Interrupt.isRequested { break }

@@ -54,7 +54,7 @@ struct BenchDecodeCommand: ParsableCommand {
       }
       let threads = try communicator.threads(configured: configuration.parallel.threads)
       let benchmark = try ModelBenchmark(configuration, threads: threads, communicator: communicator)
-      let rows = benchmark.decode(
+      let rows = try benchmark.decode(
         batches: batches.isEmpty ? [1, 4, 16] : batches, promptLength: promptLength, newTokens: tokens, rounds: rounds)
       try report.write(
         rows,

@@ -78,6 +78,13 @@ struct EvaluateCommand: ParsableCommand {
         }
         return (assembly, materials)
       }
+      if communicator.rank == 0 {
+        var asked = loaded
+        if let samples { asked.evaluation.samples = samples }
+        for warning in asked.warnings(for: .evaluate, overrides: configuration.overrides.set) {
+          CommandLog.logger.warning("\(warning)")
+        }
+      }
       let report = try EvaluationReport(
         assembly, materials, count: count ?? loaded.evaluation.count, samples: samples ?? loaded.evaluation.samples,
         collectsCompletions: output != nil)

@@ -211,7 +211,7 @@ struct GenerateCommand: ParsableCommand {
     var failure: (any Error)?
     var first: ContinuousClock.Instant?
     let ready = ContinuousClock.now
-    let completions = generator.complete(
+    let completions = try generator.complete(
       [prompt],
       isInterrupted: {
         first = first ?? .now

@@ -73,7 +73,7 @@ struct InteractiveGeneration {
       opened, longest: prompt.count, stops: command.chat ? [Conversation.stop] : [], context: context)
     Interrupt.reset()
     var failure: (any Error)?
-    let completion = generator.complete(
+    let completion = try generator.complete(
       [prompt], firstID: id, isInterrupted: { Interrupt.isRequested || failure != nil },
       emit: { _, _, piece in do { try StandardOutput.write(piece) } catch { failure = failure ?? error } })[0][0]
     if let failure { throw failure }

@@ -90,7 +90,8 @@ struct RunOptions: ParsableArguments {
         acceptsChangedData: acceptChangedData
       ) { directory in
         CommandLog.logger.info("run \(directory.path)")
-        for warning in loaded.warnings + materials.warnings { CommandLog.logger.warning("\(warning)") }
+        let settings = loaded.warnings(for: phase, overrides: configuration.overrides.set)
+        for warning in settings + materials.warnings { CommandLog.logger.warning("\(warning)") }
         CommandLog.logger.info(
           "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(assembly.layout), threads a rank: \(threads)"
         )

@@ -9,7 +9,7 @@ struct GenerationOptions: ParsableArguments {
       "Tokens of a completion, at most (default: 128, or what the model has room for).", valueName: "n"))
   var maxTokens: Int?
 
-  @Option(help: ArgumentHelp("Divides the logits; 0 takes the most probable token.", valueName: "t"))
+  @Option(help: ArgumentHelp("Divides the logits; below 1e-5 takes the most probable token.", valueName: "t"))
   var temperature = 1.0
 
   @Option(help: ArgumentHelp("Draw among the k most probable tokens; 0: all.", valueName: "k"))
@@ -42,13 +42,13 @@ struct GenerationOptions: ParsableArguments {
   func validate() throws {
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be 1 or more, got \(maxTokens)") }
     if !(0...1e6).contains(temperature) {
-      throw ValidationError("--temperature must be 0 or more, got \(temperature)")
+      throw ValidationError("--temperature must be from 0 to 1e6, got \(temperature)")
     }
     if topK < 0 { throw ValidationError("--top-k must be 0 or more, got \(topK)") }
     if !(topP > 0 && topP <= 1) { throw ValidationError("--top-p must be above 0 and at most 1, got \(topP)") }
     if !(0...1).contains(minP) { throw ValidationError("--min-p must be from 0 to 1, got \(minP)") }
-    if !(repetitionPenalty > 0 && repetitionPenalty <= 1e6) {
-      throw ValidationError("--repetition-penalty must be above 0, got \(repetitionPenalty)")
+    if !(1e-6...1e6).contains(repetitionPenalty) {
+      throw ValidationError("--repetition-penalty must be from 1e-6 to 1e6, got \(repetitionPenalty)")
     }
     if !(1...4096).contains(samples) { throw ValidationError("--samples must be from 1 to 4096, got \(samples)") }
     if let logprobs, !(0...100).contains(logprobs) {
@@ -61,8 +61,8 @@ struct GenerationOptions: ParsableArguments {
   func options(stops: [String] = []) -> TextGenerator.Options {
     var options = TextGenerator.Options()
     options.sampling.maxNewTokens = maxTokens ?? 128
-    options.sampling.greedy = temperature == 0
-    options.sampling.temperature = temperature == 0 ? 1 : Float(temperature)
+    options.sampling.greedy = temperature < SamplingOptions.leastTemperature
+    options.sampling.temperature = options.sampling.greedy ? 1 : Float(temperature)
     options.sampling.topK = topK
     options.sampling.topP = topP
     options.sampling.minP = minP

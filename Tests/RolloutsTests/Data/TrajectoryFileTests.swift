@@ -3,6 +3,16 @@ import Rollouts
 import Testing
 
 @Suite struct TrajectoryFileTests {
+  @Test("A log-probability that stands for none is named with its line", arguments: [-9999.0, -1e30, -1000.5])
+  func missingLogProbability(value: Double) throws {
+    func line(_ number: Double) -> String {
+      "{\"question\":\"a\",\"trajectories\":[{\"reward\":0,\"tokens\":[97,98],\"mask\":[0,1],\"logprobs\":[\(number)]}]}\n"
+    }
+    let error = #expect(throws: DataError.self) { try groups(line(-1000) + line(value)) }
+    #expect(error?.line == 2 && error?.problem.contains("stands for no log-probability") == true)
+    #expect(try groups(line(-1000))[0].trajectories[0].sequences[0].logProbabilities == [-1000])
+  }
+
   private func groups(_ lines: String) throws -> [RecordedGroup] {
     var groups: [RecordedGroup] = []
     try TemporaryFolder.with { folder in

@@ -88,6 +88,7 @@ final class RunCheckpoints {
     var snapshot = RunSnapshot(run)
     snapshot.counters.merge(inputs.counters) { own, _ in own }
     if isFinished { snapshot.counters["finished"] = 1 }
+    if let health = recorder?.health { snapshot.pieces.append(HealthState.piece(health, rank: communicator.rank)) }
     let manifest = Manifest(
       program: ProgramVersion.text, phase: phase, step: snapshot.step, ranks: ranks, expertParallel: parallel,
       expertFiles: Placement.expertFiles(ranks: ranks, expertParallel: parallel, miniMoEs: miniMoEs),

@@ -1,4 +1,5 @@
 import Checkpoints
+import Foundation
 import MPI
 import Models
 
@@ -16,6 +17,10 @@ struct RunResumption {
     var skipped: [(path: String, problem: String)]
     /// Settings that differ from those that the checkpoint was written with.
     var changes: [String]
+    /// `checkpoint.weights` of the run's start.
+    var weights: String?
+    /// What alarms had seen; nil on ranks other than 0, or where the checkpoint does not tell.
+    var health: HealthMonitor?
   }
 
   let configuration: RunConfiguration
@@ -44,11 +49,12 @@ struct RunResumption {
     for path in found.checkpoints {
       let attempt = try attempt(path, into: run)
       switch attempt {
-      case .done(let manifest, let changes):
+      case .done(let manifest, let rules, let health):
         try run.completeResume()
         return Point(
           directory: found.directory.map(RunDirectory.init(path:)), checkpoint: path, step: manifest.step,
-          isFinished: manifest.counters["finished"] == 1, skipped: skipped, changes: changes)
+          isFinished: manifest.counters["finished"] == 1, skipped: skipped, changes: rules.changes,
+          weights: rules.weights, health: health)
       case .damaged(let problem):
         if found.isNamed { throw TrainingError(.data, isAgreed: true, problem) }
         skipped.append((path, problem))
@@ -65,7 +71,7 @@ struct RunResumption {
   }
 
   private enum Attempt {
-    case done(Manifest, [String])
+    case done(Manifest, ResumeRules.Outcome, HealthMonitor?)
     case damaged(String)
     case changed(String)
     case unfit(String)
@@ -74,16 +80,18 @@ struct RunResumption {
 
   private func attempt(_ path: String, into run: any Resumable) throws -> Attempt {
     var manifest: Manifest?
-    var changes: [String] = []
+    var rules = ResumeRules.Outcome()
+    var health: HealthMonitor?
     var problem = ""
     var severity: Int32 = 0
     do {
       let reader = try CheckpointReader(path)
-      changes = try ResumeRules(configuration, phase: phase).changes(from: reader)
-      changes += try inputs.changes(
+      rules = try ResumeRules(configuration, phase: phase).outcome(from: reader)
+      rules.changes += try inputs.changes(
         since: reader.manifest, path: path, configuration.data, accepting: acceptsChangedData)
       try run.learner.resume(from: reader, threads: threads)
       try run.resume(from: reader, threads: threads)
+      if communicator.rank == 0 { health = try HealthState.read(reader) }
       manifest = reader.manifest
     } catch let error as TrainingError {
       (problem, severity) = ("\(error)", error.kind == .data ? 4 : 2)
@@ -95,7 +103,7 @@ struct RunResumption {
     let worst = try communicator.allReduce(severity, .maximum)
     let words = try communicator.firstText(severity == worst ? problem : "") ?? ""
     switch worst {
-    case 0: return manifest.map { .done($0, changes) } ?? .failed(path)
+    case 0: return manifest.map { .done($0, rules, health) } ?? .failed(path)
     case 1: return .damaged(words)
     case 2: return .unfit(words)
     case 4: return .changed(words)
@@ -121,10 +129,18 @@ struct ResumeRules {
     "data.tokenizer", "data.max_prompt_len",
   ]
 
-  /// Keys whose value has changed, as `key old → new`; what says where files lie is left out.
+  /// What a run that goes on has to know of the checkpoint's settings.
+  struct Outcome {
+    /// Keys whose value has changed, as `key old → new`: those that the run reads, but what says where files lie.
+    var changes: [String] = []
+    /// `checkpoint.weights` of the run's start.
+    var weights: String?
+  }
+
+  /// Holds the settings against those of a checkpoint.
   ///
   /// - Throws: `TrainingError` where a change makes going on impossible.
-  func changes(from reader: CheckpointReader) throws -> [String] {
+  func outcome(from reader: CheckpointReader) throws -> Outcome {
     let manifest = reader.manifest
     guard manifest.phase == phase else {
       let before = try? RunConfiguration.parse(yaml: manifest.configuration, file: reader.path)
@@ -140,22 +156,44 @@ struct ResumeRules {
     (before.data.splitVersion, configuration.data.splitVersion) = (before.data.split, configuration.data.split)
     try checkRollouts(of: reader, before)
     let inputs = Set(InputDigests.Input.allCases.map(\.key))
-    var changes: [String] = []
+    var outcome = Outcome(weights: try weights(before, reader.path))
+    // What either command line would not read, the run does not use.
+    let readers = [before, configuration].compactMap { configuration in
+      RunAssembly.Phase(rawValue: phase).map { IneffectiveKeys(configuration, phase: $0) }
+    }
     for section in ConfigurationSection.all where section.name != "logging" && section.name != "checkpoint" {
       for field in section.fields {
         let (old, new) = (field.encode(before), field.encode(configuration))
         let key = "\(section.name).\(field.key)"
-        guard old != new, !inputs.contains(key) else { continue }
+        guard old != new, !inputs.contains(key), readers.contains(where: { $0.isRead(key) }) else { continue }
         if section.name == "model" || section.name == "precision" || Self.fixed.contains(key) {
           throw TrainingError(
             .configuration,
             "\(key) is \(new), the checkpoint \(reader.path) was written with \(old); set it back, or "
               + newRun(from: reader.path, before))
         }
-        changes.append("\(key) \(old) → \(new)")
+        if key == "rl.kl_coef", before.objective.klCoef == 0 {
+          throw TrainingError(
+            .configuration,
+            "rl.kl_coef is \(new), the checkpoint \(reader.path) was written with 0 and has no reference to compare with; "
+              + "set it back, or start a new run from its weights with --weights \(reader.path)")
+        }
+        outcome.changes.append("\(key) \(old) → \(new)")
       }
     }
-    return changes
+    return outcome
+  }
+
+  /// `checkpoint.weights` of the run's start, which nothing can change afterwards.
+  private func weights(_ before: RunConfiguration, _ path: String) throws -> String? {
+    let (old, new) = (before.checkpoint.weights, configuration.checkpoint.weights)
+    guard let new, new != old else { return old }
+    func place(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+    if let old, place(old) == place(new) { return old }
+    throw TrainingError(
+      .configuration,
+      "checkpoint.weights is \(new), the run of the checkpoint \(path) began with \(old ?? "initial weights"); leave it out "
+        + "to go on, or start a new run")
   }
 
   /// How to begin another run, from the checkpoint's weights if the model of this configuration can take them.

@@ -33,6 +33,18 @@ extension Trainer: Resumable {
     countUpdatesSincePublication(saved)
   }
 
+  /// The entropy coefficient to go on with: where `rl.entropy_target` has moved it, within the limits of now; as configured
+  /// where nothing moves it, or moved it before, and where the configured one has changed.
+  private func entropyCoefficient(saved: Double, _ reader: CheckpointReader) -> Double {
+    let rl = configuration.rl
+    let before = try? RunConfiguration.parse(yaml: reader.manifest.configuration, file: reader.path).rl
+    guard rl.entropyTarget > 0, let before, before.entropyTarget > 0, saved.isFinite,
+      before.objective.entropyCoef == rl.objective.entropyCoef
+    else { return rl.objective.entropyCoef }
+    // Before its first move it is as configured, whatever the limits.
+    return saved == rl.objective.entropyCoef ? saved : min(max(0, saved), rl.entropyCoefMax)
+  }
+
   /// Whether π_old is other than the packing of the masters.
   private var isPolicyStored: Bool { keepsOldPolicy && state.updatesSincePublication > 0 }
 
@@ -48,10 +60,11 @@ extension Trainer: Resumable {
     state.idleUpdates = reader.manifest.counters["idle_updates"] ?? 0
     state.updatesSincePublication = try reader.counter("updates_since_publication")
     let (high, low) = (try reader.counter("entropy_coef.high"), try reader.counter("entropy_coef.low"))
-    state.entropyCoef = Double(bitPattern: UInt64(high) << 32 | UInt64(low & 0xFFFF_FFFF))
-    guard state.entropyCoef.isFinite, state.entropyCoef >= 0 else {
-      throw reader.fault("entropy_coef.high and .low give the weight \(state.entropyCoef)")
+    let saved = Double(bitPattern: UInt64(truncatingIfNeeded: high) << 32 | UInt64(low & 0xFFFF_FFFF))
+    guard saved.isFinite, saved >= 0 else {
+      throw reader.fault("entropy_coef.high and .low give the weight \(saved)")
     }
+    state.entropyCoef = entropyCoefficient(saved: saved, reader)
     guard state.updatesSincePublication <= learner.updates else {
       throw reader.fault(
         "updates_since_publication is \(state.updatesSincePublication) of \(learner.updates) updates")
