@@ -27,6 +27,6 @@ package struct StatusKey: Sendable {
 
   /// Whether two tags are equal; the time that it takes does not tell where they differ.
   static func matches(_ tag: [UInt8], _ other: [UInt8]) -> Bool {
-    tag.count == other.count && zip(tag, other).reduce(UInt8(0)) { $0 | $1.0 ^ $1.1 } == 0
+    tag.count == other.count && zip(tag, other).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
   }
 }
