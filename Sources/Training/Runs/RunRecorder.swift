@@ -35,18 +35,24 @@ public final class RunRecorder {
   ) throws {
     self.configuration = configuration
     self.title = title
-    resumed = step ?? 0
+    let resumed = step ?? 0
+    self.resumed = resumed
     if let directory {
       self.directory = directory
+      try directory.checkFiles()
       try AtomicFile.write(configuration.yaml(), to: directory.configuration)
-      _ = try JSONLinesFile.keep(directory.samples, through: resumed)
-      _ = try JSONLinesFile.keep(directory.alarms, through: resumed)
     } else {
       self.directory = try RunDirectory.create(
         parent: configuration.logging.directory, name: name, configuration: configuration)
     }
     let directory = self.directory
-    let lines = try JSONLinesFile.keep(directory.metrics, through: resumed)
+    func resume(_ path: String, _ format: String) throws(ReportError) -> JSONLinesFile.Resumption {
+      try JSONLinesFile.resume(path, after: resumed, format: format)
+    }
+    let kept = try resume(directory.metrics, "quillan-metrics")
+    let others = [
+      try resume(directory.samples, "quillan-samples"), try resume(directory.alarms, "quillan-alarms"),
+    ]
     metrics = try MetricsWriter(path: directory.metrics)
     samples = try SamplesWriter(path: directory.samples)
     alarms = try JSONLinesFile(path: directory.alarms, format: "quillan-alarms")
@@ -55,7 +61,8 @@ public final class RunRecorder {
     events = try TensorBoardWriter(
       directory: URL(fileURLWithPath: directory.path), resumedAt: step.map { Int64($0 + 1) })
     progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
-    for line in lines { remember(line) }
+    for line in kept.lines { remember(line) }
+    for remark in kept.remarks + others.flatMap(\.remarks) { progress.note(remark) }
   }
 
   /// Takes a line of metrics of an earlier part of the run into the plot.
@@ -145,6 +152,15 @@ public final class RunRecorder {
         .joined(separator: ", "))
   }
 
+  /// Evaluations by step, those of the run's earlier parts included.
+  private var evaluations: [(step: Int, figures: [String: Double])] {
+    var result: [Int: [String: Double]] = [:]
+    for (name, points) in history where name.hasPrefix("eval/") {
+      for point in points { result[Int(point.x), default: [:]][name] = point.y }
+    }
+    return result.sorted { $0.key < $1.key }.map { (step: $0.key, figures: $0.value) }
+  }
+
   /// Writes a line above the progress line.
   public func note(_ message: String) { progress.note(message) }
 
@@ -159,7 +175,7 @@ public final class RunRecorder {
       }
       return series.isEmpty ? nil : LineChart.Panel(title: panel.title, label: panel.label, series: series)
     }
-    let evaluations = try RunContent(path: directory.path).evaluations
+    let evaluations = evaluations
     if !evaluations.isEmpty { try AtomicFile.write(EvaluationTable(evaluations).markdown, to: directory.evaluations) }
     guard !drawn.isEmpty else { return }
     try LineChart(title: title, subtitle: directory.path, panels: drawn).write(to: directory.plot)

@@ -92,11 +92,17 @@ public struct TrainingRun {
     let start = ContinuousClock.now
     let point = try resumption(title).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
     let recorder = try recorder(point, title: title, total: total)
+    let lock = try recorder.map { try point?.lock ?? RunLock($0.directory.path) }
+    defer { withExtendedLifetime(lock) {} }
     let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
     Watchdog.keepRecords(in: String(decoding: path, as: UTF8.self))
     let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
     let debug = run.learner.debug
-    if let recorder { try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) }
+    if let recorder {
+      for remark in try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) ?? [] {
+        recorder.note(remark)
+      }
+    }
     let saves = try RunCheckpoints(self, run, phase: title, directory: recorder?.directory, recorder: recorder)
     defer { run.learner.beforeUpdate = {} }
     var done = point?.step ?? 0
@@ -170,6 +176,7 @@ public struct TrainingRun {
     guard communicator.rank == 0 else { return nil }
     let recorder = try RunRecorder(
       configuration, name: name, title: title, total: total, resuming: point?.directory, after: point?.step)
+    if let remark = point?.lock?.remark { recorder.note(remark) }
     for damaged in point?.skipped ?? [] { recorder.note("skipped a damaged checkpoint: \(damaged.problem)") }
     if let point {
       recorder.note("resumed from \(point.checkpoint), step \(point.step)")

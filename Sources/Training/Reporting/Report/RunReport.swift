@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Rollouts
 
@@ -35,7 +36,9 @@ public struct RunReport: Sendable {
   /// Writes the page atomically.
   ///
   /// - Throws: `ReportError`.
-  public func write(to path: String) throws(ReportError) { try AtomicFile.write(html, to: path) }
+  public func write(to path: String, policy: OutputPolicy = .own) throws(ReportError) {
+    try AtomicFile.write(html, to: path, policy: policy)
+  }
 
   // MARK: Figures
 

@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import MPI
 
 /// When a run saves, and what becomes of it: the policy above `CheckpointSaver`. All ranks hold one.
@@ -14,6 +15,8 @@ final class RunCheckpoints {
   private var lastStep = -1
   private var lastPath: String?
   private var isFinished = false
+  /// Remarks that have been said; the same obstacle is met at every save.
+  private var said: Set<String> = []
 
   /// Collective.
   ///
@@ -28,9 +31,10 @@ final class RunCheckpoints {
     communicator = owner.communicator
     miniMoEs = configuration.model.numMiniMoes
     let path = try communicator.broadcast(Array((directory?.checkpoints ?? "").utf8), from: 0)
+    let token = try communicator.broadcast(Array(RandomName.make().utf8), from: 0)
     saver = CheckpointSaver(
-      directory: String(decoding: path, as: UTF8.self), settings: configuration.checkpoint,
-      threads: owner.assembly.context.pool.threads, communicator: communicator)
+      directory: String(decoding: path, as: UTF8.self), token: String(decoding: token, as: UTF8.self),
+      settings: configuration.checkpoint, threads: owner.assembly.context.pool.threads, communicator: communicator)
     if !configuration.checkpoint.copy {
       let saver = saver
       run.learner.beforeUpdate = { saver.waitUntilRead() }
@@ -92,8 +96,9 @@ final class RunCheckpoints {
   private func note(_ event: CheckpointSaver.Event?) throws -> Bool {
     switch event {
     case nil: return true
-    case .saved(let path, let step, let seconds):
+    case .saved(let path, let step, let seconds, let remarks):
       lastPath = path
+      for remark in remarks where said.insert(remark).inserted { recorder?.note(remark) }
       recorder?.note("checkpoint \(path) of step \(step), saved in \(FigureText.fixed(seconds, 1)) s")
       return true
     case .failed(let step, let problem):
