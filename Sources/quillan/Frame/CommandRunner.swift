@@ -11,6 +11,7 @@ enum CommandRunner {
   static func main(_ arguments: [String]) -> Never {
     StandardErrorLog.install()
     do {
+      try ProcessStart.prepare()
       try checkInstructionSet()
       var command = try Quillan.parseAsRoot(arguments)
       try command.run()
