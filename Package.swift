@@ -15,7 +15,7 @@ let package = Package(
     .library(
       name: "QuillanTraining",
       targets: [
-        "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
         "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training",
       ]),
     .executable(name: "quillan", targets: ["quillan"]),
@@ -33,9 +33,10 @@ let package = Package(
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
-    // Kernels and the message-passing wrapper.
+    // Kernels, files, and the message-passing wrapper.
     .target(name: "CKernels"),
-    .target(name: "MPI", dependencies: ["CMPI"]),
+    .target(name: "Files"),
+    .target(name: "MPI", dependencies: ["CMPI", "Files"]),
 
     // Numbers.
     .target(name: "Tensors", dependencies: ["CKernels"]),
@@ -56,21 +57,21 @@ let package = Package(
       resources: [.copy("Resources")]),
     .target(
       name: "Exports",
-      dependencies: ["CKernels", "CZstd", "Tensors", "LowBit", "Parameters", "Layers", "Models", protobuf],
+      dependencies: ["CKernels", "CZstd", "Files", "Tensors", "LowBit", "Parameters", "Layers", "Models", protobuf],
       exclude: ["ONNX/onnx.proto"]),
-    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Exports"]),
+    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Files", "Exports"]),
     .target(
       name: "Training",
       dependencies: [
-        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
-        "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", logging, protobuf, yams,
+        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers",
+        "Models", "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", logging, protobuf, yams,
       ],
       exclude: ["TensorBoard/tensorboard.proto"]),
     .executableTarget(
       name: "quillan",
       dependencies: [
-        "CKernels", "CMPI", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts",
-        "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", argumentParser, logging,
+        "CKernels", "CMPI", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", argumentParser, logging,
       ]),
 
     // What the library needs from a program of one's own.
@@ -79,12 +80,15 @@ let package = Package(
     // What a fuzzer drives (launch/faults fuzz).
     .executableTarget(
       name: "FuzzReaders",
-      dependencies: ["CKernels", "Tensors", "LowBit", "Models", "Rollouts", "Exports", "Checkpoints", "Training"]),
+      dependencies: [
+        "CKernels", "Files", "Tensors", "LowBit", "Models", "Rollouts", "Exports", "Checkpoints", "Training",
+      ]),
 
     // Tests mirror the sources.
     .target(
       name: "TestSupport", dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models"],
       path: "Tests/TestSupport"),
+    .testTarget(name: "FilesTests", dependencies: ["Files"]),
     .testTarget(name: "MPITests", dependencies: ["MPI"]),
     .testTarget(name: "TensorsTests", dependencies: ["CKernels", "COpenBLAS", "Tensors", "TestSupport"]),
     .testTarget(name: "LowBitTests", dependencies: ["CKernels", "Tensors", "LowBit", "TestSupport"]),
@@ -112,12 +116,12 @@ let package = Package(
       name: "ExportsTests",
       dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Models", "Exports", "TestSupport"]),
     .testTarget(
-      name: "CheckpointsTests", dependencies: ["CKernels", "CZstd", "Exports", "Checkpoints", "TestSupport"]),
+      name: "CheckpointsTests", dependencies: ["CKernels", "CZstd", "Files", "Exports", "Checkpoints", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "CAllocations", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts",
-        "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
+        "CAllocations", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
       ]),
     .testTarget(name: "CommandTests", dependencies: ["quillan", "TestSupport"]),
   ],

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +25,9 @@ static inline int cmpi_undefined(void) { return MPI_UNDEFINED; }
 static inline int cmpi_any_source(void) { return MPI_ANY_SOURCE; }
 static inline int cmpi_any_tag(void) { return MPI_ANY_TAG; }
 static inline int cmpi_split_shared_memory(void) { return MPI_COMM_TYPE_SHARED; }
+
+// A file in memory that has no name (memfd_create with MFD_CLOEXEC, which glibc shows to GNU programs only); -1: none.
+static inline int cmpi_memory_file(void) { return (int)syscall(SYS_memfd_create, "quillan", 1u); }
 
 // Types of elements.
 static inline MPI_Datatype cmpi_float32(void) { return MPI_FLOAT; }

@@ -1,4 +1,5 @@
 import Exports
+import Files
 import Foundation
 
 /// Why a checkpoint could not be read or written: what, where (file, tensor, byte) and what to do about it.
@@ -83,11 +84,10 @@ extension CheckpointError {
 
   /// The error that a fault of the file layer is, on the way of writing.
   init(writing fault: FileFault, tensor: String? = nil, offset: Int? = nil) {
-    let isFull = fault.number == ENOSPC || fault.number == EDQUOT || fault.number == EFBIG
     self.init(
-      isFull ? .diskFull : .writeFailed, path: fault.path, tensor: tensor, offset: offset,
+      fault.isFull ? .diskFull : .writeFailed, path: fault.path, tensor: tensor, offset: offset,
       problem: "\(fault.problem); checkpoints written before are unchanged",
-      remedy: isFull
+      remedy: fault.isFull
         ? "free some space, lower checkpoint.keep or choose another directory" : "check the disk and the directory")
   }
 }

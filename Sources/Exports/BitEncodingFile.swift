@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import LowBit
 
@@ -7,7 +8,9 @@ public enum BitEncodingFile {
   /// Encodes a .npy file, a piece at a time.
   ///
   /// - Throws: `NumpyError`, `BitEncoderError` or `SafetensorsError`.
-  public static func encode(_ input: NumpyFile, _ encoder: BitEncoder, to path: String) throws {
+  public static func encode(
+    _ input: NumpyFile, _ encoder: BitEncoder, to path: String, policy: OutputPolicy = .own
+  ) throws {
     let columns = input.shape.last ?? 1
     let rows = input.shape.dropLast().reduce(1, *)
     var collected = BitEncoder.Scales(encoder, columns: columns)
@@ -31,11 +34,11 @@ public enum BitEncodingFile {
       metadata: [
         "format": "quillan-bits", "version": "1", "bits": "\(encoder.bits)", "scaling": encoder.scaling.rawValue,
         "shape": input.shape.map(String.init).joined(separator: " "),
-      ])
+      ], policy: policy)
   }
 
   /// Decodes such a file to a .npy file of fp32.
-  public static func decode(_ file: SafetensorsFile, to path: String) throws {
+  public static func decode(_ file: SafetensorsFile, to path: String, policy: OutputPolicy = .own) throws {
     func fault(_ problem: String) -> SafetensorsError {
       SafetensorsError(
         code: .mismatch, path: file.path, problem: problem, remedy: "give a file that quillan bits encode wrote")
@@ -59,7 +62,7 @@ public enum BitEncodingFile {
       throw fault("has \(scales.count) scales, or scales that are negative or not finite")
     }
     try file.withBytes(of: "codes") { bytes in
-      try NumpyFile.write(path: path, shape: shape) { sink in
+      try NumpyFile.write(path: path, shape: shape, policy: policy) { sink in
         let stride = encoder.packedByteCount(columns: columns)
         let most = max(1, (4 << 20) / max(1, columns))
         for first in Swift.stride(from: 0, to: stride == 0 ? 0 : rows, by: most) {

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A numpy array file (.npy, versions 1 to 3) of floating-point numbers in C order, read in pieces.
@@ -103,14 +104,15 @@ public final class NumpyFile {
 
   /// Writes an array of fp32 numbers, which `provide` hands on in pieces; whole or not at all.
   public static func write(
-    path: String, shape: [Int], _ provide: (_ sink: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    path: String, shape: [Int], policy: OutputPolicy = .own,
+    _ provide: (_ sink: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) throws {
     let extents = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
     var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(extents)), }"
     header += String(repeating: " ", count: (64 - (10 + header.utf8.count + 1) % 64) % 64) + "\n"
     let start = [0x93] + Array("NUMPY".utf8) + [1, 0]
     let length = withUnsafeBytes(of: UInt16(header.utf8.count).littleEndian, Array.init)
-    let output = try SafetensorsOutput(path: path)
+    let output = try SafetensorsOutput(path: path, policy: policy)
     try (start + length + Array(header.utf8)).withUnsafeBytes { try output.append($0, tensor: nil) }
     try provide { try output.append($0, tensor: nil) }
     try output.commit()

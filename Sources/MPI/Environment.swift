@@ -57,6 +57,7 @@ public enum Environment {
           remedy: "start it once in a process")
       case .idle:
         try start()
+        SessionLeftovers.start()
         let world = try Communicator(adopting: cmpi_comm_world(), from: nil)
         try check(MPI_Comm_set_errhandler(cmpi_comm_self(), cmpi_errors_return()), "MPI_Comm_set_errhandler")
         state = .running(world)
@@ -66,8 +67,12 @@ public enum Environment {
   }
 
   private static func start() throws(MPIError) {
-    // Alone, Open MPI would start its daemon besides, which takes time and fails where openmpi-bin is missing.
-    if getenv("OMPI_COMM_WORLD_SIZE") == nil { setenv("OMPI_MCA_ess_singleton_isolated", "1", 0) }
+    if getenv("OMPI_COMM_WORLD_SIZE") == nil {
+      // Alone, Open MPI would start its daemon besides, which takes time and fails where openmpi-bin is missing. Its folder
+      // of temporary files would be the same for all processes of a user, who would remove it under each other.
+      setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
+      setenv("OMPI_MCA_orte_create_session_dirs", "0", 0)
+    }
     var provided: Int32 = 0
     if isRunning {
       try check(MPI_Query_thread(&provided), "MPI_Query_thread")

@@ -101,7 +101,7 @@ import Testing
     let tiny = TinyCheckpoint(seed: 5)
     for step in stride(from: 10, through: 60, by: 10) { try tiny.save(to: store, step: step, files: files) }
     files.set("checkpoints/step-000020/manifest.json", Array("{}".utf8))
-    #expect(try store.prune(keep: 2, milestones: 30) == ["step-000010"])
+    #expect(store.prune(keep: 2, milestones: 30).removed == ["step-000010"])
     #expect(
       try store.checkpoints() == [60, 50, 40, 30, 20].map { "checkpoints/step-0000\($0)" })
     #expect(try tiny.save(to: store, step: 20, files: files) == "checkpoints/step-000020-2")

@@ -24,11 +24,12 @@ import Testing
     var values = [Float](repeating: 0.5, count: 150_000)
     values[140_001] = .nan
     let piece = TensorPiece(TensorKey("x.weight", .master), .float32, [150_000], elements: values)
-    let draft = try CheckpointStore(path: "c", files: files).begin(step: 1)
+    let store = CheckpointStore(path: "c", files: files)
+    let draft = try store.begin(step: 1)
     let written = try ShardWriter.write([piece], expertFiles: 1, miniMoEs: 1, in: draft, threads: 1, files: files)
     var manifest = TinyCheckpoint.manifest(step: 1)
     try manifest.join(written, expected: nil, path: draft)
-    let bad = try CheckpointReader(CheckpointStore(path: "c", files: files).publish(manifest), files: files)
+    let bad = try CheckpointReader(store.publish(manifest), files: files)
     let error = #expect(throws: CheckpointError.self) { try CheckpointVerification(bad, threads: 1) }
     #expect(error?.code == .notFinite && error?.tensor == "x.weight")
     #expect(error?.problem == "element 140001 is not finite")

@@ -47,7 +47,7 @@ struct CompareTests {
   func reread() throws {
     let copy = try GoldenCopy("fp32")
     let first = try Program.run(
-      "debug", "compare", "--case", copy.path, "--output", copy.url("expected.safetensors").path)
+      "debug", "compare", "--case", copy.path, "--force", "--output", copy.url("expected.safetensors").path)
     #expect(first.status == 0)
     let second = try copy.run()
     #expect(second.status == 0, "\(second.errors)")

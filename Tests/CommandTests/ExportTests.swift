@@ -79,9 +79,10 @@ struct ExportTests {
     for bits in [1, 2, 4, 8] {
       for scaling in [[], ["--per-tensor"]] {
         let encoded = try Program.execute(
-          [Program.path, "bits", "encode", input, "-o", folder.path("bits"), "--bits", "\(bits)"] + scaling)
+          [Program.path, "bits", "encode", input, "--force", "-o", folder.path("bits"), "--bits", "\(bits)"] + scaling)
         #expect(encoded.status == 0, "\(encoded.errors)")
-        let decoded = try Program.run("bits", "decode", folder.path("bits"), "-o", folder.path("out.npy"))
+        let decoded = try Program.run(
+          "bits", "decode", folder.path("bits"), "--force", "-o", folder.path("out.npy"))
         #expect(decoded.status == 0, "\(decoded.errors)")
         let out = try data(folder.path("out.npy"))
         #expect(out.count == npy.count)

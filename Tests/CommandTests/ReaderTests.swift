@@ -48,8 +48,8 @@ struct ReaderTests {
       np.save(folder + "/x.npy", x)
       for bits in 1, 2, 4, 8:
           for scaling in [], ["--per-tensor"]:
-              subprocess.run([quillan, "bits", "encode", folder + "/x.npy", "-o", folder + "/x.bits", "--bits", str(bits)] + scaling, check=True)
-              subprocess.run([quillan, "bits", "decode", folder + "/x.bits", "-o", folder + "/y.npy"], check=True)
+              subprocess.run([quillan, "bits", "encode", folder + "/x.npy", "-o", folder + "/x.bits", "--force", "--bits", str(bits)] + scaling, check=True)
+              subprocess.run([quillan, "bits", "decode", folder + "/x.bits", "-o", folder + "/y.npy", "--force"], check=True)
               assert np.array_equal(read_bits(folder + "/x.bits"), np.load(folder + "/y.npy")), (bits, scaling)
               if bits == 8: assert np.abs(np.load(folder + "/y.npy") - x).max() < 0.02
       print("read")

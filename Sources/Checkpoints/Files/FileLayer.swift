@@ -1,21 +1,4 @@
-import Foundation
-
-/// A call of the operating system that failed.
-public struct FileFault: Error, Equatable, Sendable {
-  /// What was tried, such as "write".
-  public let operation: String
-  public let path: String
-  /// The system's error number.
-  public let number: Int32
-
-  public init(_ operation: String, path: String, number: Int32) {
-    self.operation = operation
-    self.path = path
-    self.number = number
-  }
-
-  var problem: String { "cannot \(operation) (\(String(cString: strerror(number))))" }
-}
+import Files
 
 /// The few operations on files that saving and loading are made of, so that tests can let every one of them fail.
 ///
@@ -35,6 +18,18 @@ public protocol FileLayer: Sendable {
   func synchronizeDirectory(_ path: String) throws(FileFault)
   /// The names in a directory, sorted.
   func names(in directory: String) throws(FileFault) -> [String]
+  /// The names in a directory whose files are to be removed: a link to a directory is an error.
+  func ownNames(in directory: String) throws(FileFault) -> [String]
+  /// Shows other processes that a draft, a directory with a temporary name, is being written, as long as the result lives.
+  func claim(_ draft: String) -> AnyObject?
+  /// Removes drafts in `directory` that a process which is gone has left.
+  func clearLeftovers(in directory: String)
+}
+
+extension FileLayer {
+  public func ownNames(in directory: String) throws(FileFault) -> [String] { try names(in: directory) }
+  public func claim(_ draft: String) -> AnyObject? { nil }
+  public func clearLeftovers(in directory: String) {}
 }
 
 /// A file being written, front to back.
@@ -115,9 +110,10 @@ extension FileLayer {
     return try file.bytes(0..<file.byteCount)
   }
 
-  /// Removes a directory and the files in it.
-  func removeTree(_ path: String) throws(FileFault) {
-    for name in try names(in: path) { try removeFile("\(path)/\(name)") }
+  /// Removes a directory that this program has made, and the files in it that `isOwn` names. What else is in it stays,
+  /// and then the directory does, too.
+  func removeTree(_ path: String, _ isOwn: (String) -> Bool = { _ in true }) throws(FileFault) {
+    for name in try ownNames(in: path) where isOwn(name) { try removeFile("\(path)/\(name)") }
     try removeDirectory(path)
   }
 }

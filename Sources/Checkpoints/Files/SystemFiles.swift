@@ -1,12 +1,33 @@
+import Files
 import Foundation
 
 /// The operating system's files.
+///
+/// What changes anything goes through descriptors of directories. Below `root`, no component of a path may be a link;
+/// without one, only the last must not be.
 public struct SystemFiles: FileLayer {
-  public init() {}
+  private let root: String?
+
+  /// - Parameter root: a directory of the user's, by a path that may hold links, below which only this program writes.
+  public init(below root: String? = nil) { self.root = root }
+
+  /// Calls `body` with the open directory of a path, and the name in it.
+  private func at<Value>(
+    _ path: String, _ body: (DirectoryHandle, String) throws(FileFault) -> Value
+  ) throws(FileFault) -> Value {
+    do throws(FileFault) {
+      guard let root, path.hasPrefix("\(root)/") else {
+        return try body(DirectoryHandle(Path(path).parent.text), Path(path).name)
+      }
+      var directory = try DirectoryHandle(root)
+      let components = Path(String(path.dropFirst(root.count))).components
+      for name in components.dropLast() { directory = try directory.directory(name) }
+      return try body(directory, components.last ?? ".")
+    } catch { throw FileFault(error.operation, path: path, number: error.number) }
+  }
 
   public func createFile(_ path: String) throws(FileFault) -> any WritableFile {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw FileFault("create the file", path: path, number: errno) }
+    let descriptor = try at(path) { (directory, name) throws(FileFault) in try directory.createFile(name) }
     return SystemWritableFile(path: path, descriptor: descriptor)
   }
 
@@ -23,46 +44,48 @@ public struct SystemFiles: FileLayer {
   }
 
   public func createDirectory(_ path: String) throws(FileFault) {
-    guard mkdir(path, 0o755) == 0 else { throw FileFault("create the directory", path: path, number: errno) }
+    try at(path) { (directory, name) throws(FileFault) in try directory.createDirectory(name) }
   }
 
   public func rename(_ source: String, to target: String) throws(FileFault) {
-    guard Foundation.rename(source, target) == 0 else {
-      throw FileFault("rename '\(source)' to this", path: target, number: errno)
+    try at(source) { (from, oldName) throws(FileFault) in
+      try at(target) { (to, newName) throws(FileFault) in try from.rename(oldName, to: to, newName) }
     }
   }
 
   public func removeFile(_ path: String) throws(FileFault) {
-    guard unlink(path) == 0 else { throw FileFault("remove the file", path: path, number: errno) }
+    try at(path) { (directory, name) throws(FileFault) in try directory.removeFile(name) }
   }
 
   public func removeDirectory(_ path: String) throws(FileFault) {
-    guard rmdir(path) == 0 else { throw FileFault("remove the directory", path: path, number: errno) }
+    try at(path) { (directory, name) throws(FileFault) in try directory.removeDirectory(name) }
   }
 
-  public func synchronizeDirectory(_ path: String) throws(FileFault) {
-    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw FileFault("open the directory", path: path, number: errno) }
-    defer { close(descriptor) }
-    // File systems without the notion say EINVAL.
-    guard fsync(descriptor) == 0 || errno == EINVAL else {
-      throw FileFault("sync the directory", path: path, number: errno)
+  public func synchronizeDirectory(_ path: String) throws(FileFault) { try directory(path).synchronize() }
+
+  public func names(in directory: String) throws(FileFault) -> [String] { try self.directory(directory).names() }
+
+  public func ownNames(in directory: String) throws(FileFault) -> [String] {
+    try at(directory) { (parent, name) throws(FileFault) in try parent.directory(name).names() }
+  }
+
+  public func claim(_ draft: String) -> AnyObject? {
+    try? at(draft) { (parent, name) throws(FileFault) in
+      let directory = try parent.directory(name)
+      directory.claim()
+      return directory
     }
   }
 
-  public func names(in directory: String) throws(FileFault) -> [String] {
-    guard let stream = opendir(directory) else {
-      throw FileFault("list the directory", path: directory, number: errno)
-    }
-    defer { closedir(stream) }
-    var names: [String] = []
-    let start = MemoryLayout<dirent>.offset(of: \dirent.d_name) ?? 0
-    while let entry = readdir(stream) {
-      // An entry ends with its name: all of a `dirent` would be more than there is.
-      let name = String(cString: (UnsafeRawPointer(entry) + start).assumingMemoryBound(to: CChar.self))
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted()
+  public func clearLeftovers(in directory: String) {
+    guard let handle = try? self.directory(directory) else { return }
+    TemporaryName.clearLeftovers(in: handle)
+  }
+
+  /// Opens a directory; below the root through no link.
+  private func directory(_ path: String) throws(FileFault) -> DirectoryHandle {
+    guard let root, path.hasPrefix("\(root)/") else { return try DirectoryHandle(path) }
+    return try at(path) { (parent, name) throws(FileFault) in try parent.directory(name) }
   }
 }
 

@@ -1,4 +1,6 @@
-/// A checkpoint that a tool writes at a path of the user's choice: there when it is whole, or not at all.
+import Files
+
+/// A directory that a tool writes at a path of the user's choice: there when it is whole, or not at all.
 enum CheckpointDraft {
   /// Calls `body(draft)`, which writes durable shard files into the directory `draft` and returns their manifest; proves
   /// the manifest, writes it, and gives the directory its name.
@@ -7,33 +9,54 @@ enum CheckpointDraft {
   static func write(
     to target: String, files: any FileLayer, _ body: (String) throws -> Manifest
   ) throws {
-    let cut = target.lastIndex(of: "/")
-    let parent = cut.map { String(target[..<$0]) } ?? "."
-    let name = cut.map { String(target[target.index(after: $0)...]) } ?? target
-    let draft = "\(parent)/.\(name).partial"
-    func writing(_ body: () throws(FileFault) -> Void) throws(CheckpointError) {
-      do throws(FileFault) { try body() } catch { throw CheckpointError(writing: error) }
+    try writeDirectory(to: target, files: files) { draft in
+      let manifest = try body(draft)
+      try manifest.validate(path: draft)
+      do throws(FileFault) { try files.writeFile("\(draft)/\(Manifest.fileName)", manifest.text()) } catch {
+        throw CheckpointError(writing: error)
+      }
     }
-    let isTaken = ((try? files.names(in: parent)) ?? []).contains(name)
-    guard !isTaken, !name.isEmpty else {
+  }
+
+  /// Calls `body(draft)`, which writes durable files into the directory `draft`, and gives the directory its name.
+  ///
+  /// - Throws: `CheckpointError` and what `body` throws; there is then nothing at `target`.
+  static func writeDirectory(to target: String, files: any FileLayer, _ body: (String) throws -> Void) throws {
+    let path = Path(target).trimmed
+    let parent = path.parent.text
+    let draft = Path(parent).appending(TemporaryName.make()).text
+    func writing<Value>(_ body: () throws(FileFault) -> Value) throws(CheckpointError) -> Value {
+      do throws(FileFault) { return try body() } catch { throw CheckpointError(writing: error) }
+    }
+    guard try !isTaken(path, files: files) else {
       throw CheckpointError(
         .invalidRequest, path: target, problem: "there is something at this path already",
         remedy: "name a directory that does not exist")
     }
-    do { try files.removeTree(draft) } catch {}
+    files.clearLeftovers(in: parent)
     try writing { () throws(FileFault) in try files.createDirectory(draft) }
+    let claim = files.claim(draft)
     do {
-      let manifest = try body(draft)
-      try manifest.validate(path: draft)
+      try body(draft)
       try writing { () throws(FileFault) in
-        try files.writeFile("\(draft)/\(Manifest.fileName)", manifest.text())
         try files.synchronizeDirectory(draft)
-        try files.rename(draft, to: target)
+        try files.rename(draft, to: path.text)
         try files.synchronizeDirectory(parent)
       }
     } catch {
       do { try files.removeTree(draft) } catch {}
       throw error
     }
+    withExtendedLifetime(claim) {}
+  }
+
+  /// Whether a path that must be free is not.
+  static func isTaken(_ path: Path, files: any FileLayer) throws(CheckpointError) -> Bool {
+    if let problem = path.problem {
+      throw CheckpointError(
+        .invalidRequest, path: path.text, problem: "the path of the output \(problem)", remedy: "name a directory")
+    }
+    guard path.text != "/", path.name != ".", path.name != ".." else { return true }
+    return ((try? files.names(in: path.parent.text)) ?? []).contains(path.name)
   }
 }

@@ -1,4 +1,5 @@
 import Exports
+import Files
 import Foundation
 
 /// A checkpoint open for reading.

@@ -1,16 +1,22 @@
+import Files
 import Foundation
 
 /// The directory `checkpoints/` of a run: `step-000100/`, … , and `latest`, a file with the name of the newest.
 ///
 /// A checkpoint is written under a hidden name and renamed once all of it is durable, so what has a checkpoint's name is
-/// one. Only one rank (0) calls the methods that change anything.
+/// one. Only one rank (0) calls the methods that change anything, while its process holds the run's lock. What they
+/// remove is what this program has made; what else lies there stays, and stops nothing.
 public struct CheckpointStore: Sendable {
   public let path: String
   private let files: any FileLayer
+  /// A part of hidden names that nobody can foresee.
+  private let token: String
 
-  public init(path: String, files: any FileLayer = SystemFiles()) {
+  /// - Parameter token: the same on all ranks that write one checkpoint; nil: a random one.
+  public init(path: String, files: any FileLayer = SystemFiles(), token: String? = nil) {
     self.path = path
     self.files = files
+    self.token = token ?? RandomName.make()
   }
 
   /// A checkpoint's name: step, and a number from 2 on where a damaged one has the plain name already.
@@ -57,7 +63,7 @@ public struct CheckpointStore: Sendable {
 
   /// The checkpoint that a path stands for: itself, or the newest of a run's directory.
   public static func checkpoint(at path: String) throws(CheckpointError) -> String {
-    let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    let path = Path(path).trimmed.text
     guard !CheckpointReader.exists("\(path)/checkpoints") else {
       return try CheckpointStore(path: "\(path)/checkpoints").checkpoints().first ?? path
     }
@@ -65,7 +71,7 @@ public struct CheckpointStore: Sendable {
   }
 
   /// The path that checkpoints of this step are written at before they are whole.
-  public func draft(step: Int) -> String { "\(path)/.\(Name(step: step).text).partial" }
+  public func draft(step: Int) -> String { "\(path)/.\(Name(step: step).text).\(token).partial" }
 
   /// Makes the directory durably, removes what a crash left unfinished, and starts a new checkpoint.
   ///
@@ -75,32 +81,42 @@ public struct CheckpointStore: Sendable {
     try writing { () throws(FileFault) in
       do throws(FileFault) {
         try files.createDirectory(path)
-        let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        try files.synchronizeDirectory(parent)
+        try files.synchronizeDirectory(Path(path).parent.text)
       } catch {
         guard error.number == EEXIST else { throw error }
       }
     }
-    try clean()
+    clean()
     try writing { () throws(FileFault) in try files.createDirectory(draft) }
     return draft
   }
 
-  /// Removes drafts and half-removed checkpoints.
-  public func clean() throws(CheckpointError) {
-    try writing { () throws(FileFault) in
-      for name in try files.names(in: path) where name.hasPrefix(".step-") || name.hasPrefix(".latest") {
-        if name.hasPrefix(".latest") {
-          try files.removeFile("\(path)/\(name)")
-        } else {
-          try files.removeTree("\(path)/\(name)")
-        }
+  /// Removes drafts and half-removed checkpoints as far as this program has made them.
+  public func clean() {
+    for name in (try? files.ownNames(in: path)) ?? [] where Self.isHidden(name) {
+      let hidden = "\(path)/\(name)"
+      if name.hasPrefix(".latest.") {
+        try? files.removeFile(hidden)
+      } else {
+        try? files.removeTree(hidden, Self.isOwn)
       }
     }
   }
 
+  /// Whether it is the name of a draft, of a checkpoint that is being removed, or of a `latest` that is being written.
+  private static func isHidden(_ name: String) -> Bool {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count >= 3, parts[0].isEmpty, ["partial", "removed"].contains(parts[parts.count - 1]) else {
+      return false
+    }
+    return parts[1] == "latest" || Name(String(parts[1])) != nil
+  }
+
+  /// Whether it is the name of a file that this program writes into a checkpoint.
+  private static func isOwn(_ name: String) -> Bool { name == Manifest.fileName || name.hasSuffix(".qck") }
+
   /// Gives up a checkpoint that could not be written; faults on the way do not matter, `clean` comes again.
-  public func abandon(step: Int) { do { try files.removeTree(draft(step: step)) } catch { return } }
+  public func abandon(step: Int) { try? files.removeTree(draft(step: step), Self.isOwn) }
 
   /// Makes a draft, whose files are durable, a checkpoint.
   ///
@@ -115,35 +131,60 @@ public struct CheckpointStore: Sendable {
       try files.synchronizeDirectory(draft)
       try files.rename(draft, to: "\(path)/\(name)")
       try files.synchronizeDirectory(path)
-      try files.writeFile("\(path)/.latest.partial", Array("\(name)\n".utf8))
-      try files.rename("\(path)/.latest.partial", to: "\(path)/latest")
+      let latest = "\(path)/.latest.\(token).partial"
+      try files.writeFile(latest, Array("\(name)\n".utf8))
+      try files.rename(latest, to: "\(path)/latest")
       try files.synchronizeDirectory(path)
     }
     return "\(path)/\(name)"
   }
 
+  /// What pruning did.
+  public struct Pruning: Sendable, Equatable {
+    /// The names removed.
+    public var removed: [String] = []
+    /// Why others stay that would have been removed, a line each.
+    public var remarks: [String] = []
+  }
+
   /// Removes all but the newest `keep` checkpoints that open, milestones (multiples of `milestones` steps, where that is
-  /// not 0), and damaged ones, which are left for people to look at.
-  ///
-  /// - Returns: the names removed.
-  public func prune(keep: Int, milestones: Int) throws(CheckpointError) -> [String] {
+  /// not 0), damaged ones, and those that hold something else; the last two are left for people to look at.
+  public func prune(keep: Int, milestones: Int) -> Pruning {
+    var pruning = Pruning()
     var kept = 0
-    var removed: [String] = []
-    for name in try found().reversed() {
+    let names: [Name]
+    do { names = try found() } catch {
+      pruning.remarks.append("old checkpoints are not removed: \(error)")
+      return pruning
+    }
+    for name in names.reversed() {
       let checkpoint = "\(path)/\(name.text)"
-      do throws(CheckpointError) { _ = try CheckpointReader(checkpoint, files: files) } catch { continue }
+      guard let reader = try? CheckpointReader(checkpoint, files: files) else { continue }
       if milestones > 0, name.step.isMultiple(of: milestones) { continue }
       kept += 1
       guard kept > keep else { continue }
-      // Under its own name it is whole or not there.
-      let hidden = "\(path)/.\(name.text).removed"
-      try writing { () throws(FileFault) in
+      do throws(FileFault) {
+        if let stranger = try stranger(in: checkpoint, reader.manifest) {
+          pruning.remarks.append("\(checkpoint) is kept: '\(stranger)' in it is not a checkpoint's")
+          continue
+        }
+        // Under its own name it is whole or not there.
+        let hidden = "\(path)/.\(name.text).\(token).removed"
         try files.rename(checkpoint, to: hidden)
-        try files.removeTree(hidden)
-      }
-      removed.append(name.text)
+        pruning.removed.append(name.text)
+        do throws(FileFault) { try files.removeTree(hidden, Self.isOwn) } catch {
+          pruning.remarks.append("parts of \(checkpoint) are left in \(hidden): \(error.problem)")
+        }
+      } catch { pruning.remarks.append("\(checkpoint) is not removed: \(error.problem)") }
     }
-    return removed
+    return pruning
+  }
+
+  /// A name in a checkpoint's directory that this program has not written; names that network file systems give to
+  /// removed files that are still open do not count.
+  private func stranger(in checkpoint: String, _ manifest: Manifest) throws(FileFault) -> String? {
+    let own = Set(manifest.files.map(\.name) + [Manifest.fileName])
+    return try files.ownNames(in: checkpoint).first { !own.contains($0) && !$0.hasPrefix(".nfs") }
   }
 
   /// Takes checkpoints that are newer than `step` out of the way: a run that goes on from an older one makes others.

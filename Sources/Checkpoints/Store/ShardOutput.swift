@@ -1,3 +1,5 @@
+import Files
+
 /// A shard file being written, slice after slice. Used by one thread at a time.
 final class ShardOutput: @unchecked Sendable {
   private let name: String

@@ -1,5 +1,6 @@
 import CKernels
 import Exports
+import Files
 import Foundation
 
 /// Weights as safetensors, out of a checkpoint and into one: masters and balance biases in F32 under their own names, in one
@@ -9,9 +10,11 @@ public enum SafetensorsConversion {
   /// (a larger tensor has a file to itself) and `model.safetensors.index.json`. Memory: one block of elements and the
   /// largest stored slice.
   ///
+  /// - Parameter policy: what one file may stand in the place of; a directory replaces nothing.
   /// - Throws: `CheckpointError`, `SafetensorsError`; there is then nothing at `path`.
   public static func export(
-    _ reader: CheckpointReader, to path: String, largestFile: Int? = nil, files: any FileLayer = SystemFiles(),
+    _ reader: CheckpointReader, to path: String, largestFile: Int? = nil, policy: OutputPolicy = .new,
+    files: any FileLayer = SystemFiles(),
     progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
   ) throws {
     let masters = reader.manifest.tensors.filter { $0.key.kind == .master }
@@ -20,7 +23,7 @@ public enum SafetensorsConversion {
       "format": "quillan-weights", "version": "1", "steps": "\(reader.manifest.step)", "phase": reader.manifest.phase,
     ]
     guard let largestFile else {
-      return try write(masters, of: reader, to: path, metadata, meter)
+      return try write(masters, of: reader, to: path, policy, metadata, meter)
     }
     var groups: [[Manifest.Tensor]] = []
     var size = 0
@@ -32,35 +35,19 @@ public enum SafetensorsConversion {
       groups[groups.count - 1].append(tensor)
       size += tensor.byteCount
     }
-    let draft = path + ".partial"
-    func writing(_ body: () throws(FileFault) -> Void) throws(CheckpointError) {
-      do throws(FileFault) { try body() } catch { throw CheckpointError(writing: error) }
-    }
-    guard !FileManager.default.fileExists(atPath: path) else {
-      throw CheckpointError(
-        .invalidRequest, path: path, problem: "there is something at this path already",
-        remedy: "name a directory that does not exist")
-    }
-    do { try files.removeTree(draft) } catch {}
-    try writing { () throws(FileFault) in try files.createDirectory(draft) }
-    do {
+    try CheckpointDraft.writeDirectory(to: path, files: files) { draft in
       var places: [String] = []
       for (index, group) in groups.enumerated() {
         let name = "model-\(padded(index + 1))-of-\(padded(groups.count)).safetensors"
-        try write(group, of: reader, to: "\(draft)/\(name)", metadata, meter)
+        try write(group, of: reader, to: "\(draft)/\(name)", .own, metadata, meter)
         places += group.map { "    \(quoted($0.key.name)): \(quoted(name))" }
       }
       let total = masters.reduce(0) { $0 + $1.byteCount }
       let index =
         "{\n  \"metadata\": {\"total_size\": \(total)},\n  \"weight_map\": {\n\(places.joined(separator: ",\n"))\n  }\n}\n"
-      try writing { () throws(FileFault) in
-        try files.writeFile("\(draft)/\(indexName)", Array(index.utf8))
-        try files.synchronizeDirectory(draft)
-        try files.rename(draft, to: path)
+      do throws(FileFault) { try files.writeFile("\(draft)/\(indexName)", Array(index.utf8)) } catch {
+        throw CheckpointError(writing: error)
       }
-    } catch {
-      do { try files.removeTree(draft) } catch {}
-      throw error
     }
   }
 
@@ -72,8 +59,8 @@ public enum SafetensorsConversion {
   }
 
   private static func write(
-    _ tensors: [Manifest.Tensor], of reader: CheckpointReader, to path: String, _ metadata: [String: String],
-    _ meter: ProgressMeter
+    _ tensors: [Manifest.Tensor], of reader: CheckpointReader, to path: String, _ policy: OutputPolicy,
+    _ metadata: [String: String], _ meter: ProgressMeter
   ) throws {
     let workspace = CheckpointReader.Workspace()
     try SafetensorsWriter.write(
@@ -85,7 +72,7 @@ public enum SafetensorsConversion {
             meter.add(bytes.count)
           }
         }
-      }, metadata: metadata)
+      }, metadata: metadata, policy: policy)
   }
 
   /// A tensor that the model wants, and the tensors of the source whose elements, one after another, are its own.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Models
 import Parameters
@@ -29,14 +30,15 @@ public enum ONNXExporter {
   /// - Parameters:
   ///   - storesFloats: every weight as the fp32 value in use, instead of its number format.
   ///   - metadata: strings for the files' metadata.
+  ///   - policy: what the files may stand in the place of.
   /// - Throws: `SafetensorsError` where a file cannot be written.
   public static func write(
     _ model: QuillanModel, _ weights: PackedModel, storesFloats: Bool, metadata: [String: String], version: String,
-    to directory: String
+    to directory: String, policy: OutputPolicy = .own
   ) throws -> Outcome {
     let bytes = storesFloats ? 4 * model.table.parameterCount : weights.byteCount
     let externalPath = bytes > largestInside ? "\(directory)/weights.bin" : nil
-    let tensors = try ONNXTensors(externalPath: externalPath)
+    let tensors = try ONNXTensors(externalPath: externalPath, policy: policy)
     var messages: [(String, Onnx_ModelProto)] = []
     func network() -> ONNXNetwork {
       ONNXNetwork(model: model, weights: weights, storesFloats: storesFloats, graph: ONNXGraph(tensors))
@@ -53,7 +55,7 @@ public enum ONNXExporter {
     var files = externalPath.map { [$0] } ?? []
     for (name, message) in messages {
       let path = "\(directory)/\(name).onnx"
-      let output = try SafetensorsOutput(path: path)
+      let output = try SafetensorsOutput(path: path, policy: policy)
       let data: Data = try message.serializedBytes()
       try data.withUnsafeBytes { try output.append($0, tensor: nil) }
       try output.commit()

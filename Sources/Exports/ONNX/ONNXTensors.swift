@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import SwiftProtobuf
 
@@ -17,9 +18,9 @@ final class ONNXTensors {
   private static let alignment = 4096
 
   /// - Parameter path: the file for the numbers; nil keeps them inside.
-  init(externalPath path: String?) throws(SafetensorsError) {
-    output = try path.map { path throws(SafetensorsError) in try SafetensorsOutput(path: path) }
-    location = path.map { URL(fileURLWithPath: $0).lastPathComponent } ?? ""
+  init(externalPath path: String?, policy: OutputPolicy) throws(SafetensorsError) {
+    output = try path.map { path throws(SafetensorsError) in try SafetensorsOutput(path: path, policy: policy) }
+    location = path.map { Path($0).name } ?? ""
   }
 
   /// The tensor of this name, made by `provide` (little-endian, row-major pieces) the first time.

@@ -1,4 +1,5 @@
 import CKernels
+import Files
 import Foundation
 import LowBit
 import Parameters
@@ -16,12 +17,14 @@ public struct PackedFileWriter {
 
   /// Writes `model` to `path`, atomically and durably.
   ///
+  /// - Parameter policy: what the file may stand in the place of.
   /// - Throws: `SafetensorsError` where the file cannot be written.
   public static func write(
     _ model: PackedModel, configuration: ConfigurationTree, metadata: [String: String] = [:],
-    layout: PackedFile.Layout, to path: String, pool: WorkerPool
+    layout: PackedFile.Layout, to path: String, policy: OutputPolicy = .own, pool: WorkerPool
   ) throws {
-    var writer = PackedFileWriter(path: path, layout: layout, output: try SafetensorsOutput(path: path))
+    let output = try SafetensorsOutput(path: path, policy: policy)
+    var writer = PackedFileWriter(path: path, layout: layout, output: output)
     try writer.writeHeader()
     // fp32 values first and in the order of the table, so that they lie in a mapped file as they do in memory.
     let dense = model.table.ids.filter { !model.table[$0].isLinear }

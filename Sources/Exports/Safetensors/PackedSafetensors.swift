@@ -1,3 +1,4 @@
+import Files
 import LowBit
 import Parameters
 import Tensors
@@ -12,7 +13,8 @@ public enum PackedSafetensors {
 
   /// Writes all tensors, atomically.
   public static func write(
-    _ model: PackedModel, metadata: [String: String] = [:], to path: String, pool: WorkerPool
+    _ model: PackedModel, metadata: [String: String] = [:], to path: String, policy: OutputPolicy = .own,
+    pool: WorkerPool
   ) throws {
     var tensors: [SafetensorsTensor] = []
     for id in model.table.ids {
@@ -44,7 +46,8 @@ public enum PackedSafetensors {
       }
     }
     try SafetensorsWriter.write(
-      path: path, tensors: tensors, metadata: metadata.merging(["format": format, "version": "1"]) { $1 })
+      path: path, tensors: tensors, metadata: metadata.merging(["format": format, "version": "1"]) { $1 },
+      policy: policy)
   }
 
   /// Reads what `write` wrote into an empty packed model.

@@ -1,12 +1,15 @@
+import Files
+
 /// Writes safetensors files, laid out as the reference implementation does: tensors by element width (widest first)
 /// and then by name, the header padded with spaces to a multiple of 8 bytes. Equal content gives equal bytes.
 public enum SafetensorsWriter {
   /// Writes `tensors` to `path`, atomically and durably: after an error or a kill at any instant, `path` is either
   /// what it was before or the complete new file.
   ///
+  /// - Parameter policy: what the file may stand in the place of.
   /// - Throws: `SafetensorsError`, and whatever a tensor's `provide` throws.
   public static func write(
-    path: String, tensors: [SafetensorsTensor], metadata: [String: String] = [:]
+    path: String, tensors: [SafetensorsTensor], metadata: [String: String] = [:], policy: OutputPolicy = .own
   ) throws {
     let inOrder = tensors.sorted { left, right in
       left.dataType == right.dataType
@@ -14,7 +17,7 @@ public enum SafetensorsWriter {
         : left.dataType.layoutRank > right.dataType.layoutRank
     }
     let header = try header(path: path, tensors: inOrder, metadata: metadata)
-    let output = try SafetensorsOutput(path: path)
+    let output = try SafetensorsOutput(path: path, policy: policy)
     try header.withUnsafeBytes { try output.append($0, tensor: nil) }
     for tensor in inOrder {
       let expected = try byteCount(of: tensor, path: path)

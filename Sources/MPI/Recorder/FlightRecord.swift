@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// The recorder's content as a file: `flight-rank-N.json`, format `quillan-flight-record`, version 1.
@@ -28,21 +29,14 @@ struct FlightRecord {
   ///
   /// - Returns: the path; nil where it could not be written.
   func write(to directory: String) -> String? {
-    for end in directory.indices where directory[end] == "/" { mkdir(String(directory[..<end]), 0o755) }
-    mkdir(directory, 0o755)
+    for end in directory.indices where directory[end] == "/" { mkdir(String(directory[..<end]), 0o777) }
+    mkdir(directory, 0o777)
     let path = "\(directory)/flight-rank-\(rank).json"
-    let file = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard file >= 0 else { return nil }
-    defer { close(file) }
-    let bytes = Array(text.utf8)
-    var written = 0
-    while written < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        Glibc.write(file, $0.baseAddress.map { $0 + written }, bytes.count - written)
-      }
-      guard count > 0 || errno == EINTR else { return nil }
-      written += max(0, count)
-    }
+    do throws(OutputError) {
+      let file = try OutputFile(path, .own)
+      try file.append(text.utf8)
+      try file.commit()
+    } catch { return nil }
     return path
   }
 

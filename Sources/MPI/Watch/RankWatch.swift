@@ -62,30 +62,10 @@ public enum RankWatch {
     }
   }
 
-  /// A page of memory that the machine's ranks share; nil where none can be had.
+  /// A page of memory that the machine's ranks share; nil if none can be had.
   private static func sharedPage(_ machine: Communicator) throws(MPIError) -> UnsafeMutablePointer<UInt8>? {
-    var path: [UInt8] = []
-    var file: Int32 = -1
-    if machine.rank == 0 {
-      for folder in ["/dev/shm", "/tmp"] where file < 0 {
-        var template = Array("\(folder)/quillan-watch-XXXXXX".utf8CString)
-        file = template.withUnsafeMutableBufferPointer { $0.baseAddress.map { mkstemp($0) } ?? -1 }
-        if file >= 0, ftruncate(file, off_t(machine.size + 1)) == 0 {
-          path = template.dropLast().map { UInt8(bitPattern: $0) }
-        }
-      }
-    }
-    path = try machine.broadcast(path, from: 0)
-    if machine.rank > 0, !path.isEmpty { file = open(String(decoding: path, as: UTF8.self), O_RDWR) }
-    var page: UnsafeMutableRawPointer?
-    if file >= 0 {
-      page = mmap(nil, machine.size + 1, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
-      if page == MAP_FAILED { page = nil }
-      close(file)
-    }
-    let all = try machine.allReduce(Int32(page == nil ? 0 : 1), .minimum)
-    if machine.rank == 0, !path.isEmpty { unlink(String(decoding: path, as: UTF8.self)) }
-    return all == 1 ? page?.bindMemory(to: UInt8.self, capacity: machine.size + 1) : nil
+    let byteCount = machine.size + 1
+    return try SharedMemory.pages(machine, byteCount: byteCount)?.bindMemory(to: UInt8.self, capacity: byteCount)
   }
 
   private static func watch() -> UnsafeMutableRawPointer? {

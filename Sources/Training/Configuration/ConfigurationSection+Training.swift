@@ -120,15 +120,15 @@ extension ConfigurationSection {
     name: "data", documentation: "Prompts, text, tokenizer and rewards; paths are relative to the working directory.",
     fields: [
       .optionalGroup("task", \.data.task, "a built-in task: name, digits, length, seed"),
-      .optionalText("prompts", \.data.prompts, "JSON Lines file of prompts and answers, instead of task"),
-      .optionalText("trajectories", \.data.trajectories, "JSON Lines file of recorded trajectories for train"),
-      .optionalText("text", \.data.text, "text or JSON Lines file for pre-training"),
+      .optionalPath("prompts", \.data.prompts, "JSON Lines file of prompts and answers, instead of task"),
+      .optionalPath("trajectories", \.data.trajectories, "JSON Lines file of recorded trajectories for train"),
+      .optionalPath("text", \.data.text, "text or JSON Lines file for pre-training"),
       .real("held_out", \.data.heldOut, .properFraction, "share kept for evaluation, never trained on"),
       .splitVersion,
       .choice("tokenizer", \.data.tokenizer, "byte (259 ids), gpt2 (50257 ids), or file: that of tokenizer_file"),
-      .optionalText(
+      .optionalPath(
         "tokenizer_file", \.data.tokenizerFile, "byte-level BPE: tokenizer.json, or vocab.json with merges_file"),
-      .optionalText("merges_file", \.data.mergesFile, "merges.txt of a vocab.json"),
+      .optionalPath("merges_file", \.data.mergesFile, "merges.txt of a vocab.json"),
       .text("end_token", \.data.endToken, "the token of tokenizer_file that ends a text"),
       .text(
         "template", \.data.template,
@@ -163,7 +163,7 @@ extension ConfigurationSection {
   static let checkpoint = ConfigurationSection(
     name: "checkpoint", documentation: "What a run starts from and what it saves on the way.",
     fields: [
-      .optionalText(
+      .optionalPath(
         "weights", \.checkpoint.weights, "a run, checkpoint or safetensors file to start from; null is initial weights"),
       .whole(
         "every", \.checkpoint.every, in: 0...largestConfigurationCount,
@@ -194,7 +194,7 @@ extension ConfigurationSection {
       .whole(
         "alarm_patience", \.logging.alarmPatience, in: 0...largestConfigurationCount,
         "steps for which something must go wrong before it is an alarm; 0 is no alarms"),
-      .text("directory", \.logging.directory, "where run directories are made"),
+      .path("directory", \.logging.directory, "where run directories are made"),
       .choice("level", \.logging.level, "least severe log lines shown"),
     ])
 

@@ -28,9 +28,13 @@ public final class DebugChecks {
   }
 
   /// Where the routing is written: on rank 0, after the lines through `step`.
-  package func writeRouting(to path: String, after step: Int) throws {
-    _ = try JSONLinesFile.keep(path, through: step)
-    routing = try JSONLinesFile(path: path, format: "quillan-routing")
+  ///
+  /// - Returns: what became of other lines; for people.
+  package func writeRouting(to path: String, after step: Int) throws -> [String] {
+    let format = "quillan-routing"
+    let remarks = try JSONLinesFile.resume(path, after: step, format: format).remarks
+    routing = try JSONLinesFile(path: path, format: format)
+    return remarks
   }
 
   /// After a micro-batch: puts what was found into words, while its sequences are known.

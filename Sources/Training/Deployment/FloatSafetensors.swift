@@ -1,11 +1,14 @@
 import CKernels
 import Exports
+import Files
 import Parameters
 
 /// Every parameter under its own name in fp32 or bf16.
 public enum FloatSafetensors {
   /// Writes masters, or the values in use of weights that are packed already; atomically.
-  public static func write(_ source: ModelSource, asBFloat16: Bool, to path: String) throws {
+  public static func write(
+    _ source: ModelSource, asBFloat16: Bool, to path: String, policy: OutputPolicy = .own
+  ) throws {
     let table = source.model.table
     let tensors = table.ids.map { id in
       SafetensorsTensor(
@@ -21,7 +24,7 @@ public enum FloatSafetensors {
       }
     }
     try SafetensorsWriter.write(
-      path: path, tensors: tensors, metadata: ["format": "quillan-weights", "version": "1"])
+      path: path, tensors: tensors, metadata: ["format": "quillan-weights", "version": "1"], policy: policy)
   }
 
   private static func floats(_ id: ParameterID, _ source: ModelSource) -> [Float] {

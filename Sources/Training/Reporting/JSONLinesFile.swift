@@ -3,14 +3,15 @@ import Rollouts
 
 /// A file of one JSON object a line, whose first line names its format; each line reaches the system whole.
 ///
-/// Opening an existing file appends to it, after cutting off a last line that a crash left unfinished.
-final class JSONLinesFile {
+/// Lines are never changed. Opening an existing file appends to it, after cutting off a last line that a crash left
+/// unfinished; `JSONLinesFile.resume` moves what a resumed run makes again into a file of its own.
+package final class JSONLinesFile {
   let path: String
   private let descriptor: Int32
 
-  init(path: String, format: String) throws(ReportError) {
+  package init(path: String, format: String) throws(ReportError) {
     self.path = path
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw .system("create", path: path, code: errno) }
     let size = max(0, lseek(descriptor, 0, SEEK_END))
     let end = try Self.endOfLastLine(descriptor, size: size, path: path)
@@ -24,28 +25,14 @@ final class JSONLinesFile {
 
   deinit { close(descriptor) }
 
-  /// Cuts off the lines whose `step` is above `step`, and everything after the first of them.
-  ///
-  /// - Returns: the lines kept.
-  static func keep(_ path: String, through step: Int) throws(ReportError) -> [[String: JSONValue]] {
-    guard let bytes = FileManager.default.contents(atPath: path) else { return [] }
-    var kept: [[String: JSONValue]] = []
-    var end = 0
-    for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
-      guard let members = (try? JSONValue.parse(line))?.objectValue else { break }
-      if let number = members["step"]?.integerValue, number > Int64(step) { break }
-      kept.append(members)
-      end += line.count + 1
-    }
-    guard end < bytes.count else { return kept }
-    guard truncate(path, off_t(end)) == 0 else {
-      throw .system("cut off lines after step \(step)", path: path, code: errno)
-    }
-    return kept
-  }
-
   func append(_ object: [String: JSONValue]) throws(ReportError) {
     try AtomicFile.writeAll(Array((JSONValue.object(object).serialized + "\n").utf8), to: descriptor, path: path)
+  }
+
+  /// Appends lines as they are; an end is added to the last one where it has none.
+  func append(lines: [UInt8]) throws(ReportError) {
+    let end = lines.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")]
+    try AtomicFile.writeAll(lines + end, to: descriptor, path: path)
   }
 
   /// Makes the lines so far durable.

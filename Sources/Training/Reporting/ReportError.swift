@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A file of a run that could not be written: one line with the path, the cause and the remedy.
@@ -18,12 +19,17 @@ public struct ReportError: Error, Equatable, CustomStringConvertible {
     let remedy =
       switch code {
       case ENOSPC, EDQUOT: "; free space on the disk"
+      case EFBIG: "; free space, or raise the limit of file sizes (ulimit -f)"
       case EACCES, EPERM, EROFS: "; check the permissions"
       case ENOENT: "; check that its directory exists"
       default: ""
       }
     return ReportError(path: path, message: "cannot \(operation): \(String(cString: strerror(code)))\(remedy)")
   }
+
+  init(_ fault: FileFault) { self = .system(fault.operation, path: fault.path, code: fault.number) }
+
+  init(_ error: OutputError) { self.init(path: error.path, message: "\(error.problem); \(error.remedy)") }
 
   public var description: String { "\(path): \(message)" }
 }

@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import Rollouts
 
 /// The directory of one run: `runs/<name>/` with `config.yaml`, `metrics.jsonl`, `samples.jsonl` and the plot.
 ///
@@ -8,6 +10,8 @@ public struct RunDirectory: Sendable, Equatable {
   /// The directory's path.
   public let path: String
 
+  /// What the run was asked to be named: `{"format": "quillan-run", "version": 1, "name": …}`.
+  public var identity: String { "\(path)/run.json" }
   /// The complete resolved configuration.
   public var configuration: String { "\(path)/config.yaml" }
   /// One line of metrics per step.
@@ -41,8 +45,8 @@ public struct RunDirectory: Sendable, Equatable {
   public static func create(
     parent: String, name: String, configuration: RunConfiguration
   ) throws(ReportError) -> RunDirectory {
-    guard !name.isEmpty, name != ".", name != "..", !name.contains("/"), !name.contains("\0") else {
-      throw ReportError(path: parent, message: "'\(name)' cannot name a run; use letters, digits, '-' and '_'")
+    if let problem = RunName.problem(name) {
+      throw ReportError(path: parent, message: "the name of a run \(problem); \(RunName.remedy)")
     }
     do {
       try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
@@ -53,8 +57,9 @@ public struct RunDirectory: Sendable, Equatable {
     for number in 1...10_000 {
       let path = "\(parent)/\(number == 1 ? name : "\(name)-\(number)")"
       // mkdir fails on an existing name, so two runs that start together never share one.
-      if mkdir(path, 0o755) == 0 {
+      if mkdir(path, 0o777) == 0 {
         let directory = RunDirectory(path: path)
+        try AtomicFile.write(Self.identity(name), to: directory.identity)
         try AtomicFile.write(configuration.yaml(), to: directory.configuration)
         try AtomicFile.syncDirectory(parent)
         return directory
@@ -62,6 +67,39 @@ public struct RunDirectory: Sendable, Equatable {
       guard errno == EEXIST else { throw .system("create the directory", path: path, code: errno) }
     }
     throw ReportError(path: parent, message: "holds 10,000 runs named '\(name)'; choose another name or remove some")
+  }
+
+  private static let format = "quillan-run"
+
+  private static func identity(_ name: String) -> String {
+    JSONValue.object(["format": .text(format), "version": 1, "name": .text(name)]).serialized + "\n"
+  }
+
+  /// The name that the run was asked to have, which its directory has unless it was taken; nil if the run does not say.
+  var askedName: String? {
+    guard let bytes = FileManager.default.contents(atPath: identity),
+      let members = (try? JSONValue.parse(bytes))?.objectValue, members["format"]?.textValue == Self.format
+    else { return nil }
+    return members["name"]?.textValue
+  }
+
+  /// Proves that nothing is in the place of a file that the run will write, so that its end does not fail for it.
+  ///
+  /// - Throws: `ReportError` naming the link, directory or device.
+  func checkFiles() throws(ReportError) {
+    let files = [
+      identity, configuration, metrics, samples, alarms, plot, evaluations, best, weights, trace, routing,
+    ]
+    for file in files + [checkpoints] {
+      let found: FileIdentity?
+      do { found = try FileIdentity.at(file) } catch { throw ReportError(error) }
+      let wanted = file == checkpoints ? FileIdentity.Kind.directory : .regular
+      guard let kind = found?.kind, kind != wanted else { continue }
+      throw ReportError(
+        path: file,
+        message: "\(kind.description) is in the place of \(wanted.description) of the run; move it away "
+          + "(logging.directory and the run's own directory may be links, nothing in it)")
+    }
   }
 
   /// Opens the directory of an earlier run, to read it or to go on with it.

@@ -56,18 +56,24 @@ public final class RunRecorder {
     best = BestEvaluation(rewards: configuration.data.rewards)
     self.configuration = configuration
     self.title = title
-    resumed = step ?? 0
+    let resumed = step ?? 0
+    self.resumed = resumed
     if let directory {
       self.directory = directory
+      try directory.checkFiles()
       try AtomicFile.write(configuration.yaml(), to: directory.configuration)
-      _ = try JSONLinesFile.keep(directory.samples, through: resumed)
-      _ = try JSONLinesFile.keep(directory.alarms, through: resumed)
     } else {
       self.directory = try RunDirectory.create(
         parent: configuration.logging.directory, name: name, configuration: configuration)
     }
     let directory = self.directory
-    let lines = try JSONLinesFile.keep(directory.metrics, through: resumed)
+    func resume(_ path: String, _ format: String) throws(ReportError) -> JSONLinesFile.Resumption {
+      try JSONLinesFile.resume(path, after: resumed, format: format)
+    }
+    let kept = try resume(directory.metrics, "quillan-metrics")
+    let others = [
+      try resume(directory.samples, "quillan-samples"), try resume(directory.alarms, "quillan-alarms"),
+    ]
     metrics = try MetricsWriter(path: directory.metrics)
     samples = try SamplesWriter(path: directory.samples)
     alarms = try JSONLinesFile(path: directory.alarms, format: "quillan-alarms")
@@ -79,7 +85,8 @@ public final class RunRecorder {
     events = try TensorBoardWriter(
       directory: URL(fileURLWithPath: directory.path), resumedAt: step.map { Int64($0 + 1) })
     progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
-    for line in lines { remember(line, observing: restored == nil) }
+    for line in kept.lines { remember(line, observing: restored == nil) }
+    for remark in kept.remarks + others.flatMap(\.remarks) { progress.note(remark) }
   }
 
   /// Takes a line of metrics of an earlier part of the run into the plot.
@@ -186,6 +193,15 @@ public final class RunRecorder {
         + values.sorted { $0.key < $1.key }.map { "\($0.key) \(FigureText.fixed($0.value, 4))" }
         .joined(separator: ", ")
         + (measure.map { "; best so far by \($0): best.safetensors" } ?? ""))
+  }
+
+  /// Evaluations by step, those of the run's earlier parts included.
+  private var evaluations: [(step: Int, figures: [String: Double])] {
+    var result: [Int: [String: Double]] = [:]
+    for (name, points) in history where name.hasPrefix("eval/") {
+      for point in points { result[Int(point.x), default: [:]][name] = point.y }
+    }
+    return result.sorted { $0.key < $1.key }.map { (step: $0.key, figures: $0.value) }
   }
 
   /// Writes a line above the progress line.

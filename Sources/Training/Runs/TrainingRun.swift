@@ -107,11 +107,17 @@ public struct TrainingRun {
     let recorder = try owner.recorder(
       point, title: title, total: total, parameters: run.learner.model.table.parameterCount)
     defer { recorder?.abandon() }
+    let lock = try recorder.map { try point?.lock ?? RunLock($0.directory.path) }
+    defer { withExtendedLifetime(lock) {} }
     let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
     Watchdog.keepRecords(in: String(decoding: path, as: UTF8.self))
     let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
     let debug = run.learner.debug
-    if let recorder { try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) }
+    if let recorder {
+      for remark in try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) ?? [] {
+        recorder.note(remark)
+      }
+    }
     let saves = try RunCheckpoints(
       owner, run, phase: title, inputs: inputs, directory: recorder?.directory, recorder: recorder)
     var hasFailed = true
@@ -221,6 +227,7 @@ public struct TrainingRun {
       configuration, name: name, title: title, total: total, session: session, panels: Self.panels,
       resuming: point?.directory, after: point?.step, health: point?.health)
     opening(recorder.directory)
+    if let remark = point?.lock?.remark { recorder.note(remark) }
     for damaged in point?.skipped ?? [] { recorder.note("skipped a damaged checkpoint: \(damaged.problem)") }
     if let point {
       recorder.note("resumed from \(point.checkpoint), step \(point.step)")

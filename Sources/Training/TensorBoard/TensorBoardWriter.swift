@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import SwiftProtobuf
 
@@ -38,13 +39,13 @@ public final class TensorBoardWriter {
     let stem = "events.out.tfevents.\(String(format: "%010d", Int(clock()))).\(host).\(process.processIdentifier)"
     do {
       try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-      var number = 0
-      while FileManager.default.fileExists(atPath: directory.appendingPathComponent("\(stem).\(number)").path) {
-        number += 1
-      }
-      file = directory.appendingPathComponent("\(stem).\(number)")
-      try Data().write(to: file)
-      handle = try FileHandle(forWritingTo: file)
+      let (name, descriptor) = try Self.create(stem, in: DirectoryHandle(directory.path))
+      file = directory.appendingPathComponent(name)
+      handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    } catch let fault as FileFault {
+      throw TensorBoardError(
+        file: directory.relativePath, problem: "cannot hold an event file: \(fault.problem)",
+        remedy: "check the path, its permissions and the free space")
     } catch {
       throw TensorBoardError(
         file: directory.relativePath, problem: "cannot hold an event file (\(error.localizedDescription))",
@@ -59,6 +60,18 @@ public final class TensorBoardWriter {
       try append(start)
     }
     try flush()
+  }
+
+  /// A new file of the first free number.
+  private static func create(_ stem: String, in directory: DirectoryHandle) throws(FileFault) -> (String, Int32) {
+    var number = 0
+    while true {
+      let name = "\(stem).\(number)"
+      do { return (name, try directory.createFile(name)) } catch {
+        guard error.number == EEXIST else { throw error }
+        number += 1
+      }
+    }
   }
 
   /// Adds a number to the curve of a tag. The file holds it in single precision.

@@ -34,7 +34,7 @@ struct BatchGeneration {
     if isatty(STDERR_FILENO) == 1 { StandardErrorLog.write("\n") }
     // An unfinished file is not written: its name stands for all answers.
     if Interrupt.isRequested { throw ExitStatus.stopped }
-    if let output = command.output { try AtomicFile.write(lines, to: output) }
+    if let output = command.output { try AtomicFile.write(lines, to: output, policy: command.replacing.policy) }
   }
 
   /// The tokens of all prompts, before any is answered.

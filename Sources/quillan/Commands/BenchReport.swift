@@ -15,6 +15,8 @@ struct BenchReport: ParsableArguments {
       valueName: "file"))
   var baseline: String?
 
+  func validate() throws { try PathCheck.validate(["--baseline": baseline]) }
+
   private struct Baseline: Decodable {
     struct Row: Decodable {
       let operation: String

@@ -25,6 +25,8 @@ struct BitsEncodeCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"))
   var output: String
 
+  @OptionGroup var replacing: OutputOptions
+
   @Option(help: ArgumentHelp("1, 2, 4 or 8.", valueName: "n"))
   var bits = 1
 
@@ -32,13 +34,16 @@ struct BitsEncodeCommand: ParsableCommand {
   var perTensor = false
 
   func validate() throws {
+    try PathCheck.validate(["the input's path": input, "--output": output])
     if ![1, 2, 4, 8].contains(bits) { throw ValidationError("--bits must be 1, 2, 4 or 8, got \(bits)") }
   }
 
   func run() throws {
+    try replacing.check(output)
     do {
       try BitEncodingFile.encode(
-        NumpyFile(path: input), BitEncoder(bits: bits, scaling: perTensor ? .perTensor : .perRow), to: output)
+        NumpyFile(path: input), BitEncoder(bits: bits, scaling: perTensor ? .perTensor : .perRow), to: output,
+        policy: replacing.policy)
     } catch let error as BitEncoderError {
       throw CommandError(.badData, "\(input): \(error)")
     }
@@ -56,5 +61,12 @@ struct BitsDecodeCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("The .npy file to write.", valueName: "file"))
   var output: String
 
-  func run() throws { try BitEncodingFile.decode(SafetensorsFile(path: input), to: output) }
+  @OptionGroup var replacing: OutputOptions
+
+  func validate() throws { try PathCheck.validate(["the input's path": input, "--output": output]) }
+
+  func run() throws {
+    try replacing.check(output)
+    try BitEncodingFile.decode(SafetensorsFile(path: input), to: output, policy: replacing.policy)
+  }
 }

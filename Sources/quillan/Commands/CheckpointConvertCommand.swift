@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import Files
 import Foundation
 import Models
 import Rollouts
@@ -12,7 +13,7 @@ struct CheckpointConvertCommand: ParsableCommand {
     discussion: """
       Any checkpoint loads on any number of ranks as it is; a layout decides files only. To safetensors (weights only) \
       where the target ends in .safetensors or --shard-size is given; from safetensors where the source is such a file \
-      or a directory of them, with --config for the model. Nothing is written over.
+      or a directory of them, with --config for the model. Nothing is written over, but with --force a safetensors file.
       """)
 
   @Argument(help: ArgumentHelp("A checkpoint, a safetensors file, or a directory of such files.", valueName: "source"))
@@ -20,6 +21,8 @@ struct CheckpointConvertCommand: ParsableCommand {
 
   @Argument(help: ArgumentHelp("What to write.", valueName: "target"))
   var target: String
+
+  @OptionGroup var replacing: OutputOptions
 
   @Option(help: ArgumentHelp("Divide the mini-MoEs over this many files.", valueName: "n"))
   var experts: Int?
@@ -44,12 +47,19 @@ struct CheckpointConvertCommand: ParsableCommand {
   var map: String?
 
   func validate() throws {
+    try PathCheck.validate([
+      "the source's path": source, "the target's path": target, "--config": config, "--map": map,
+    ])
     if consolidated, experts != nil { throw ValidationError("--consolidated and --experts exclude each other") }
     if let experts, experts < 1 { throw ValidationError("--experts must be at least 1, got \(experts)") }
     if let shardSize, shardSize < 1 { throw ValidationError("--shard-size must be at least 1, got \(shardSize)") }
   }
 
+  /// Whether the target is one safetensors file.
+  private var isFile: Bool { target.hasSuffix(".safetensors") && shardSize == nil }
+
   func run() throws {
+    if isFile { try replacing.check(target) }
     let bar = ProgressBar("convert")
     defer { bar.finish() }
     if source.hasSuffix(".safetensors") || isFolderOfSafetensors(source) {
@@ -58,14 +68,14 @@ struct CheckpointConvertCommand: ParsableCommand {
       let reader = try CheckpointReader(CheckpointStore.checkpoint(at: source))
       if target.hasSuffix(".safetensors") || shardSize != nil {
         try SafetensorsConversion.export(
-          reader, to: target, largestFile: shardSize.map { $0 << 20 }, progress: bar.show)
+          reader, to: target, largestFile: shardSize.map { $0 << 20 }, policy: replacing.policy, progress: bar.show)
       } else {
         let conversion = CheckpointConversion(expertFiles: consolidated ? 0 : experts, weightsOnly: weightsOnly)
         try conversion.convert(reader, to: target, progress: bar.show)
       }
     }
     bar.finish()
-    try StandardOutput.write("\(target)\n")
+    try OutputOptions.say("\(target)\n", besides: target)
   }
 
   private func isFolderOfSafetensors(_ path: String) -> Bool {

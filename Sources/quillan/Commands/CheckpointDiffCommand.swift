@@ -23,6 +23,7 @@ struct CheckpointDiffCommand: ParsableCommand {
   var threads: Int?
 
   func validate() throws {
+    try PathCheck.validate(["the path of A": left, "the path of B": right])
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, got \(threads)") }
   }
 

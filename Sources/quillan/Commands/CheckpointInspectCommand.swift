@@ -18,6 +18,8 @@ struct CheckpointInspectCommand: ParsableCommand {
   @Flag(help: "Print one JSON object.")
   var json = false
 
+  func validate() throws { try PathCheck.validate(["the checkpoint's path": path]) }
+
   func run() throws {
     let reader = try CheckpointReader(CheckpointStore.checkpoint(at: path))
     try StandardOutput.write(json ? Self.json(reader) : text(reader))

@@ -18,6 +18,7 @@ struct CheckpointVerifyCommand: ParsableCommand {
   var threads: Int?
 
   func validate() throws {
+    try PathCheck.validate(["the checkpoint's path": path])
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, got \(threads)") }
   }
 

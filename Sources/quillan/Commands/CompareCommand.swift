@@ -26,18 +26,22 @@ struct CompareCommand: ParsableCommand {
       "Write this program's results here, under the names of NAME.expected.safetensors.", valueName: "file"))
   var output: String?
 
+  @OptionGroup var replacing: OutputOptions
+
   @Option(help: ArgumentHelp("Threads of a rank (parallel.threads).", valueName: "n"))
   var threads: Int?
 
   @OptionGroup var overrides: OverrideOptions
 
   func validate() throws {
+    try PathCheck.validate(["--case": path, "--output": output])
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, got \(threads)") }
   }
 
   func run() throws {
     CommandRunner.onRanks { communicator in
       let (golden, settings) = try communicator.agree {
+        if communicator.rank == 0 { try replacing.check(output) }
         let golden = try readCase()
         return (golden, try parallelSettings(golden, ranks: communicator.size))
       }
@@ -54,7 +58,7 @@ struct CompareCommand: ParsableCommand {
 
   private func publish(_ comparison: GoldenComparison) throws {
     if let output {
-      try SafetensorsWriter.write(path: output, tensors: Array(comparison.results.values))
+      try SafetensorsWriter.write(path: output, tensors: Array(comparison.results.values), policy: replacing.policy)
     }
     try StandardOutput.write(Self.report(comparison))
   }

@@ -30,6 +30,7 @@ struct ConfigurationCommand: ParsableCommand {
   var reference = false
 
   func validate() throws {
+    try PathCheck.validate(["--config": config])
     if reference != (config == nil) || (reference && !overrides.set.isEmpty) {
       throw ValidationError("give either --config FILE or --reference")
     }

@@ -43,6 +43,7 @@ struct EvaluateCommand: ParsableCommand {
   var markdown = false
 
   func validate() throws {
+    try PathCheck.validate(["--weights": weights])
     if let count, count < 1 { throw ValidationError("--count must be 1 or more, got \(count)") }
     if json, markdown { throw ValidationError("--json and --markdown exclude each other; give one of them") }
     if untrained, weights != nil { throw ValidationError("--untrained and --weights exclude each other; give one") }

@@ -23,24 +23,29 @@ struct ExportONNXCommand: ParsableCommand {
     help: ArgumentHelp("The directory to write to; made where it is missing.", valueName: "directory"))
   var output: String
 
+  @OptionGroup var replacing: OutputOptions
+
   enum Kind: String, ExpressibleByArgument, CaseIterable { case quantised, fp32 }
 
   @Option(help: ArgumentHelp("quantised or fp32.", valueName: "type"))
   var type = Kind.quantised
 
+  func validate() throws { try PathCheck.validate(["--output": output]) }
+
   func run() throws {
+    try OutputDirectory.check(output, names: ["model.onnx", "diffusion.onnx", "weights.bin", "config.json"], replacing)
     let context = source.context()
     let opened = try source.open(context)
     let packed = try opened.packed(context)
     try OutputDirectory.create(output)
     let outcome = try ONNXExporter.write(
       opened.model, packed, storesFloats: type == .fp32,
-      metadata: ["config": opened.description.json, "weights": type.rawValue], version: Quillan.version, to: output)
-    try AtomicFile.write(opened.description.json, to: "\(output)/config.json")
+      metadata: ["config": opened.description.json, "weights": type.rawValue], version: Quillan.version, to: output,
+      policy: replacing.policy)
+    try AtomicFile.write(opened.description.json, to: "\(output)/config.json", policy: replacing.policy)
     var text = ""
     for path in outcome.files {
-      let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
-      text += "\(path)  \(FigureText.bytes(size))\n"
+      text += "\(path)  \(FigureText.bytes(OutputOptions.byteCount(path)))\n"
     }
     try StandardOutput.write(text + "\(output)/config.json\n")
   }

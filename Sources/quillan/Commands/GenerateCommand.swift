@@ -42,6 +42,8 @@ struct GenerateCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("With --batch: write here instead of stdout.", valueName: "file"))
   var output: String?
 
+  @OptionGroup var replacing: OutputOptions
+
   @Option(help: ArgumentHelp("Sequences decoded together, at most; changes no text.", valueName: "n"))
   var batchSize = 64
 
@@ -73,6 +75,9 @@ struct GenerateCommand: ParsableCommand {
   var timing = false
 
   func validate() throws {
+    try PathCheck.validate([
+      "--file": file, "--batch": batch, "--output": output, "--tokenizer": tokenizer, "--merges": merges,
+    ])
     if [prompt != nil, file != nil, interactive, batch != nil].filter({ $0 }).count > 1 {
       throw ValidationError("give one of a prompt, --file, --interactive and --batch")
     }
@@ -84,6 +89,7 @@ struct GenerateCommand: ParsableCommand {
     }
     if tokenizer != nil, tokenIds { throw ValidationError("--token-ids needs no --tokenizer") }
     if output != nil, batch == nil { throw ValidationError("--output goes with --batch") }
+    if replacing.force, output == nil { throw ValidationError("--force goes with --output") }
     if system != nil, !chat { throw ValidationError("--system goes with --chat") }
     if chat, tokenIds { throw ValidationError("--chat has no token ids") }
     if !(1...4096).contains(batchSize) {
@@ -98,6 +104,7 @@ struct GenerateCommand: ParsableCommand {
     let start = ContinuousClock.now
     let context = source.context()
     if let batch {
+      try replacing.check(output)
       let prompts = try PromptFile.prompts(at: URL(fileURLWithPath: batch), requiresAnswer: false)
       let opened = try open(context)
       return try BatchGeneration(command: self, opened: opened, context: context).run(prompts)

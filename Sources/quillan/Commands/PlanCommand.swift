@@ -112,6 +112,7 @@ struct ClusterOptions: ParsableArguments {
         throw ValidationError("--\(name) must be from 1 to \(most), got \(value)")
       }
     }
+    for file in calibration { try PathCheck.validate(["--calibration": file]) }
     if hosts == nil, ranksPerHost != nil || cores != nil || memory != nil || !calibration.isEmpty {
       throw ValidationError("--ranks-per-host, --cores, --memory and --calibration need --hosts")
     }

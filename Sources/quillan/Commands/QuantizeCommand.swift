@@ -25,6 +25,8 @@ struct QuantizeCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("The packed model to write.", valueName: "file"))
   var output: String
 
+  @OptionGroup var replacing: OutputOptions
+
   @Option(help: ArgumentHelp("mapped or compressed.", valueName: "layout"))
   var layout = PackedFile.Layout.compressed
 
@@ -41,26 +43,28 @@ struct QuantizeCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
+    try PathCheck.validate(["--output": output])
     if let evaluate, evaluate < 1 { throw ValidationError("--evaluate must be 1 or more, got \(evaluate)") }
   }
 
   func run() throws {
+    try replacing.check(output)
     let context = source.context()
     let opened = try source.open(context)
     let packed = try opened.packed(context)
     try PackedFileWriter.write(
       packed, configuration: opened.description.tree, metadata: ["quillan": Quillan.version], layout: layout,
-      to: output, pool: context.pool)
+      to: output, policy: replacing.policy, pool: context.pool)
     var report: QuantizationReport?
     if case .masters(let masters) = opened.weights,
       errors || opened.description.precision != opened.configured.precision
     {
       report = QuantizationReport(masters, packed, pool: context.pool)
     }
-    let size = try FileManager.default.attributesOfItem(atPath: output)[.size] as? Int ?? 0
-    let summary = Summary(path: output, layout: layout, bytes: size, source: opened, report: report)
+    let summary = Summary(
+      path: output, layout: layout, bytes: OutputOptions.byteCount(output), source: opened, report: report)
     guard let evaluate else {
-      try StandardOutput.write(json ? summary.json([]) : summary.text([]))
+      try OutputOptions.say(json ? summary.json([]) : summary.text([]), besides: output)
       return
     }
     try compare(opened, count: evaluate, summary)
@@ -85,7 +89,7 @@ struct QuantizeCommand: ParsableCommand {
         let report = try EvaluationReport(assembly, materials, count: count, samples: 0)
         rows.append((name, report.figures))
       }
-      try StandardOutput.write(json ? summary.json(rows) : summary.text(rows))
+      try OutputOptions.say(json ? summary.json(rows) : summary.text(rows), besides: output)
       return .done
     }
   }

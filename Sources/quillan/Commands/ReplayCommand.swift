@@ -36,6 +36,8 @@ struct ReplayCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("The file of --tensors (safetensors).", valueName: "file"))
   var output: String?
 
+  @OptionGroup var replacing: OutputOptions
+
   @Option(help: ArgumentHelp("Start from this checkpoint instead.", valueName: "path"))
   var checkpoint: String?
 
@@ -48,6 +50,9 @@ struct ReplayCommand: ParsableCommand {
   @OptionGroup var overrides: OverrideOptions
 
   func validate() throws {
+    try PathCheck.validate([
+      "the run's path": directory, "--tokens": tokens, "--output": output, "--checkpoint": checkpoint,
+    ])
     if step < 1 { throw ValidationError("--step must be 1 or more, got \(step)") }
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, got \(threads)") }
     if tensors.isEmpty != (output == nil) { throw ValidationError("give --tensors PATTERN and --output FILE together") }
@@ -58,6 +63,8 @@ struct ReplayCommand: ParsableCommand {
       guard communicator.size == 1 else {
         throw CommandError(.usage, "debug replay runs on one process: start it without mpirun")
       }
+      try replacing.check(output)
+      try replacing.check(tokens == "-" ? nil : tokens)
       let recorded = try RecordedStep(directory, step: step, checkpoint: checkpoint, overrides: overrides.set)
       for problem in recorded.problems { CommandLog.logger.warning("\(problem)") }
       var wishes = StepReplay.Wishes()
@@ -70,14 +77,15 @@ struct ReplayCommand: ParsableCommand {
       bar.finish()
       if let output {
         try SafetensorsWriter.write(
-          path: output, tensors: outcome.tensors, metadata: ["format": "quillan-replay", "step": "\(step)"])
+          path: output, tensors: outcome.tensors, metadata: ["format": "quillan-replay", "step": "\(step)"],
+          policy: replacing.policy)
       }
       if let tokens {
         let table = TokenTable(outcome.tokens)
         if tokens == "-" {
           try StandardOutput.write(json ? table.jsonLines : "\(table.text(width: StandardOutput.width))\n")
         } else {
-          try AtomicFile.write(json ? table.jsonLines : table.text, to: tokens)
+          try AtomicFile.write(json ? table.jsonLines : table.text, to: tokens, policy: replacing.policy)
         }
       }
       let report = ReplayText(recorded, outcome)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Training
 
 /// `quillan report`.
@@ -19,10 +20,20 @@ struct ReportCommand: ParsableCommand {
     name: .shortAndLong, help: ArgumentHelp("The page (default: report.html in the first run).", valueName: "file"))
   var output: String?
 
+  @OptionGroup var replacing: OutputOptions
+
+  func validate() throws {
+    try PathCheck.validate(["--output": output])
+    for run in runs { try PathCheck.validate(["a run's path": run]) }
+  }
+
   func run() throws {
-    let contents = try runs.map { try RunContent(path: $0.hasSuffix("/") ? String($0.dropLast()) : $0) }
-    let path = output ?? "\(contents[0].path)/report.html"
-    try RunReport(contents).write(to: path)
-    try StandardOutput.write("report  \(path)\n")
+    try replacing.check(output)
+    let contents = try runs.map { try RunContent(path: Path($0).trimmed.text) }
+    for problem in contents.flatMap(\.problems) { CommandLog.logger.warning("\(problem)") }
+    let path = output ?? Path(contents[0].path).appending("report.html").text
+    // The page in the run's directory is the program's own.
+    try RunReport(contents).write(to: path, policy: output == nil ? .own : replacing.policy)
+    try OutputOptions.say("report  \(path)\n", besides: path)
   }
 }

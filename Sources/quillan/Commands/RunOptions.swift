@@ -1,4 +1,6 @@
 import ArgumentParser
+import Exports
+import Files
 import MPI
 import Training
 
@@ -40,6 +42,10 @@ struct RunOptions: ParsableArguments {
   var trace: String?
 
   func validate() throws {
+    try PathCheck.validate(["--weights": weights, "--resume": resume])
+    if let name, let problem = RunName.problem(name) {
+      throw ValidationError("--name '\(SafetensorsError.printable(name))' \(problem); \(RunName.remedy)")
+    }
     if let trace, RunTrace.Request(trace) == nil {
       throw ValidationError(
         "--trace must be steps=FIRST-LAST with steps from 1, for example steps=10-12; got '\(trace)'")
@@ -72,6 +78,13 @@ struct RunOptions: ParsableArguments {
       let threads = try communicator.threads(configured: loaded.parallel.threads)
       try communicator.together { try RunMemory.check(loaded, promptLength: 1, phase: phase, communicator) }
       let runName = name ?? "\(stem)-\(phase.rawValue)"
+      try communicator.agree {
+        guard let problem = RunName.problem(runName) else { return }
+        throw CommandError(
+          .usage,
+          "'\(SafetensorsError.printable(runName))', the run's name by the configuration's file, \(problem); "
+            + "give a name with --name")
+      }
       let choice = resume.map(ResumeChoice.init)
       let resumes = try choice?.leads(loaded, name: runName, communicator) ?? false
       if loaded.data.splitVersion == nil {
@@ -109,7 +122,7 @@ struct RunOptions: ParsableArguments {
 
   /// The configuration's file name without its ending.
   private var stem: String {
-    let file = configuration.config.split(separator: "/").last.map(String.init) ?? "run"
+    let file = Path(configuration.config).name
     return file.hasSuffix(".yaml") ? String(file.dropLast(5)) : file
   }
 }

@@ -19,6 +19,8 @@ struct TrainCommand: ParsableCommand {
       "Learn from these recorded trajectories (JSON Lines) instead of sampling; data.trajectories.", valueName: "file"))
   var trajectories: String?
 
+  func validate() throws { try PathCheck.validate(["--trajectories": trajectories]) }
+
   func run() throws {
     options.execute(.train, change: { if let trajectories { $0.data.trajectories = trajectories } }) {
       try $0.train($1)

@@ -11,6 +11,7 @@ enum CommandRunner {
   static func main(_ arguments: [String]) -> Never {
     StandardErrorLog.install()
     do {
+      try ProcessStart.prepare()
       try checkInstructionSet()
       try CommandNames.check(arguments)
       var command = try Quillan.parseAsRoot(arguments)

@@ -8,6 +8,8 @@ struct ConfigurationOptions: ParsableArguments {
 
   @OptionGroup var overrides: OverrideOptions
 
+  func validate() throws { try PathCheck.validate(["--config": config]) }
+
   /// The configuration with the overrides applied; its log level is in force from here on.
   ///
   /// - Throws: `ConfigurationError` (exit code 2).

@@ -20,6 +20,7 @@ struct SourceOptions: ParsableArguments {
   var threads: Int?
 
   func validate() throws {
+    try PathCheck.validate(["the model's path": model, "--config": config])
     if let threads, !(1...4096).contains(threads) {
       throw ValidationError("--threads must be from 1 to 4096, got \(threads)")
     }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Rollouts
 
@@ -19,43 +20,48 @@ public struct RunContent: Sendable {
   let lastWritten: Date?
   /// Whether the run left its last weights, as a finished run does.
   let hasWeights: Bool
+  /// Lines that cannot be read and are left out, for people.
+  public let problems: [String]
 
-  /// - Throws: `ReportError` where the directory holds no run or no metrics; `DataError` for a line that is not JSON.
+  /// - Throws: `ReportError` if the directory holds no run or no metrics.
   public init(path: String) throws {
     let directory = try RunDirectory.open(path)
     self.path = path
-    name = path.split(separator: "/").last { $0 != "." }.map(String.init) ?? path
-    configuration = Self.keys(try Self.text(directory.configuration))
-    lines = try Self.lines(directory.metrics)
-    alarms = FileManager.default.fileExists(atPath: directory.alarms) ? try Self.lines(directory.alarms) : []
-    samples = FileManager.default.fileExists(atPath: directory.samples) ? try Self.lines(directory.samples) : []
-    let events = FileManager.default.fileExists(atPath: directory.sessions) ? try Self.lines(directory.sessions) : []
-    sessions = RunSession.sessions(events.map(\.members))
+    name = Path(path).naming(1)?.name ?? path
+    configuration = Self.keys(String(decoding: try Self.bytes(directory.configuration), as: UTF8.self))
+    var problems: [String] = []
+    lines = try Self.lines(directory.metrics, &problems)
+    func optional(_ path: String) throws -> [(step: Int, members: [String: JSONValue])] {
+      FileManager.default.fileExists(atPath: path) ? try Self.lines(path, &problems) : []
+    }
+    alarms = try optional(directory.alarms)
+    samples = try optional(directory.samples)
+    sessions = RunSession.sessions(try optional(directory.sessions).map(\.members))
+    self.problems = problems
     let attributes = try? FileManager.default.attributesOfItem(atPath: directory.metrics)
     lastWritten = attributes?[.modificationDate] as? Date
     hasWeights = FileManager.default.fileExists(atPath: directory.weights)
   }
 
-  private static func text(_ path: String) throws(ReportError) -> String {
-    do {
-      return try String(contentsOfFile: path, encoding: .utf8)
-    } catch {
-      throw ReportError(path: path, message: "cannot be read (\(error.localizedDescription)); check the run directory")
+  private static func bytes(_ path: String) throws(ReportError) -> [UInt8] {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw ReportError(path: path, message: "cannot be read; check the run directory")
     }
+    return Array(data)
   }
 
-  /// The objects of a JSON Lines file behind its header; a last line without its end is left out.
-  private static func lines(_ path: String) throws -> [(step: Int, members: [String: JSONValue])] {
-    let parts = try text(path).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+  /// The objects of a JSON Lines file behind its header; a last line without its end is left out, and so is one that is
+  /// damaged: the others still say what they say.
+  private static func lines(_ path: String, _ problems: inout [String]) throws(ReportError)
+    -> [(step: Int, members: [String: JSONValue])]
+  {
+    let parts = try bytes(path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
     var result: [(step: Int, members: [String: JSONValue])] = []
     for (number, line) in parts.enumerated() where !line.isEmpty {
-      do {
-        guard let members = try JSONValue.parse(line.utf8).objectValue else { continue }
+      if let members = JSONLinesFile.members(line) {
         if let step = members["step"]?.integerValue { result.append((step, members)) }
-      } catch {
-        throw DataError(
-          file: path, line: number + 1, problem: "not JSON: \(error)",
-          remedy: "report on another run, or restore the file")
+      } else {
+        problems.append("\(path): line \(number + 1) is left out: it is not a JSON object in UTF-8")
       }
     }
     return result

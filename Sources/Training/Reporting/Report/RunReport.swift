@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Rollouts
 
@@ -48,7 +49,9 @@ public struct RunReport: Sendable {
   /// Writes the page atomically.
   ///
   /// - Throws: `ReportError`.
-  public func write(to path: String) throws(ReportError) { try AtomicFile.write(html, to: path) }
+  public func write(to path: String, policy: OutputPolicy = .own) throws(ReportError) {
+    try AtomicFile.write(html, to: path, policy: policy)
+  }
 
   /// A date in words, the same in every locale and time zone: 27 November 2026, 21:10 UTC.
   static func text(_ date: Date) -> String {

@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Foundation
 import MPI
 
@@ -12,7 +13,8 @@ import MPI
 final class CheckpointSaver {
   /// How a checkpoint ended, the same on every rank.
   enum Event {
-    case saved(path: String, step: Int, seconds: Double)
+    /// `remarks`: what became of older checkpoints that could not be removed, a line each.
+    case saved(path: String, step: Int, seconds: Double, remarks: [String])
     case failed(step: Int, problem: String)
   }
 
@@ -29,13 +31,14 @@ final class CheckpointSaver {
   /// Told on rank 0 now and then, with the seconds so far, while ranks wait for a checkpoint.
   var whileWaiting: (_ step: Int, _ seconds: Double) -> Void = { _, _ in }
 
-  /// - Parameter directory: of the checkpoints; the same on every rank.
+  /// - Parameters:
+  ///   - directory: of the checkpoints, in the run's; the same on every rank.
+  ///   - token: a part of hidden names that nobody can foresee; the same on every rank.
   init(
-    directory: String, settings: CheckpointConfiguration, threads: Int, communicator: Communicator,
-    files: any FileLayer = SystemFiles()
+    directory: String, token: String, settings: CheckpointConfiguration, threads: Int, communicator: Communicator
   ) {
-    store = CheckpointStore(path: directory, files: files)
-    self.files = files
+    files = SystemFiles(below: Path(directory).parent.text)
+    store = CheckpointStore(path: directory, files: files, token: token)
     self.settings = settings
     self.threads = threads
     self.communicator = communicator
@@ -140,8 +143,10 @@ final class CheckpointSaver {
     }
     if isPublishing {
       isPublishing = false
-      let path = String(decoding: try communicator.broadcast(text, from: 0), as: UTF8.self)
-      return .saved(path: path, step: step, seconds: (ContinuousClock.now - started) / .seconds(1))
+      let lines = String(decoding: try communicator.broadcast(text, from: 0), as: UTF8.self).split(separator: "\0")
+      return .saved(
+        path: lines.first.map(String.init) ?? "", step: step, seconds: (ContinuousClock.now - started) / .seconds(1),
+        remarks: lines.dropFirst().map(String.init))
     }
     let parts = try communicator.gatherv(text, to: 0)
     isPublishing = true
@@ -152,8 +157,9 @@ final class CheckpointSaver {
       let drafted = store.draft(step: manifest.step)
       try manifest.join(written, expected: expected, path: drafted)
       let path = try store.publish(manifest)
-      _ = try store.prune(keep: settings.keep, milestones: settings.milestones)
-      return Array(path.utf8)
+      let pruning = store.prune(keep: settings.keep, milestones: settings.milestones)
+      // No path holds a NUL.
+      return Array(([path] + pruning.remarks).joined(separator: "\0").utf8)
     }
     return nil
   }

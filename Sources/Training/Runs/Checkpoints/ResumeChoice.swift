@@ -1,10 +1,12 @@
 import Checkpoints
+import Files
 import Foundation
 import MPI
 
 /// Where a run goes on from (`--resume`).
 public enum ResumeChoice: Sendable, Equatable {
-  /// The newest whole checkpoint of the newest run directory of this name; a new run where there is none.
+  /// The newest whole checkpoint of the run of this name; a new run if there is none. If the directory of this name has
+  /// no checkpoint, the newest that a run of this name got because it was taken counts.
   case auto
   /// A checkpoint's directory, or a run's: its newest whole checkpoint.
   case path(String)
@@ -13,11 +15,11 @@ public enum ResumeChoice: Sendable, Equatable {
   public init(_ text: String) { self = text == "auto" ? .auto : .path(text) }
 
   /// What there is to go on from.
-  struct Found: Sendable, Equatable {
+  package struct Found: Sendable, Equatable {
     /// The run directory to go on in; nil: a new one.
-    var directory: String?
+    package var directory: String?
     /// Paths of checkpoints, the newest first.
-    var checkpoints: [String] = []
+    package var checkpoints: [String] = []
     /// Whether the user named this very checkpoint, so that no other may take its place.
     var isNamed = false
 
@@ -51,7 +53,7 @@ public enum ResumeChoice: Sendable, Equatable {
   /// Looks for checkpoints. Rank 0 only.
   ///
   /// - Throws: `CheckpointError` where a path leads to none.
-  func find(parent: String, name: String) throws -> Found {
+  package func find(parent: String, name: String) throws -> Found {
     switch self {
     case .auto:
       let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
@@ -62,14 +64,16 @@ public enum ResumeChoice: Sendable, Equatable {
         }
         return number
       }
-      for number in numbers.sorted(by: >) {
+      // The run of the very name first; then those of other numbers, the newest first.
+      for number in numbers.filter({ $0 == 1 }) + numbers.filter({ $0 > 1 }).sorted(by: >) {
         let directory = "\(parent)/\(number == 1 ? name : "\(name)-\(number)")"
+        guard number == 1 || RunDirectory(path: directory).askedName == name else { continue }
         let checkpoints = try CheckpointStore(path: "\(directory)/checkpoints").checkpoints()
         if !checkpoints.isEmpty { return Found(directory: directory, checkpoints: checkpoints) }
       }
       return Found()
     case .path(let path):
-      let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+      let path = Path(path).trimmed.text
       if Self.exists("\(path)/checkpoints") {
         let checkpoints = try CheckpointStore(path: "\(path)/checkpoints").checkpoints()
         if !checkpoints.isEmpty { return Found(directory: path, checkpoints: checkpoints) }
@@ -79,10 +83,9 @@ public enum ResumeChoice: Sendable, Equatable {
           .inaccessible, path: path, problem: "there is no checkpoint here",
           remedy: "name a checkpoint's directory or a run's directory with checkpoints, or use --resume auto")
       }
-      let folder = (path as NSString).deletingLastPathComponent
-      let run = (folder as NSString).deletingLastPathComponent
-      let isInRun = (folder as NSString).lastPathComponent == "checkpoints" && Self.exists("\(run)/config.yaml")
-      return Found(directory: isInRun ? run : nil, checkpoints: [path], isNamed: true)
+      let folder = Path(path).naming(3)?.parent
+      let run = folder.flatMap { $0.name == "checkpoints" && Self.exists("\($0.parent)/config.yaml") ? $0.parent : nil }
+      return Found(directory: run?.text, checkpoints: [path], isNamed: true)
     }
   }
 

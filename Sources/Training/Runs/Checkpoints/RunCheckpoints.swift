@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import MPI
 
 /// When a run saves, and what becomes of it: the policy above `CheckpointSaver`. All ranks hold one.
@@ -19,6 +20,8 @@ final class RunCheckpoints {
   private var isLastSaved = false
   private var lastProblem = ""
   private var isFinished = false
+  /// Remarks that have been said; the same obstacle is met at every save.
+  private var said: Set<String> = []
 
   /// Collective.
   ///
@@ -35,9 +38,10 @@ final class RunCheckpoints {
     communicator = owner.communicator
     miniMoEs = configuration.model.numMiniMoes
     let path = try communicator.broadcast(Array((directory?.checkpoints ?? "").utf8), from: 0)
+    let token = try communicator.broadcast(Array(RandomName.make().utf8), from: 0)
     saver = CheckpointSaver(
-      directory: String(decoding: path, as: UTF8.self), settings: configuration.checkpoint,
-      threads: owner.assembly.context.pool.threads, communicator: communicator)
+      directory: String(decoding: path, as: UTF8.self), token: String(decoding: token, as: UTF8.self),
+      settings: configuration.checkpoint, threads: owner.assembly.context.pool.threads, communicator: communicator)
     if !configuration.checkpoint.copy {
       let saver = saver
       run.learner.beforeUpdate = { () throws(MPIError) in try saver.waitUntilRead() }
@@ -107,8 +111,9 @@ final class RunCheckpoints {
   private func note(_ event: CheckpointSaver.Event?) throws {
     switch event {
     case nil: return
-    case .saved(let path, let step, let seconds):
+    case .saved(let path, let step, let seconds, let remarks):
       (lastPath, isLastSaved) = (path, step == lastStep)
+      for remark in remarks where said.insert(remark).inserted { recorder?.note(remark) }
       recorder?.note("checkpoint \(path) of step \(step), saved in \(FigureText.fixed(seconds, 1)) s")
     case .failed(let step, let problem):
       let line = "the checkpoint of step \(step) was not saved: \(problem)"

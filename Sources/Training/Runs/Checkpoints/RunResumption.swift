@@ -21,6 +21,8 @@ struct RunResumption {
     var weights: String?
     /// What alarms had seen; nil on ranks other than 0, or where the checkpoint does not tell.
     var health: HealthMonitor?
+    /// Rank 0's hold on the directory.
+    var lock: RunLock?
   }
 
   let configuration: RunConfiguration
@@ -39,8 +41,13 @@ struct RunResumption {
   func resume(_ choice: ResumeChoice, name: String, into run: any Resumable) throws -> Point? {
     var found = ResumeChoice.Found()
     var problem = ""
+    var lock: RunLock?
     if communicator.rank == 0 {
-      do { found = try choice.find(parent: configuration.logging.directory, name: name) } catch { problem = "\(error)" }
+      do {
+        found = try choice.find(parent: configuration.logging.directory, name: name)
+        // Before anything is read: what another process goes on with changes meanwhile.
+        lock = try found.directory.map { try RunLock($0) }
+      } catch { problem = "\(error)" }
     }
     if let problem = try communicator.firstText(problem) { throw TrainingError(.failure, isAgreed: true, problem) }
     let text = try communicator.broadcast(Array(found.text.utf8), from: 0)
@@ -54,7 +61,7 @@ struct RunResumption {
         return Point(
           directory: found.directory.map(RunDirectory.init(path:)), checkpoint: path, step: manifest.step,
           isFinished: manifest.counters["finished"] == 1, skipped: skipped, changes: rules.changes,
-          weights: rules.weights, health: health)
+          weights: rules.weights, health: health, lock: lock)
       case .damaged(let problem):
         if found.isNamed { throw TrainingError(.data, isAgreed: true, problem) }
         skipped.append((path, problem))

@@ -1,0 +1,21 @@
+import Glibc
+
+/// A call of the operating system that failed.
+public struct FileFault: Error, Equatable, Sendable {
+  /// What was tried, such as "write".
+  public let operation: String
+  public let path: String
+  /// The system's error number.
+  public let number: Int32
+
+  public init(_ operation: String, path: String, number: Int32) {
+    self.operation = operation
+    self.path = path
+    self.number = number
+  }
+
+  public var problem: String { "cannot \(operation) (\(String(cString: strerror(number))))" }
+
+  /// Whether space, a quota or the largest allowed size of a file (`ulimit -f`) is exhausted.
+  public var isFull: Bool { [ENOSPC, EDQUOT, EFBIG].contains(number) }
+}

@@ -1,0 +1,55 @@
+import Files
+import Foundation
+import Rollouts
+
+extension JSONLinesFile {
+  /// What a file of records holds for a run that goes on after a step.
+  package struct Resumption {
+    /// The objects of the lines through the step.
+    package var lines: [[String: JSONValue]] = []
+    /// What was moved, and which lines cannot be read; for people.
+    package var remarks: [String] = []
+  }
+
+  /// The object of a line; nil if it is not one, or not UTF-8.
+  static func members(_ line: ArraySlice<UInt8>) -> [String: JSONValue]? {
+    guard String(validating: line, as: UTF8.self) != nil else { return nil }
+    return (try? JSONValue.parse(line))?.objectValue
+  }
+
+  /// Prepares the file at `path` for a run that goes on after `step`: lines of later steps, which the run makes again,
+  /// move to `abandoned-<name>` beside it.
+  ///
+  /// Lines that are not JSON stay where they are. What moves begins behind the last line of a step through `step`, so one
+  /// damaged line takes no other with it.
+  package static func resume(_ path: String, after step: Int, format: String) throws(ReportError) -> Resumption {
+    guard let bytes = FileManager.default.contents(atPath: path).map(Array.init) else { return Resumption() }
+    let newline = UInt8(ascii: "\n")
+    let parts = bytes.split(separator: newline, omittingEmptySubsequences: false)
+    let lines = parts.dropLast()
+    let members = lines.map { JSONLinesFile.members($0) }
+    func isLater(_ line: [String: JSONValue]) -> Bool { (line["step"]?.integerValue).map { $0 > Int64(step) } ?? false }
+    var kept = (members.lastIndex { $0.map { !isLater($0) } ?? false } ?? -1) + 1
+    while kept < members.count, members[kept] == nil { kept += 1 }
+    var result = Resumption(lines: members[..<kept].compactMap { $0 }.filter { !isLater($0) })
+    let damaged = members[..<kept].indices.filter { members[$0] == nil && !lines[$0].isEmpty }
+    if let first = damaged.first {
+      let more = damaged.count == 1 ? "" : " (and \(damaged.count - 1) more)"
+      result.remarks.append("\(path): line \(first + 1)\(more) cannot be read as JSON; it stays, and no curve has it")
+    }
+    let end = kept < lines.count ? lines[kept].startIndex : (parts.last?.startIndex ?? bytes.count)
+    guard end < bytes.count else { return result }
+    let place = Path(path).parent.appending("abandoned-\(Path(path).name)").text
+    let abandoned = try JSONLinesFile(path: place, format: format)
+    try abandoned.append(["abandoned_after_step": .integer(step)])
+    try abandoned.append(lines: Array(bytes[end...]))
+    try abandoned.synchronize()
+    guard truncate(path, off_t(end)) == 0 else {
+      throw .system("cut off lines after step \(step)", path: path, code: errno)
+    }
+    let count = lines.count - kept + (parts.last?.isEmpty == false ? 1 : 0)
+    result.remarks.append(
+      "\(path): \(count) line\(count == 1 ? "" : "s") behind step \(step) moved to \(place)")
+    return result
+  }
+}
