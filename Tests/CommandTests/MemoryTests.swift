@@ -33,7 +33,7 @@ struct MemoryTests {
       ],
       [
         "model.dim=128", "model.num_layers=4", "model.max_seq_len=600", "rl.max_trajectory_len=500", "rl.batch_size=2",
-        "rl.kl_coef=0.1",
+        "rl.num_trajectories=4", "rl.kl_coef=0.1",
       ],
     ])
   func plan(changes: [String]) throws {
@@ -71,7 +71,7 @@ struct MemoryTests {
     let run = try Program.execute(
       [Program.path, "train", "--name", "run", "--config", file]
         + Self.sets([
-          "logging.directory=\(folder.path("runs"))", "rl.num_epochs=50", "rl.batch_size=32",
+          "logging.directory=\(folder.path("runs"))", "rl.num_epochs=50", "rl.batch_size=16",
           "rl.max_trajectory_len=60",
           "model.dim=32", "model.int4_group=32", "rl.learning_rate=0.001",
         ]), seconds: 300)
@@ -86,24 +86,17 @@ struct MemoryTests {
   @Test(
     "What does not fit is refused in one line before a run directory exists",
     arguments: [
-      ("train", ["model.dim=4096", "model.expert_dim=65536", "model.num_mini_moes=512"]),
-      ("pretrain", ["model.dim=4096", "model.expert_dim=65536", "model.num_mini_moes=512"]),
-      (
-        "train",
-        [
-          "model.max_seq_len=16000000", "rl.max_trajectory_len=15000000", "rl.num_trajectories=256",
-          "data.max_prompt_len=32",
-        ]
-      ),
+      ["train", "model.dim=4096", "model.expert_dim=65536", "model.num_mini_moes=512"],
+      ["pretrain", "model.dim=4096", "model.expert_dim=65536", "model.num_mini_moes=512"],
+      ["train", "model.max_seq_len=16000000", "rl.max_trajectory_len=15000000", "rl.num_trajectories=256"],
     ], [1, 2])
-  func refusal(_ arguments: (command: String, changes: [String]), ranks: Int) throws {
+  func refusal(arguments: [String], ranks: Int) throws {
     let folder = try TemporaryFolder()
     let file = try folder.write("small.yaml", Data(Self.configuration.utf8))
-    let command =
-      (ranks > 1 ? ["/usr/bin/env", "mpirun", "--oversubscribe", "-n", "\(ranks)"] : []) + [try Program.path]
+    let launcher = ranks > 1 ? ["/usr/bin/env", "mpirun", "--oversubscribe", "-n", "\(ranks)"] : []
+    let options = Self.sets(Array(arguments.dropFirst()) + ["logging.directory=\(folder.path("runs"))"])
     let outcome = try Program.execute(
-      command + [arguments.command, "--name", "run", "--config", file]
-        + Self.sets(arguments.changes + ["logging.directory=\(folder.path("runs"))"]), seconds: 120)
+      launcher + [try Program.path, arguments[0], "--name", "run", "--config", file] + options, seconds: 120)
     #expect(outcome.status == 1, "\(outcome.errors)")
     let messages = outcome.messages.filter { $0.contains("takes about") }
     #expect(messages.count == 1 && outcome.messages.count == 1, "\(outcome.errors)")

@@ -97,7 +97,7 @@ import Training
     let groups = (0..<3).map { (number: Int32) in
       RecordedGroup(
         question: "q",
-        trajectories: (0..<2).map { index in
+        trajectories: (0..<2).map { (index: Int32) in
           RecordedTrajectory(
             sequences: [
               RecordedSequence(
