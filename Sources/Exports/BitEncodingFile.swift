@@ -14,13 +14,9 @@ public enum BitEncodingFile {
     let columns = input.shape.last ?? 1
     let rows = input.shape.dropLast().reduce(1, *)
     var collected = BitEncoder.Scales(encoder, columns: columns)
-    if columns == 0, encoder.scaling == .perRow {
-      for _ in 0..<rows { try collected.append(UnsafeBufferPointer(start: nil, count: 0)) }
-    }
     try input.eachPiece(rows: rows, columns: columns) { try collected.append($1) }
-    let scales =
-      collected.values.count == 0 || columns > 0
-      ? collected.values : [Float](repeating: 0, count: encoder.scaling == .perRow ? rows : 1)
+    // A row without numbers has a scale, too.
+    let scales = columns > 0 ? collected.values : Array(repeating: 0, count: encoder.scaling == .perRow ? rows : 1)
     let codes = SafetensorsTensor(
       name: "codes", dataType: .uint8, shape: [rows, encoder.packedByteCount(columns: columns)]
     ) { sink in

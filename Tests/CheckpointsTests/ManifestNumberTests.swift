@@ -24,7 +24,8 @@ import Testing
     }
     #expect(refusal { _ in } == "accepted")
     for value in [Int.max, 1 << 40 + 1] {
-      #expect(refusal { $0.counters["data.cursor"] = value }.contains("'data.cursor' is \(value); at most 1099511627776"))
+      #expect(
+        refusal { $0.counters["data.cursor"] = value }.contains("'data.cursor' is \(value); at most 1099511627776"))
       #expect(refusal { $0.step = value }.contains("'step' is \(value)"))
     }
     #expect(refusal { $0.counters["data.cursor"] = 1 << 40 } == "accepted")
@@ -36,12 +37,18 @@ import Testing
     #expect(refusal { $0.tensors[0].slices[0].part = 3 }.contains("part 3 of 2 ranks"))
     // Zeros take no bytes in a file, however many a manifest claims.
     func zeros(_ count: Int, _ name: String) -> Manifest.Tensor {
-      Manifest.Tensor(
-        key: TensorKey(name, .master), type: .float32, shape: [count],
-        slices: [
-          Manifest.Slice(
-            range: 0..<count, part: 0, file: 0, offset: Shard.header.count, bytes: 0, encoding: .zeros, hash: 0)
-        ])
+      var tensor = manifest.tensors[0]
+      tensor.key = TensorKey(name, .master)
+      tensor.type = .float32
+      tensor.shape = [count]
+      tensor.slices = [tensor.slices[0]]
+      tensor.slices[0].range = 0..<count
+      tensor.slices[0].part = 0
+      tensor.slices[0].file = 0
+      tensor.slices[0].offset = Shard.header.count
+      tensor.slices[0].bytes = 0
+      tensor.slices[0].encoding = .zeros
+      return tensor
     }
     #expect(refusal { $0.tensors += [zeros(1 << 40, "zz")] } == "accepted")
     #expect(refusal { $0.tensors += [zeros(1 << 46, "zz")] }.contains("bytes together"))

@@ -26,7 +26,7 @@ import Testing
     process.standardError = try folder.handle("errors")
     try process.run()
     let deadline = Date().addingTimeInterval(60)
-    func hasBegun() -> Bool { (try? folder.text("runs/run/metrics.jsonl"))?.contains("\"step\":1}") == true }
+    func hasBegun() -> Bool { (try? folder.text("runs/run/metrics.jsonl"))?.contains("\"step\":1,") == true }
     while process.isRunning, Date() < deadline, !hasBegun() { usleep(20_000) }
     _ = try folder.write("runs/run/checkpoints", Data("in the way".utf8))
     kill(process.processIdentifier, SIGUSR1)

@@ -21,7 +21,8 @@ struct HostileNumberTests {
   private func array(_ shape: String, _ bytes: Int) -> Data {
     var header = "{'descr': '<f4', 'fortran_order': False, 'shape': \(shape), }"
     header += String(repeating: " ", count: 117 - header.utf8.count) + "\n"
-    return Data([0x93] + Array("NUMPY".utf8) + [1, 0, 118, 0] + Array(header.utf8) + [UInt8](repeating: 0, count: bytes))
+    return Data(
+      [0x93] + Array("NUMPY".utf8) + [1, 0, 118, 0] + Array(header.utf8) + [UInt8](repeating: 0, count: bytes))
   }
 
   @Test(
@@ -65,7 +66,7 @@ struct HostileNumberTests {
           tiny.model.table, int4Group: tiny.model.configuration.int4Group, derivedCount: tiny.model.derivedCount,
           pool: WorkerPool(threads: 2))
         return nil
-      } catch let error as PackedFileError { return error }
+      } catch { return error }
     }
     func linear(_ tiny: TinyModel) throws -> PackedWeights {
       let id = try #require(

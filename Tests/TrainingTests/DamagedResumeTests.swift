@@ -37,7 +37,9 @@ import Training
     }
   }
 
-  @Test("A flipped byte in any file lets all ranks go on from the checkpoint before, to the same bits", arguments: Layout.allCases)
+  @Test(
+    "A flipped byte in any file lets all ranks go on from the checkpoint before, to the same bits",
+    arguments: Layout.allCases)
   func everyFile(layout: Layout) throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)

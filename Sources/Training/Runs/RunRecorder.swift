@@ -195,15 +195,6 @@ public final class RunRecorder {
         + (measure.map { "; best so far by \($0): best.safetensors" } ?? ""))
   }
 
-  /// Evaluations by step, those of the run's earlier parts included.
-  private var evaluations: [(step: Int, figures: [String: Double])] {
-    var result: [Int: [String: Double]] = [:]
-    for (name, points) in history where name.hasPrefix("eval/") {
-      for point in points { result[Int(point.x), default: [:]][name] = point.y }
-    }
-    return result.sorted { $0.key < $1.key }.map { (step: $0.key, figures: $0.value) }
-  }
-
   /// Writes a line above the progress line.
   public func note(_ message: String) { progress.note(message) }
 

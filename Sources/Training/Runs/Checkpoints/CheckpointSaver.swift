@@ -9,7 +9,7 @@ import MPI
 /// write never do. At most one checkpoint is under way.
 ///
 /// Threads that write use cores that are idle, and their share of all cores once somebody waits for them. However long a
-/// disk takes, no rank waits in a collective for it (see `SaveWork.meet`), so the watchdog does not take it for a hang.
+/// disk takes, no rank waits in a collective for it (see `meet`), so the watchdog does not take it for a hang.
 final class CheckpointSaver {
   /// How a checkpoint ended, the same on every rank.
   enum Event {
