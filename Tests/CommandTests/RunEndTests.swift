@@ -43,6 +43,9 @@ struct RunEndTests {
     let deadline = Date().addingTimeInterval(60)
     while steps() < 2, process.isRunning, Date() < deadline { usleep(5000) }
     kill(process.processIdentifier, signal)
+    let end = Date().addingTimeInterval(60)
+    while process.isRunning, Date() < end { usleep(5000) }
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     process.waitUntilExit()
     let errors = try folder.text("errors")
     #expect(process.terminationReason == .exit && process.terminationStatus == 75, "\(errors)")

@@ -6,7 +6,7 @@ public struct RewardConfiguration: Sendable, Equatable {
     case exactMatch = "exact_match"
     /// The share of positions that equal the answer's.
     case partialCredit = "partial_credit"
-    /// 1 where the last number (or the one after `####`) equals the answer's.
+    /// 1 where the last number (or the one after `####`, or in `\boxed{}`) equals the answer's.
     case numericMatch = "numeric_match"
     /// 1 where the completion matches `pattern`.
     case format

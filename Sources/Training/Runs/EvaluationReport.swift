@@ -57,9 +57,12 @@ public struct EvaluationReport: Sendable {
     return rows.isEmpty ? [] : [["task", "mode", "prompt", "completion", "answer", "reward"]] + rows
   }
 
-  /// The beginning of a text on one line, line breaks as ⏎.
+  /// The beginning of a text on one line: line breaks as ⏎, and nothing that a terminal obeys.
   private static func cell(_ text: String) -> String {
-    let line = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "⏎")
+    let line = text.map { character in
+      let isControl = character.unicodeScalars.contains { $0.properties.generalCategory == .control }
+      return character.isNewline ? "⏎" : isControl ? "\u{FFFD}" : String(character)
+    }.joined()
     return line.count > 40 ? line.prefix(39) + "…" : line
   }
 

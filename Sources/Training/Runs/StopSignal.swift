@@ -8,7 +8,7 @@ import Synchronization
 /// process that no launcher started takes SIGINT (Ctrl-C), SIGTERM and SIGHUP so as well, once; the next one ends it.
 public enum StopSignal {
   private static let received = Atomic<Bool>(false)
-  /// What end a process that nobody else ends.
+  /// What ends a process that nobody else ends.
   private static let own = [SIGINT, SIGTERM, SIGHUP]
 
   /// Starts to listen; the signals no longer end the process.
@@ -18,12 +18,15 @@ public enum StopSignal {
     var signals = sigset_t()
     sigemptyset(&signals)
     sigaddset(&signals, SIGUSR1)
+    if !hasLauncher { for number in own { sigaddset(&signals, number) } }
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     guard !hasLauncher else { return }
     for number in own {
       let before = signal(number) { _ in StopSignal.takeOnce() }
-      // nohup, and shells for what runs in the background, have a signal ignored.
-      if unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { signal(number, SIG_IGN) }
+      // nohup has it ignored. Shells have SIGINT ignored for what runs in the background, but who sends that means it.
+      if number == SIGHUP, unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) {
+        signal(number, SIG_IGN)
+      }
     }
   }
 

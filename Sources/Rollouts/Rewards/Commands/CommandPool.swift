@@ -116,7 +116,7 @@ struct CommandPool: ~Copyable {
       switch RewardProtocol.answer(line, given: workers[index].given, of: call.items) {
       case .other: say("not an answer to anything asked: \(line)")
       case .outcome(let place, let outcome, let problem):
-        workers[index].given.removeAll { $0 == place }
+        if let position = workers[index].given.firstIndex(of: place) { workers[index].given.remove(at: position) }
         workers[index].since = .now
         workers[index].hasAnswered = true
         fruitless = 0

@@ -9,8 +9,9 @@ import Synchronization
 ///
 /// A program reads line by line, answers each line by one line in the same order, and flushes it; `reward` is a number or
 /// null, `metrics` (numbers by name) may be left out. It ends when its input ends. What it writes to stderr goes to the
-/// log. No answer within the time, an end in between, or null leaves a completion *unscored*, never scored 0; a process
-/// that hangs is killed with all that it started, and replaced.
+/// log, repeats collapsed. No answer within the time, an end in between, null, or an answer that cannot be used leaves a
+/// completion *unscored*, never scored 0; a process that hangs is killed with all that it started, and replaced.
+/// `RewardProtocol` has the members of the lines.
 public final class CommandReward: Reward {
   public struct Settings: Sendable, Equatable {
     /// Program and arguments.

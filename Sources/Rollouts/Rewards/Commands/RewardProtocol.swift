@@ -74,7 +74,9 @@ enum RewardProtocol {
   }
 
   private static func number(ofBrokenLine line: String) -> JSONValue? {
-    guard let range = line.range(of: "id"), let colon = line[range.upperBound...].firstIndex(of: ":") else {
+    guard let range = line.range(of: "\"id\"") ?? line.range(of: "'id'"),
+      let colon = line[range.upperBound...].firstIndex(of: ":")
+    else {
       return nil
     }
     let rest = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\"" || $0 == "'" }
