@@ -26,7 +26,7 @@ import Testing
 
   @Test(
     "Help of commands is still found",
-    arguments: [["help"], ["help", "train"], ["bench", "help"], ["train", "--help"]])
+    arguments: [["help"], ["help", "train"], ["train", "--help"]])
   func help(arguments: [String]) throws {
     let outcome = try Program.execute([Program.path] + arguments)
     #expect(outcome.status == 0 && outcome.output.hasPrefix("OVERVIEW: "), "\(outcome.errors)")

@@ -59,7 +59,7 @@ import Testing
     #expect(altered.status == 1)
     #expect(altered.output.contains("\nloss/aux "))
     #expect(altered.output.contains("1 of \(report.compared) figures differ, though the run is reproducible"))
-    #expect(altered.output.contains("logp rollout"))
+    #expect(altered.output.contains("old logp"))
   }
 
   @Test("The weights that a run was given on the command line are on record, so that its first step can be made again")

@@ -213,7 +213,7 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
       (
         "rl.batch_sice=4", "--set rl.batch_sice=4: unknown key 'rl.batch_sice'; did you mean 'rl.batch_size'?"
       ),
-      ("batch_size=4", "--set batch_size=4: must have the form section.key=value, for example rl.batch_size=8"),
+      ("4=4", "--set 4=4: must have the form section.key=value, for example rl.batch_size=8"),
       ("rl.batch_size", "--set rl.batch_size: must have the form section.key=value, for example rl.batch_size=8"),
       ("rl..x=1", "--set rl..x=1: must have the form section.key=value, for example rl.batch_size=8"),
       ("rl.seed.x=1", "--set rl.seed.x=1: 'x' has no place inside '1'; set the whole value instead"),

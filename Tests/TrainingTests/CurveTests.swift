@@ -46,7 +46,7 @@ import Training
     arguments: [
       [1e-5, 3e-5], [1.2340e-4, 1.2350e-4], [0, 1e-9], [0.5, 0.50001], [0, 1500], [1e9, 1e9 + 1], [0, 4e7], [-3, 3],
       [1e-300, 2e-300], [1e290, 2e290],
-    ])
+    ] as [[Double]])
   func labels(range: [Double]) {
     let axis = AxisScale(covering: range, tickCount: 5, padding: 0.06)
     let labels = axis.ticks.map(axis.label)
@@ -60,7 +60,7 @@ import Training
     arguments: [
       (0.0, "0"), (1, "1"), (0.9617, "0.9617"), (0.961749, "0.9617"), (12.345, "12.35"), (-0.25, "-0.25"),
       (36_489.4, "36,489"), (1.66667e-5, "1.667e-5"), (2e-5, "2e-5"), (1200, "1200"), (0.999999, "1"), (.nan, "nan"),
-    ])
+    ] as [(Double, String)])
   func figures(value: Double, text: String) {
     #expect(FigureText.short(value) == text)
   }

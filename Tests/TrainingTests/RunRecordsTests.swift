@@ -34,14 +34,22 @@ import Training
     #expect(html.contains(">finished</span> after 5 steps") && html.contains("in 2 sessions"))
   }
 
-  @Test("A run that an error ends is recorded as failed")
+  @Test("A run that an error ends is recorded as failed, once, and one that finished stays finished")
   func failure() throws {
-    let ranks = try Ranks.alone()
-    let folder = try SharedFolder(ranks)
-    let run = try tiny(folder) { $0.rl.learningRate = 1e39 }
-    #expect(throws: (any Error).self) { try run.execute(ranks, name: "run") }
-    let text = try String(contentsOfFile: "\(folder.path)/run/sessions.jsonl", encoding: .utf8)
-    #expect(text.contains("\"outcome\":\"failed\"") && text.hasSuffix("\n"))
+    let folder = try SharedFolder(Ranks.alone())
+    let configuration = try tiny(folder).configuration
+    for (name, isFinished) in [("failed", false), ("finished", true)] {
+      let start = RunSession.Start(phase: "train", ranks: 1, threads: 1, parameters: 1, done: 0, total: 3)
+      let recorder = try RunRecorder(
+        configuration, name: name, title: "train", total: 3, session: start, panels: [("Loss", "", ["loss"])])
+      try recorder.record(step: 1, ["loss": 1])
+      if isFinished { try recorder.finish(.finished) }
+      recorder.abandon()
+      recorder.abandon()
+      let text = try String(contentsOfFile: "\(folder.path)/\(name)/sessions.jsonl", encoding: .utf8)
+      let ends = text.split(separator: "\n").filter { $0.contains("\"end\"") }
+      #expect(ends.count == 1 && ends[0].contains("\"outcome\":\"\(name)\",\"step\":1,"), "\(text)")
+    }
   }
 
   @Test("The table of samples for TensorBoard has one line a sample and shows what Markdown would take for markup")

@@ -102,6 +102,7 @@ import Training
   func prompt() throws {
     let trainer = try TinyRun { $0.data.maxPromptLen = 3 }.trainer(Ranks.alone())
     let error = #expect(throws: TrainingError.self) { try trainer.step() }
+    #expect(error?.kind == .data)
     #expect(error?.description.contains("the prompt has 6 tokens, at most 3 fit") == true, "\(error as Any)")
   }
 }

@@ -45,7 +45,7 @@ public struct Table: Sendable {
   }
 
   /// A column is cut to no less.
-  private static let narrowest = 8
+  private static let narrowest = 4
 
   private var widths: [Int] {
     header.indices.map { column in ([header] + rows).map { Self.width($0[column]) }.max() ?? 0 }

@@ -210,7 +210,7 @@ public final class RunRecorder {
   }
 
   /// Records that the session failed, if it has not ended; for the way out of an error, which this must not hide.
-  func abandon() { try? session.end(.failed, step: lastStep) }
+  package func abandon() { try? session.end(.failed, step: lastStep) }
 
   /// Draws the plot again if that is due: often enough to follow a run, and never for more than a small share of its time.
   private func plotIfDue() throws {

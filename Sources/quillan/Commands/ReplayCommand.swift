@@ -136,7 +136,7 @@ struct ReplayText {
     }
     if count == 0 { return "same bits: all \(compared) figures" }
     let largest = comparison.largest.map {
-      "; the largest relative difference is \(Float($0.relative ?? 0)) (\($0.name))"
+      "\nlargest relative difference: \(Float($0.relative ?? 0)) (\($0.name))"
     }
     let reason =
       recorded.configuration.parallel.reproducible

@@ -52,7 +52,7 @@ public struct TokenTable: Sendable {
     return ([header] + records.map(\.json)).map { $0.serialized + "\n" }.joined()
   }
 
-  /// A table with aligned columns; mini-MoEs of the layers are separated by `|`.
+  /// A table with aligned columns and rounded figures; mini-MoEs of the layers are separated by `|`.
   public var text: String { table.text }
 
   /// The same in at most `width` columns: the mini-MoEs of further layers are cut.
@@ -61,13 +61,13 @@ public struct TokenTable: Sendable {
   private var table: Table {
     var table = Table(
       [
-        "group", "trajectory", "position", "token", "text", "logp rollout", "logp", "ratio", "advantage", "clipped",
+        "group", "trajectory", "position", "token", "text", "old logp", "logp", "ratio", "advantage", "clip",
         "entropy", "mini-MoEs by layer",
       ],
       alignments: [
         .right, .right, .right, .right, .left, .right, .right, .right, .right, .left, .right, .left,
       ])
-    func figure(_ value: Double?) -> String { value.map { FigureText.fixed($0, 6) } ?? "" }
+    func figure(_ value: Double?) -> String { value.map { FigureText.fixed($0, 4) } ?? "" }
     for record in records {
       table.add([
         record.group.map { "\($0)" } ?? "", "\(record.sequence)", "\(record.position)", "\(record.token)",
