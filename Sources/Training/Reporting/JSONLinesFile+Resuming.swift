@@ -44,7 +44,9 @@ extension JSONLinesFile {
     try abandoned.append(["abandoned_after_step": .integer(step)])
     try abandoned.append(lines: Array(bytes[end...]))
     try abandoned.synchronize()
-    guard truncate(path, off_t(end)) == 0 else {
+    let file = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
+    defer { if file >= 0 { close(file) } }
+    guard file >= 0, ftruncate(file, off_t(end)) == 0 else {
       throw .system("cut off lines after step \(step)", path: path, code: errno)
     }
     let count = lines.count - kept + (parts.last?.isEmpty == false ? 1 : 0)

@@ -50,6 +50,9 @@ struct CheckpointConvertCommand: ParsableCommand {
     try PathCheck.validate([
       "the source's path": source, "the target's path": target, "--config": config, "--map": map,
     ])
+    if replacing.force, !isFile {
+      throw ValidationError("--force replaces a .safetensors file; a directory is never replaced, so name a new one")
+    }
     if consolidated, experts != nil { throw ValidationError("--consolidated and --experts exclude each other") }
     if let experts, experts < 1 { throw ValidationError("--experts must be at least 1, got \(experts)") }
     if let shardSize, shardSize < 1 { throw ValidationError("--shard-size must be at least 1, got \(shardSize)") }

@@ -35,6 +35,7 @@ struct CompareCommand: ParsableCommand {
 
   func validate() throws {
     try PathCheck.validate(["--case": path, "--output": output])
+    if replacing.force, output == nil { throw ValidationError("--force goes with --output") }
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, got \(threads)") }
   }
 

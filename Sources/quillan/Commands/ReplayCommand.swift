@@ -53,6 +53,9 @@ struct ReplayCommand: ParsableCommand {
     try PathCheck.validate([
       "the run's path": directory, "--tokens": tokens, "--output": output, "--checkpoint": checkpoint,
     ])
+    if replacing.force, output == nil, tokens == nil {
+      throw ValidationError("--force goes with --output or --tokens")
+    }
     if step < 1 { throw ValidationError("--step must be 1 or more, got \(step)") }
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1, got \(threads)") }
     if tensors.isEmpty != (output == nil) { throw ValidationError("give --tensors PATTERN and --output FILE together") }

@@ -24,6 +24,7 @@ struct ReportCommand: ParsableCommand {
 
   func validate() throws {
     try PathCheck.validate(["--output": output])
+    if replacing.force, output == nil { throw ValidationError("--force goes with --output") }
     for run in runs { try PathCheck.validate(["a run's path": run]) }
   }
 
