@@ -62,11 +62,12 @@ enum FileProbes {
     guard mkdir(folder, 0o700) == 0 else { Scratch.end("\(folder) cannot be made; make room in /dev/shm") }
     let configuration = RunConfiguration()
     _ = Scratch.write(Array(configuration.yaml().utf8), "run/config.yaml")
-    for name in ["metrics", "samples", "alarms"] { _ = Scratch.write(input, "run/\(name).jsonl") }
+    for name in ["metrics", "samples", "alarms", "sessions"] { _ = Scratch.write(input, "run/\(name).jsonl") }
     guard let directory = try? RunDirectory.open(folder) else { return nil }
     let report = try? RunReport([RunContent(path: folder)]).html
+    let start = RunSession.Start(phase: "train", ranks: 1, threads: 1, parameters: 1, done: 3, total: 10)
     let recorder = try? RunRecorder(
-      configuration, name: "run", title: "train", total: 10, resuming: directory, after: 3)
+      configuration, name: "run", title: "train", total: 10, session: start, panels: [], resuming: directory, after: 3)
     guard let recorder else { return nil }
     _ = try? recorder.record(step: 4, ["loss": 1])
     return (recorder.first, report?.count)

@@ -71,12 +71,20 @@ import Training
 
   // MARK: The best evaluation
 
+  private func recorder(
+    _ configuration: RunConfiguration, resuming directory: RunDirectory? = nil, after step: Int? = nil
+  ) throws -> RunRecorder {
+    let start = RunSession.Start(phase: "train", ranks: 1, threads: 1, parameters: 1, done: step ?? 0, total: 9)
+    return try RunRecorder(
+      configuration, name: "run", title: "train", total: 9, session: start, panels: [], resuming: directory, after: step)
+  }
+
   private func measures(_ rewards: [RewardConfiguration], _ evaluations: [[String: Double]]) throws -> [String?] {
     let folder = try SharedFolder(Ranks.alone())
     var configuration = try TinyRun().configuration
     configuration.data.rewards = rewards
     configuration.logging.directory = folder.path
-    let recorder = try RunRecorder(configuration, name: "run", title: "train", total: 9)
+    let recorder = try self.recorder(configuration)
     return try evaluations.enumerated().map { step, values in
       let measure = recorder.measureOfBest(values)
       try recorder.record(step: step, evaluation: values, bestBy: measure)
@@ -128,13 +136,12 @@ import Training
     var configuration = try TinyRun().configuration
     configuration.data.rewards = [Self.reward(.length)]
     configuration.logging.directory = folder.path
-    var recorder: RunRecorder? = try RunRecorder(configuration, name: "run", title: "train", total: 9)
+    var recorder: RunRecorder? = try self.recorder(configuration)
     try recorder?.record(step: 0, evaluation: Self.values(0, 0.4))
     try recorder?.record(step: 2, evaluation: Self.values(0, 0.6))
     let directory = try #require(recorder?.directory)
     recorder = nil
-    let resumed = try RunRecorder(
-      configuration, name: "run", title: "train", total: 9, resuming: directory, after: 2)
+    let resumed = try self.recorder(configuration, resuming: directory, after: 2)
     #expect(resumed.measureOfBest(Self.values(0, 0.5)) == nil)
     #expect(resumed.measureOfBest(Self.values(0, 0.7)) == "eval/reward")
   }
