@@ -67,7 +67,8 @@ extension Manifest {
     guard 1...ranks ~= expertParallel, ranks.isMultiple(of: expertParallel) else {
       throw fault("'expert_parallel' is \(expertParallel), which does not divide \(ranks) ranks", nil, nil)
     }
-    guard 0...max(1, miniMoEs) ~= expertFiles else {
+    // Without mini-MoEs nothing is divided, so the number says nothing.
+    guard 0...(miniMoEs == 0 ? Self.largestRanks : miniMoEs) ~= expertFiles else {
       throw fault("'expert_files' is \(expertFiles) for \(miniMoEs) mini-MoEs", nil, nil)
     }
     var content = 0
