@@ -154,7 +154,7 @@ import Training
       }
     }
     for (together, alone) in zip(try results(Ranks.together()), try results(Ranks.alone())) {
-      #expect(together.reward.bitPattern == alone.reward.bitPattern)
+      #expect(together.reward?.bitPattern == alone.reward?.bitPattern)
       #expect(together.meanLength.bitPattern == alone.meanLength.bitPattern)
       #expect(together.exactMatch == alone.exactMatch)
       #expect(together.finished == alone.finished)
