@@ -181,6 +181,11 @@ public struct Evaluator {
       }
     }
     let totals = try communicator.gatherRecords(records, width: 3).reduce([0.0, 0, 0]) { zip($0, $1).map(+) }
+    guard totals[0].isFinite else {
+      throw TrainingError(
+        .failure, isAgreed: true,
+        "the cross-entropy of the held-out text is \(totals[0]): the weights have diverged; use earlier ones")
+    }
     return TextResult(
       bitsPerByte: TokenStream.bitsPerByte(negativeLogLikelihood: totals[0], bytes: Int(totals[2])),
       crossEntropy: totals[0] / max(1, totals[1]), tokens: Int(totals[1]), bytes: Int(totals[2]))

@@ -185,6 +185,12 @@ struct ResumeRules {
             "rl.kl_coef is \(new), the checkpoint \(reader.path) was written with 0 and has no reference to compare with; "
               + "set it back, or start a new run from its weights with --weights \(reader.path)")
         }
+        if key == "rl.temperature", manifest.counters["waiting_updates"] ?? 0 > 0 {
+          throw TrainingError(
+            .configuration,
+            "rl.temperature is \(new), but updates of the checkpoint \(reader.path) wait whose rollouts were drawn at \(old); "
+              + "set it back for these, or go on from a checkpoint without")
+        }
         outcome.changes.append("\(key) \(old) → \(new)")
       }
     }
