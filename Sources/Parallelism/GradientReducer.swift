@@ -29,6 +29,8 @@ public final class GradientReducer {
   private let units: [Unit]
   /// Index of this rank's unit in `units`.
   private let own: Int
+  /// Whether some rank has carried, in memory that every step uses again.
+  private let carries = AlignedBuffer<Int32>(count: 1)
   /// For each unit, the first tensor that could not be added; and the same for this rank's unit, as received from each
   /// rank of the expert group.
   private let failures: (mine: AlignedBuffer<Int>, received: AlignedBuffer<Int>)
@@ -179,8 +181,9 @@ public final class GradientReducer {
     if let sums {
       try reduce(sums.low)
       // What one rank has carried all ranks add.
-      let carries = try topology.world.allReduce(Int32(sums.high == nil ? 0 : 1), .maximum) != 0
-      if carries { try reduce(sums.makeHigh()) }
+      carries.pointer[0] = sums.high == nil ? 0 : 1
+      try topology.world.allReduce(carries.bufferPointer, .maximum)
+      if carries.pointer[0] != 0 { try reduce(sums.makeHigh()) }
       pool.split(sums.count, grain: 16, least: 1 << 16) { _, range in
         sums.read(range, into: gradients.buffer.pointer + range.lowerBound)
       }

@@ -45,7 +45,7 @@ struct GenerateInputTests {
     let input = try folder.write("in.jsonl", Data(lines.utf8))
     let outcome = try generate(["--batch", input, "--token-ids"])
     #expect(outcome.status == 3 && outcome.output.isEmpty && outcome.messages.count == 1)
-    #expect(outcome.errors.contains("in.jsonl:3: the prompt of 9000 tokens") && outcome.errors.contains("1 more line"))
+    #expect(outcome.errors.contains("in.jsonl:3: the prompt of 9,000 tokens") && outcome.errors.contains("1 more line"))
   }
 
   @Test("The last line break of a file or of standard input is not part of the prompt")

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Rollouts
 import Testing
@@ -96,22 +97,22 @@ import Training
   }
 
   @Test("A lock of another machine is taken when its time stands still, and left alone while it moves")
-  func foreignLock() async throws {
+  func foreignLock() throws {
     let folder = try Folder()
     let left =
       "{\"boot\":\"other\",\"format\":\"quillan-run-lock\",\"host\":\"node9\",\"process\":77,\"since\":1,\"version\":1}\n"
     try folder.write(RunLock.fileName, left.utf8)
     let path = "\(folder.path)/\(RunLock.fileName)"
-    let living = Task.detached {
-      for _ in 0..<60 where !Task.isCancelled {
-        utimes(path, nil)
-        usleep(100_000)
-      }
+    // A thread of its own: the others run tests.
+    let (isOver, hasEnded) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    Thread.detachNewThread {
+      repeat { utimes(path, nil) } while isOver.wait(timeout: .now() + .milliseconds(50)) == .timedOut
+      hasEnded.signal()
     }
     let error = #expect(throws: TrainingError.self) { try RunLock(folder.path) }
     #expect(error?.description.contains("process 77 on node9") == true)
-    living.cancel()
-    await living.value
+    isOver.signal()
+    hasEnded.wait()
     #expect(try RunLock(folder.path).remark?.contains("node9") == true)
   }
 
