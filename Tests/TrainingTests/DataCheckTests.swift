@@ -84,9 +84,11 @@ import Training
     #expect(answers.count == 1 && answers[0].contains("1 of 10 answers have more tokens"))
     #expect(try materials(Self.rows(10)).warnings.isEmpty)
     func names(_ template: String) throws -> [String] {
-      try materials(Self.rows(10)) { $0.data.template = template }.warnings.map {
-        String($0.split(separator: "'")[1])
+      let read = try materials(Self.rows(10)) {
+        $0.data.template = template
+        $0.data.truncation = .left
       }
+      return read.warnings.map { String($0.split(separator: "'")[1]) }
     }
     #expect(try names("<|begin|>{prompt}<|end|>") == [])
     #expect(try names("<|usr|>{prompt}<|end|>") == ["<|usr|>"])
