@@ -80,8 +80,13 @@ import Training
   @Test("Answers that no completion has room for, and misspelt special tokens, are warned of")
   func warnings() throws {
     let long = Self.rows(10, [4: "{\"prompt\": \"4+1=\", \"answer\": \"fivefive\"}"])
-    let answers = try materials(long) { $0.data.heldOut = 0 }.warnings
-    #expect(answers.count == 1 && answers[0].contains("1 of 10 answers have more tokens"))
+    let answers = try materials(long) {
+      $0.data.heldOut = 0
+      var reward = RewardConfiguration()
+      reward.name = .exactMatch
+      $0.data.rewards = [reward]
+    }.warnings
+    #expect(answers.count == 1 && answers.first?.contains("1 of 10 answers have more tokens") == true)
     #expect(try materials(Self.rows(10)).warnings.isEmpty)
     func names(_ template: String) throws -> [String] {
       let read = try materials(Self.rows(10)) {

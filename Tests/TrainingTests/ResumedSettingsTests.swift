@@ -79,7 +79,7 @@ import Training
     Change("optimizer.state", "int8", .refused), Change("optimizer.shard", "true", .silent),
     Change("optimizer.beta1", "0.5", .used), Change("optimizer.beta2", "0.9", .used),
     Change("optimizer.epsilon", "0.001", .used), Change("parallel.threads", "2", .silent),
-    Change("parallel.expert", "5", .refused), Change("parallel.reproducible", "true", .used),
+    Change("parallel.expert", "5", .refused), Change("parallel.reproducible", "true", .used, "pretrain.batch_size=24"),
     Change("parallel.timeout", "77", .silent), Change("data.task", "{name: copy, length: 2}", .refused),
     Change("data.prompts", "prompts.jsonl", .refused), Change("data.held_out", "0.3", .refused),
     Change("data.tokenizer", "gpt2", .refused), Change("data.tokenizer_file", "x.json", .refused),
@@ -119,7 +119,7 @@ import Training
     Change("rl.gradient_checkpointing", "true", .silent), Change("rl.balance_rate", "0.1", .used),
     Change("rl.weight_decay", "0.5", .used), Change("rl.seed", "9", .refused),
     Change("rl.clip_epsilon", "0.1", .refused),
-    Change("rl.max_trajectory_len", "4", .used),
+    Change("rl.max_trajectory_len", "4", .used), Change("rl.accumulation_steps", "3", .used),
   ]
 
   private static func silenced(_ changes: [Change]) -> [Change] {

@@ -74,7 +74,7 @@ struct IneffectiveKeys {
   /// What pre-training takes from `rl`.
   private static let ofPretraining: Set<String> = [
     "rl.max_grad_norm", "rl.use_mixed_precision", "rl.gradient_checkpointing", "rl.balance_rate", "rl.weight_decay",
-    "rl.seed", "rl.aux_loss_coef", "rl.diffusion_loss_coef", "rl.max_trajectory_len",
+    "rl.seed", "rl.aux_loss_coef", "rl.diffusion_loss_coef", "rl.max_trajectory_len", "rl.accumulation_steps",
   ]
   /// What only sampling and scoring of one's own read.
   private static let ofSampling = [
@@ -107,8 +107,8 @@ struct IneffectiveKeys {
     let (data, evaluation) = (configuration.data, configuration.evaluation)
     return [
       Rule(
-        "rl.accumulation_steps", isOff: phase == .pretrain,
-        "in pretrain, which computes \(Pretrainer.unit) sequences at a time"),
+        "rl.accumulation_steps", isOff: configuration.parallel.reproducible,
+        "with parallel.reproducible, where a rule that sees only the unit of a sum cuts micro-batches"),
       Rule(
         "pretrain.sequence_length", isOff: phase == .pretrain && !isOnText,
         "on demonstrations, which are as long as prompt and answer"),
@@ -159,9 +159,6 @@ struct IneffectiveKeys {
         isOff: objective.advantage == .groupMean || objective.advantage == .leaveOneOut,
         "with rl.advantage \(objective.advantage.rawValue), which divides by no deviation"),
       Rule("rl.max_resample_times", isOff: !rl.dynamicSampling, "with rl.dynamic_sampling false"),
-      Rule(
-        "rl.accumulation_steps", isOff: configuration.parallel.reproducible,
-        "with parallel.reproducible, where each group is cut by itself"),
       Rule(
         keys: recorded, isOff: isRecorded,
         reason: "with data.trajectories: recorded groups are neither sampled nor scored"),
