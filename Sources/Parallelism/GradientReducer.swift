@@ -28,6 +28,8 @@ public final class GradientReducer {
   private let own: Int
   /// For each unit, and of this rank's on each rank of the group, the first tensor that could not be added.
   private let failures: (mine: AlignedBuffer<Int>, received: AlignedBuffer<Int>)
+  /// Whether a rank has carried, in memory that is there already.
+  private let carries = AlignedBuffer<Int32>(count: 1)
   private let order: [ParameterID]
   /// Made at the first reduction, which all ranks enter.
   private var ways: Ways?
@@ -174,8 +176,9 @@ public final class GradientReducer {
     if let sums {
       try reduce(sums.low)
       // What one rank has carried all ranks add.
-      let carries = try topology.world.allReduce(Int32(sums.high == nil ? 0 : 1), .maximum) != 0
-      if carries { try reduce(sums.makeHigh()) }
+      carries[0] = sums.high == nil ? 0 : 1
+      try topology.world.allReduce(carries.bufferPointer, .maximum)
+      if carries[0] != 0 { try reduce(sums.makeHigh()) }
       pool.split(sums.count, grain: 16, least: 1 << 16) { _, range in
         sums.read(range, into: gradients.buffer.pointer + range.lowerBound)
       }
