@@ -156,7 +156,13 @@ import Training
     #expect(try rows(4) { $0.rl.accumulationSteps = 4 }.0.keys.contains("activations of 16 tokens"))
     #expect(grouped.keys.contains("activations of 32 tokens"))
     // All groups of a rollout are sampled together, up to 256 sequences.
-    #expect(try rows(4) { $0.rl.miniBatches = 3 }.0.keys.contains("key-value cache of 12 sequences"))
+    let sampled = try rows(4) {
+      $0.rl.miniBatches = 3
+      $0.evaluation.count = 1
+    }.0
+    #expect(sampled.keys.contains("key-value cache of 12 sequences"))
+    // Evaluations take as many as 256 MiB hold, where rollouts do not have more.
+    #expect(try rows(1) { $0.evaluation.count = 200 }.0.keys.contains("key-value cache of 200 sequences"))
     #expect(try rows(1) { $0.rl.batchSize = 500 }.0.keys.contains("key-value cache of 256 sequences"))
   }
 
