@@ -8,14 +8,13 @@ import Testing
   private func options(_ folder: TemporaryFolder, _ more: String...) -> [String] {
     let root = Fixtures.directory.deletingLastPathComponent().deletingLastPathComponent().path
     let settings = [
-      "logging.directory=\(folder.path("runs"))", "logging.every=1", "rl.batch_size=2", "rl.num_trajectories=2",
+      "logging.directory=\(folder.path("runs"))", "logging.every=1", "rl.batch_size=2",
       "rl.warmup_steps=0", "evaluation.count=2", "evaluation.every=0", "parallel.threads=1",
-      UnevenRewards.setting,
       // Sizes of files matter below, whatever the quickstart's model is.
       "model.dim=64", "model.expert_dim=128", "model.overseer_dim=256", "model.int4_group=64",
     ]
     return ["--config", "\(root)/configs/quickstart.yaml", "--name", "run"]
-      + (settings + more).flatMap { ["--set", $0] }
+      + (settings + UnevenRewards.settings + more).flatMap { ["--set", $0] }
   }
 
   private func run(_ arguments: [String]) throws -> Program.Outcome { try Program.execute([Program.path] + arguments) }

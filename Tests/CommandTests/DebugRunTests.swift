@@ -32,12 +32,12 @@ struct DebugRunTests {
     let sizes = [
       "model.dim=16", "model.num_heads=2", "model.num_mini_moes=2", "model.expert_dim=32", "model.overseer_dim=32",
       "model.diffusion_dim=16", "model.int4_group=16", "rl.batch_size=4", "rl.num_epochs=3", "rl.warmup_steps=0",
-      "evaluation.count=4", "parallel.threads=1", UnevenRewards.setting, "logging.directory=\(folder.path("runs"))",
+      "evaluation.count=4", "parallel.threads=1", "logging.directory=\(folder.path("runs"))",
     ]
     let launcher = ["/usr/bin/env", "mpirun", "--oversubscribe", "-n", "2", try Program.path, "train"]
     let configuration = ["--config", "configs/quickstart.yaml", "--name", "run"]
     return try Program.execute(
-      launcher + configuration + sizes.flatMap { ["--set", $0] } + arguments, seconds: 120)
+      launcher + configuration + (sizes + UnevenRewards.settings).flatMap { ["--set", $0] } + arguments, seconds: 120)
   }
 
   @Test("A trace has all ranks on one time line, and what it shows nests")

@@ -16,15 +16,15 @@ import Testing
   private func train(_ folder: TemporaryFolder, ranks: Int, _ more: String..., weights: String? = nil) throws {
     let root = Fixtures.directory.deletingLastPathComponent().deletingLastPathComponent().path
     let settings = [
-      "logging.directory=\(folder.path("runs"))", "rl.batch_size=2", "rl.num_trajectories=2", "rl.num_epochs=3",
+      "logging.directory=\(folder.path("runs"))", "rl.batch_size=2", "rl.num_epochs=3",
       "rl.warmup_steps=0", "evaluation.count=2", "evaluation.every=0", "parallel.threads=1", "checkpoint.every=2",
       "model.dim=32", "model.expert_dim=64", "model.overseer_dim=64", "model.int4_group=32",
-      UnevenRewards.setting,
     ]
     let command = ["/usr/bin/env", "mpirun", "--oversubscribe", "-n", "\(ranks)", try Program.path, "train"]
     let outcome = try Program.execute(
       command + ["--config", "\(root)/configs/quickstart.yaml", "--name", "run"]
-        + (settings + more).flatMap { ["--set", $0] } + (weights.map { ["--weights", $0] } ?? []), seconds: 120)
+        + (settings + UnevenRewards.settings + more).flatMap { ["--set", $0] }
+        + (weights.map { ["--weights", $0] } ?? []), seconds: 120)
     #expect(outcome.status == 0, "\(outcome.errors)")
   }
 

@@ -1,5 +1,5 @@
-/// Rewards that differ within most groups of a model that has learned nothing: an update whose groups have equal rewards
-/// would move nothing.
+/// Settings under which rewards of a model that has learned nothing differ within nearly every group: if all are
+/// equal, an update moves nothing.
 enum UnevenRewards {
-  static let setting = "data.rewards=[{name: format, pattern: '[a-m]'}]"
+  static let settings = ["rl.num_trajectories=8", "data.rewards=[{name: format, pattern: '[a-m]'}]"]
 }
