@@ -70,7 +70,9 @@ public struct StepReplay {
     let names = TensorNames(wishes.tensors)
     var tokens: [TokenRecord] = []
     var tensors = names.isEmpty ? [] : copies(of: method.learner.masters, "weights", names)
-    let sequences = try method.nextSequences()
+    var failure: TrainingError?
+    var sequences: [StepSequence] = []
+    do { sequences = try method.nextSequences() } catch let error as TrainingError { failure = error }
     if wishes.tokens || !names.isEmpty {
       for sequence in sequences {
         let inspection = SequenceInspection(
@@ -80,12 +82,13 @@ public struct StepReplay {
       }
     }
     var line: [String: JSONValue] = [:]
-    var failure: TrainingError?
-    do { line = try method.makeStep() } catch let error as TrainingError { failure = error }
+    if failure == nil {
+      do { line = try method.makeStep() } catch let error as TrainingError { failure = error }
+    }
     progress(count, count)
     // A step without a sequence leaves the gradients of the one before.
     if !sequences.isEmpty { tensors += copies(of: method.learner.gradients.store, "gradients", names) }
-    guard names.isEmpty || !tensors.isEmpty else {
+    guard names.isEmpty || !tensors.isEmpty || failure != nil else {
       throw TrainingError(
         .configuration,
         "--tensors \(wishes.tensors.joined(separator: ", ")): step \(recorded.step) has no such tensor; names are "
