@@ -148,7 +148,7 @@ import Training
       var run = try TinyRun {
         $0.rl.numEpochs = steps
         $0.pretrain.steps = steps
-        $0.pretrain.batchSize = 8
+        $0.pretrain.batchSize = 12
         $0.evaluation.count = 4
         $0.evaluation.every = 0
         $0.pretrain.evalEvery = 0

@@ -89,7 +89,7 @@ public struct StepReplay {
     progress(count, count)
     // A step without a sequence leaves the gradients of the one before.
     if !sequences.isEmpty { tensors += copies(of: method.learner.gradients.store, "gradients", names) }
-    guard names.isEmpty || !tensors.isEmpty || sequences.isEmpty else {
+    guard names.isEmpty || !tensors.isEmpty || failure != nil else {
       throw TrainingError(
         .configuration,
         "--tensors \(wishes.tensors.joined(separator: ", ")): step \(recorded.step) has no such tensor; names are "
