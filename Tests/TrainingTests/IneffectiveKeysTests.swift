@@ -23,7 +23,10 @@ import Training
       (.train, ["rl.advantage=leave_one_out", "rl.advantage_epsilon=0.1"], "rl.advantage_epsilon 0.1: no effect"),
       (.train, ["rl.max_resample_times=9"], "no effect with rl.dynamic_sampling false"),
       (.train, ["parallel.reproducible=true", "rl.accumulation_steps=4"], "rl.accumulation_steps 4: no effect"),
-      (.pretrain, ["rl.accumulation_steps=4"], "rl.accumulation_steps 4: no effect in pretrain"),
+      (
+        .pretrain, ["parallel.reproducible=true", "rl.accumulation_steps=4"],
+        "rl.accumulation_steps 4: no effect with parallel.reproducible"
+      ),
       (.pretrain, ["pretrain.sequence_length=2"], "pretrain.sequence_length 2: no effect on demonstrations"),
       (.pretrain, ["data.text=x.txt", "pretrain.stop_at_exact_match=0.5"], "no effect on text"),
       (

@@ -76,7 +76,8 @@ import Training
   ) throws -> RunRecorder {
     let start = RunSession.Start(phase: "train", ranks: 1, threads: 1, parameters: 1, done: step ?? 0, total: 9)
     return try RunRecorder(
-      configuration, name: "run", title: "train", total: 9, session: start, panels: [], resuming: directory, after: step)
+      configuration, name: "run", title: "train", total: 9, session: start, panels: [], resuming: directory, after: step
+    )
   }
 
   private func measures(_ rewards: [RewardConfiguration], _ evaluations: [[String: Double]]) throws -> [String?] {

@@ -2,7 +2,7 @@
 
     data:
       rewards:
-      - command: [python3, examples/rewards/brackets.py]
+      - command: [python3, configs/examples/rewards/brackets.py]
         label: brackets
 
 One JSON object a line comes in, one a line goes out, in the same order, flushed. A reward of null means: no score; the

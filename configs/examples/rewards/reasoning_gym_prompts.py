@@ -1,6 +1,6 @@
 """Writes prompts of a reasoning-gym task as JSON Lines for data.prompts (pip install reasoning-gym).
 
-    python3 examples/rewards/reasoning_gym_prompts.py chain_sum 2000 '{"min_terms": 2, "max_terms": 2}' > prompts.jsonl
+    python3 configs/examples/rewards/reasoning_gym_prompts.py chain_sum 2000 '{"min_terms": 2, "max_terms": 2}' > prompts.jsonl
 
 With a fourth argument, the prompt is that member of the entry's metadata, followed by '=', instead of the question: a small
 model reads '15 - 43=' (expression) more easily than a sentence around it. Each line keeps the task's name and the entry's metadata, which reasoning_gym_reward.py needs to score an answer.

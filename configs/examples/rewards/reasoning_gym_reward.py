@@ -3,7 +3,7 @@
     data:
       prompts: prompts.jsonl
       rewards:
-      - command: [python3, examples/rewards/reasoning_gym_reward.py]
+      - command: [python3, configs/examples/rewards/reasoning_gym_reward.py]
         label: reasoning_gym
 """
 
