@@ -182,7 +182,7 @@ struct GenerateCommand: ParsableCommand {
   /// - Throws: `CommandError` where such a prompt and its completion do not fit into the model.
   func generator(_ opened: Opened, longest length: Int, stops: [String] = [], context: Context) throws -> TextGenerator
   {
-    guard fits(length, opened) else { throw CommandError(.badData, misfit(length, opened)) }
+    guard fits(length, opened) else { throw CommandError(.failed, misfit(length, opened)) }
     var options = drawing.options(stops: stops)
     options.batch = batchSize
     let sizes = opened.source.model.configuration
