@@ -67,7 +67,7 @@ quillan_install() {
   local missing=() package
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     command -v mpirun >/dev/null && command -v pkg-config >/dev/null && return
-    quillan_fail "this is no Debian: install what its packages ${QUILLAN_PACKAGES[*]} hold, then start this again"
+    quillan_fail "this is not a Debian system: install what its packages ${QUILLAN_PACKAGES[*]} hold, then start this again"
   fi
   for package in "${QUILLAN_PACKAGES[@]}"; do
     # shellcheck disable=SC2016  # dpkg-query fills in ${Status}

@@ -6,7 +6,7 @@ import Tensors
 /// first), gates are the chosen p divided by their sum. The bias balances loads and has no gradient
 /// (Wang et al., 2024, arXiv:2408.15664).
 ///
-/// Gates are softmax(W x) over the chosen alone. Where the chosen p are so small that their quotients are no numbers (a
+/// Gates are softmax(W x) over the chosen alone. If the chosen p are so small that their quotients are not numbers (a
 /// saturated router whose biases point elsewhere), gates and gradient are computed in that form.
 public struct Router: Sendable {
   public let weight: ParameterID

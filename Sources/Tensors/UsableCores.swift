@@ -102,7 +102,7 @@ public struct ProcessorQuota: Sendable, Equatable {
     let names = isUnified ? ["cpu.max"] : ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
     let numbers = names.compactMap { try? String(contentsOfFile: "\(folder)/\($0)", encoding: .utf8) }
       .flatMap { $0.split(whereSeparator: \.isWhitespace) }.compactMap { Double($0) }
-    // "max" and -1 are no limit.
+    // "max" and -1 mean that there is no limit.
     guard numbers.count == 2, numbers.allSatisfy({ $0 > 0 && $0.isFinite }) else { return nil }
     return ProcessorQuota(cores: numbers[0] / numbers[1], group: folder)
   }

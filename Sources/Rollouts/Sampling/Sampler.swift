@@ -257,7 +257,7 @@ public struct Sampler: Sendable {
       let logSumExp = distribution.logSumExp[row]
       let unpenalized = penalize(values, growing[index].tokens)
       let normalizer = unpenalized.isEmpty ? logSumExp : Self.logSumExp(values, count: vocabulary)
-      // One logit that is no number makes the sum none.
+      // If one logit is not a number, the sum is not a number.
       guard logSumExp.isFinite, normalizer.isFinite else {
         throw SamplingError(trajectory: growing[index].id, position: growing[index].tokens.count)
       }

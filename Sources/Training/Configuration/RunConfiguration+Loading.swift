@@ -37,7 +37,7 @@ extension RunConfiguration {
   public static func parse(
     yaml: String, file: String, overrides: [String] = []
   ) throws(ConfigurationError) -> RunConfiguration {
-    // A byte order mark, which some editors write, is no part of the first key.
+    // A byte order mark, which some editors write, does not belong to the first key.
     let yaml = yaml.first == "\u{FEFF}" ? String(yaml.dropFirst()) : yaml
     let place = { (line: Int?) in ConfigurationLocation(source: file, line: line) }
     guard var root = try ConfigurationNode.parse(yaml, place: place) else {

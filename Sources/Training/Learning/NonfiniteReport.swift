@@ -2,7 +2,7 @@ import Models
 import Parameters
 
 extension TrainingError {
-  /// An update whose weights are no numbers any more: on every rank alike.
+  /// An update after which weights are not finite. Every rank throws the same error.
   init(spoilt tensor: String, step: Int, key: String) {
     self.init(
       .failure, isAgreed: true,

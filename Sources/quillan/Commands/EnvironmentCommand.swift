@@ -2,7 +2,7 @@ import ArgumentParser
 import MPI
 import Training
 
-/// `quillan debug environment`: what belongs into a bug report.
+/// `quillan debug environment`: what belongs in a bug report.
 struct EnvironmentCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "environment",

@@ -68,7 +68,7 @@ struct RunOptions: ParsableArguments {
         var result = try configuration.load()
         if let skipNonfinite { result.debug.skipNonfinite = skipNonfinite }
         if debug { result.debug.checks = true }
-        // What a run started from belongs into its config.yaml.
+        // What a run started from belongs in its config.yaml.
         if let weights { result.checkpoint.weights = weights }
         change(&result)
         return result

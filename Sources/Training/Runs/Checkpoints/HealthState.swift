@@ -26,7 +26,7 @@ enum HealthState {
       health.isPossible(at: reader.manifest.step)
     else {
       throw CheckpointError(
-        .inconsistentLayout, path: reader.path, tensor: key.description, problem: "is no state of alarms",
+        .inconsistentLayout, path: reader.path, tensor: key.description, problem: "is not a state of alarms",
         remedy: "use another checkpoint")
     }
     return health

@@ -33,7 +33,7 @@ extension Trainer: Resumable {
     countUpdatesSincePublication(saved)
   }
 
-  /// The entropy coefficient to go on with: where `rl.entropy_target` has moved it, within the limits of now; as configured
+  /// The entropy coefficient to go on with: where `rl.entropy_target` has moved it, within the current limits; as configured
   /// where nothing moves it, or moved it before, and where the configured one has changed.
   private func entropyCoefficient(saved: Double, _ reader: CheckpointReader) -> Double {
     let rl = configuration.rl
