@@ -41,14 +41,20 @@ public enum WeightsFile {
     return store
   }
 
-  /// Reads the masters of the tensors `held` from a checkpoint, whatever else it holds. Local.
+  /// Reads the masters of the tensors `held` from a checkpoint. Local.
   ///
-  /// - Throws: `CheckpointError` naming the tensor that is missing, damaged or of another shape.
+  /// - Throws: `CheckpointError` naming the tensor that is missing, damaged, of another shape, or not in the model.
   public static func load(
     _ reader: CheckpointReader, for model: QuillanModel, holding held: [ParameterID], threads: Int
   ) throws -> ParameterStore {
     let store = ParameterStore(model.table, holding: held)
     try reader.read(store.pieces(.master), threads: threads)
+    let names = reader.manifest.tensors.filter { $0.key.kind == .master }.map(\.key.name)
+    if let surplus = names.first(where: { model.table.id($0) == nil }) {
+      throw CheckpointError(
+        .mismatch, path: reader.path, tensor: surplus, problem: "is not a parameter of this model",
+        remedy: "use the configuration that these weights were trained with")
+    }
     return store
   }
 
