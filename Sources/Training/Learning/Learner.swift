@@ -39,6 +39,8 @@ public final class Learner {
   private let squaredSums: SquaredSums
   /// Of the masters after an update: one that is not finite shows in its tensor's sum.
   private let masterSums: SquaredSums
+  /// The index of a tensor on its way between ranks, in memory that every step uses again.
+  private let firstNonfinite = AlignedBuffer<Int>(count: 1)
   /// Where optimizer state is split over the ranks that hold the same parameters.
   private let gathering: MasterGathering?
 
@@ -168,8 +170,9 @@ public final class Learner {
   /// The first tensor of any rank, in name order, whose masters are not finite. Collective.
   private func nonfiniteMaster() throws(MPIError) -> String? {
     masterSums.take(from: masters, pool: context.pool)
-    let own = masterSums.nonfinite.flatMap { model.table.id($0)?.index } ?? model.table.count
-    let first = communicator.size > 1 ? try communicator.allReduce(own, .minimum) : own
+    firstNonfinite.pointer[0] = masterSums.nonfinite.flatMap { model.table.id($0)?.index } ?? model.table.count
+    if communicator.size > 1 { try communicator.allReduce(firstNonfinite.bufferPointer, .minimum) }
+    let first = firstNonfinite.pointer[0]
     return first < model.table.count ? model.table[ParameterID(first)].name : nil
   }
 
