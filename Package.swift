@@ -15,7 +15,7 @@ let package = Package(
     .library(
       name: "QuillanTraining",
       targets: [
-        "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
         "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training",
       ]),
     .executable(name: "quillan", targets: ["quillan"]),
@@ -35,42 +35,48 @@ let package = Package(
 
     // Kernels, files, and the message-passing wrapper.
     .target(name: "CKernels"),
-    .target(name: "Files"),
-    .target(name: "MPI", dependencies: ["CMPI", "Files"]),
+    .target(name: "Errors"),
+    .target(name: "Files", dependencies: ["Errors"]),
+    .target(name: "MPI", dependencies: ["CMPI", "Errors", "Files"]),
 
     // Numbers.
     .target(name: "Tensors", dependencies: ["CKernels"]),
-    .target(name: "LowBit", dependencies: ["CKernels", "Tensors"]),
+    .target(name: "LowBit", dependencies: ["CKernels", "Errors", "Tensors"]),
     .target(name: "Parameters", dependencies: ["Tensors", "LowBit"]),
     .target(name: "Layers", dependencies: ["CKernels", "Tensors", "LowBit", "Parameters"]),
-    .target(name: "Models", dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers"]),
+    .target(name: "Models", dependencies: ["CKernels", "Errors", "Tensors", "LowBit", "Parameters", "Layers"]),
 
     // The method.
     .target(
       name: "Parallelism",
-      dependencies: ["CKernels", "CZstd", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models"]),
-    .target(name: "Objectives", dependencies: ["CKernels", "Tensors"]),
+      dependencies: ["CKernels", "CZstd", "Errors", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models"]),
+    .target(name: "Objectives", dependencies: ["CKernels", "Errors", "Tensors"]),
     .target(name: "Optimizers", dependencies: ["CKernels", "Tensors", "Parameters"]),
     .target(
       name: "Rollouts",
-      dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models"],
+      dependencies: ["CKernels", "Errors", "Tensors", "LowBit", "Parameters", "Layers", "Models"],
       resources: [.copy("Resources")]),
     .target(
       name: "Exports",
-      dependencies: ["CKernels", "CZstd", "Files", "Tensors", "LowBit", "Parameters", "Layers", "Models", protobuf],
+      dependencies: [
+        "CKernels", "CZstd", "Errors", "Files", "Tensors", "LowBit", "Parameters", "Layers", "Models", protobuf,
+      ],
       exclude: ["ONNX/onnx.proto"]),
-    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Files", "Exports"]),
+    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Errors", "Files", "Exports"]),
     .target(
       name: "Training",
       dependencies: [
-        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers",
-        "Models", "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", logging, protobuf, yams,
+        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters",
+        "Layers",
+        "Models", "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", logging, protobuf,
+        yams,
       ],
       exclude: ["TensorBoard/tensorboard.proto"]),
     .executableTarget(
       name: "quillan",
       dependencies: [
-        "CKernels", "CMPI", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "CKernels", "CMPI", "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
+        "Parallelism",
         "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", argumentParser, logging,
       ]),
 
