@@ -37,7 +37,7 @@ import Training
   }
 
   private func refusal(
-    _ run: TinyRun, _ ranks: Communicator, _ phase: RunAssembly.Phase = .train
+    _ run: TinyRun, _ ranks: Communicator, _ phase: RunPhase = .train
   ) -> TrainingError? {
     #expect(throws: TrainingError.self) { try run.execute(ranks, name: "run", phase: phase, resume: .auto) }
   }
@@ -81,7 +81,7 @@ import Training
   func otherInputs(key: String) throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
-    let phase = key == "text" ? RunAssembly.Phase.pretrain : .train
+    let phase = key == "text" ? RunPhase.pretrain : .train
     func change(_ configuration: inout RunConfiguration) {
       configuration.data.prompts = nil
       configuration.data.heldOut = 0.1

@@ -7,7 +7,7 @@ import Training
 @Suite("Faults of data are found before a run begins") struct DataCheckTests {
   /// Materials of a run whose prompts are these lines.
   private func materials(
-    _ lines: [String], _ phase: RunAssembly.Phase = .train, _ change: (inout RunConfiguration) -> Void = { _ in }
+    _ lines: [String], _ phase: RunPhase = .train, _ change: (inout RunConfiguration) -> Void = { _ in }
   ) throws -> RunAssembly.Materials {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("quillan-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -28,7 +28,7 @@ import Training
   }
 
   private func refusal(
-    _ lines: [String], _ phase: RunAssembly.Phase = .train, _ change: (inout RunConfiguration) -> Void = { _ in }
+    _ lines: [String], _ phase: RunPhase = .train, _ change: (inout RunConfiguration) -> Void = { _ in }
   ) -> TrainingError? {
     #expect(throws: TrainingError.self) { try materials(lines, phase, change) }
   }
@@ -37,7 +37,7 @@ import Training
     "The first prompt that is too long is named with its line, and how many more there are", arguments: [3, 37, 59])
   func longPrompts(place: Int) {
     let long = "{\"prompt\": \"\(String(repeating: "9", count: 17))\", \"answer\": \"1\"}"
-    for phase in [RunAssembly.Phase.train, .pretrain] {
+    for phase in [RunPhase.train, .pretrain] {
       let alone = refusal(Self.rows(60, [place: long]), phase)
       #expect(alone?.kind == .data)
       #expect(alone?.description.contains("p.jsonl:\(place + 1): the prompt has 17 tokens, at most 16 fit") == true)

@@ -14,7 +14,7 @@ import Training
     let ranks = try Ranks.together()
     let trainer = try TinyRun { $0.debug.checks = true }.trainer(ranks)
     let learner = trainer.learner
-    let debug = try #require(learner.debug)
+    let debug = try #require(learner.observer as? DebugChecks)
     try debug.stepped(10, learner, loads: nil)
     let last = ranks.size - 1
     let values = learner.masters.values(learner.model.table.require("layers.1.attention.qkv.weight"))
@@ -44,7 +44,7 @@ import Training
     if ranks.rank == 3, let id = learner.masters.held.last(where: { learner.model.table[$0].miniMoE != nil }) {
       learner.masters.values(id)[0] += 1
     }
-    let error = #expect(throws: TrainingError.self) { try learner.debug?.stepped(10, learner, loads: nil) }
+    let error = #expect(throws: TrainingError.self) { try (learner.observer as? DebugChecks)?.stepped(10, learner, loads: nil) }
     #expect(error?.description.hasPrefix("step 10: replicas differ: mini_moes.3.") == true)
     #expect(error?.description.contains(" on rank 1 and ") == true)
   }
@@ -119,7 +119,7 @@ import Training
     }
     let trainer = try run.trainer(Ranks.alone())
     _ = try trainer.step()
-    return try #require(trainer.learner.debug?.takeGradientTable()).split(separator: "\n")
+    return try #require((trainer.learner.observer as? DebugChecks)?.takeGradientTable()).split(separator: "\n")
   }
 
   @Test("In fp32 the gradients of all tensors agree with finite differences")

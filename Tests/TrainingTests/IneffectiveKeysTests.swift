@@ -14,7 +14,7 @@ import Training
     "A key that another setting or the data switch off is named with the reason",
     arguments: [
       (
-        RunAssembly.Phase.train, ["rl.dual_clip=3", "rl.surrogate=cispo"],
+        RunPhase.train, ["rl.dual_clip=3", "rl.surrogate=cispo"],
         "rl.dual_clip 3.0: no effect with rl.surrogate cispo"
       ),
       (.train, ["rl.kl_estimator=k1"], "rl.kl_estimator k1: no effect with rl.kl_coef 0"),
@@ -65,7 +65,7 @@ import Training
       (.evaluate, ["optimizer.beta1=0.5"], "optimizer.beta1: no effect in evaluate"),
       (.evaluate, ["data.text=x.txt", "evaluation.samples=2"], "evaluation.samples: no effect in evaluate on text"),
     ])
-  func named(phase: RunAssembly.Phase, overrides: [String], words: String) throws {
+  func named(phase: RunPhase, overrides: [String], words: String) throws {
     let lines = try load(overrides).warnings(for: phase, overrides: overrides)
     #expect(lines.contains { $0.contains(words) }, "\(lines)")
   }
@@ -73,7 +73,7 @@ import Training
   @Test(
     "A key that has an effect is not named",
     arguments: [
-      (RunAssembly.Phase.train, ["rl.dual_clip=3"]), (.train, ["rl.kl_estimator=k1", "rl.kl_coef=0.1"]),
+      (RunPhase.train, ["rl.dual_clip=3"]), (.train, ["rl.kl_estimator=k1", "rl.kl_coef=0.1"]),
       (.train, ["rl.entropy_delta=0.1", "rl.entropy_target=1"]), (.train, ["rl.accumulation_steps=4"]),
       (.train, ["rl.max_resample_times=9", "rl.dynamic_sampling=true"]), (.train, ["rl.overlong_cache=4"]),
       (.pretrain, ["rl.seed=4", "rl.weight_decay=0.1", "rl.aux_loss_coef=0.1"]),
@@ -83,7 +83,7 @@ import Training
       (.train, ["data.rewards=[{command: [a], workers: 3}]"]), (.train, ["debug.checks=true", "debug.hash_every=2"]),
       (.train, ["data.trajectories=x", "rl.temperature=0.5", "rl.ppo_epochs=2"]),
     ])
-  func silent(phase: RunAssembly.Phase, overrides: [String]) throws {
+  func silent(phase: RunPhase, overrides: [String]) throws {
     #expect(try load(overrides).warnings(for: phase, overrides: overrides).isEmpty)
   }
 
@@ -98,7 +98,7 @@ import Training
     for file in yamls {
       let configuration = try RunConfiguration.load(path: file.path)
       let whole = try RunConfiguration.parse(yaml: configuration.yaml(), file: "x.yaml")
-      for phase in [RunAssembly.Phase.pretrain, .train] {
+      for phase in [RunPhase.pretrain, .train] {
         let lines = configuration.warnings(for: phase)
         #expect(
           !lines.contains { $0.contains("no effect") && !$0.contains("accumulation_steps") }, "\(file.path): \(lines)")

@@ -40,8 +40,8 @@ import Training
 
   @Test(
     "Any step of a reproducible run on several ranks is the same bits on one process",
-    arguments: [RunAssembly.Phase.train, .pretrain])
-  func sameBits(phase: RunAssembly.Phase) throws {
+    arguments: [RunPhase.train, .pretrain])
+  func sameBits(phase: RunPhase) throws {
     let ranks = try Ranks.together()
     for expert in Ownership.validSizes(ranks: ranks.size, miniMoEs: 4) {
       let folder = try SharedFolder(ranks)

@@ -64,7 +64,7 @@ private func text(_ path: String) throws -> String { try String(contentsOfFile: 
     try withDirectory { directory in
       let path = directory + "/samples.jsonl"
       let writer = try SamplesWriter(path: path)
-      let sample = SamplesWriter.Sample(
+      let sample = CompletionSample(
         prompt: "1+2=", completion: "3", answer: "3", reward: 1, rewards: ["exact_match": 1])
       try writer.write(step: 5, sample)
       let line =

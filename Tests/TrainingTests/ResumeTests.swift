@@ -28,7 +28,7 @@ import Training
   ///   - others: the ranks that go on, where they are others.
   ///   - expert: the P that they go on with, where it is another.
   private func expectSame(
-    _ phase: RunAssembly.Phase, from steps: [Int], on ranks: Communicator, resumedOn others: Communicator? = nil,
+    _ phase: RunPhase, from steps: [Int], on ranks: Communicator, resumedOn others: Communicator? = nil,
     expert: Int? = nil, _ change: (inout RunConfiguration) -> Void
   ) throws {
     let folder = try SharedFolder(ranks)
@@ -173,7 +173,7 @@ import Training
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
     try tiny(folder) { $0.rl.numEpochs = 1 }.execute(ranks, name: "run")
-    func refusal(_ phase: RunAssembly.Phase = .train, _ change: (inout RunConfiguration) -> Void) throws -> String {
+    func refusal(_ phase: RunPhase = .train, _ change: (inout RunConfiguration) -> Void) throws -> String {
       let run = try tiny(folder, change)
       let error = #expect(throws: TrainingError.self) {
         try run.execute(ranks, name: "run", phase: phase, resume: .auto)

@@ -133,11 +133,11 @@ import Training
   /// A run of two steps, of which copies go on to four, for each set of settings from its start.
   private final class Runs {
     private let folder: SharedFolder
-    private let phase: RunAssembly.Phase
+    private let phase: RunPhase
     private let ranks: Communicator
     private var whole: [[String]: String] = [:]
 
-    init(_ phase: RunAssembly.Phase) throws {
+    init(_ phase: RunPhase) throws {
       ranks = try Ranks.alone()
       folder = try SharedFolder(ranks)
       self.phase = phase
@@ -192,7 +192,7 @@ import Training
     }
   }
 
-  private func expect(_ changes: [Change], _ phase: RunAssembly.Phase) throws {
+  private func expect(_ changes: [Change], _ phase: RunPhase) throws {
     let keys = Set(changes.map(\.key))
     var section = ""
     for line in RunConfiguration().yaml().split(separator: "\n") {

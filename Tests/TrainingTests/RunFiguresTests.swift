@@ -184,8 +184,8 @@ import Training
 
   @Test(
     "An update that makes weights infinite ends the run; what was saved before stays, nothing else is",
-    arguments: [RunAssembly.Phase.train, .pretrain])
-  func spoilt(phase: RunAssembly.Phase) throws {
+    arguments: [RunPhase.train, .pretrain])
+  func spoilt(phase: RunPhase) throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
     func run(_ steps: Int, _ rate: Double, _ resume: ResumeChoice?) throws {

@@ -55,9 +55,9 @@ import Training
   @Test("The table of samples for TensorBoard has one line a sample and shows what Markdown would take for markup")
   func table() {
     let samples = [
-      SamplesWriter.Sample(
+      CompletionSample(
         prompt: "a|b\nc\r\nd", completion: "<b>*x*</b> `y` \\|", answer: nil, reward: 0.5),
-      SamplesWriter.Sample(prompt: "tab\there", completion: "", answer: "1_000", reward: .nan),
+      CompletionSample(prompt: "tab\there", completion: "", answer: "1_000", reward: .nan),
     ]
     let lines = RunRecorder.table(samples).split(separator: "\n", omittingEmptySubsequences: false)
     #expect(lines.count == 4)

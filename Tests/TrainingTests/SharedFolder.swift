@@ -43,7 +43,7 @@ extension TinyRun {
   /// Runs it with the configured rewards, in `logging.directory`. Collective.
   @discardableResult
   func execute(
-    _ ranks: Communicator, name: String, phase: RunAssembly.Phase = .train, resume: ResumeChoice? = nil,
+    _ ranks: Communicator, name: String, phase: RunPhase = .train, resume: ResumeChoice? = nil,
     acceptsChangedData: Bool = false
   ) throws -> TrainingRun.Outcome {
     let assembly = try assembly(ranks)

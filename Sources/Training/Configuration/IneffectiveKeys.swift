@@ -4,11 +4,11 @@
 /// line; a key that another setting switches off counts if its value is other than the default.
 struct IneffectiveKeys {
   private let configuration: RunConfiguration
-  private let phase: RunAssembly.Phase
+  private let phase: RunPhase
   private var isOnText: Bool { configuration.data.text != nil && phase != .train }
   private var isRecorded: Bool { configuration.data.trajectories != nil && phase == .train }
 
-  init(_ configuration: RunConfiguration, phase: RunAssembly.Phase) {
+  init(_ configuration: RunConfiguration, phase: RunPhase) {
     self.configuration = configuration
     self.phase = phase
   }
@@ -229,7 +229,7 @@ extension RunConfiguration {
   /// What is probably not meant in a command: `warnings` of its own keys, and keys that change nothing in it.
   ///
   /// - Parameter overrides: as for `load`.
-  public func warnings(for phase: RunAssembly.Phase, overrides: [String] = []) -> [String] {
+  public func warnings(for phase: RunPhase, overrides: [String] = []) -> [String] {
     let others = phase == .train ? ["pretrain."] : phase == .pretrain ? ["rl."] : ["pretrain.", "rl."]
     let overridden = overrides.map { text in
       text.prefix { $0 != "=" }.split(separator: ".").prefix(2).joined(separator: ".")

@@ -7,7 +7,7 @@ import Rollouts
 /// against finite differences, writes the routing, and keeps account of the time that takes.
 ///
 /// Comparing collectives before they run is `CollectiveCheck`'s; the command turns it on.
-public final class DebugChecks {
+package final class DebugChecks: StepObserver {
   private let configuration: DebugConfiguration
   private let recorder: PassRecorder
   private var routing: JSONLinesFile?
@@ -38,7 +38,7 @@ public final class DebugChecks {
   }
 
   /// After a micro-batch: puts what was found into words, while its sequences are known.
-  package func passed(_ sequences: [(id: UInt64, tokens: Int)]) {
+  package func didTrain(_ sequences: [(id: UInt64, tokens: Int)]) {
     guard let found = recorder.takeFinding(), finding == nil else { return }
     var first = 0
     var place = ""
@@ -92,7 +92,7 @@ public final class DebugChecks {
   /// Holds the gradients of chosen tensors against finite differences, once, on rank 0.
   ///
   /// - Parameter loss: of so many of the first sequences of the micro-batch that is about to be trained on.
-  func checkGradients(_ learner: Learner, loss: (Int) -> GradientCheck.Loss) {
+  package func willTrain(_ learner: Learner, loss: (Int) -> CheckedLoss.Evaluation) {
     guard isGradientCheckDue else { return }
     isGradientCheckDue = false
     guard learner.communicator.rank == 0 else { return }

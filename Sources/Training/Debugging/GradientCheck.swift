@@ -12,27 +12,6 @@ import Parameters
 /// rounded numbers are not checked: there the loss is a staircase, and its gradient a straight-through estimate
 /// (Bengio, Léonard and Courville, 2013, arXiv:1308.3432) that no difference approaches.
 package struct GradientCheck {
-  /// A loss that is computed again for every change.
-  package struct Value {
-    /// What reaches every tensor.
-    var trunk: Double
-    /// The value head's part, which reaches only the value head.
-    var value: Double
-
-    package init(trunk: Double, value: Double = 0) {
-      self.trunk = trunk
-      self.value = value
-    }
-
-    init(_ terms: [ObjectiveTerms], _ objective: ObjectiveConfiguration) {
-      value = terms.reduce(0) { $0 + objective.valueCoef * $1.value }
-      trunk = terms.reduce(0) { $0 + $1.total(objective) } - value
-    }
-  }
-
-  /// Adds the gradients of a micro-batch to a store, its loads to others, and returns its loss.
-  package typealias Loss = (PackedModel, Gradients, RoutingLoads) -> Value
-
   private let learner: Learner
   private let patterns: [String]
   private var model: QuillanModel { learner.model }
@@ -44,7 +23,7 @@ package struct GradientCheck {
   }
 
   /// One row for each tensor whose name fits a pattern.
-  package func table(_ loss: Loss) -> String {
+  package func table(_ loss: CheckedLoss.Evaluation) -> String {
     var table = Table(["gradient of", "elements", "|gradient|", "finite difference", "difference", "verdict"])
     let ids = learner.masters.held.filter { id in patterns.contains { Self.matches(model.table[id].name, $0) } }
     guard !ids.isEmpty else { return "no tensor has a name like \(patterns.joined(separator: ", "))\n" }
@@ -81,12 +60,12 @@ package struct GradientCheck {
   }
 
   private struct Measured {
-    let value: Value
+    let value: CheckedLoss
     let routing: RoutingSnapshot
   }
 
   /// The loss at the current masters.
-  private func measure(_ loss: Loss, _ weights: PackedModel, _ gradients: ParameterStore?) -> Measured {
+  private func measure(_ loss: CheckedLoss.Evaluation, _ weights: PackedModel, _ gradients: ParameterStore?) -> Measured {
     let store = gradients ?? ParameterStore(model.table, holding: learner.masters.held)
     let loads = model.makeLoads()
     model.pack(learner.masters, into: weights, learner.context)
@@ -95,7 +74,7 @@ package struct GradientCheck {
   }
 
   private func compare(
-    _ id: ParameterID, _ gradient: [Float], _ base: Measured, _ loss: Loss, _ weights: PackedModel
+    _ id: ParameterID, _ gradient: [Float], _ base: Measured, _ loss: CheckedLoss.Evaluation, _ weights: PackedModel
   ) -> [String] {
     let count = "\(gradient.count)"
     let norm = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()

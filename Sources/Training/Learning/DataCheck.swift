@@ -3,10 +3,10 @@ import Rollouts
 /// Looks at every row of prompts before a run begins, so that no fault of the data is met hours later.
 struct DataCheck {
   private let assembly: RunAssembly
-  private let phase: RunAssembly.Phase
+  private let phase: RunPhase
   private let terms: [any Reward]
 
-  init(_ assembly: RunAssembly, _ phase: RunAssembly.Phase, _ rewards: WeightedRewards?) {
+  init(_ assembly: RunAssembly, _ phase: RunPhase, _ rewards: WeightedRewards?) {
     self.assembly = assembly
     self.phase = phase
     // What a program thinks of an answer is not known before it is asked.

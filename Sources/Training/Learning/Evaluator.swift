@@ -27,17 +27,6 @@ public struct Evaluator {
     self.context = context
   }
 
-  /// Sequences that a rank decodes together: as many as a rollout of a step has, or as `cacheBytes` of keys and values
-  /// are of, where those are more.
-  static func batch(_ configuration: RunConfiguration, ranks: Int) -> Int {
-    let length = configuration.data.maxPromptLen + configuration.objective.maxTrajectoryLen
-    let sequence = MemoryPlan.cacheBytes(configuration.model, positions: min(configuration.model.maxSeqLen, length))
-    return min(
-      Sampler.standardBatch, max(MemoryPlan.wave(configuration, ranks: ranks), cacheBytes / max(1, sequence)))
-  }
-
-  private static let cacheBytes = 256 << 20
-
   /// How a set of held-out prompts was answered.
   public struct TaskResult: Sendable, Equatable {
     public let task: String
@@ -57,7 +46,7 @@ public struct Evaluator {
     /// For k = 1, 2, 4, … and the number of samples: the mean chance that one of k samples is right (`PassRate`).
     public let passAt: [Int: Double]
     /// The first completions of rank 0.
-    public let examples: [SamplesWriter.Sample]
+    public let examples: [CompletionSample]
     /// All completions as JSON Lines, on rank 0 if they were asked for.
     public let completions: String
   }
@@ -78,7 +67,7 @@ public struct Evaluator {
     options.maxNewTokens = configuration.objective.maxTrajectoryLen
     let sampler = Sampler(
       model: model, options: options, endToken: tokenizer.endToken, seed: configuration.rl.seed,
-      maximumBatch: Self.batch(configuration, ranks: communicator.size))
+      maximumBatch: DecodingBatch.evaluation(configuration, ranks: communicator.size))
     let requests = try share.range.map { index in
       Sampler.Request(
         prompt: try PromptTokens.encode(all[index], tokenizer, configuration),
@@ -102,7 +91,7 @@ public struct Evaluator {
       return sum + reported.map { PassRate.estimate(samples: draws, correct: Int(sum[0]), k: $0) }
     }
     let examples = zip(items, outcomes).prefix(8).map { item, outcome in
-      SamplesWriter.Sample(
+      CompletionSample(
         prompt: item.prompt.text, completion: item.completion, answer: item.prompt.answer,
         reward: outcome.score?.total ?? .nan)
     }

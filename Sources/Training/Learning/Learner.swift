@@ -28,7 +28,7 @@ public final class Learner {
   public var firstMoments: MomentStore { optimizer.firstMoments }
   public var secondMoments: MomentStore { optimizer.secondMoments }
   /// Debug mode's checks; nil outside of it.
-  public internal(set) var debug: DebugChecks?
+  package var observer: (any StepObserver)?
   /// Called before masters and moments change, so that whoever reads them in the background can finish.
   public var beforeUpdate: () throws(MPIError) -> Void = {}
   /// The whole model as it was published last: the weights themselves where this rank holds all.
@@ -109,7 +109,7 @@ public final class Learner {
 
   /// Where the last backward pass of a step adds: sums over ranks begin meanwhile. In debug mode they wait, since it looks
   /// at each rank's gradients first.
-  func lastGradients() -> Gradients { debug == nil ? reducer.last() : gradients }
+  func lastGradients() -> Gradients { observer == nil ? reducer.last() : gradients }
 
   /// Forgets gradients and loads of the step before.
   public func begin() {

@@ -48,6 +48,6 @@ package enum MicroBatches {
     let limit = configuration.parallel.reproducible ? unitTokens : tokens(recomputed: rl.gradientCheckpointing)
     let part =
       configuration.parallel.reproducible ? unit : (max(1, sequences) - 1) / rl.accumulationSteps + 1
-    return MemoryPlan.product(min(part, max(1, limit / max(1, length))), length)
+    return Saturating.product(min(part, max(1, limit / max(1, length))), length)
   }
 }

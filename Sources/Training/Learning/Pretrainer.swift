@@ -59,7 +59,7 @@ public final class Pretrainer {
       if let tensor { records[records.count - 1][4] = Double(tensor.index) }
     }
     try learner.experts?.check()
-    try learner.debug?.requireFinite(step: stepCount + 1, learner)
+    try learner.observer?.requireFinite(step: stepCount + 1, learner)
     // At once: sums of other ranks wait for this one's.
     let reduced = try learner.reduce()
     let everyone = try learner.communicator.gatherRecords(records, width: 5)
@@ -180,11 +180,11 @@ public final class Pretrainer {
       return sums
     }
     if !sequences.isEmpty {
-      learner.debug?.checkGradients(learner) { count in
+      learner.observer?.willTrain(learner) { count in
         let (some, someNoise) = (Array(sequences.prefix(count)), noise(count))
         return { weights, gradients, loads in
           let losses = accumulate(some, someNoise, weights, gradients, loads)
-          return GradientCheck.Value(
+          return CheckedLoss(
             trunk: crossEntropy
               + (pretrain.auxLossCoef * losses.auxiliary + pretrain.diffusionLossCoef * losses.diffusion)
               / Double(size))
@@ -194,7 +194,7 @@ public final class Pretrainer {
     let losses = accumulate(
       sequences, noise(sequences.count), learner.weights, isLast ? learner.lastGradients() : learner.gradients,
       learner.loads)
-    learner.debug?.passed(zip(ids, examples).map { ($0, $1.tokens.count) })
+    learner.observer?.didTrain(zip(ids, examples).map { ($0, $1.tokens.count) })
     return [
       crossEntropy, losses.auxiliary / Double(size), losses.diffusion / Double(size),
       Double(examples.reduce(0) { $0 + $1.tokens.count }), -1,

@@ -80,9 +80,9 @@ struct PromptRollouts: RolloutSource {
     return batch
   }
 
-  private func tokens(of trajectory: Trajectory) -> [SamplesWriter.Token] {
+  private func tokens(of trajectory: Trajectory) -> [CompletionSample.Token] {
     zip(trajectory.generatedTokens, trajectory.logProbabilities).map { token, logProbability in
-      SamplesWriter.Token(text: tokenizer.decode([token]), logProbability: Double(logProbability))
+      CompletionSample.Token(text: tokenizer.decode([token]), logProbability: Double(logProbability))
     }
   }
 }

@@ -4,7 +4,7 @@ import Rollouts
 public struct RolloutBatch: Sendable {
   /// The groups that can be trained on, in order of their numbers; trajectories without a score are left out.
   public private(set) var groups: [TrajectoryGroup] = []
-  public private(set) var samples: [SamplesWriter.Sample] = []
+  public private(set) var samples: [CompletionSample] = []
   /// What became of each sampled group, in the same order; a group that is not kept has a record too.
   private(set) var records: [RolloutRecord] = []
   /// Seconds that the scorers took.
@@ -27,7 +27,7 @@ public struct RolloutBatch: Sendable {
     /// Added to the reward, not to what dynamic sampling looks at.
     let shaping: Double
     /// Text and log-probability of each generated token, of the trajectories that are shown.
-    let tokens: [SamplesWriter.Token]
+    let tokens: [CompletionSample.Token]
   }
 
   /// How a group of completions becomes one to train on.
@@ -90,7 +90,7 @@ public struct RolloutBatch: Sendable {
     records.append(record)
     for (trajectory, reward) in zip(group.trajectories, group.rewards) {
       samples.append(
-        SamplesWriter.Sample(
+        CompletionSample(
           prompt: recorded.question, completion: tokenizer.decode(trajectory.generatedTokens), answer: nil,
           reward: reward))
     }
@@ -111,9 +111,9 @@ public struct RolloutBatch: Sendable {
   }
 
   private func sample(_ prompt: Prompt, _ member: Scored, reward: Double, rewards: [String: Double])
-    -> SamplesWriter.Sample
+    -> CompletionSample
   {
-    SamplesWriter.Sample(
+    CompletionSample(
       prompt: prompt.text, completion: member.completion, answer: prompt.answer, reward: reward, rewards: rewards,
       tokens: member.tokens)
   }

@@ -103,12 +103,4 @@ public struct PromptLedger: Sendable, Equatable {
     }
     self.dropped = dropped
   }
-
-  /// The member `prompts` of a line of metrics.
-  var json: JSONValue {
-    .object([
-      "first": .integer(first), "count": .integer(count), "digest": .text(String(digest, radix: 16)),
-      "dropped": .object(dropped.mapValues { .list($0.map(JSONValue.integer)) }),
-    ])
-  }
 }

@@ -9,7 +9,7 @@ struct RolloutSummary {
   /// How often groups were drawn.
   var rounds = 0
   /// This rank's samples and figures.
-  var samples: [SamplesWriter.Sample] = []
+  var samples: [CompletionSample] = []
   /// Seconds that this rank's scorers took.
   var rewardSeconds = 0.0
   var figures: [RolloutBatch.Figure] = []

@@ -1,5 +1,4 @@
 import Layers
-import Rollouts
 
 /// How often each choice was taken in one step, over all ranks, as plain numbers.
 public struct RoutingSnapshot: Sendable, Equatable {
@@ -23,16 +22,5 @@ public struct RoutingSnapshot: Sendable, Equatable {
     miniMoEs = (0..<loads.layers).map { row(loads.layer($0), loads.miniMoEs) }
     experts = (0..<loads.miniMoEs).map { row(loads.experts($0), loads.experts) }
     microAgents = (0..<loads.miniMoEs).map { row(loads.micros($0), loads.micros) }
-  }
-
-  /// The member `loads` of a line of metrics: slots of mini-MoEs by layer and of experts by mini-MoE, and the share of
-  /// each mini-MoE's micro agents that were chosen at all.
-  var json: JSONValue {
-    func rows(_ values: [[Int]]) -> JSONValue { .list(values.map { .list($0.map(JSONValue.integer)) }) }
-    return .object([
-      "mini_moes": rows(miniMoEs), "experts": rows(experts),
-      "micro_agents_used": .list(
-        microAgents.map { .number(Double($0.count { $0 > 0 }) / Double(max(1, $0.count))) }),
-    ])
   }
 }

@@ -19,8 +19,8 @@ public struct RunAssembly {
   public let tokenizer: any Tokenizer
   public let communicator: Communicator
   public let context: Context
-  /// Who watches the passes of `context`.
-  private let passes: PassRecorder
+  /// Debug mode's checks; nil outside of it.
+  package let checks: DebugChecks?
   /// What this rank holds of the parameters.
   public let ownership: Ownership
 
@@ -46,7 +46,8 @@ public struct RunAssembly {
         "\(file): model.vocab_size \(configuration.model.vocabSize) is smaller than the tokenizer's "
           + "\(tokenizer.vocabularySize) tokens; raise it to at least that")
     }
-    passes = PassRecorder()
+    let passes = PassRecorder()
+    checks = configuration.debug.checks ? DebugChecks(configuration.debug, passes) : nil
     context = Context(threads: threads, observer: passes)
   }
 
@@ -87,7 +88,7 @@ public struct RunAssembly {
         world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes,
         machine: machine),
       context: context)
-    if configuration.debug.checks { learner.debug = DebugChecks(configuration.debug, passes) }
+    learner.observer = checks
     return learner
   }
 
@@ -208,14 +209,11 @@ public struct RunAssembly {
     public let warnings: [String]
   }
 
-  /// The kinds of run.
-  public enum Phase: String, Sendable { case pretrain, train, evaluate }
-
   /// Reads weights, prompts, rewards, recorded trajectories and text, and looks at every row. Local: every rank reads the
   /// same.
   ///
   /// - Parameter blank: as for `masters`.
-  public func materials(for phase: Phase, weights path: String?, blank: Bool = false) throws -> Materials {
+  public func materials(for phase: RunPhase, weights path: String?, blank: Bool = false) throws -> Materials {
     var inputs = InputDigests()
     try inputs.readTokenizer(configuration.data)
     let text = phase == .train ? nil : try text { inputs.add($0, of: .text) }

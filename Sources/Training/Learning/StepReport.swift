@@ -18,7 +18,7 @@ public struct StepReport: Sendable {
   /// Which prompts were drawn for the step, where it drew any.
   public internal(set) var prompts: PromptLedger?
   /// Sample completions of this rank.
-  public internal(set) var samples: [SamplesWriter.Sample] = []
+  public internal(set) var samples: [CompletionSample] = []
 
   init(
     step: Int, records: [GroupRecord], objective: ObjectiveConfiguration, norm: Double, learningRate: Double

@@ -177,7 +177,7 @@ public final class Trainer {
       records += record
     }
     try learner.experts?.check()
-    try learner.debug?.requireFinite(step: stepCount + 1, learner)
+    try learner.observer?.requireFinite(step: stepCount + 1, learner)
     // At once: sums of other ranks wait for this one's.
     let reduced = try learner.reduce()
     let everyone = try communicator.gatherRecords(records.map(\.numbers), width: GroupRecord.width)
@@ -349,20 +349,20 @@ public final class Trainer {
     loss.accumulate(
       items, diffusion: noise, learner.weights, gradients, loads: learner.loads, context
     ) { index, result in records[part[index].place].add(result, part[index].trajectory) }
-    learner.debug?.passed(part.map { ($0.trajectory.id, $0.trajectory.tokens.count) })
+    learner.observer?.didTrain(part.map { ($0.trajectory.id, $0.trajectory.tokens.count) })
     if let noise { compareLatents(part, targets: noise.targets, &records) }
   }
 
   /// Debug mode's check of gradients, on the first trajectories of a micro-batch.
   private func checkGradients(_ loss: PolicyLoss, _ items: [PolicyLoss.Item], _ part: [Piece]) {
-    learner.debug?.checkGradients(learner) { count in
+    learner.observer?.willTrain(learner) { count in
       let items = Array(items.prefix(count))
       let noise = DiffusionNoise.input(
         part.prefix(count).map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
       return { [objective = self.objective, context = self.context] weights, gradients, loads in
         var terms: [ObjectiveTerms] = []
         loss.accumulate(items, diffusion: noise, weights, gradients, loads: loads, context) { terms.append($1.terms) }
-        return GradientCheck.Value(terms, objective)
+        return CheckedLoss(terms, objective)
       }
     }
   }

@@ -35,9 +35,9 @@ public struct MemoryPlan: Sendable {
   public static let programBytes = 44 << 20
 
   /// All rows together.
-  public var total: Int { rows.reduce(0) { Self.sum($0, $1.bytes) } }
+  public var total: Int { rows.reduce(0) { Saturating.sum($0, $1.bytes) } }
   /// What only rank 0 takes.
-  var firstRankBytes: Int { rows.reduce(0) { $1.use == .firstRank ? Self.sum($0, $1.bytes) : $0 } }
+  var firstRankBytes: Int { rows.reduce(0) { $1.use == .firstRank ? Saturating.sum($0, $1.bytes) : $0 } }
 
   /// Plans a rank of `ranks` that train `configuration`, with prompts of `promptLength` tokens. Sizes beyond 63 bits are
   /// given as the largest number.
@@ -45,7 +45,7 @@ public struct MemoryPlan: Sendable {
   /// - Parameter phase: `.pretrain` on texts where the configuration names one, on demonstrations otherwise, or `.train`.
   public init(
     _ configuration: RunConfiguration, _ parameters: ParameterPlan, ranks: Int, promptLength: Int,
-    phase: RunAssembly.Phase = .train
+    phase: RunPhase = .train
   ) {
     precondition(ranks > 0 && promptLength > 0, "\(ranks) ranks, prompts of \(promptLength) tokens")
     let model = configuration.model
@@ -54,17 +54,17 @@ public struct MemoryPlan: Sendable {
     let isTrain = phase == .train
     let isText = phase == .pretrain && configuration.data.text != nil
     let length =
-      isText ? min(configuration.pretrain.sequenceLength, model.maxSeqLen) : Self.sum(promptLength, generated)
+      isText ? min(configuration.pretrain.sequenceLength, model.maxSeqLen) : Saturating.sum(promptLength, generated)
     let groups = (rl.batchSize - 1) / ranks + 1
     sequences =
-      isTrain ? Self.product(groups, rl.numTrajectories) : (configuration.pretrain.batchSize - 1) / ranks + 1
+      isTrain ? Saturating.product(groups, rl.numTrajectories) : (configuration.pretrain.batchSize - 1) / ranks + 1
     microBatchTokens = MicroBatches.largest(
       sequences: sequences, length: length, unit: isTrain ? rl.numTrajectories : Pretrainer.unit, configuration)
     // What a rank holds: the replicated tensors, and its part of the council.
     let expert = max(1, configuration.parallel.expert)
     let replicated = parameters.storeCount - parameters.councilStoreCount
     let council = parameters.councilStoreCount / expert
-    let store = Self.product(4, replicated + council)
+    let store = Saturating.product(4, replicated + council)
     let moments =
       configuration.optimizer.shard ? replicated / ranks + council / max(1, ranks / expert) : replicated + council
     let format = configuration.optimizer.state
@@ -75,17 +75,17 @@ public struct MemoryPlan: Sendable {
       Row(name: "master weights, fp32", bytes: store, isEstimate: false),
       Row(name: "gradients, fp32", bytes: store, isEstimate: false),
       Row(
-        name: "AdamW moments, \(format.rawValue)", bytes: Self.product(2, Self.moment(moments, format)),
+        name: "AdamW moments, \(format.rawValue)", bytes: Saturating.product(2, Self.moment(moments, format)),
         isEstimate: false),
     ]
     if configuration.parallel.reproducible {
-      rows.append(Row(name: "gradient sums, 64-bit fixed point", bytes: Self.product(2, store), isEstimate: false))
+      rows.append(Row(name: "gradient sums, 64-bit fixed point", bytes: Saturating.product(2, store), isEstimate: false))
       if expert > 1 {
         // Units must not mix: what each other rank of the group sends adds to gradients of its own, but for stacks.
         let stacks = configuration.rl.useMixedPrecision ? parameters.stackStoreCount / expert : 0
         rows.append(
           Row(
-            name: "gradients of the group's other units", bytes: Self.product(4 * (expert - 1), council - stacks),
+            name: "gradients of the group's other units", bytes: Saturating.product(4 * (expert - 1), council - stacks),
             isEstimate: false))
       }
     }
@@ -97,20 +97,20 @@ public struct MemoryPlan: Sendable {
       rows.append(Row(name: "packed weights of the frozen reference", bytes: whole, isEstimate: false))
     }
     let perToken = Self.activationBytes(model, configuration.formats, layers: rl.gradientCheckpointing ? 1 : nil)
-    let kept = Self.product(microBatchTokens, perToken)
+    let kept = Saturating.product(microBatchTokens, perToken)
     if !isText {
       // Rollouts, and evaluations before the first and after the last step.
-      let answers = Self.product(
+      let answers = Saturating.product(
         (configuration.evaluation.count - 1) / ranks + 1, max(1, configuration.evaluation.samples))
-      var wave = min(answers, Evaluator.batch(configuration, ranks: ranks))
-      if isTrain { wave = max(wave, Self.wave(configuration, ranks: ranks)) }
+      var wave = min(answers, DecodingBatch.evaluation(configuration, ranks: ranks))
+      if isTrain { wave = max(wave, DecodingBatch.rollout(configuration, ranks: ranks)) }
       rows.append(
         Row(
           name: "key-value cache of \(wave) sequences",
-          bytes: Self.product(Self.cacheBytes(model, positions: length), wave), isEstimate: true, use: .sampling))
+          bytes: Saturating.product(DecodingBatch.cacheBytes(model, positions: length), wave), isEstimate: true, use: .sampling))
       // A step of all sequences, with their logits, or a prompt; in the memory that activations of training take, too.
       let perDraw = Self.activationBytes(model, configuration.formats, layers: 0) + 4 * model.vocabSize
-      let drawing = max(Self.product(wave, perDraw), Self.product(promptLength, perDraw - 4 * model.vocabSize))
+      let drawing = max(Saturating.product(wave, perDraw), Saturating.product(promptLength, perDraw - 4 * model.vocabSize))
       if drawing > kept {
         rows.append(
           Row(name: "sampling, beyond activations", bytes: drawing - kept, isEstimate: true, use: .sampling))
@@ -122,7 +122,7 @@ public struct MemoryPlan: Sendable {
       rows.append(
         Row(
           name: "operands of weight gradients",
-          bytes: Self.product(microBatchTokens, Self.ledgerBytes(model, configuration.formats)), isEstimate: true,
+          bytes: Saturating.product(microBatchTokens, Self.ledgerBytes(model, configuration.formats)), isEstimate: true,
           use: .activations))
     }
     if configuration.checkpoint.copy {
@@ -135,7 +135,7 @@ public struct MemoryPlan: Sendable {
       rows.append(
         Row(
           name: "checkpoint copy on rank 0",
-          bytes: Self.sum(Self.product(4, stored), Self.sum(Self.product(2, Self.moment(copied, format)), policies)),
+          bytes: Saturating.sum(Saturating.product(4, stored), Saturating.sum(Saturating.product(2, Self.moment(copied, format)), policies)),
           isEstimate: false, use: .firstRank))
     }
     rows.append(Row(name: "program and libraries", bytes: Self.programBytes, isEstimate: true))
@@ -144,31 +144,7 @@ public struct MemoryPlan: Sendable {
 
   /// Bytes of one moment of `elements` values.
   private static func moment(_ elements: Int, _ format: MomentFormat) -> Int {
-    format == .fp32 ? product(4, elements) : MomentFormat.int8.bytes(elements)
-  }
-
-  /// Sequences of a rollout that a rank decodes together: whole groups, as many as the sampler's batch takes.
-  static func wave(_ configuration: RunConfiguration, ranks: Int) -> Int {
-    let rl = configuration.rl
-    let groups = product((rl.batchSize - 1) / ranks + 1, rl.miniBatches)
-    let together = max(1, Sampler.standardBatch / rl.numTrajectories)
-    return product(min(groups, together), min(rl.numTrajectories, Sampler.standardBatch))
-  }
-
-  /// Bytes of the keys and values of a sequence of `positions` tokens.
-  static func cacheBytes(_ model: ModelConfiguration, positions: Int) -> Int {
-    product(8 * model.numLayers * model.dim, product(sum(positions, 15) / 16, 16))
-  }
-
-  /// The product, or the largest number where that is beyond it.
-  static func product(_ a: Int, _ b: Int) -> Int {
-    let (result, overflow) = a.multipliedReportingOverflow(by: b)
-    return overflow ? .max : result
-  }
-
-  private static func sum(_ a: Int, _ b: Int) -> Int {
-    let (result, overflow) = a.addingReportingOverflow(b)
-    return overflow ? .max : result
+    format == .fp32 ? Saturating.product(4, elements) : MomentFormat.int8.bytes(elements)
   }
 
   /// Bytes that one token keeps for the products of weight gradients: rows of dY in bfloat16 with their padding, and copies

@@ -4,7 +4,7 @@ extension RunAssembly {
   /// Refuses a run whose prompts or recorded sequences make it too large for this machine. Collective.
   ///
   /// - Throws: `TrainingError`, the same on every rank.
-  public func checkMemory(_ phase: Phase, _ materials: Materials) throws {
+  public func checkMemory(_ phase: RunPhase, _ materials: Materials) throws {
     try RunMemory.check(configuration, promptLength: longestPrompt(materials), phase: phase, communicator)
   }
 

@@ -10,7 +10,7 @@ public enum RunMemory {
   ///   - phase: `.pretrain` or `.train`.
   /// - Throws: `TrainingError`, the same on every rank, where a machine's memory does not suffice.
   public static func check(
-    _ configuration: RunConfiguration, promptLength: Int, phase: RunAssembly.Phase, _ communicator: Communicator
+    _ configuration: RunConfiguration, promptLength: Int, phase: RunPhase, _ communicator: Communicator
   ) throws {
     let plan = try MemoryPlan(
       configuration, ParameterPlan(configuration.model, configuration.precision), ranks: communicator.size,
@@ -41,7 +41,7 @@ public enum RunMemory {
   private static func text(_ bytes: Double) -> String { FigureText.bytes(Int(min(bytes, 1e18))) }
 
   /// What makes the largest use smaller.
-  private static func remedy(_ plan: MemoryPlan, _ phase: RunAssembly.Phase) -> String {
+  private static func remedy(_ plan: MemoryPlan, _ phase: RunPhase) -> String {
     switch plan.rows.max(by: { $0.bytes < $1.bytes })?.use {
     case .activations: "raise rl.accumulation_steps, set rl.gradient_checkpointing or shorten the sequences"
     case .sampling where phase == .train: "lower rl.batch_size, rl.mini_batches or rl.max_trajectory_len"

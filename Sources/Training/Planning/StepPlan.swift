@@ -63,12 +63,12 @@ public struct StepPlan: Sendable {
     let generated = configuration.objective.maxTrajectoryLen
     let length = promptLength + generated
     let memory = MemoryPlan(configuration, parameters, ranks: layout.ranks, promptLength: promptLength)
-    let own = MemoryPlan.product(memory.sequences, length)
+    let own = Saturating.product(memory.sequences, length)
     let parts = max(1, Int((Double(own) / Double(memory.microBatchTokens)).rounded(.up)))
     traffic = TrafficPlan(
       configuration, parameters, ranks: layout.ranks, ranksPerHost: layout.ranksPerHost, tokens: own,
       microBatches: parts)
-    tokens = MemoryPlan.product(MemoryPlan.product(rl.batchSize, rl.numTrajectories), length)
+    tokens = Saturating.product(Saturating.product(rl.batchSize, rl.numTrajectories), length)
 
     let council = parameters.councilStoreCount / layout.expert
     let replicated = parameters.storeCount - parameters.councilStoreCount
@@ -120,7 +120,7 @@ public struct StepPlan: Sendable {
     let (rl, model) = (configuration.rl, configuration.model)
     let generated = configuration.objective.maxTrajectoryLen
     let perUpdate = (rl.batchSize + layout.ranks - 1) / layout.ranks
-    let groups = MemoryPlan.product(perUpdate, rl.miniBatches)
+    let groups = Saturating.product(perUpdate, rl.miniBatches)
     let reading = ModelWork(configuration, positions: Double(promptLength + 1) / 2).reading
     var seconds = Double(groups) * Double(promptLength) * reading / calibration.training
     let positions = Double(promptLength) + Double(generated) / 2
@@ -128,7 +128,7 @@ public struct StepPlan: Sendable {
     let weights = DecodingBytes(configuration, parameters)
     let most = max(1, Sampler.standardBatch / max(1, rl.numTrajectories))
     func wave(_ groups: Int) -> Double {
-      let batch = MemoryPlan.product(groups, rl.numTrajectories)
+      let batch = Saturating.product(groups, rl.numTrajectories)
       let cache = Double(batch) * 8 * Double(model.numLayers * model.dim) * positions
       return Double(generated)
         * ((weights.bytes(batch: batch) + cache) / calibration.decoding + work * Double(batch) / calibration.sampling)

@@ -36,3 +36,26 @@ public final class MetricsWriter {
   /// Makes the lines so far durable.
   public func synchronize() throws(ReportError) { try file.synchronize() }
 }
+
+extension PromptLedger {
+  /// The member `prompts` of a line of metrics.
+  var json: JSONValue {
+    .object([
+      "first": .integer(first), "count": .integer(count), "digest": .text(String(digest, radix: 16)),
+      "dropped": .object(dropped.mapValues { .list($0.map(JSONValue.integer)) }),
+    ])
+  }
+}
+
+extension RoutingSnapshot {
+  /// The member `loads` of a line of metrics: slots of mini-MoEs by layer and of experts by mini-MoE, and the share of
+  /// each mini-MoE's micro agents that were chosen at all.
+  var json: JSONValue {
+    func rows(_ values: [[Int]]) -> JSONValue { .list(values.map { .list($0.map(JSONValue.integer)) }) }
+    return .object([
+      "mini_moes": rows(miniMoEs), "experts": rows(experts),
+      "micro_agents_used": .list(
+        microAgents.map { .number(Double($0.count { $0 > 0 }) / Double(max(1, $0.count))) }),
+    ])
+  }
+}

@@ -155,7 +155,7 @@ public final class RunRecorder {
   }
 
   /// Records completions of a step, and the spread of their rewards.
-  public func record(step: Int, samples values: [SamplesWriter.Sample]) throws {
+  public func record(step: Int, samples values: [CompletionSample]) throws {
     let every = configuration.logging.samplesEvery
     guard every > 0, step == 1 || step % every == 0, !values.isEmpty else { return }
     for sample in values.prefix(8) { try samples.write(step: step, sample) }
@@ -164,7 +164,7 @@ public final class RunRecorder {
   }
 
   /// Samples as a Markdown table.
-  package static func table(_ samples: some Sequence<SamplesWriter.Sample>) -> String {
+  package static func table(_ samples: some Sequence<CompletionSample>) -> String {
     let rows = samples.map { sample in
       let texts = [sample.prompt, sample.completion, sample.answer ?? ""].map(MarkdownText.verbatim)
       return "| \(texts.joined(separator: " | ")) | \(sample.reward.isFinite ? "\(sample.reward)" : "unscored") |"

@@ -11,7 +11,7 @@ extension TrainingRun {
   /// Answers to held-out prompts of the run's task and of `evaluation.tasks`, greedy and sampled, and some of them.
   /// Collective.
   func evaluateTask(_ prompts: any PromptSource, _ rewards: WeightedRewards, _ learner: Learner) throws
-    -> ([String: Double], [SamplesWriter.Sample])
+    -> ([String: Double], [CompletionSample])
   {
     FlightRecorder.begin(ActivityLabel("evaluation"))
     defer { FlightRecorder.end() }
@@ -25,7 +25,7 @@ extension TrainingRun {
 
   private func evaluate(
     _ prompts: any PromptSource, _ rewards: WeightedRewards, _ learner: Learner, prefix: String
-  ) throws -> ([String: Double], [SamplesWriter.Sample]) {
+  ) throws -> ([String: Double], [CompletionSample]) {
     let evaluation = configuration.evaluation
     let count = min(evaluation.count, prompts.heldOutCount ?? evaluation.count)
     guard count > 0 else { return ([:], []) }
@@ -45,7 +45,7 @@ extension TrainingRun {
 
   /// Bits per byte on `evaluation.count` windows of held-out text. Collective.
   func evaluateText(_ stream: TokenStream, _ learner: Learner) throws
-    -> ([String: Double], [SamplesWriter.Sample])
+    -> ([String: Double], [CompletionSample])
   {
     FlightRecorder.begin(ActivityLabel("evaluation"))
     defer { FlightRecorder.end() }

@@ -18,7 +18,7 @@ public struct TrainingRun {
     public let before: [String: Double]
     public let after: [String: Double]
     /// Answers after the last step.
-    public let examples: [SamplesWriter.Sample]
+    public let examples: [CompletionSample]
     /// The last checkpoint.
     public let checkpoint: String?
   }
@@ -64,7 +64,7 @@ public struct TrainingRun {
       }
     ) { recorder, step in
       guard let report = try trainer.step(leaving: leaving) else { return false }
-      try learner.debug?.stepped(step, learner, loads: report.loads)
+      try assembly.checks?.stepped(step, learner, loads: report.loads)
       try recorder?.record(step: step, report.metrics, prompts: report.prompts, loads: report.loads)
       try recorder?.record(step: step, samples: report.samples)
       recorder?.record(step: step, unscored: report.unscored, report.metrics)
@@ -86,7 +86,7 @@ public struct TrainingRun {
       }
     ) { recorder, step in
       let metrics = try trainer.step()
-      try learner.debug?.stepped(step, learner, loads: RoutingSnapshot(learner.loads))
+      try assembly.checks?.stepped(step, learner, loads: RoutingSnapshot(learner.loads))
       try recorder?.record(step: step, metrics, loads: RoutingSnapshot(learner.loads))
       return true
     }
@@ -95,7 +95,7 @@ public struct TrainingRun {
   /// - Parameter step: makes the step of that number; false where it was left before its update.
   private func run(
     _ run: any Resumable, _ inputs: InputDigests, total: Int, title: String,
-    evaluate: () throws -> ([String: Double], [SamplesWriter.Sample]),
+    evaluate: () throws -> ([String: Double], [CompletionSample]),
     step: (RunRecorder?, Int) throws -> Bool
   ) throws -> Outcome {
     StopSignal.install()
@@ -112,7 +112,7 @@ public struct TrainingRun {
     let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
     Watchdog.keepRecords(in: String(decoding: path, as: UTF8.self))
     let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
-    let debug = run.learner.debug
+    let debug = assembly.checks
     if let recorder {
       for remark in try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) ?? [] {
         recorder.note(remark)
@@ -132,7 +132,7 @@ public struct TrainingRun {
       try recorder?.record(step: 0, evaluation: before)
     }
     var after = before
-    var examples: [SamplesWriter.Sample] = []
+    var examples: [CompletionSample] = []
     var stopped = false
     var cost = EvaluationCost()
     var isFinished = point?.isFinished ?? false

@@ -60,7 +60,7 @@ struct RunOptions: ParsableArguments {
 
   /// Loads everything on every rank, runs `body`, and prints its outcome on rank 0.
   func execute(
-    _ phase: RunAssembly.Phase, change: @escaping (inout RunConfiguration) -> Void = { _ in },
+    _ phase: RunPhase, change: @escaping (inout RunConfiguration) -> Void = { _ in },
     _ body: @escaping (TrainingRun, RunAssembly.Materials) throws -> TrainingRun.Outcome
   ) {
     CommandRunner.onRanks { communicator in
@@ -129,7 +129,7 @@ struct RunOptions: ParsableArguments {
 
 /// The closing words of a run.
 enum OutcomeText {
-  static func text(_ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome, _ continuation: Continuation) -> String {
+  static func text(_ phase: RunPhase, _ outcome: TrainingRun.Outcome, _ continuation: Continuation) -> String {
     var lines: [String] = []
     if !outcome.examples.isEmpty {
       var table = Table(["prompt", "completion", "answer", "reward"], alignments: [.left, .left, .left, .right])
@@ -163,7 +163,7 @@ enum OutcomeText {
 
   /// The commands that go on from here.
   private static func ending(
-    _ phase: RunAssembly.Phase, _ outcome: TrainingRun.Outcome, _ directory: String, _ continuation: Continuation
+    _ phase: RunPhase, _ outcome: TrainingRun.Outcome, _ directory: String, _ continuation: Continuation
   ) -> [String] {
     if outcome.stopped { return ["go on    \(continuation.resuming(directory))"] }
     var lines = ["ask      \(continuation.asking(directory))"]

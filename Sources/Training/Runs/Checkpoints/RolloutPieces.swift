@@ -211,7 +211,7 @@ extension RolloutSummary {
     positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
 
   private struct Own: Codable {
-    var samples: [SamplesWriter.Sample]
+    var samples: [CompletionSample]
     var figures: [RolloutBatch.Figure]
   }
 }

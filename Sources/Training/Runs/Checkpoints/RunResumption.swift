@@ -166,7 +166,7 @@ struct ResumeRules {
     var outcome = Outcome(weights: try weights(before, reader.path))
     // What either command line would not read, the run does not use.
     let readers = [before, configuration].compactMap { configuration in
-      RunAssembly.Phase(rawValue: phase).map { IneffectiveKeys(configuration, phase: $0) }
+      RunPhase(rawValue: phase).map { IneffectiveKeys(configuration, phase: $0) }
     }
     for section in ConfigurationSection.all where section.name != "logging" && section.name != "checkpoint" {
       for field in section.fields {

@@ -12,7 +12,7 @@ public struct RecordedStep: Sendable {
   public let configuration: RunConfiguration
   /// Where that is written.
   public let source: String
-  public let phase: RunAssembly.Phase
+  public let phase: RunPhase
   /// The ranks of the run and P, where a checkpoint tells.
   public let layout: (ranks: Int, expert: Int)?
   /// The step's members of metrics.jsonl; nil where it has no line.
