@@ -16,7 +16,8 @@ let package = Package(
       name: "QuillanTraining",
       targets: [
         "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
-        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training",
+        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Configuration",
+        "Learning", "Planning", "Reports", "Checks", "Runs", "Diagnostics", "Training",
       ]),
     .executable(name: "quillan", targets: ["quillan"]),
   ],
@@ -64,14 +65,51 @@ let package = Package(
       exclude: ["ONNX/onnx.proto"]),
     .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Errors", "Files", "Exports"]),
     .target(
+      name: "Configuration",
+      dependencies: ["Errors", "Files", "Models", "Objectives", "Optimizers", "Parameters", "Rollouts", yams]),
+    .target(
+      name: "Learning",
+      dependencies: [
+        "Configuration", "Errors", "Layers", "LowBit", "MPI", "Models", "Objectives", "Optimizers", "Parallelism",
+        "Parameters", "Rollouts", "Tensors",
+      ]),
+
+    // Around it.
+    .target(
+      name: "Planning",
+      dependencies: [
+        "Checkpoints", "Configuration", "Errors", "Layers", "Learning", "LowBit", "Models", "Optimizers", "Parameters",
+        "Rollouts",
+      ]),
+    .target(
+      name: "Reports",
+      dependencies: ["Configuration", "Errors", "Files", "Learning", "Rollouts", protobuf],
+      exclude: ["TensorBoard/tensorboard.proto"]),
+    .target(
+      name: "Checks",
+      dependencies: [
+        "CKernels", "Configuration", "Errors", "Layers", "Learning", "LowBit", "MPI", "Models", "Objectives",
+        "Parallelism", "Parameters", "Reports", "Rollouts", "Tensors",
+      ]),
+    .target(
+      name: "Runs",
+      dependencies: [
+        "CKernels", "Checkpoints", "Checks", "Configuration", "Errors", "Exports", "Files", "Layers", "Learning",
+        "LowBit", "MPI", "Models", "Objectives", "Optimizers", "Parallelism", "Parameters", "Planning", "Reports",
+        "Rollouts", "Tensors", logging,
+      ]),
+    .target(
+      name: "Diagnostics",
+      dependencies: [
+        "CKernels", "COneDNN", "COpenBLAS", "CZstd", "Configuration", "Errors", "Exports", "Layers", "Learning",
+        "LowBit", "MPI", "Models", "Objectives", "Optimizers", "Parallelism", "Parameters", "Planning", "Reports",
+        "Rollouts", "Runs", "Tensors",
+      ]),
+    .target(
       name: "Training",
       dependencies: [
-        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters",
-        "Layers",
-        "Models", "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", logging, protobuf,
-        yams,
-      ],
-      exclude: ["TensorBoard/tensorboard.proto"]),
+        "Checks", "Configuration", "Diagnostics", "Errors", "Learning", "Planning", "Reports", "Runs",
+      ]),
     .executableTarget(
       name: "quillan",
       dependencies: [

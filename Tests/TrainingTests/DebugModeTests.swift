@@ -44,7 +44,9 @@ import Training
     if ranks.rank == 3, let id = learner.masters.held.last(where: { learner.model.table[$0].miniMoE != nil }) {
       learner.masters.values(id)[0] += 1
     }
-    let error = #expect(throws: TrainingError.self) { try (learner.observer as? DebugChecks)?.stepped(10, learner, loads: nil) }
+    let error = #expect(throws: TrainingError.self) {
+      try (learner.observer as? DebugChecks)?.stepped(10, learner, loads: nil)
+    }
     #expect(error?.description.hasPrefix("step 10: replicas differ: mini_moes.3.") == true)
     #expect(error?.description.contains(" on rank 1 and ") == true)
   }
@@ -152,7 +154,7 @@ import Training
       let values = (0..<count).map { Double(weights.values(id)[$0]) }
       for index in 0..<count { gradients.store.values(id)[index] = Float(Double(index) * values[index]) }
       let loss = values.enumerated().reduce(0) { $0 + Double($1.offset) * $1.element * $1.element / 2 }
-      return GradientCheck.Value(trunk: 0, value: factor * loss)
+      return CheckedLoss(trunk: 0, value: factor * loss)
     }
     let row = try #require(table.split(separator: "\n").last)
     #expect(row.hasPrefix("value_head.weight") && row.hasSuffix(factor == 1 ? "agrees" : "DIFFERS"))

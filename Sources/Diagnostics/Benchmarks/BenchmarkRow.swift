@@ -1,0 +1,46 @@
+import Errors
+
+/// What one benchmark found for one operation.
+public struct BenchmarkRow: Sendable {
+  public let operation: String
+  /// Median seconds of one run of the operation.
+  public let seconds: Double
+  /// Work of one run, in `unit`.
+  public let work: Double
+  public let unit: Unit
+  /// What the rate is a fraction of, and that rate in units a second; nil where nothing limits it.
+  public let limit: (name: String, rate: Double)?
+
+  /// What is counted.
+  public enum Unit: String, Sendable {
+    /// Multiplications and additions.
+    case operations
+    /// Read and written.
+    case bytes
+    case tokens
+  }
+
+  public init(
+    _ operation: String, seconds: Double, work: Double, unit: Unit, limit: (name: String, rate: Double)? = nil
+  ) {
+    self.operation = operation
+    self.seconds = seconds
+    self.work = work
+    self.unit = unit
+    self.limit = limit
+  }
+
+  /// Units a second.
+  public var rate: Double { work / seconds }
+  /// The rate as a fraction of the limit's.
+  public var fraction: Double? { limit.map { rate / $0.rate } }
+
+  /// `rate` for people.
+  public var rateText: String {
+    switch unit {
+    case .operations: "\(FigureText.fixed(rate / 1e9, 1)) GF/s"
+    case .bytes: "\(FigureText.fixed(rate / 1e9, 1)) GB/s"
+    case .tokens: "\(FigureText.fixed(rate, rate < 100 ? 1 : 0)) tokens/s"
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import Configuration
+import Foundation
+import Learning
+import Models
+import MPI
+import Objectives
+import Optimizers
+import Parallelism
+import Parameters
+import Rollouts
+import Tensors
+
+/// Times what a run does with a whole model: decoding and training steps, on made-up tokens.
+///
+/// Initial weights, tokens and latents follow from fixed seeds. Times are of the clock on the wall.
+public final class ModelBenchmark {
+  private let configuration: RunConfiguration
+  private let model: QuillanModel
+  private let communicator: Communicator
+  private let context: Context
+
+  /// - Throws: `ConfigurationIssue` where the model's sizes do not fit together.
+  public init(_ configuration: RunConfiguration, threads: Int, communicator: Communicator) throws {
+    self.configuration = configuration
+    self.communicator = communicator
+    model = try QuillanModel(configuration.model, configuration.precision)
+    context = Context(threads: threads)
+  }
+
+  /// Tokens a second of the sampler, without the prompt: one more and `newTokens` + 1 tokens are sampled in turn, and
+  /// the difference of the medians is what `newTokens` tokens cost. Local.
+  public func decode(batches: [Int], promptLength: Int, newTokens: Int, rounds: Int) throws -> [BenchmarkRow] {
+    let packed = model.makePackedModel()
+    do {
+      let masters = model.initialParameters(seed: 0, pool: context.pool)
+      model.pack(masters, into: packed, context)
+    }
+    var numbers = TokenNumbers(vocabulary: configuration.model.vocabSize)
+    let prompt = (0..<promptLength).map { _ in numbers.next() }
+    return try batches.map { batch in
+      let request = Sampler.Request(prompt: prompt, trajectories: (0..<UInt64(batch)).map { $0 })
+      func seconds(_ count: Int) throws -> Double {
+        var options = SamplingOptions()
+        options.maxNewTokens = count
+        // No token ends a sequence: −1 is none.
+        let sampler = Sampler(model: model, options: options, endToken: -1, seed: 0)
+        return try Self.seconds { _ = try sampler.sample([request], packed, context) }
+      }
+      _ = try seconds(2)
+      var (short, long): ([Double], [Double]) = ([], [])
+      for _ in 0..<rounds {
+        short.append(try seconds(1))
+        long.append(try seconds(newTokens + 1))
+      }
+      return BenchmarkRow(
+        "decode, batch \(batch)", seconds: max(1e-9, PairedTimer.median(long) - PairedTimer.median(short)),
+        work: Double(batch * newTokens), unit: .tokens)
+    }
+  }
+
+  /// The optimizer step of `tokens` tokens over all ranks: forward, objective, backward, reduction, update, packing.
+  /// Collective.
+  ///
+  /// - Returns: the step and its phases, medians over `steps` steps after one that is not counted.
+  public func trainingStep(tokens: Int, sequenceLength: Int, steps: Int) throws -> [BenchmarkRow] {
+    let topology = try Topology(
+      world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes)
+    let optimizer = AdamW(
+      beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
+      epsilon: configuration.optimizer.epsilon, weightDecay: configuration.rl.weightDecay)
+    let learner = Learner(
+      model: model,
+      masters: model.initialParameters(
+        seed: 0, holding: topology.ownership.held(in: model.table), pool: context.pool),
+      optimizer: optimizer, state: configuration.optimizer.state, sharded: configuration.optimizer.shard,
+      mixedPrecision: configuration.rl.useMixedPrecision, reproducible: configuration.parallel.reproducible,
+      topology: topology, context: context)
+    let groups = try self.groups(tokens: tokens, sequenceLength: sequenceLength)
+    var phases: [[Double]] = [[], [], [], []]
+    for step in 0...steps {
+      try communicator.barrier()
+      let forward = try Self.seconds { try accumulate(groups, learner) }
+      var reduced: Learner.Reduced?
+      let reduce = try Self.seconds { reduced = try learner.reduce() }
+      let update = try Self.seconds {
+        try learner.update(
+          norm: reduced?.norm ?? 1, learningRate: 1e-5, maximumNorm: 1, balanceRate: configuration.rl.balanceRate)
+      }
+      guard step > 0 else { continue }
+      for (index, seconds) in [forward + reduce + update, forward, reduce, update].enumerated() {
+        phases[index].append(seconds)
+      }
+    }
+    let count = Double(groups.reduce(0) { $0 + $1.trajectories.count } * sequenceLength)
+    let all = try communicator.allReduce([count], .sum)[0]
+    let names = ["training step", "  forward and backward", "  reduction and norm", "  optimizer and packing"]
+    return zip(names, phases).map {
+      BenchmarkRow($0, seconds: PairedTimer.median($1), work: all, unit: .tokens)
+    }
+  }
+
+  private struct Group {
+    let id: UInt64
+    let trajectories: [Trajectory]
+    let objective: GroupObjective
+  }
+
+  /// This rank's share of groups of `num_trajectories` sequences with rewards 0 and 1 in turn, as many for each rank.
+  private func groups(tokens: Int, sequenceLength length: Int) throws -> [Group] {
+    let size = configuration.rl.numTrajectories
+    let total = max(1, tokens / (size * length) / communicator.size) * communicator.size
+    let latentBytes = configuration.model.useBitDiffusion ? (configuration.model.dim + 7) / 8 : 0
+    let promptLength = min(8, length - 1)
+    return try Share(of: total, rank: communicator.rank, size: communicator.size).range.map { group in
+      var numbers = TokenNumbers(vocabulary: configuration.model.vocabSize, seed: UInt32(group))
+      let trajectories = (0..<size).map { index in
+        Trajectory(
+          id: UInt64(group * size + index), promptID: UInt64(group * size), promptLength: promptLength,
+          tokens: (0..<length).map { _ in numbers.next() }, mask: (0..<length).map { $0 >= promptLength },
+          latents: (0..<length * latentBytes).map { _ in UInt8(truncatingIfNeeded: numbers.next()) },
+          logProbabilities: [Float](
+            repeating: -Float(log(Double(configuration.model.vocabSize))), count: length - promptLength),
+          finished: false)
+      }
+      return Group(
+        id: UInt64(group), trajectories: trajectories,
+        objective: try GroupObjective(
+          configuration: configuration.objective, rewards: trajectories.indices.map { Double($0 % 2) },
+          tokenCounts: trajectories.map { $0.logProbabilities.count },
+          batch: BatchCounts(groups: total, generatedTokens: total * size * (length - promptLength))))
+    }
+  }
+
+  private func accumulate(_ groups: [Group], _ learner: Learner) throws {
+    learner.begin()
+    let loss = PolicyLoss(
+      model: model, configuration: configuration.objective,
+      retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
+      exchange: learner.experts?.exchange)
+    // As `Trainer` cuts a step: groups are the units of reproducible sums, otherwise there is one.
+    let units = learner.reducer.isReproducible ? groups.map { [$0] } : [groups]
+    for (number, unit) in units.enumerated() {
+      let items = unit.flatMap { group in
+        group.trajectories.enumerated().map { PolicyLoss.Item($1, objective: group.objective, index: $0) }
+      }
+      let parts = MicroBatches.parts(items.map { $0.trajectory.tokens.count }, configuration)
+      for (place, part) in parts.enumerated() {
+        let some = Array(items[part])
+        let isLast = number == units.count - 1 && place == parts.count - 1
+        loss.accumulate(
+          some,
+          diffusion: DiffusionNoise.input(some.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, 0),
+          learner.weights, isLast ? learner.lastGradients() : learner.gradients, loads: learner.loads, context
+        ) { _, _ in }
+      }
+      _ = try learner.reducer.endUnit()
+    }
+    try learner.experts?.check()
+  }
+
+  private static func seconds(_ work: () throws -> Void) rethrows -> Double {
+    let start = DispatchTime.now().uptimeNanoseconds
+    try work()
+    return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
+  }
+}
+
+/// Tokens, the same every time.
+private struct TokenNumbers {
+  private let vocabulary: Int
+  private var state: UInt32
+
+  init(vocabulary: Int, seed: UInt32 = 0) {
+    self.vocabulary = vocabulary
+    state = seed &* 2_654_435_769 &+ 1
+  }
+
+  mutating func next() -> Int32 {
+    state = state &* 1_664_525 &+ 1_013_904_223
+    return Int32(Int(state >> 8) % vocabulary)
+  }
+}

@@ -1,0 +1,32 @@
+import Rollouts
+
+/// A line of what `evaluate --output` writes: one completion and how it was judged.
+package enum CompletionLine {
+  /// The first line of the file.
+  package static let header = "{\"format\":\"quillan-completions\",\"version\":1}\n"
+
+  /// - Parameter sample: the completion's number among those of its prompt, from 0.
+  static func text(
+    _ item: RewardItem, _ outcome: WeightedRewards.Outcome, task: String, mode: String, sample: Int,
+    rewardNames: [String]
+  ) -> String {
+    let exact = ExactMatchReward().score(
+      prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
+      finished: item.finished)
+    var members: [String: JSONValue] = [
+      "task": .text(task), "mode": .text(mode), "sample": .integer(sample), "prompt": .text(item.prompt.text),
+      "answer": .text(item.prompt.answer), "completion": .text(item.completion),
+      "tokens": .integer(item.completionTokens), "finished": .bool(item.finished), "exact_match": .number(exact),
+    ]
+    switch outcome {
+    case .scored(let score):
+      members["reward"] = .number(score.total)
+      members["rewards"] = .object(
+        Dictionary(zip(rewardNames, score.parts.map(JSONValue.number))) { first, _ in first })
+    case .unscored(_, let reason):
+      members["reward"] = .null
+      members["unscored"] = .text(reason.rawValue)
+    }
+    return JSONValue.object(members).serialized + "\n"
+  }
+}

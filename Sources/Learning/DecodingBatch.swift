@@ -1,0 +1,30 @@
+import Configuration
+import Models
+import Rollouts
+
+/// How many sequences a rank decodes together, and what their key-value caches take.
+package enum DecodingBatch {
+  /// Sequences of a rollout: whole groups, as many as the sampler's batch takes.
+  package static func rollout(_ configuration: RunConfiguration, ranks: Int) -> Int {
+    let rl = configuration.rl
+    let groups = Saturating.product((rl.batchSize - 1) / ranks + 1, rl.miniBatches)
+    let together = max(1, Sampler.standardBatch / rl.numTrajectories)
+    return Saturating.product(min(groups, together), min(rl.numTrajectories, Sampler.standardBatch))
+  }
+
+  /// Sequences of an evaluation: as many as of a rollout or, if that is more, as fit in `evaluationCacheBytes`.
+  package static func evaluation(_ configuration: RunConfiguration, ranks: Int) -> Int {
+    let length = configuration.data.maxPromptLen + configuration.objective.maxTrajectoryLen
+    let sequence = cacheBytes(configuration.model, positions: min(configuration.model.maxSeqLen, length))
+    return min(
+      Sampler.standardBatch, max(rollout(configuration, ranks: ranks), evaluationCacheBytes / max(1, sequence)))
+  }
+
+  private static let evaluationCacheBytes = 256 << 20
+
+  /// Bytes of the keys and values of a sequence of `positions` tokens: fp32, positions padded to vectors of 16.
+  package static func cacheBytes(_ model: ModelConfiguration, positions: Int) -> Int {
+    Saturating.product(
+      8 * model.numLayers * model.dim, Saturating.product(Saturating.sum(positions, 15) / 16, 16))
+  }
+}

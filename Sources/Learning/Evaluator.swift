@@ -1,0 +1,191 @@
+import Configuration
+import Layers
+import Models
+import MPI
+import Parallelism
+import Parameters
+import Rollouts
+import Tensors
+
+/// Measures weights on held-out data. All ranks must call the same methods; results are equal on every rank.
+public struct Evaluator {
+  public let configuration: RunConfiguration
+  public let model: QuillanModel
+  public let tokenizer: any Tokenizer
+  private let communicator: Communicator
+  private let context: Context
+  /// Global ids of evaluation sequences start here, so that they share no random number with training.
+  private static let firstID: UInt64 = 1 << 48
+
+  public init(
+    configuration: RunConfiguration, model: QuillanModel, tokenizer: any Tokenizer, communicator: Communicator,
+    context: Context
+  ) {
+    self.configuration = configuration
+    self.model = model
+    self.tokenizer = tokenizer
+    self.communicator = communicator
+    self.context = context
+  }
+
+  /// How a set of held-out prompts was answered.
+  public struct TaskResult: Sendable, Equatable {
+    public let task: String
+    /// `greedy` or `sampled`.
+    public let mode: String
+    public let prompts: Int
+    /// Completions per prompt.
+    public let samples: Int
+    /// Mean over completions of exact match, and of the weighted reward over those with a score; nil if none has one.
+    public let exactMatch: Double
+    public let reward: Double?
+    public let meanLength: Double
+    /// Share of completions that reached the end token.
+    public let finished: Double
+    /// Completions without a reward.
+    public let unscored: Int
+    /// For k = 1, 2, 4, … and the number of samples: the mean chance that one of k samples is right (`PassRate`).
+    public let passAt: [Int: Double]
+    /// The first completions of rank 0.
+    public let examples: [CompletionSample]
+    /// All completions as JSON Lines, on rank 0 if they were asked for.
+    public let completions: String
+  }
+
+  /// Answers `count` held-out prompts, greedily (`samples` 0) or with `samples` draws each.
+  ///
+  /// - Parameter collected: the task's name in `TaskResult.completions`; nil leaves that empty.
+  public func task(
+    _ source: any PromptSource, _ rewards: WeightedRewards, count: Int, samples: Int, _ weights: PackedModel,
+    collected: String? = nil
+  ) throws -> TaskResult {
+    let all = try source.heldOut(count: count)
+    let share = Share(of: all.count, rank: communicator.rank, size: communicator.size)
+    let draws = max(1, samples)
+    var options = SamplingOptions()
+    options.greedy = samples == 0
+    options.temperature = Float(samples == 0 ? 1 : configuration.evaluation.temperature)
+    options.maxNewTokens = configuration.objective.maxTrajectoryLen
+    let sampler = Sampler(
+      model: model, options: options, endToken: tokenizer.endToken, seed: configuration.rl.seed,
+      maximumBatch: DecodingBatch.evaluation(configuration, ranks: communicator.size))
+    let requests = try share.range.map { index in
+      Sampler.Request(
+        prompt: try PromptTokens.encode(all[index], tokenizer, configuration),
+        trajectories: (0..<draws).map { Self.firstID + UInt64(index * draws + $0) })
+    }
+    let groups = try sampler.sample(requests, weights, context)
+    let items = zip(share.range, groups).flatMap { index, group in
+      group.map { trajectory in
+        RewardItem(
+          id: trajectory.id, prompt: all[index],
+          completion: tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken }),
+          completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished)
+      }
+    }
+    let outcomes = try rewards.outcomes(items)
+    let reported = PassRate.reported(samples: draws)
+    let records = stride(from: 0, to: items.count, by: draws).map { first in
+      let sum = (first..<first + draws).reduce([0.0, 0, 0, 0, 0]) { sum, place in
+        zip(sum, Self.figures(items[place], outcomes[place])).map(+)
+      }
+      return sum + reported.map { PassRate.estimate(samples: draws, correct: Int(sum[0]), k: $0) }
+    }
+    let examples = zip(items, outcomes).prefix(8).map { item, outcome in
+      CompletionSample(
+        prompt: item.prompt.text, completion: item.completion, answer: item.prompt.answer,
+        reward: outcome.score?.total ?? .nan)
+    }
+    let mode = samples == 0 ? "greedy" : "sampled"
+    var completions = ""
+    if let collected {
+      let own = zip(items, outcomes).enumerated().map { place, pair in
+        CompletionLine.text(
+          pair.0, pair.1, task: collected, mode: mode, sample: place % draws, rewardNames: rewards.names)
+      }
+      let parts = try communicator.gatherv(Array(own.joined().utf8), to: 0)
+      completions = String(decoding: (parts ?? []).joined(), as: UTF8.self)
+    }
+    let width = 5 + reported.count
+    let totals = try communicator.gatherRecords(records, width: width)
+      .reduce([Double](repeating: 0, count: width)) { zip($0, $1).map(+) }
+    let number = Double(all.count * draws)
+    return TaskResult(
+      task: source.name, mode: mode, prompts: all.count, samples: draws, exactMatch: totals[0] / number,
+      reward: totals[4] > 0 ? totals[1] / totals[4] : nil, meanLength: totals[2] / number,
+      finished: totals[3] / number, unscored: Int(number - totals[4]),
+      passAt: Dictionary(
+        uniqueKeysWithValues: zip(reported, totals.dropFirst(5)).map { ($0, $1 / Double(all.count)) }),
+      examples: examples, completions: completions)
+  }
+
+  /// Exact match, reward, length, whether it finished, and whether it has a reward.
+  private static func figures(_ item: RewardItem, _ outcome: WeightedRewards.Outcome) -> [Double] {
+    let exact = ExactMatchReward().score(
+      prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
+      finished: item.finished)
+    return [
+      exact, outcome.score?.total ?? 0, Double(item.completionTokens), item.finished ? 1 : 0,
+      outcome.score == nil ? 0 : 1,
+    ]
+  }
+
+  /// How well a held-out text is predicted.
+  public struct TextResult: Sendable, Equatable {
+    public let bitsPerByte: Double
+    /// Mean cross-entropy in nats per predicted token.
+    public let crossEntropy: Double
+    /// The tokens that were predicted, and their bytes.
+    public let tokens: Int
+    public let bytes: Int
+  }
+
+  /// Bits per byte of `stream`, in windows of `length` tokens; latents are sampled by the same weights.
+  ///
+  /// - Parameter count: windows at most. If the stream has more, this many are taken at equal distances, the same at every
+  ///   evaluation.
+  public func text(_ stream: TokenStream, length: Int, count: Int, _ weights: PackedModel) throws -> TextResult {
+    precondition(count > 0, "a text evaluation of \(count) windows")
+    let windows = stream.consecutiveWindows(length: length)
+    let chosen = Self.spread(count, over: windows.count)
+    let share = Share(of: chosen.count, rank: communicator.rank, size: communicator.size)
+    let loss = SequenceLoss(model: model, temperature: 1, retention: .nothing)
+    let batch = max(1, MicroBatches.tokens(recomputed: false) / length)
+    var records: [[Double]] = []
+    for first in stride(from: share.range.lowerBound, to: share.range.upperBound, by: batch) {
+      let indices = chosen[first..<min(first + batch, share.range.upperBound)]
+      let sequences = indices.map { Array(windows[$0]) }
+      let latents = LatentSampling.latents(
+        sequences, ids: indices.map { Self.firstID + UInt64($0) }, seed: configuration.rl.seed, model, weights,
+        context)
+      let signals = loss.signals(
+        zip(sequences, latents).map {
+          SequenceLoss.Sequence(
+            tokens: $0, positions: Array(1..<$0.count), latents: $1, auxiliaryWeight: 0, diffusionWeight: 0)
+        }, weights, context)
+      for (signal, sequence) in zip(signals, sequences) {
+        records.append([
+          signal.logProbabilities.reduce(0.0) { $0 - Double($1) }, Double(signal.logProbabilities.count),
+          Double(tokenizer.decodeBytes(Array(sequence.dropFirst())).count),
+        ])
+      }
+    }
+    let totals = try communicator.gatherRecords(records, width: 3).reduce([0.0, 0, 0]) { zip($0, $1).map(+) }
+    guard totals[0].isFinite else {
+      throw TrainingError(
+        .failure, isAgreed: true,
+        "the cross-entropy of the held-out text is \(totals[0]): the weights have diverged; use earlier ones")
+    }
+    return TextResult(
+      bitsPerByte: TokenStream.bitsPerByte(negativeLogLikelihood: totals[0], bytes: Int(totals[2])),
+      crossEntropy: totals[0] / max(1, totals[1]), tokens: Int(totals[1]), bytes: Int(totals[2]))
+  }
+
+  /// At most `count` of the numbers 0 ..< `total`, at equal distances.
+  package static func spread(_ count: Int, over total: Int) -> [Int] {
+    if count >= total { return Array(0..<total) }
+    // Without the product of the two, which could overflow.
+    let (step, rest) = total.quotientAndRemainder(dividingBy: count)
+    return (0..<count).map { $0 * step + min($0, rest) }
+  }
+}

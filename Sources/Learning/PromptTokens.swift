@@ -1,0 +1,33 @@
+import Configuration
+import Rollouts
+
+/// Turns prompts into tokens by the template, and refuses or cuts what does not fit.
+package enum PromptTokens {
+  package static func encode(_ prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration) throws
+    -> [Int32]
+  {
+    let tokens: [Int32]
+    do throws(PromptTemplateError) {
+      tokens = try PromptTemplate(configuration.data.template).tokens(for: prompt, tokenizer)
+    } catch {
+      throw TrainingError(
+        .data, "\(prompt.origin): data.template: \(error.problem); correct the template or the prompts")
+    }
+    let room = configuration.model.maxSeqLen - configuration.objective.maxTrajectoryLen
+    let limit = min(room, configuration.data.maxPromptLen)
+    guard !tokens.isEmpty else {
+      throw TrainingError(.data, "\(prompt.origin): the prompt is empty; give it at least one character")
+    }
+    if tokens.count <= limit { return tokens }
+    switch configuration.data.truncation {
+    case .left: return Array(tokens.suffix(limit))
+    case .right: return Array(tokens.prefix(limit))
+    case .error:
+      throw TrainingError(
+        .data,
+        "\(prompt.origin): the prompt has \(tokens.count) tokens, at most \(limit) fit (model.max_seq_len "
+          + "\(configuration.model.maxSeqLen) − rl.max_trajectory_len \(configuration.objective.maxTrajectoryLen), "
+          + "data.max_prompt_len \(configuration.data.maxPromptLen)); shorten it, raise these or set data.truncation")
+    }
+  }
+}

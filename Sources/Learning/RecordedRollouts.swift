@@ -1,0 +1,107 @@
+import Configuration
+import Models
+import Parameters
+import Rollouts
+import Tensors
+
+/// Groups recorded earlier, by whatever policy, in a new order each epoch.
+///
+/// Latents are sampled by π_old. Log-probabilities that were not recorded are computed with π_old, once for each rollout,
+/// by the same function as the training forward pass, so that the first update's ratios are exactly 1.
+package struct RecordedRollouts: RolloutSource {
+  let configuration: RunConfiguration
+  let model: QuillanModel
+  let tokenizer: any Tokenizer
+  private let groups: [RecordedGroup]
+  /// Sequences of the largest group: each number has as many ids.
+  private let largest: Int
+
+  package var rewardNames: [String] { [] }
+  /// Recorded log-probabilities are another program's, which rounds otherwise.
+  package var hasExactLogProbabilities: Bool {
+    groups.allSatisfy { $0.trajectories.allSatisfy { $0.sequences.allSatisfy { $0.logProbabilities == nil } } }
+  }
+
+  /// - Throws: `TrainingError` where a sequence is longer than the model's.
+  init(configuration: RunConfiguration, model: QuillanModel, tokenizer: any Tokenizer, groups: [RecordedGroup]) throws {
+    self.configuration = configuration
+    self.model = model
+    self.tokenizer = tokenizer
+    self.groups = groups
+    largest = groups.map { $0.trajectories.reduce(0) { $0 + $1.sequences.count } }.max() ?? 1
+    try Self.check(groups, configuration)
+  }
+
+  /// - Throws: `TrainingError` with the line of the first sequence that is longer than the model's.
+  package static func check(_ groups: [RecordedGroup], _ configuration: RunConfiguration) throws {
+    for group in groups {
+      let length = group.trajectories.flatMap(\.sequences).map(\.tokens.count).max() ?? 0
+      guard length <= configuration.model.maxSeqLen else {
+        throw TrainingError(
+          .data,
+          "\(group.origin): a sequence has \(length) tokens, model.max_seq_len is \(configuration.model.maxSeqLen); "
+            + "shorten it or raise that")
+      }
+    }
+  }
+
+  /// A sequence on its way to a trajectory.
+  private struct Piece {
+    let id: UInt64
+    let sequence: RecordedSequence
+  }
+
+  package func groups(_ numbers: [Int], policy: PackedModel, _ context: Context) throws -> RolloutBatch {
+    var batch = RolloutBatch()
+    for number in numbers {
+      let (epoch, place) = number.quotientAndRemainder(dividingBy: groups.count)
+      let order = CounterPermutation(count: groups.count, seed: configuration.rl.seed, epoch: UInt64(epoch))
+      let recorded = groups[order[place]]
+      var pieces: [Piece] = []
+      var group = TrajectoryGroup(id: UInt64(number), trajectories: [])
+      var owners: [Int] = []
+      let scored = recorded.trajectories.compactMap { trajectory in trajectory.reward.map { (trajectory, $0) } }
+      for (owner, (trajectory, reward)) in scored.enumerated() {
+        for sequence in trajectory.sequences {
+          pieces.append(Piece(id: UInt64(number * largest + pieces.count), sequence: sequence))
+          owners.append(owner)
+          group.rewards.append(reward)
+        }
+      }
+      group.trajectories = trajectories(pieces, policy, context)
+      group.owners = owners
+      batch.add(
+        group, recorded, rewards: scored.map(\.1), dropsUniform: configuration.rl.dynamicSampling, tokenizer)
+    }
+    return batch
+  }
+
+  private func trajectories(_ pieces: [Piece], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
+    MicroBatches.cut(pieces.map(\.sequence.tokens.count), tokens: MicroBatches.tokens(recomputed: false))
+      .flatMap { completed(Array(pieces[$0]), policy, context) }
+  }
+
+  /// Adds latents, and log-probabilities where they are missing.
+  private func completed(_ pieces: [Piece], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
+    let latents = LatentSampling.latents(
+      pieces.map(\.sequence.tokens), ids: pieces.map(\.id), seed: configuration.rl.seed, model, policy, context)
+    let loss = SequenceLoss(
+      model: model, temperature: Float(configuration.objective.temperature), retention: .nothing)
+    let signals = loss.signals(
+      zip(pieces, latents).map { piece, latents in
+        let mask = piece.sequence.mask
+        return SequenceLoss.Sequence(
+          tokens: piece.sequence.tokens, positions: mask.indices.filter { mask[$0] }, latents: latents,
+          auxiliaryWeight: 0, diffusionWeight: 0)
+      }, policy, context)
+    return pieces.indices.map { index in
+      let sequence = pieces[index].sequence
+      return Trajectory(
+        id: pieces[index].id, promptID: pieces[index].id,
+        promptLength: sequence.mask.firstIndex(of: true) ?? sequence.tokens.count, tokens: sequence.tokens,
+        mask: sequence.mask, latents: latents[index],
+        logProbabilities: sequence.logProbabilities ?? signals[index].logProbabilities,
+        finished: sequence.tokens.last == tokenizer.endToken)
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import Configuration
+import Rollouts
+
+/// A sequence to learn from: its tokens, and the positions whose tokens are predicted for the loss.
+public struct TrainingSequence: Sendable, Equatable {
+  public let tokens: [Int32]
+  public let positions: [Int]
+
+  package init(tokens: [Int32], positions: [Int]) {
+    self.tokens = tokens
+    self.positions = positions
+  }
+}
+
+/// Sequences by number, with no state: any rank can make any of them.
+public protocol SequenceSource: Sendable {
+  func sequence(step: Int, index: Int, batchSize: Int) throws -> TrainingSequence
+}
+
+/// Windows of a text; every token but the first of a window is predicted.
+public struct TextSequences: SequenceSource {
+  let stream: TokenStream
+  let length: Int
+  let seed: UInt64
+
+  public init(stream: TokenStream, length: Int, seed: UInt64) {
+    self.stream = stream
+    self.length = length
+    self.seed = seed
+  }
+
+  public func sequence(step: Int, index: Int, batchSize: Int) -> TrainingSequence {
+    let tokens = Array(
+      stream.window(seed: seed, step: step, sequence: index, sequencesPerStep: batchSize, length: length))
+    return TrainingSequence(tokens: tokens, positions: Array(1..<tokens.count))
+  }
+}
+
+/// Demonstrations of a task: prompt, answer, end token; the answer and the end token are predicted.
+public struct DemonstrationSequences: SequenceSource {
+  let prompts: any PromptSource
+  let tokenizer: any Tokenizer
+  let configuration: RunConfiguration
+
+  public init(prompts: any PromptSource, tokenizer: any Tokenizer, configuration: RunConfiguration) {
+    self.prompts = prompts
+    self.tokenizer = tokenizer
+    self.configuration = configuration
+  }
+
+  public func sequence(step: Int, index: Int, batchSize: Int) throws -> TrainingSequence {
+    try Self.sequence(
+      of: prompts.prompt(index: step * batchSize + index, split: .train), tokenizer, configuration)
+  }
+
+  /// The demonstration of a prompt.
+  package static func sequence(
+    of prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration
+  ) throws -> TrainingSequence {
+    let question = try PromptTokens.encode(prompt, tokenizer, configuration)
+    let answer = tokenizer.encode(prompt.answer) + [tokenizer.endToken]
+    guard question.count + answer.count <= configuration.model.maxSeqLen else {
+      throw TrainingError(
+        .data,
+        "\(prompt.origin): prompt and answer have \(question.count + answer.count) tokens, model.max_seq_len is "
+          + "\(configuration.model.maxSeqLen); shorten them or raise it")
+    }
+    return TrainingSequence(
+      tokens: question + answer, positions: Array(question.count..<question.count + answer.count))
+  }
+}

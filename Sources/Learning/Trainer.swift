@@ -1,0 +1,394 @@
+import Configuration
+import Errors
+import Layers
+import LowBit
+import Models
+import MPI
+import Objectives
+import Optimizers
+import Parallelism
+import Parameters
+import Rollouts
+import Tensors
+
+/// GRPO with DAPO's options, on any number of ranks. `step` is the whole method.
+///
+/// Groups, trajectories and prompts have global numbers; a rank samples and trains the groups of its contiguous share.
+/// All ranks must call the same methods in the same order.
+public final class Trainer {
+  public let configuration: RunConfiguration
+  public let learner: Learner
+  public let tokenizer: any Tokenizer
+  /// Optimizer steps done, skipped updates included.
+  public private(set) var stepCount = 0
+  /// Where groups come from.
+  package let source: any RolloutSource
+  /// The number of the next group to draw.
+  var nextGroup = 0
+  /// This rank's share of the updates that the last rollout still feeds.
+  package var waiting: [[TrajectoryGroup]] = []
+  /// What the last rollout was like, until the first of its updates reports it.
+  package var collected: RolloutSummary?
+  /// π_old, whole on every rank: the learner's replica where it is published after every update.
+  package let oldPolicy: PackedModel
+  /// Where π_old may lag behind: its own replica.
+  private let oldReplica: PolicyReplica?
+  /// What the last publication cost, until a step reports it.
+  private var publication: PolicyReplica.Publication?
+  private var updatesSincePublication = 0
+  /// Whether the checkpoint that was resumed holds no π_old, since it was the packing of the masters there.
+  package var lacksOldPolicy = false
+  package let reference: PackedModel?
+  private let schedule: LearningRateSchedule
+  private(set) var objective: ObjectiveConfiguration
+  private var skipped = 0
+  private var idle = 0
+
+  private var model: QuillanModel { learner.model }
+  package var communicator: Communicator { learner.communicator }
+  package var context: Context { learner.context }
+
+  /// Samples completions of prompts, and scores them. Collective: π_old is published.
+  ///
+  /// - Throws: `TrainingError` where ranks outnumber groups; `RewardError`.
+  public convenience init(
+    configuration: RunConfiguration, learner: Learner, prompts: any PromptSource, tokenizer: any Tokenizer,
+    rewards: WeightedRewards
+  ) throws {
+    let source = try PromptRollouts(
+      configuration: configuration, model: learner.model, prompts: prompts, tokenizer: tokenizer, rewards: rewards)
+    try self.init(configuration: configuration, learner: learner, tokenizer: tokenizer, source: source)
+  }
+
+  /// Learns from recorded trajectories. Collective: π_old is published.
+  ///
+  /// - Throws: `TrainingError` where ranks outnumber groups or a sequence does not fit.
+  public convenience init(
+    configuration: RunConfiguration, learner: Learner, recorded: [RecordedGroup], tokenizer: any Tokenizer
+  ) throws {
+    let source = try RecordedRollouts(
+      configuration: configuration, model: learner.model, tokenizer: tokenizer, groups: recorded)
+    try self.init(configuration: configuration, learner: learner, tokenizer: tokenizer, source: source)
+  }
+
+  private init(
+    configuration: RunConfiguration, learner: Learner, tokenizer: any Tokenizer, source: any RolloutSource
+  ) throws {
+    let rl = configuration.rl
+    guard rl.batchSize >= learner.communicator.size else {
+      throw TrainingError(
+        .configuration, isAgreed: true,
+        "rl.batch_size is \(FigureText.count(rl.batchSize, "group")) for \(learner.communicator.size) ranks: start at "
+          + "most \(FigureText.count(rl.batchSize, "rank")), or raise rl.batch_size")
+    }
+    self.configuration = configuration
+    self.learner = learner
+    self.tokenizer = tokenizer
+    self.source = source
+    schedule = LearningRateSchedule(peak: rl.learningRate, warmupSteps: rl.warmupSteps, totalSteps: rl.numEpochs)
+    objective = configuration.objective
+    if rl.oldPolicyInterval > 1 {
+      let replica = PolicyReplica(learner.model.makePackedModel(), topology: learner.topology)
+      publication = try replica.publish(learner.weights)
+      oldPolicy = replica.weights
+      oldReplica = replica
+    } else {
+      (oldPolicy, publication) = try learner.wholeWeights()
+      oldReplica = nil
+    }
+    if configuration.objective.klCoef != 0 {
+      let frozen = learner.model.makePackedModel()
+      frozen.copy(from: oldPolicy)
+      reference = frozen
+    } else {
+      reference = nil
+    }
+  }
+
+  /// One optimizer step: rollout, rewards, advantages, forward, objective, backward, reduce, update, publish.
+  ///
+  /// A rollout feeds `rl.ppo_epochs` · `rl.mini_batches` steps; those after its first draw nothing.
+  public func step() throws -> StepReport {
+    guard let report = try step(leaving: { false }) else { preconditionFailure("a step that nobody left") }
+    return report
+  }
+
+  /// The same, left between rollout and update where `leaving` says so; the rollouts then wait for the next call. It is
+  /// also left where the run is asked to stop while dynamic sampling replaces groups.
+  ///
+  /// - Returns: nil where the step was left.
+  public func step(leaving: () throws -> Bool) throws -> StepReport? {
+    var clock = PhaseClock()
+    if waiting.isEmpty {
+      guard let rollouts = try FlightRecorder.phase("rollout", nil, "", { try rollOut() }) else { return nil }
+      collected = rollouts
+    }
+    clock.lap("rollout")
+    if try leaving() { return nil }
+    let groups = waiting.removeFirst()
+    var report = try trainStep(groups)
+    clock.lap("train")
+    if isBetweenRollouts, isPublicationDue { try updateOldPolicy() }
+    clock.lap("publish")
+    if let cost = publication.take(), cost.codes > 0 {
+      report.metrics["publication/bytes"] = Double(cost.bytes)
+      report.metrics["publication/changed_share"] = cost.changedShare
+    }
+    try collected?.describe(&report, communicator)
+    collected = nil
+    try report.add(clock, tokens: groups.reduce(0) { $0 + $1.tokens }, communicator)
+    return report
+  }
+
+  /// Draws what the next updates learn from; nil where the run is asked to stop meanwhile. Collective.
+  private func rollOut() throws -> RolloutSummary? {
+    do { return try collectRollouts() } catch let error as SamplingError {
+      throw TrainingError(.failure, "step \(stepCount + 1): \(error) and a lower rl.learning_rate")
+    }
+  }
+
+  /// Samples this rank's groups of step `step` from π_old and scores them, without dynamic sampling. Local.
+  public func sampleGroups(step: Int) throws -> RolloutBatch {
+    let count = configuration.rl.batchSize * configuration.rl.miniBatches
+    return try source.groups(ownNumbers(step * count..<(step + 1) * count), policy: oldPolicy, context)
+  }
+
+  /// Whether the next step begins with a rollout: only `state` and the weights matter then.
+  public var isBetweenRollouts: Bool { waiting.isEmpty }
+
+  /// One update on this rank's `groups` (their rewards set); the batch is all ranks' groups together. Collective.
+  ///
+  /// - Throws: `TrainingError` on every rank where a loss or gradient is not finite, unless such updates are skipped.
+  public func trainStep(_ groups: [TrajectoryGroup]) throws -> StepReport {
+    guard let counts = try batchCounts(groups) else { return emptyStep() }
+    learner.begin()
+    var records: [GroupRecord] = []
+    let units = try units(groups, counts)
+    let parts = units.map(split)
+    // With expert parallelism, ranks go through units and micro-batches together; one that has run out takes part.
+    let agreed = try learner.agree(microBatches: parts.map(\.count))
+    for (number, count) in agreed.enumerated() {
+      let unit = number < units.count ? units[number] : []
+      var record = unit.map { GroupRecord(group: $0.group, $0.objective) }
+      for place in 0..<count {
+        let part = number < parts.count && place < parts[number].count ? parts[number][place] : []
+        let isLast = number == agreed.count - 1 && place == count - 1
+        try FlightRecorder.phase("micro-batch", place) { try accumulate(part, isLast: isLast, &record) }
+      }
+      if let tensor = try learner.reducer.endUnit(), !unit.isEmpty { record[0].fail(tensor: tensor, unit[0].group) }
+      records += record
+    }
+    try learner.experts?.check()
+    try learner.observer?.requireFinite(step: stepCount + 1, learner)
+    // At once: sums of other ranks wait for this one's.
+    let reduced = try learner.reduce()
+    let everyone = try communicator.gatherRecords(records.map(\.numbers), width: GroupRecord.width)
+      .map(GroupRecord.init(numbers:)).sorted { $0.group < $1.group }
+    var report = StepReport(
+      step: stepCount, records: everyone, objective: objective, norm: reduced.norm,
+      learningRate: schedule.learningRate(at: stepCount))
+    report.metrics.merge(learner.loadMetrics) { $1 }
+    report.loads = RoutingSnapshot(learner.loads)
+    if updatesSincePublication == 0, source.hasExactLogProbabilities {
+      let difference = everyone.map(\.statistics.logRatioMaximum).max() ?? 0
+      report.metrics["rollout/logp_abs_diff_max"] = difference
+      if configuration.debug.assertExact, difference != 0 { throw inexact(difference, everyone) }
+    }
+    let isFinite = try checkFinite(reduced, everyone, &report)
+    if everyone.contains(where: \.teaches) {
+      if isFinite { try applyUpdate(reduced, &report) }
+      adaptEntropy(&report)
+    } else {
+      let reason =
+        everyone.allSatisfy(\.rewards.uniform)
+        ? "the rewards of each group are equal" : "no token to train on has an advantage"
+      stayIdle(reason, &report)
+    }
+    stepCount += 1
+    return report
+  }
+
+  /// A step whose groups all had nothing to teach: no update, not even by momentum and decay.
+  private func emptyStep() -> StepReport {
+    var report = StepReport(
+      step: stepCount, records: [], objective: objective, norm: 0,
+      learningRate: schedule.learningRate(at: stepCount))
+    report.metrics = ["learning_rate": report.learningRate]
+    stayIdle("no group can be trained on", &report)
+    stepCount += 1
+    return report
+  }
+
+  /// Counts an update without an advantage anywhere. Its other terms (entropy, balance, diffusion, value, KL) move nothing
+  /// either: they hold a policy that learns in shape, and alone they, momentum and decay lead it away from what it knows.
+  private func stayIdle(_ reason: String, _ report: inout StepReport) {
+    idle += 1
+    report.metrics["idle_updates"] = Double(idle)
+    if configuration.rl.entropyTarget > 0 { report.metrics["entropy_coef"] = objective.entropyCoef }
+    guard report.warning == nil, idle.nonzeroBitCount == 1 else { return }
+    report.warning =
+      "step \(stepCount + 1): \(reason), so the update moves nothing"
+      + (idle > 1 ? " (\(idle) such updates so far)" : "")
+  }
+
+  /// Moves the entropy coefficient towards what keeps the entropy at its target: an integral controller, as in
+  /// Skywork-OR1 (He et al., arXiv:2505.22312, section 4.2) without its gate.
+  private func adaptEntropy(_ report: inout StepReport) {
+    let rl = configuration.rl
+    guard rl.entropyTarget > 0 else { return }
+    report.metrics["entropy_coef"] = objective.entropyCoef
+    // Without a token in the loss there is no entropy to act on.
+    guard let entropy = report.metrics["entropy"], entropy.isFinite else { return }
+    let step = entropy < rl.entropyTarget ? rl.entropyDelta : -rl.entropyDelta
+    objective.entropyCoef = min(max(0, objective.entropyCoef + step), rl.entropyCoefMax)
+  }
+
+  /// What a resumed run needs beside weights, optimizer state and π_old; set it only between rollouts.
+  public var state: TrainerState {
+    get {
+      var state = TrainerState()
+      state.steps = stepCount
+      state.nextGroup = nextGroup
+      state.skippedUpdates = skipped
+      state.idleUpdates = idle
+      state.updatesSincePublication = updatesSincePublication
+      state.entropyCoef = objective.entropyCoef
+      return state
+    }
+    set {
+      precondition(isBetweenRollouts, "the state of a trainer is set while updates of a rollout wait")
+      stepCount = newValue.steps
+      nextGroup = newValue.nextGroup
+      skipped = newValue.skippedUpdates
+      idle = newValue.idleUpdates
+      updatesSincePublication = newValue.updatesSincePublication
+      objective.entropyCoef = newValue.entropyCoef
+    }
+  }
+
+  /// Says how old π_old is, in updates.
+  package func countUpdatesSincePublication(_ count: Int) { updatesSincePublication = count }
+
+  /// Whether π_old may differ from the current weights when a rollout begins.
+  package var keepsOldPolicy: Bool { oldReplica != nil }
+
+  /// Empties the replica of π_old, so that all ranks hold the same again before it is read or published.
+  package func forgetOldPolicy() { oldReplica?.clear() }
+
+  /// Publishes the current weights as π_old. Collective.
+  public func updateOldPolicy() throws {
+    try FlightRecorder.phase("publication") {
+      if let oldReplica {
+        publication = try oldReplica.publish(learner.weights)
+      } else if let new = try learner.wholeWeights().publication {
+        publication = new
+      }
+    }
+    updatesSincePublication = 0
+  }
+
+  private func applyUpdate(_ reduced: Learner.Reduced, _ report: inout StepReport) throws {
+    let spoilt = try learner.update(
+      norm: reduced.norm, learningRate: report.learningRate, maximumNorm: configuration.rl.maxGradNorm,
+      balanceRate: configuration.rl.balanceRate)
+    if let spoilt { throw TrainingError(spoilt: spoilt, step: stepCount + 1, key: "rl.learning_rate") }
+    updatesSincePublication += 1
+  }
+
+  /// Whether losses and gradients are finite. If they are not, counts the update as skipped, and warns.
+  ///
+  /// - Throws: `TrainingError` if no more such updates may be skipped.
+  private func checkFinite(
+    _ reduced: Learner.Reduced, _ records: [GroupRecord], _ report: inout StepReport
+  ) throws -> Bool {
+    guard let problem = NonfiniteReport(reduced, records, model: model) else { return true }
+    skipped += 1
+    report.metrics["skipped_updates"] = Double(skipped)
+    guard skipped <= configuration.debug.skipNonfinite else {
+      throw TrainingError(
+        .failure, isAgreed: true,
+        "step \(stepCount + 1): \(problem); \(problem.remedy), or pass --skip-nonfinite n to leave out up to n such updates"
+      )
+    }
+    report.warning =
+      "step \(stepCount + 1): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
+    return false
+  }
+
+  private func inexact(_ difference: Double, _ records: [GroupRecord]) -> TrainingError {
+    let group = records.first { $0.statistics.logRatioMaximum == difference }.map(\.group) ?? 0
+    return TrainingError(
+      .failure, isAgreed: true,
+      "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) though the "
+        + "weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
+  }
+
+  // MARK: Units and micro-batches
+
+  /// What all ranks' groups of a step count together; nil where there is none. Collective.
+  package func batchCounts(_ groups: [TrajectoryGroup]) throws(MPIError) -> BatchCounts? {
+    let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
+    let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)
+    return totals[0] == 0 ? nil : BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
+  }
+
+  /// Forward, objective and backward of one micro-batch, the step's last or another.
+  private func accumulate(_ part: [Piece], isLast: Bool, _ records: inout [GroupRecord]) throws {
+    let loss = PolicyLoss(
+      model: model, configuration: objective,
+      retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
+      exchange: learner.experts?.exchange)
+    let references = referenceLogProbabilities(part)
+    let items = part.enumerated().map { index, piece in
+      PolicyLoss.Item(
+        piece.trajectory, objective: piece.objective, index: piece.index,
+        referenceLogProbabilities: references?[index])
+    }
+    let noise = DiffusionNoise.input(
+      part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
+    if !items.isEmpty { checkGradients(loss, items, part) }
+    let gradients = isLast ? learner.lastGradients() : learner.gradients
+    loss.accumulate(
+      items, diffusion: noise, learner.weights, gradients, loads: learner.loads, context
+    ) { index, result in records[part[index].place].add(result, part[index].trajectory) }
+    learner.observer?.didTrain(part.map { ($0.trajectory.id, $0.trajectory.tokens.count) })
+    if let noise { compareLatents(part, targets: noise.targets, &records) }
+  }
+
+  /// Debug mode's check of gradients, on the first trajectories of a micro-batch.
+  private func checkGradients(_ loss: PolicyLoss, _ items: [PolicyLoss.Item], _ part: [Piece]) {
+    learner.observer?.willTrain(learner) { count in
+      let items = Array(items.prefix(count))
+      let noise = DiffusionNoise.input(
+        part.prefix(count).map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
+      return { [objective = self.objective, context = self.context] weights, gradients, loads in
+        var terms: [ObjectiveTerms] = []
+        loss.accumulate(items, diffusion: noise, weights, gradients, loads: loads, context) { terms.append($1.terms) }
+        return CheckedLoss(terms, objective)
+      }
+    }
+  }
+
+  private func compareLatents(_ part: [Piece], targets: [UInt8], _ records: inout [GroupRecord]) {
+    var first = 0
+    for piece in part {
+      let latents = piece.trajectory.latents
+      records[piece.place].compare(
+        latents: latents[...], targets: targets[first..<first + latents.count], bits: model.configuration.dim,
+        positions: piece.trajectory.tokens.count)
+      first += latents.count
+    }
+  }
+
+  private func referenceLogProbabilities(_ part: [Piece]) -> [[Float]]? {
+    guard let reference, !part.isEmpty else { return nil }
+    let sequences = part.map {
+      SequenceLoss.Sequence(
+        tokens: $0.trajectory.tokens, positions: $0.trajectory.generatedPositions, latents: $0.trajectory.latents,
+        auxiliaryWeight: 0, diffusionWeight: 0)
+    }
+    let loss = SequenceLoss(
+      model: model, temperature: Float(configuration.objective.temperature), retention: .nothing)
+    return loss.signals(sequences, reference, context).map(\.logProbabilities)
+  }
+}

@@ -1,0 +1,124 @@
+import Configuration
+import Errors
+
+/// The layouts of a run that a cluster allows, the fastest first, and why others are ruled out.
+public struct LayoutSearch: Sendable {
+  /// A layout that can run.
+  public struct Choice: Sendable {
+    public let plan: StepPlan
+    /// Time of one rank of the same threads with all groups, over that of all ranks times their number.
+    public let efficiency: Double
+
+    public var layout: StepPlan.Layout { plan.layout }
+  }
+
+  /// Layouts that cannot.
+  public struct Rejection: Sendable, Equatable {
+    public let layouts: String
+    public let reason: String
+  }
+
+  /// By time, then memory.
+  public private(set) var choices: [Choice] = []
+  public private(set) var rejections: [Rejection] = []
+  /// The part of a host's memory that ranks may fill.
+  public static let usableMemory = 0.9
+
+  private let configuration: RunConfiguration
+  private let parameters: ParameterPlan
+  private let cluster: ClusterDescription
+  private let promptLength: Int
+  private let calibration: Calibration
+
+  /// Looks at every number of ranks a host that divides its cores, or at `ranksPerHost` only, and every P that divides
+  /// the mini-MoEs; of the accumulation steps (powers of two), at the fewest that fit into memory.
+  public init(
+    _ configuration: RunConfiguration, _ parameters: ParameterPlan, _ cluster: ClusterDescription,
+    ranksPerHost: Int? = nil, promptLength: Int, _ calibration: Calibration
+  ) {
+    self.configuration = configuration
+    self.parameters = parameters
+    self.cluster = cluster
+    self.promptLength = promptLength
+    self.calibration = calibration
+    let numbers = ranksPerHost.map { [$0] } ?? Self.divisors(cluster.cores)
+    for number in numbers { look(ranksPerHost: number) }
+    let miniMoEs = configuration.model.numMiniMoes
+    rejections.append(
+      Rejection(
+        layouts: "other P", reason: "P must divide model.num_mini_moes \(miniMoEs)"))
+    choices.sort { ($0.plan.seconds, $0.plan.memory.total) < ($1.plan.seconds, $1.plan.memory.total) }
+  }
+
+  private mutating func look(ranksPerHost: Int) {
+    let name = Self.name(ranksPerHost)
+    let ranks = cluster.hosts * ranksPerHost
+    guard ranksPerHost <= cluster.cores else {
+      rejections.append(Rejection(layouts: name, reason: "a host has \(FigureText.count(cluster.cores, "core"))"))
+      return
+    }
+    guard ranks <= configuration.rl.batchSize else {
+      rejections.append(
+        Rejection(
+          layouts: name,
+          reason: "\(ranks) ranks need a group each, rl.batch_size is \(configuration.rl.batchSize)"))
+      return
+    }
+    var indivisible: [Int] = []
+    for expert in Self.divisors(configuration.model.numMiniMoes) {
+      guard ranks.isMultiple(of: expert) else {
+        indivisible.append(expert)
+        continue
+      }
+      look(ranksPerHost: ranksPerHost, expert: expert)
+    }
+    if !indivisible.isEmpty {
+      let list = indivisible.map(String.init).joined(separator: ", ")
+      rejections.append(Rejection(layouts: "\(name), P \(list)", reason: "P must divide \(ranks) ranks"))
+    }
+  }
+
+  private mutating func look(ranksPerHost: Int, expert: Int) {
+    var layout = StepPlan.Layout(
+      hosts: cluster.hosts, ranksPerHost: ranksPerHost, threads: cluster.cores / ranksPerHost, expert: expert,
+      accumulationSteps: 1)
+    let room = Int(Double(cluster.memory) * Self.usableMemory)
+    while true {
+      let plan = self.plan(layout)
+      if plan.memory.total <= room / ranksPerHost {
+        choices.append(Choice(plan: plan, efficiency: efficiency(plan)))
+        return
+      }
+      // Units of reproducible sums are cut by a rule of their own.
+      guard !configuration.parallel.reproducible, layout.accumulationSteps * 2 <= plan.memory.sequences else {
+        rejections.append(
+          Rejection(
+            layouts: "\(Self.name(ranksPerHost)), P \(expert)",
+            reason: "\(FigureText.bytes(plan.memory.total)) a rank, also in micro-batches of "
+              + "\(plan.memory.microBatchTokens) tokens; there are \(FigureText.bytes(room / ranksPerHost))"))
+        return
+      }
+      layout.accumulationSteps *= 2
+    }
+  }
+
+  /// `2 ranks a host`.
+  public static func name(_ ranksPerHost: Int) -> String {
+    ranksPerHost == 1 ? "1 rank a host" : "\(ranksPerHost) ranks a host"
+  }
+
+  private static func divisors(_ number: Int) -> [Int] { (1...max(1, number)).filter { number.isMultiple(of: $0) } }
+
+  private func plan(_ layout: StepPlan.Layout) -> StepPlan {
+    StepPlan(configuration, parameters, layout, cluster, promptLength: promptLength, calibration)
+  }
+
+  private func efficiency(_ plan: StepPlan) -> Double {
+    var alone = plan.layout
+    alone.hosts = 1
+    alone.ranksPerHost = 1
+    alone.expert = 1
+    alone.accumulationSteps = plan.layout.accumulationSteps * plan.layout.ranks
+    return self.plan(alone).seconds / (Double(plan.layout.ranks) * plan.seconds)
+  }
+}

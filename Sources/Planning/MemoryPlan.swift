@@ -1,0 +1,201 @@
+import Checkpoints
+import Configuration
+import Learning
+import LowBit
+import Models
+import Optimizers
+import Rollouts
+
+/// The memory of one rank while it trains, in bytes.
+public struct MemoryPlan: Sendable {
+  /// One use of memory.
+  public struct Row: Sendable, Equatable {
+    public let name: String
+    public let bytes: Int
+    /// Whether the bytes follow from the sizes alone, or are estimated from what a pass keeps.
+    public let isEstimate: Bool
+    package let use: Use
+
+    fileprivate init(name: String, bytes: Int, isEstimate: Bool, use: Use = .model) {
+      self.name = name
+      self.bytes = bytes
+      self.isEstimate = isEstimate
+      self.use = use
+    }
+  }
+
+  /// What settings a row depends on.
+  package enum Use: Sendable { case model, activations, sampling, firstRank }
+
+  /// The uses, largest buffers first as training makes them.
+  public let rows: [Row]
+  /// Sequences of one rank in an optimizer step.
+  public let sequences: Int
+  /// Tokens of one rank's largest micro-batch.
+  public let microBatchTokens: Int
+  /// What a process holds before it has a model: the program, its libraries, threads and those of messages.
+  public static let programBytes = 44 << 20
+
+  /// All rows together.
+  public var total: Int { rows.reduce(0) { Saturating.sum($0, $1.bytes) } }
+  /// What only rank 0 takes.
+  package var firstRankBytes: Int { rows.reduce(0) { $1.use == .firstRank ? Saturating.sum($0, $1.bytes) : $0 } }
+
+  /// Plans a rank of `ranks` that train `configuration`, with prompts of `promptLength` tokens. Sizes beyond 63 bits are
+  /// given as the largest number.
+  ///
+  /// - Parameter phase: `.pretrain` on texts where the configuration names one, on demonstrations otherwise, or `.train`.
+  public init(
+    _ configuration: RunConfiguration, _ parameters: ParameterPlan, ranks: Int, promptLength: Int,
+    phase: RunPhase = .train
+  ) {
+    precondition(ranks > 0 && promptLength > 0, "\(ranks) ranks, prompts of \(promptLength) tokens")
+    let model = configuration.model
+    let rl = configuration.rl
+    let generated = configuration.objective.maxTrajectoryLen
+    let isTrain = phase == .train
+    let isText = phase == .pretrain && configuration.data.text != nil
+    let length =
+      isText ? min(configuration.pretrain.sequenceLength, model.maxSeqLen) : Saturating.sum(promptLength, generated)
+    let groups = (rl.batchSize - 1) / ranks + 1
+    sequences =
+      isTrain ? Saturating.product(groups, rl.numTrajectories) : (configuration.pretrain.batchSize - 1) / ranks + 1
+    microBatchTokens = MicroBatches.largest(
+      sequences: sequences, length: length, unit: isTrain ? rl.numTrajectories : Pretrainer.unit, configuration)
+    // What a rank holds: the replicated tensors, and its part of the council.
+    let expert = max(1, configuration.parallel.expert)
+    let replicated = parameters.storeCount - parameters.councilStoreCount
+    let council = parameters.councilStoreCount / expert
+    let store = Saturating.product(4, replicated + council)
+    let moments =
+      configuration.optimizer.shard ? replicated / ranks + council / max(1, ranks / expert) : replicated + council
+    let format = configuration.optimizer.state
+    let whole = parameters.total.packedBytes + 4 * parameters.balanceBiases
+    let councilPacked = parameters.components.first { $0.component == "mini_moes" }?.packedBytes ?? 0
+    let packed = whole - councilPacked + councilPacked / expert
+    var rows = [
+      Row(name: "master weights, fp32", bytes: store, isEstimate: false),
+      Row(name: "gradients, fp32", bytes: store, isEstimate: false),
+      Row(
+        name: "AdamW moments, \(format.rawValue)", bytes: Saturating.product(2, Self.moment(moments, format)),
+        isEstimate: false),
+    ]
+    if configuration.parallel.reproducible {
+      rows.append(
+        Row(name: "gradient sums, 64-bit fixed point", bytes: Saturating.product(2, store), isEstimate: false))
+      if expert > 1 {
+        // Units must not mix: what each other rank of the group sends adds to gradients of its own, but for stacks.
+        let stacks = configuration.rl.useMixedPrecision ? parameters.stackStoreCount / expert : 0
+        rows.append(
+          Row(
+            name: "gradients of the group's other units", bytes: Saturating.product(4 * (expert - 1), council - stacks),
+            isEstimate: false))
+      }
+    }
+    rows.append(Row(name: "packed weights in training", bytes: packed, isEstimate: false))
+    if isTrain && rl.oldPolicyInterval > 1 || expert > 1 {
+      rows.append(Row(name: "packed weights of the old policy", bytes: whole, isEstimate: false))
+    }
+    if isTrain, configuration.objective.klCoef != 0 {
+      rows.append(Row(name: "packed weights of the frozen reference", bytes: whole, isEstimate: false))
+    }
+    let perToken = Self.activationBytes(model, configuration.formats, layers: rl.gradientCheckpointing ? 1 : nil)
+    let kept = Saturating.product(microBatchTokens, perToken)
+    if !isText {
+      // Rollouts, and evaluations before the first and after the last step.
+      let answers = Saturating.product(
+        (configuration.evaluation.count - 1) / ranks + 1, max(1, configuration.evaluation.samples))
+      var wave = min(answers, DecodingBatch.evaluation(configuration, ranks: ranks))
+      if isTrain { wave = max(wave, DecodingBatch.rollout(configuration, ranks: ranks)) }
+      rows.append(
+        Row(
+          name: "key-value cache of \(wave) sequences",
+          bytes: Saturating.product(DecodingBatch.cacheBytes(model, positions: length), wave), isEstimate: true,
+          use: .sampling))
+      // A step of all sequences, with their logits, or a prompt; in the memory that activations of training take, too.
+      let perDraw = Self.activationBytes(model, configuration.formats, layers: 0) + 4 * model.vocabSize
+      let drawing = max(
+        Saturating.product(wave, perDraw), Saturating.product(promptLength, perDraw - 4 * model.vocabSize))
+      if drawing > kept {
+        rows.append(
+          Row(name: "sampling, beyond activations", bytes: drawing - kept, isEstimate: true, use: .sampling))
+      }
+    }
+    rows.append(
+      Row(name: "activations of \(microBatchTokens) tokens", bytes: kept, isEstimate: true, use: .activations))
+    if configuration.rl.useMixedPrecision {
+      rows.append(
+        Row(
+          name: "operands of weight gradients",
+          bytes: Saturating.product(microBatchTokens, Self.ledgerBytes(model, configuration.formats)), isEstimate: true,
+          use: .activations))
+    }
+    if configuration.checkpoint.copy {
+      // Rank 0 writes all that is replicated, and its file of mini-MoEs.
+      let files = Placement.expertFiles(ranks: ranks, expertParallel: expert, miniMoEs: model.numMiniMoes)
+      let stored = replicated + parameters.councilStoreCount / files
+      let copied = configuration.optimizer.shard ? moments : stored
+      let policies =
+        isTrain ? (rl.oldPolicyInterval > 1 ? whole : 0) + (configuration.objective.klCoef != 0 ? whole : 0) : 0
+      rows.append(
+        Row(
+          name: "checkpoint copy on rank 0",
+          bytes: Saturating.sum(
+            Saturating.product(4, stored), Saturating.sum(Saturating.product(2, Self.moment(copied, format)), policies)),
+          isEstimate: false, use: .firstRank))
+    }
+    rows.append(Row(name: "program and libraries", bytes: Self.programBytes, isEstimate: true))
+    self.rows = rows
+  }
+
+  /// Bytes of one moment of `elements` values.
+  private static func moment(_ elements: Int, _ format: MomentFormat) -> Int {
+    format == .fp32 ? Saturating.product(4, elements) : MomentFormat.int8.bytes(elements)
+  }
+
+  /// Bytes that one token keeps for the products of weight gradients: rows of dY in bfloat16 with their padding, and copies
+  /// of the inputs, of every expert and micro agent that it visits.
+  static func ledgerBytes(_ model: ModelConfiguration, _ formats: PrecisionConfiguration) -> Int {
+    func operand(_ outputs: Int, _ inputs: Int, _ format: NumberFormat) -> Int {
+      2 * ((outputs + 15) / 16 * 16 + 16) + (format.isInteger ? inputs + 4 : (format == .bf16 ? 2 : 4) * inputs)
+    }
+    let (d, hidden, small) = (model.dim, model.expertDim, model.microAgentDim)
+    let expert = operand(hidden, d, formats.experts) + operand(d, hidden, formats.experts)
+    let agent = operand(small, d, formats.agents) + operand(d, small, formats.agents)
+    return model.numLayers * model.miniMoeTopK * (model.expertTopK * expert + model.microTopK * agent)
+  }
+
+  /// Bytes that one token keeps between its forward and backward pass: what the layers save, in fp32 but for A8 codes.
+  ///
+  /// - Parameter layers: how many layers keep everything, beside the inputs of all; nil: all do. With 0, nothing is kept
+  ///   but what a pass works on.
+  static func activationBytes(_ model: ModelConfiguration, _ formats: PrecisionConfiguration, layers: Int?) -> Int {
+    let d = model.dim
+    /// Kept inputs of a product: codes, rounded copies, or nothing besides the values themselves.
+    func input(_ format: NumberFormat, _ columns: Int) -> Int {
+      if format.isInteger { return columns + 4 }
+      return format == .bf16 ? 4 * columns : 0
+    }
+    let attention =
+      4 * (2 * d + 3 * d + d) + 8 * model.numHeads + input(formats.attention, d) + input(formats.attention, d)
+    let expert = 8 * model.expertDim + input(formats.experts, d) + input(formats.experts, model.expertDim)
+    let agent =
+      8 * model.microAgentDim + input(formats.agents, d) + input(formats.agents, model.microAgentDim)
+      + (formats.agents.isInteger ? 0 : 4 * d)
+    let routing = 4 * (model.numMiniMoes + model.miniMoeTopK * (model.numExpertsPerMini + model.numMicrosPerMini))
+    let council =
+      model.miniMoeTopK * (4 * 4 * d + model.expertTopK * expert + model.microTopK * agent) + 4 * 2 * d + routing
+    let layer = attention + council
+    let outside =
+      4 * 8 * d + 8 * model.overseerDim + input(formats.overseer, d) + input(formats.overseer, model.overseerDim)
+    let denoiser =
+      model.useBitDiffusion
+      ? model.diffusionBlocks * (4 * 2 * d + 16 * model.diffusionDim + 2 * input(formats.diffusion, model.diffusionDim))
+        + 4 * 6 * d : 0
+    switch layers {
+    case nil: return model.numLayers * (layer + 4 * d) + outside + denoiser
+    case 0: return 4 * 2 * d + layer + outside + denoiser
+    case let layers?: return 4 * d * (model.numLayers + 1) + layers * layer + outside + denoiser
+    }
+  }
+}

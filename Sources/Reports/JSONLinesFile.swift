@@ -1,0 +1,59 @@
+import Foundation
+import Rollouts
+
+/// A file of one JSON object a line, whose first line names its format; each line reaches the system whole.
+///
+/// Lines are never changed. Opening an existing file appends to it, after cutting off a last line that a crash left
+/// unfinished; `JSONLinesFile.resume` moves what a resumed run makes again into a file of its own.
+package final class JSONLinesFile {
+  let path: String
+  private let descriptor: Int32
+
+  package init(path: String, format: String) throws(ReportError) {
+    self.path = path
+    descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw .system("create", path: path, code: errno) }
+    let size = max(0, lseek(descriptor, 0, SEEK_END))
+    let end = try Self.endOfLastLine(descriptor, size: size, path: path)
+    if end < size {
+      guard ftruncate(descriptor, end) == 0, lseek(descriptor, end, SEEK_SET) == end else {
+        throw .system("cut off the unfinished last line", path: path, code: errno)
+      }
+    }
+    if end == 0 { try append(["format": .text(format), "version": 1]) }
+  }
+
+  deinit { close(descriptor) }
+
+  package func append(_ object: [String: JSONValue]) throws(ReportError) {
+    try AtomicFile.writeAll(Array((JSONValue.object(object).serialized + "\n").utf8), to: descriptor, path: path)
+  }
+
+  /// Appends lines as they are; an end is added to the last one where it has none.
+  package func append(lines: [UInt8]) throws(ReportError) {
+    let end = lines.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")]
+    try AtomicFile.writeAll(lines + end, to: descriptor, path: path)
+  }
+
+  /// Makes the lines so far durable.
+  package func synchronize() throws(ReportError) {
+    // Pipes and devices have nothing to sync.
+    guard fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
+      throw .system("sync", path: path, code: errno)
+    }
+  }
+
+  /// The offset after the last line break, searching backwards.
+  private static func endOfLastLine(_ descriptor: Int32, size: Int, path: String) throws(ReportError) -> Int {
+    var end = size
+    var block = [UInt8](repeating: 0, count: 4096)
+    while end > 0 {
+      let start = max(0, end - block.count)
+      let count = pread(descriptor, &block, end - start, start)
+      guard count == end - start else { throw .system("read", path: path, code: errno) }
+      if let index = block[..<count].lastIndex(of: UInt8(ascii: "\n")) { return start + index + 1 }
+      end = start
+    }
+    return 0
+  }
+}

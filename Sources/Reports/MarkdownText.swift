@@ -1,0 +1,31 @@
+/// Text inside Markdown.
+package enum MarkdownText {
+  /// A table's cell that shows `text` as it is: line ends as ⏎, and what Markdown or HTML could take for markup as character
+  /// references.
+  package static func verbatim(_ text: String) -> String {
+    var result = ""
+    for character in text {
+      if character.isNewline {
+        result += "⏎"
+        continue
+      }
+      for scalar in character.unicodeScalars {
+        switch scalar {
+        case _ where scalar.value < 32: result.unicodeScalars.append(Unicode.Scalar(0x2400 + scalar.value) ?? " ")
+        case "\\", "`", "*", "_", "{", "}", "[", "]", "<", ">", "&", "|", "#", "~", "$", "!":
+          result += "&#\(scalar.value);"
+        default: result.unicodeScalars.append(scalar)
+        }
+      }
+    }
+    return result
+  }
+
+  /// A table's row of names and figures, which may hold a `|` or a line end and no other markup.
+  package static func row(_ cells: [String]) -> String {
+    let shown = cells.map { cell in
+      cell.map { $0 == "|" ? "\\|" : $0.isNewline ? "⏎" : String($0) }.joined()
+    }
+    return "| " + shown.joined(separator: " | ") + " |"
+  }
+}

@@ -1,0 +1,109 @@
+import Configuration
+import Files
+import Foundation
+import Rollouts
+
+/// What a run directory holds, read for a report. A run that is still going on, or was cut off, reads as far as it goes.
+public struct RunContent: Sendable {
+  /// The directory's last component.
+  public let name: String
+  public let path: String
+  /// Keys `section.key` with their values, in the order of the file.
+  public let configuration: [(key: String, value: String)]
+  /// One entry for each line of metrics.jsonl.
+  package let lines: [(step: Int, members: [String: JSONValue])]
+  /// The lines of samples.jsonl.
+  let samples: [(step: Int, members: [String: JSONValue])]
+
+  /// When the program worked on the run; none in runs of programs that did not record it.
+  let sessions: [RunSession]
+  /// When the metrics were written last.
+  let lastWritten: Date?
+  /// Whether the run left its last weights, as a finished run does.
+  let hasWeights: Bool
+  /// Lines that cannot be read and are left out, for people.
+  public let problems: [String]
+
+  /// - Throws: `ReportError` if the directory holds no run or no metrics.
+  public init(path: String) throws {
+    let directory = try RunDirectory.open(path)
+    self.path = path
+    name = Path(path).naming(1)?.name ?? path
+    configuration = Self.keys(String(decoding: try Self.bytes(directory.configuration), as: UTF8.self))
+    var problems: [String] = []
+    lines = try Self.lines(directory.metrics, &problems)
+    func optional(_ path: String) throws -> [(step: Int, members: [String: JSONValue])] {
+      FileManager.default.fileExists(atPath: path) ? try Self.lines(path, &problems) : []
+    }
+    alarms = try optional(directory.alarms)
+    samples = try optional(directory.samples)
+    sessions = RunSession.sessions(try optional(directory.sessions).map(\.members))
+    self.problems = problems
+    let attributes = try? FileManager.default.attributesOfItem(atPath: directory.metrics)
+    lastWritten = attributes?[.modificationDate] as? Date
+    hasWeights = FileManager.default.fileExists(atPath: directory.weights)
+  }
+
+  private static func bytes(_ path: String) throws(ReportError) -> [UInt8] {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw ReportError(path: path, message: "cannot be read; check the run directory")
+    }
+    return Array(data)
+  }
+
+  /// The objects of a JSON Lines file behind its header; a last line without its end is left out, and so is one that is
+  /// damaged: the others still say what they say.
+  private static func lines(_ path: String, _ problems: inout [String]) throws(ReportError)
+    -> [(step: Int, members: [String: JSONValue])]
+  {
+    let parts = try bytes(path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+    var result: [(step: Int, members: [String: JSONValue])] = []
+    for (number, line) in parts.enumerated() where !line.isEmpty {
+      if let members = JSONLinesFile.members(line) {
+        if let step = members["step"]?.integerValue { result.append((step, members)) }
+      } else {
+        problems.append("\(path): line \(number + 1) is left out: it is not a JSON object in UTF-8")
+      }
+    }
+    return result
+  }
+
+  /// The keys of a configuration as `RunConfiguration.yaml()` writes it.
+  static func keys(_ yaml: String) -> [(key: String, value: String)] {
+    var section = ""
+    var result: [(key: String, value: String)] = []
+    for line in yaml.split(separator: "\n") {
+      guard let colon = line.firstIndex(of: ":") else { continue }
+      let key = line[..<colon].trimmingCharacters(in: .whitespaces)
+      if line.first != " " {
+        section = key
+      } else {
+        result.append(("\(section).\(key)", line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)))
+      }
+    }
+    return result
+  }
+
+  /// The finite values of a metric over the steps.
+  func points(_ metric: String) -> [(x: Double, y: Double)] {
+    lines.compactMap { line in
+      line.members[metric]?.numberValue.map { (Double(line.step), $0) }
+    }
+  }
+
+  /// Names of metrics that begin with a prefix, sorted.
+  func metrics(prefix: String) -> [String] {
+    Set(lines.flatMap { $0.members.keys.filter { $0.hasPrefix(prefix) } }).sorted()
+  }
+
+  /// Evaluations by step: the members that begin with `eval/`.
+  package var evaluations: [(step: Int, figures: [String: Double])] {
+    lines.compactMap { line in
+      let figures = line.members.filter { $0.key.hasPrefix("eval/") }.compactMapValues(\.numberValue)
+      return figures.isEmpty ? nil : (line.step, figures)
+    }
+  }
+
+  /// The lines of alarms.jsonl.
+  let alarms: [(step: Int, members: [String: JSONValue])]
+}

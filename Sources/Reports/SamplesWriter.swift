@@ -1,0 +1,34 @@
+import Learning
+import Rollouts
+
+/// `samples.jsonl`: sample completions, one JSON object a line, after a header
+/// `{"format":"quillan-samples","version":1}`.
+public final class SamplesWriter {
+  private let file: JSONLinesFile
+
+  /// Creates the file, or continues it after its last whole line.
+  ///
+  /// - Throws: `ReportError`.
+  public init(path: String) throws(ReportError) {
+    file = try JSONLinesFile(path: path, format: "quillan-samples")
+  }
+
+  /// Adds one completion of a step.
+  ///
+  /// - Throws: `ReportError` where the disk is full or gone.
+  public func write(step: Int, _ sample: CompletionSample) throws(ReportError) {
+    var line: [String: JSONValue] = [
+      "step": .integer(step), "prompt": .text(sample.prompt), "completion": .text(sample.completion),
+      "answer": sample.answer.map(JSONValue.text) ?? .null, "reward": .number(sample.reward),
+      "rewards": .object(sample.rewards.mapValues(JSONValue.number)),
+    ]
+    if !sample.tokens.isEmpty {
+      line["tokens"] = .list(sample.tokens.map { .text($0.text) })
+      line["logprobs"] = .list(sample.tokens.map { .number($0.logProbability) })
+    }
+    try file.append(line)
+  }
+
+  /// Makes the lines so far durable.
+  public func synchronize() throws(ReportError) { try file.synchronize() }
+}

@@ -1,0 +1,47 @@
+import Configuration
+import Rollouts
+
+/// Finds names in a prompt template that look like special tokens and are none, so that the model would read them as letters.
+enum TemplateCheck {
+  /// One line for each such name.
+  static func warnings(_ template: PromptTemplate, _ tokenizer: any Tokenizer) -> [String] {
+    let special = tokenizer.specialTokens.keys.sorted()
+    var names: [String] = []
+    for literal in template.literals {
+      for name in candidates(in: literal) where tokenizer.specialTokens[name] == nil && !names.contains(name) {
+        guard name.count <= 40 else { continue }
+        let isToken = name.hasPrefix("<|") && name.hasSuffix("|>")
+        if isToken || special.contains(where: { isNear(name, $0) }) { names.append(name) }
+      }
+    }
+    let known =
+      special.isEmpty
+      ? "it has none" : "it has \(special.prefix(8).joined(separator: " "))\(special.count > 8 ? " …" : "")"
+    return names.map {
+      "data.template: '\($0)' is not a special token of the tokenizer and is read as letters; \(known)"
+    }
+  }
+
+  /// Whether a name is another with a letter or two wrong, fewer than a third of it.
+  private static func isNear(_ name: String, _ other: String) -> Bool {
+    let edits = KeyDistance.edits(Array(name), Array(other))
+    return edits <= 2 && 3 * edits < name.count
+  }
+
+  /// Words in angle or square brackets.
+  private static func candidates(in text: String) -> [String] {
+    var found: [String] = []
+    var rest = text[...]
+    while let start = rest.firstIndex(where: { $0 == "<" || $0 == "[" }) {
+      let close: Character = rest[start] == "<" ? ">" : "]"
+      rest = rest[start...]
+      if let end = rest.dropFirst().firstIndex(where: { $0 == close || $0.isWhitespace || $0 == "<" || $0 == "[" }),
+        rest[end] == close
+      {
+        found.append(String(rest[...end]))
+      }
+      rest = rest.dropFirst()
+    }
+    return found
+  }
+}

@@ -1,0 +1,95 @@
+import Checkpoints
+import Configuration
+import Files
+import Foundation
+import MPI
+import Reports
+
+/// Where a run goes on from (`--resume`).
+public enum ResumeChoice: Sendable, Equatable {
+  /// The newest whole checkpoint of the run of this name; a new run if there is none. If the directory of this name has
+  /// no checkpoint, the newest that a run of this name got because it was taken counts.
+  case auto
+  /// A checkpoint's directory, or a run's: its newest whole checkpoint.
+  case path(String)
+
+  /// `auto`, or a path.
+  public init(_ text: String) { self = text == "auto" ? .auto : .path(text) }
+
+  /// What there is to go on from.
+  package struct Found: Sendable, Equatable {
+    /// The run directory to go on in; nil: a new one.
+    package var directory: String?
+    /// Paths of checkpoints, the newest first.
+    package var checkpoints: [String] = []
+    /// Whether the user named this very checkpoint, so that no other may take its place.
+    var isNamed = false
+
+    /// Parts with a NUL between them, which no path has, to send to the other ranks.
+    var text: String { ([directory ?? "", isNamed ? "1" : ""] + checkpoints).joined(separator: "\0") }
+
+    init(directory: String? = nil, checkpoints: [String] = [], isNamed: Bool = false) {
+      self.directory = directory
+      self.checkpoints = checkpoints
+      self.isNamed = isNamed
+    }
+
+    init(text: String) {
+      let parts = text.split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
+      directory = parts.first.flatMap { $0.isEmpty ? nil : $0 }
+      isNamed = parts.count > 1 && !parts[1].isEmpty
+      checkpoints = Array(parts.dropFirst(2)).filter { !$0.isEmpty }
+    }
+  }
+
+  /// Whether there is a checkpoint to go on from, so that other weights need not be made. Collective.
+  public func leads(_ configuration: RunConfiguration, name: String, _ communicator: Communicator) throws(MPIError)
+    -> Bool
+  {
+    let isFound =
+      communicator.rank == 0
+      && (try? find(parent: configuration.logging.directory, name: name))?.checkpoints.isEmpty == false
+    return try communicator.broadcast(isFound ? 1 : 0, from: 0) != 0
+  }
+
+  /// Looks for checkpoints. Rank 0 only.
+  ///
+  /// - Throws: `CheckpointError` where a path leads to none.
+  package func find(parent: String, name: String) throws -> Found {
+    switch self {
+    case .auto:
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+      let numbers = names.compactMap { entry -> Int? in
+        if entry == name { return 1 }
+        guard entry.hasPrefix("\(name)-"), let number = Int(entry.dropFirst(name.count + 1)), number > 1 else {
+          return nil
+        }
+        return number
+      }
+      // The run of the very name first; then those of other numbers, the newest first.
+      for number in numbers.filter({ $0 == 1 }) + numbers.filter({ $0 > 1 }).sorted(by: >) {
+        let directory = "\(parent)/\(number == 1 ? name : "\(name)-\(number)")"
+        guard number == 1 || RunDirectory(path: directory).askedName == name else { continue }
+        let checkpoints = try CheckpointStore(path: "\(directory)/checkpoints").checkpoints()
+        if !checkpoints.isEmpty { return Found(directory: directory, checkpoints: checkpoints) }
+      }
+      return Found()
+    case .path(let path):
+      let path = Path(path).trimmed.text
+      if Self.exists("\(path)/checkpoints") {
+        let checkpoints = try CheckpointStore(path: "\(path)/checkpoints").checkpoints()
+        if !checkpoints.isEmpty { return Found(directory: path, checkpoints: checkpoints) }
+      }
+      guard Self.exists("\(path)/manifest.json") else {
+        throw CheckpointError(
+          .inaccessible, path: path, problem: "there is no checkpoint here",
+          remedy: "name a checkpoint's directory or a run's directory with checkpoints, or use --resume auto")
+      }
+      let folder = Path(path).naming(3)?.parent
+      let run = folder.flatMap { $0.name == "checkpoints" && Self.exists("\($0.parent)/config.yaml") ? $0.parent : nil }
+      return Found(directory: run?.text, checkpoints: [path], isNamed: true)
+    }
+  }
+
+  private static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+}

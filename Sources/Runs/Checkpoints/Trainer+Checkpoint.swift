@@ -1,0 +1,101 @@
+import Checkpoints
+import Configuration
+import Foundation
+import Learning
+
+extension Trainer: Resumable {
+  var hasUnsavedRollouts: Bool { collected != nil }
+
+  func methodState() -> MethodState {
+    let state = self.state
+    var method = MethodState(counters: [
+      "next_group": state.nextGroup, "skipped_updates": state.skippedUpdates, "idle_updates": state.idleUpdates,
+      "updates_since_publication": state.updatesSincePublication,
+      "policy_updates": learner.updates - state.updatesSincePublication,
+    ])
+    // Numbers of a manifest are whole: the bits of this one in two halves.
+    let bits = state.entropyCoef.bitPattern
+    method.counters["entropy_coef.high"] = Int(bits >> 32)
+    method.counters["entropy_coef.low"] = Int(bits & 0xFFFF_FFFF)
+    if isPolicyStored { method.pieces += PackedPieces.of(oldPolicy, .policy, scales: .policyScales, context) }
+    if let reference {
+      method.pieces += PackedPieces.of(reference, .reference, scales: .referenceScales, context)
+    }
+    method.pieces += RolloutPieces.pieces(waiting, collected, rank: communicator.rank)
+    method.counters["waiting_updates"] = waiting.count
+    return method
+  }
+
+  func completeResume() throws {
+    // Publishing makes π_old of the masters; how old it counts as is the checkpoint's to say.
+    guard !isPolicyStored || lacksOldPolicy else { return }
+    lacksOldPolicy = false
+    let saved = state.updatesSincePublication
+    try updateOldPolicy()
+    countUpdatesSincePublication(saved)
+  }
+
+  /// The entropy coefficient to go on with: where `rl.entropy_target` has moved it, within the current limits; as configured
+  /// where nothing moves it, or moved it before, and where the configured one has changed.
+  private func entropyCoefficient(saved: Double, _ reader: CheckpointReader) -> Double {
+    let rl = configuration.rl
+    let before = try? RunConfiguration.parse(yaml: reader.manifest.configuration, file: reader.path).rl
+    guard rl.entropyTarget > 0, let before, before.entropyTarget > 0, saved.isFinite,
+      before.objective.entropyCoef == rl.objective.entropyCoef
+    else { return rl.objective.entropyCoef }
+    // Before its first move it is as configured, whatever the limits.
+    return saved == rl.objective.entropyCoef ? saved : min(max(0, saved), rl.entropyCoefMax)
+  }
+
+  /// Whether π_old is other than the packing of the masters.
+  private var isPolicyStored: Bool { keepsOldPolicy && state.updatesSincePublication > 0 }
+
+  func resume(from reader: CheckpointReader, threads: Int) throws {
+    // A damaged checkpoint that was tried before may have left rollouts here, and π_old on some ranks only.
+    (waiting, collected) = ([], nil)
+    forgetOldPolicy()
+    var state = TrainerState()
+    state.steps = try reader.stepCounter()
+    state.nextGroup = try reader.counter("next_group")
+    state.skippedUpdates = try reader.counter("skipped_updates")
+    // Checkpoints from before these were counted have none.
+    state.idleUpdates = reader.manifest.counters["idle_updates"] ?? 0
+    state.updatesSincePublication = try reader.counter("updates_since_publication")
+    let (high, low) = (try reader.counter("entropy_coef.high"), try reader.counter("entropy_coef.low"))
+    let saved = Double(bitPattern: UInt64(truncatingIfNeeded: high) << 32 | UInt64(low & 0xFFFF_FFFF))
+    guard saved.isFinite, saved >= 0 else {
+      throw reader.fault("entropy_coef.high and .low give the weight \(saved)")
+    }
+    state.entropyCoef = entropyCoefficient(saved: saved, reader)
+    guard state.updatesSincePublication <= learner.updates else {
+      throw reader.fault(
+        "updates_since_publication is \(state.updatesSincePublication) of \(learner.updates) updates")
+    }
+    self.state = state
+    // With an interval of 1 π_old was published after every update, and not stored.
+    lacksOldPolicy =
+      try RunConfiguration.parse(yaml: reader.manifest.configuration, file: reader.path)
+      .rl.oldPolicyInterval == 1
+    if isPolicyStored, !lacksOldPolicy {
+      try PackedPieces.read(oldPolicy, .policy, scales: .policyScales, from: reader, context)
+    }
+    if let reference {
+      try PackedPieces.read(reference, .reference, scales: .referenceScales, from: reader, context)
+    }
+    (waiting, collected) = try RolloutPieces.read(
+      reader, updates: reader.counter("waiting_updates"), names: source.rewardNames, model: learner.model,
+      rank: communicator.rank, ranks: communicator.size)
+  }
+}
+
+extension Pretrainer: Resumable {
+  var hasUnsavedRollouts: Bool { false }
+
+  func completeResume() {}
+
+  func methodState() -> MethodState { MethodState(counters: ["skipped_updates": skipped]) }
+
+  func resume(from reader: CheckpointReader, threads: Int) throws {
+    resume(steps: try reader.stepCounter(), skipped: try reader.counter("skipped_updates"))
+  }
+}

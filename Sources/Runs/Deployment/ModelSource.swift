@@ -1,0 +1,170 @@
+import Checkpoints
+import Configuration
+import Exports
+import Foundation
+import LowBit
+import Models
+import Parameters
+import Tensors
+
+/// Weights to deploy, wherever they lie, with the description of their model.
+///
+/// | path | what it is |
+/// |---|---|
+/// | a directory with `manifest.json` | a checkpoint, which has its configuration |
+/// | a directory with `weights.safetensors` and `config.yaml` | a run; without weights, its newest checkpoint counts |
+/// | a directory with `model.safetensors` and `config.json` | an export |
+/// | a safetensors file | weights; their configuration lies beside it, or is named |
+/// | a packed model | itself |
+public struct ModelSource {
+  public enum Weights {
+    /// fp32 masters, which can be packed in any format.
+    case masters(ParameterStore)
+    /// Packed numbers only, in the formats of the description.
+    case packed(PackedModel)
+  }
+
+  /// Where the weights are, for messages.
+  public let path: String
+  /// The file of the weights.
+  public let weightsPath: String
+  /// The text of the configuration that described them and its file; nil for a packed model.
+  public let configuration: (text: String, file: String)?
+  public let description: ModelDescription
+  /// The description before overrides.
+  public let configured: ModelDescription
+  public let model: QuillanModel
+  public let weights: Weights
+
+  /// Opens `path`.
+  ///
+  /// - Parameters:
+  ///   - configuration: a configuration file, instead of the one beside the weights.
+  ///   - overrides: changes of the configuration, `section.key=value`.
+  /// - Throws: `ModelSourceError`, `ConfigurationError`, `SafetensorsError` or `PackedFileError`.
+  public init(
+    _ path: String, configuration: String? = nil, overrides: [String] = [], context: Context
+  ) throws {
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+      throw ModelSourceError(path: path, problem: "does not exist", remedy: "give weights, a run, or a packed model")
+    }
+    self.path = path
+    if !isDirectory.boolValue, PackedFile.isPacked(path) {
+      guard configuration == nil, overrides.isEmpty else {
+        throw ModelSourceError(
+          path: path, problem: "is packed: its configuration and formats are fixed",
+          remedy: "leave --config and --set out, or start from the fp32 weights")
+      }
+      let file = try PackedFile(path: path)
+      weightsPath = path
+      do throws(ConfigurationError) { description = try ModelDescription(tree: file.configuration, file: path) } catch {
+        throw PackedFileError(
+          .mismatch, path: path, "describes no model that this program has (\(error.message))",
+          remedy: "use the program that wrote it")
+      }
+      configured = description
+      model = try QuillanModel(description.model, description.precision)
+      self.configuration = nil
+      try MemoryNeed.check(
+        bytes: file.layout == .mapped ? 0 : model.packedBytes, purpose: "the weights of \(path)")
+      let packed = try file.load(
+        model.table, int4Group: model.configuration.int4Group, derivedCount: model.derivedCount, pool: context.pool)
+      model.refresh(packed, context)
+      weights = .packed(packed)
+      return
+    }
+    let location = try WeightsLocation(path)
+    if case .checkpoint(let checkpoint) = location {
+      let reader = try CheckpointReader(checkpoint)
+      weightsPath = checkpoint
+      let text =
+        try configuration.map { (try ModelDescription.text(of: $0), $0) }
+        ?? (reader.manifest.configuration, "\(checkpoint)/\(Self.manifestName)")
+      self.configuration = text
+      configured = try ModelDescription.parse(text.0, file: text.1)
+      description = try ModelDescription.parse(text.0, file: text.1, overrides: overrides)
+      model = try QuillanModel(description.model, description.precision)
+      try MemoryNeed.check(bytes: 4 * model.table.storeCount, purpose: "the weights of \(checkpoint)")
+      weights = .masters(
+        try WeightsFile.load(reader, for: model, holding: model.table.ids, threads: context.pool.threads))
+      return
+    }
+    guard case .file(let file) = location else { preconditionFailure("weights that are neither file nor checkpoint") }
+    weightsPath = file
+    let place = configuration ?? Self.configuration(beside: weightsPath)
+    guard let place else {
+      throw ModelSourceError(
+        path: weightsPath, problem: "has no configuration beside it",
+        remedy: "name one with --config (config.yaml of the run that wrote the weights)")
+    }
+    let text = (try ModelDescription.text(of: place), place)
+    self.configuration = text
+    configured = try ModelDescription.parse(text.0, file: text.1)
+    description = try ModelDescription.parse(text.0, file: text.1, overrides: overrides)
+    model = try QuillanModel(description.model, description.precision)
+    let tensors = try SafetensorsFile(path: weightsPath)
+    if tensors.metadata["format"] == PackedSafetensors.format {
+      try MemoryNeed.check(bytes: model.packedBytes, purpose: "the weights of \(weightsPath)")
+      let packed = model.makePackedModel()
+      try PackedSafetensors.load(tensors, into: packed, pool: context.pool)
+      model.refresh(packed, context)
+      weights = .packed(packed)
+      return
+    }
+    try MemoryNeed.check(bytes: 4 * model.table.storeCount, purpose: "the weights of \(weightsPath)")
+    weights = .masters(try WeightsFile.load(tensors, for: model))
+  }
+
+  /// The packed form: packs masters, or hands out what is packed already.
+  public func packed(_ context: Context) throws -> PackedModel {
+    switch weights {
+    case .packed(let packed): return packed
+    case .masters(let masters):
+      try MemoryNeed.check(bytes: model.packedBytes, purpose: "packing the weights")
+      let packed = model.makePackedModel()
+      model.pack(masters, into: packed, context)
+      return packed
+    }
+  }
+
+  private static let manifestName = "manifest.json"
+
+  private static func configuration(beside weights: String) -> String? {
+    let directory = URL(fileURLWithPath: weights).deletingLastPathComponent().path
+    return ["config.yaml", "config.json"].map { "\(directory)/\($0)" }.first {
+      FileManager.default.fileExists(atPath: $0)
+    }
+  }
+}
+
+/// Weights that cannot be found or used as asked: one line.
+public struct ModelSourceError: Error, Equatable, CustomStringConvertible {
+  public let path: String
+  public let problem: String
+  public let remedy: String
+  /// Whether the file's content is at fault.
+  public let isBadData: Bool
+
+  public init(path: String, problem: String, remedy: String, isBadData: Bool = false) {
+    self.path = path
+    self.problem = problem
+    self.remedy = remedy
+    self.isBadData = isBadData
+  }
+
+  public var description: String { "\(path): \(problem); \(remedy)" }
+}
+
+extension QuillanModel {
+  /// Bytes of the packed form.
+  public var packedBytes: Int {
+    table.specifications.reduce(4 * derivedCount) { total, specification in
+      guard case .linear(let format) = specification.role else { return total + 4 * specification.count }
+      return total
+        + PackedWeights.bytes(
+          format: format, count: specification.matrices, rows: specification.outputs, columns: specification.inputs,
+          int4Group: configuration.int4Group)
+    }
+  }
+}

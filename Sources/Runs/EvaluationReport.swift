@@ -1,0 +1,145 @@
+import Errors
+import Learning
+import Models
+import Parameters
+import Reports
+import Rollouts
+
+/// Held-out results of one set of weights, as a table and as JSON.
+public struct EvaluationReport: Sendable {
+  public private(set) var tasks: [Evaluator.TaskResult] = []
+  /// What each of `tasks` is called.
+  private var names: [String] = []
+  public private(set) var corpus: Evaluator.TextResult?
+
+  /// Measures; equal on every rank. Collective.
+  ///
+  /// - Parameters:
+  ///   - count: held-out prompts, or windows of held-out text; fewer where there are fewer.
+  ///   - samples: sampled completions per prompt besides the greedy one; 0: none.
+  ///   - collectsCompletions: whether rank 0 gets all of them as `completions`.
+  public init(
+    _ assembly: RunAssembly, _ materials: RunAssembly.Materials, count: Int, samples: Int,
+    collectsCompletions: Bool = false
+  ) throws {
+    let weights = assembly.model.makePackedModel()
+    assembly.model.pack(materials.masters, into: weights, assembly.context)
+    let evaluator = Evaluator(
+      configuration: assembly.configuration, model: assembly.model, tokenizer: assembly.tokenizer,
+      communicator: assembly.communicator, context: assembly.context)
+    if let heldOut = materials.text?.heldOut {
+      let length = min(assembly.configuration.pretrain.sequenceLength, assembly.model.configuration.maxSeqLen)
+      corpus = try evaluator.text(heldOut, length: length, count: count, weights)
+    } else if let prompts = materials.prompts, let rewards = materials.rewards {
+      for (name, source) in [(prompts.name, prompts)] + (try assembly.evaluationTasks()) {
+        let available = min(count, source.heldOutCount ?? count)
+        for draws in samples > 0 ? [0, samples] : [0] where available > 0 {
+          tasks.append(
+            try evaluator.task(
+              source, rewards, count: available, samples: draws, weights,
+              collected: collectsCompletions ? name : nil))
+          names.append(name)
+        }
+      }
+    }
+  }
+
+  /// All completions as JSON Lines, if they were collected. Rank 0.
+  public var completions: String { CompletionLine.header + tasks.map(\.completions).joined() }
+
+  /// Some completions of each task and mode, for people. Rank 0.
+  private var exampleRows: [[String]] {
+    let rows = zip(names, tasks).flatMap { name, task in
+      task.examples.prefix(4).map { example in
+        [
+          name, task.mode, Self.cell(example.prompt), Self.cell(example.completion), Self.cell(example.answer ?? ""),
+          FigureText.fixed(example.reward, 3),
+        ]
+      }
+    }
+    return rows.isEmpty ? [] : [["task", "mode", "prompt", "completion", "answer", "reward"]] + rows
+  }
+
+  /// The beginning of a text on one line: line breaks as ⏎, and nothing that a terminal obeys.
+  private static func cell(_ text: String) -> String {
+    let line = text.map { character in
+      let isControl = character.unicodeScalars.contains { $0.properties.generalCategory == .control }
+      return character.isNewline ? "⏎" : isControl ? "\u{FFFD}" : String(character)
+    }.joined()
+    return line.count > 40 ? line.prefix(39) + "…" : line
+  }
+
+  /// One row a task and mode; pass@k where samples were drawn.
+  private var taskRows: [[String]] {
+    let ks = Set(tasks.filter { $0.samples > 1 }.flatMap(\.passAt.keys)).sorted()
+    let header = ["task", "mode", "prompts", "samples", "exact match", "reward", "mean length", "finished"]
+    let rows = zip(names, tasks).map { name, task in
+      [
+        name, task.mode, "\(task.prompts)", "\(task.samples)", FigureText.fixed(task.exactMatch, 4),
+        task.reward.map { FigureText.fixed($0, 4) } ?? "none scored", FigureText.fixed(task.meanLength, 2),
+        FigureText.fixed(task.finished, 4),
+      ] + ks.map { k in task.samples > 1 ? task.passAt[k].map { FigureText.fixed($0, 4) } ?? "" : "" }
+    }
+    return [header + ks.map { "pass@\($0)" }] + rows
+  }
+
+  private var textRows: [[String]] {
+    guard let corpus else { return [] }
+    return [
+      ["text", "bits per byte", "nats per token", "tokens", "bytes"],
+      [
+        "held out", FigureText.fixed(corpus.bitsPerByte, 4), FigureText.fixed(corpus.crossEntropy, 4),
+        "\(corpus.tokens)", "\(corpus.bytes)",
+      ],
+    ]
+  }
+
+  private var tables: [[[String]]] { [tasks.isEmpty ? [] : taskRows, textRows].filter { !$0.isEmpty } }
+
+  /// The tables that people read, and some completions.
+  public var text: String {
+    (tables + [exampleRows].filter { !$0.isEmpty }).map { rows in
+      var table = Table(rows[0])
+      for row in rows.dropFirst() { table.add(row) }
+      return table.text
+    }.joined(separator: "\n")
+  }
+
+  /// The same as Markdown.
+  public var markdown: String {
+    tables.map { rows in
+      let rule = rows[0].indices.map { $0 == 0 ? "---" : "---:" }
+      return ([rows[0], rule] + rows.dropFirst()).map { MarkdownText.row($0) + "\n" }.joined()
+    }.joined(separator: "\n")
+  }
+
+  /// One JSON object on a line.
+  public var json: String {
+    var members: [String: JSONValue] = [
+      "format": .text("quillan-evaluation"), "version": .integer(1),
+      "tasks": .list(
+        zip(names, tasks).map { name, task in Self.json(name, task) }),
+    ]
+    if let corpus {
+      members["text"] = .object([
+        "bits_per_byte": .number(corpus.bitsPerByte), "cross_entropy": .number(corpus.crossEntropy),
+        "tokens": .integer(corpus.tokens), "bytes": .integer(corpus.bytes),
+      ])
+    }
+    return JSONValue.object(members).serialized + "\n"
+  }
+
+  private static func json(_ name: String, _ task: Evaluator.TaskResult) -> JSONValue {
+    var members: [String: JSONValue] = [
+      "task": .text(name), "mode": .text(task.mode), "prompts": .integer(task.prompts),
+      "samples": .integer(task.samples), "exact_match": .number(task.exactMatch),
+      "reward": task.reward.map(JSONValue.number) ?? .null,
+      "mean_length": .number(task.meanLength), "finished": .number(task.finished), "unscored": .integer(task.unscored),
+    ]
+    if task.samples > 1 {
+      members["pass_at"] = .object(
+        Dictionary(uniqueKeysWithValues: task.passAt.map { ("\($0.key)", JSONValue.number($0.value)) }))
+    }
+    return .object(members)
+  }
+}

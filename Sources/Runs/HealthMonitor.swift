@@ -1,0 +1,169 @@
+import Errors
+import Learning
+
+/// Watches a run's figures and says what goes wrong, with the step at which it began.
+///
+/// A condition on figures must hold for `patience` steps (means over as many) before it is an alarm; a choice of the
+/// routers counts as dead where none took it for ten times as long. Its state is plain numbers.
+public struct HealthMonitor: Sendable, Codable, Equatable {
+  /// Something that goes wrong.
+  public struct Alarm: Sendable, Codable, Equatable {
+    /// `entropy_collapse`, `entropy_explosion`, `gradient_explosion`, `clipping`, `length_drift`, `mini_moes_dead`,
+    /// `experts_dead`, `micro_agents_unused`, `mini_moe_overload`.
+    public let name: String
+    /// The step at which it began.
+    public let step: Int
+    /// One line: the figure, its bound and what to do.
+    public let message: String
+  }
+
+  /// Alarms that hold now, by name.
+  public private(set) var active: [String: Alarm] = [:]
+  public let patience: Int
+  /// Means of each watched figure over the first `patience` steps, and over the last ones.
+  private var starts: [String: Start] = [:]
+  private var means: [String: Double] = [:]
+  /// The step since which each condition holds.
+  private var since: [String: Int] = [:]
+  /// The last step at which each choice was taken, level by level.
+  private var lastTaken: [String: [Int]] = [:]
+
+  private struct Start: Sendable, Codable, Equatable {
+    var sum = 0.0
+    var count = 0
+  }
+
+  /// - Parameter patience: steps; at least 1.
+  public init(patience: Int) {
+    precondition(patience > 0, "a patience of \(patience) steps")
+    self.patience = patience
+  }
+
+  /// Whether it can be the state after `step` steps; one from a file need not be.
+  func isPossible(at step: Int) -> Bool {
+    let steps = Array(since.values) + lastTaken.values.flatMap { $0 } + active.values.map(\.step)
+    return patience > 0 && steps.allSatisfy { (0...max(step, 0) + 1).contains($0) }
+  }
+
+  /// Takes the figures of a step; returns the alarms that are new.
+  public mutating func observe(step: Int, _ metrics: [String: Double], _ loads: RoutingSnapshot? = nil) -> [Alarm] {
+    for name in ["entropy", "grad_norm", "completions/mean_length", "clip_ratio/low", "clip_ratio/high"] {
+      if let value = metrics[name], value.isFinite { watch(name, value) }
+    }
+    var found: [Alarm] = []
+    for condition in conditions(metrics) {
+      found += judge(condition.name, step, condition.holds, patience: patience, condition.message)
+    }
+    if let loads { found += judgeLoads(step, loads) }
+    return found
+  }
+
+  private mutating func watch(_ name: String, _ value: Double) {
+    let start = starts[name] ?? Start()
+    if start.count < patience { starts[name] = Start(sum: start.sum + value, count: start.count + 1) }
+    let old = means[name] ?? value
+    means[name] = old + (value - old) * 2 / Double(patience + 1)
+  }
+
+  /// The mean over the first steps, once there are enough.
+  private func start(_ name: String) -> Double? {
+    guard let start = starts[name], start.count == patience else { return nil }
+    return start.sum / Double(start.count)
+  }
+
+  private func conditions(_ metrics: [String: Double]) -> [(name: String, holds: Bool, message: String)] {
+    var result: [(String, Bool, String)] = []
+    if let start = start("entropy"), let now = means["entropy"] {
+      let figures = "entropy \(FigureText.fixed(now, 3)) nats, \(FigureText.fixed(start, 3)) at the start"
+      result.append(
+        (
+          "entropy_collapse", now < 0.05 * start,
+          "\(figures): little is left to explore; raise rl.entropy_coef or set rl.entropy_target"
+        ))
+      result.append(
+        (
+          "entropy_explosion", now > 2 * start && now > start + 0.5,
+          "\(figures): the policy dissolves; lower rl.learning_rate or rl.entropy_coef"
+        ))
+    }
+    if let now = metrics["grad_norm"], let mean = means["grad_norm"], let start = start("grad_norm") {
+      result.append(
+        (
+          "gradient_explosion", mean > 10 * start || !now.isFinite,
+          "gradient norm \(FigureText.fixed(mean, 2)), \(FigureText.fixed(start, 2)) at the start; lower rl.learning_rate"
+        ))
+    }
+    let clipped = (means["clip_ratio/low"] ?? 0) + (means["clip_ratio/high"] ?? 0)
+    result.append(
+      (
+        "clipping", clipped > 0.2,
+        "\(FigureText.fixed(100 * clipped, 0)) % of the ratios are clipped; publish the old policy more often or lower rl.learning_rate"
+      ))
+    if let start = start("completions/mean_length"), let now = means["completions/mean_length"] {
+      result.append(
+        (
+          "length_drift", now > 1.5 * start || now < 0.5 * start,
+          "completions of \(FigureText.fixed(now, 1)) tokens, \(FigureText.fixed(start, 1)) at the start; look at samples.jsonl for what the reward pays for"
+        ))
+    }
+    return result
+  }
+
+  private mutating func judge(_ name: String, _ step: Int, _ holds: Bool, patience: Int, _ message: String) -> [Alarm] {
+    guard holds else {
+      since[name] = nil
+      active[name] = nil
+      return []
+    }
+    let began = since[name] ?? step
+    since[name] = began
+    guard active[name] == nil, step - began + 1 >= patience else { return [] }
+    let alarm = Alarm(name: name, step: began, message: message)
+    active[name] = alarm
+    return [alarm]
+  }
+
+  private mutating func judgeLoads(_ step: Int, _ loads: RoutingSnapshot) -> [Alarm] {
+    let total = loads.miniMoEs.reduce([Int](repeating: 0, count: loads.miniMoEs.first?.count ?? 0)) {
+      zip($0, $1).map(+)
+    }
+    var found = judgeDead("mini_moes_dead", "mini-MoEs", step, total)
+    found += judgeDead("experts_dead", "experts", step, loads.experts.flatMap { $0 })
+    found += judgeDead("micro_agents_unused", "micro agents", step, loads.microAgents.flatMap { $0 })
+    // A choice that nearly every slot of its layer goes to, though there are others.
+    let shares = loads.miniMoEs.enumerated().compactMap { layer, row -> (layer: Int, share: Double)? in
+      let sum = row.reduce(0, +)
+      guard sum > 0, row.count > 2 else { return nil }
+      return (layer, Double(row.max() ?? 0) / Double(sum))
+    }
+    let worst = shares.max { $0.share < $1.share }
+    let limit = max(0.5, 2.5 / Double(loads.miniMoEs.first?.count ?? 1))
+    found += judge(
+      "mini_moe_overload", step, (worst?.share ?? 0) > limit - 0.01, patience: patience,
+      "one mini-MoE of layer \(worst?.layer ?? 0) takes \(FigureText.fixed(100 * (worst?.share ?? 0), 0)) % of the slots; "
+        + "raise rl.aux_loss_coef or rl.balance_rate")
+    return found
+  }
+
+  private mutating func judgeDead(_ name: String, _ what: String, _ step: Int, _ counts: [Int]) -> [Alarm] {
+    // What has not been seen before counts as taken just now: a window begins.
+    var last = lastTaken[name] ?? []
+    if last.count != counts.count { last = [Int](repeating: step - 1, count: counts.count) }
+    for (index, count) in counts.enumerated() where count > 0 { last[index] = step }
+    lastTaken[name] = last
+    let window = 10 * patience
+    let dead = last.indices.filter { step - last[$0] >= window }
+    guard let oldest = dead.map({ last[$0] }).min() else {
+      active[name] = nil
+      return []
+    }
+    guard active[name] == nil else { return [] }
+    let names = dead.prefix(5).map(String.init).joined(separator: ", ") + (dead.count > 5 ? ", …" : "")
+    let alarm = Alarm(
+      name: name, step: oldest + 1,
+      message: "\(dead.count) of \(counts.count) \(what) (\(names)) were not chosen for \(window) steps; raise "
+        + "rl.aux_loss_coef or rl.balance_rate, or use fewer")
+    active[name] = alarm
+    return [alarm]
+  }
+}

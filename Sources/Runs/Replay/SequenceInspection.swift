@@ -1,0 +1,120 @@
+import Exports
+import Foundation
+import Layers
+import Learning
+import Models
+import Objectives
+import Parameters
+import Rollouts
+import Tensors
+
+/// The forward pass of one sequence with everything on its way: the bits that the step's own pass has, since a
+/// sequence's numbers do not depend on the batch. Shapes: T tokens, d model, k chosen mini-MoEs, N predicted tokens.
+struct SequenceInspection {
+  /// What the model says about each predicted token [N].
+  let signals: SequenceLoss.Signals
+  /// Chosen mini-MoEs of each layer [layer][T · k], in order of choice.
+  let chosen: [[Int32]]
+  /// What `names` chose of `activations.<id>.`: `tokens` I32 [T], `latents` U8 [T, ⌈d/8⌉], `coordination`, `context`,
+  /// `after_latents`, `layers.<l>.after_attention`, `layers.<l>.after_moe`, `hidden` [T, d],
+  /// `layers.<l>.mini_moe_index` I32 [T, k], `log_probability` and `entropy` [N].
+  private(set) var tensors: [SafetensorsTensor] = []
+
+  /// - Parameter weights: the whole model's.
+  init(
+    _ sequence: StepSequence, _ model: QuillanModel, _ weights: PackedModel, names: TensorNames, _ context: Context
+  ) {
+    let length = sequence.tokens.count
+    let topK = model.configuration.miniMoeTopK
+    var tensors: [SafetensorsTensor] = []
+    func name(_ part: String) -> String? {
+      let name = "activations.\(sequence.id).\(part)"
+      return names.contains(name) ? name : nil
+    }
+    func add(_ part: String, _ matrix: Matrix) {
+      guard let name = name(part) else { return }
+      tensors.append(SafetensorsTensor(name: name, shape: [matrix.rows, matrix.columns], floats: matrix.array))
+    }
+    func add<Element: BitwiseCopyable & Sendable>(
+      _ part: String, _ type: SafetensorsDataType, _ shape: [Int], _ elements: [Element]
+    ) {
+      guard let name = name(part) else { return }
+      tensors.append(SafetensorsTensor(name: name, dataType: type, shape: shape, elements: elements))
+    }
+    (signals, chosen) = context.arena.scoped {
+      let prefix = model.prefix(TokenBatch(sequences: [sequence.tokens], in: context.arena), weights, context)
+      let pass = sequence.latents.withUnsafeBufferPointer {
+        model.trunk(
+          prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, retention: .everything, weights, context)
+      }
+      let chosen = pass.layers.map { Array(UnsafeBufferPointer(start: $0.chosen, count: length * topK)) }
+      let signals = Self.signals(sequence, pass.hidden, model, weights, context)
+      add("tokens", .int32, [length], sequence.tokens)
+      if !sequence.latents.isEmpty { add("latents", .uint8, [length, model.latentBytes], sequence.latents) }
+      add("coordination", prefix.coordination)
+      add("context", prefix.xContext)
+      add("after_latents", pass.afterLatents)
+      for (layer, saved) in pass.layers.enumerated() {
+        add("layers.\(layer).after_attention", saved.afterAttention)
+        add("layers.\(layer).after_moe", pass.states[layer + 1])
+        add("layers.\(layer).mini_moe_index", .int32, [length, topK], chosen[layer])
+      }
+      add("hidden", pass.hidden)
+      add("log_probability", .float32, [signals.logProbabilities.count], signals.logProbabilities)
+      add("entropy", .float32, [signals.entropies.count], signals.entropies)
+      return (signals, chosen)
+    }
+    self.tensors = tensors
+  }
+
+  private static func signals(
+    _ sequence: StepSequence, _ hidden: Matrix, _ model: QuillanModel, _ weights: PackedModel, _ context: Context
+  ) -> SequenceLoss.Signals {
+    guard !sequence.positions.isEmpty else {
+      return SequenceLoss.Signals(logProbabilities: [], entropies: [], values: [])
+    }
+    let rows = sequence.positions.map { $0 - 1 }
+    let selected = model.gather(hidden, rows: rows, count: rows.count, context)
+    let distribution = model.head.forward(
+      model.head.input(selected, weights, context.main), targets: sequence.positions.map { sequence.tokens[$0] },
+      temperature: sequence.temperature, weights, context.main)
+    return SequenceLoss.Signals(
+      logProbabilities: sequence.positions.indices.map { distribution.logProbability[$0] },
+      entropies: sequence.positions.indices.map { distribution.entropy[$0] },
+      values: model.values(selected, weights))
+  }
+
+  /// A record of each predicted token.
+  func tokens(of sequence: StepSequence, _ model: QuillanModel, _ tokenizer: any Tokenizer) -> [TokenRecord] {
+    let surrogates = sequence.place.map { place in
+      place.objective.tokens(
+        trajectory: place.index,
+        TrajectorySignals(
+          oldLogProbabilities: place.oldLogProbabilities, logProbabilities: signals.logProbabilities,
+          entropies: signals.entropies, values: signals.values))
+    }
+    let topK = model.configuration.miniMoeTopK
+    return sequence.positions.enumerated().map { index, position in
+      let surrogate = surrogates.map { $0[index] }
+      return TokenRecord(
+        group: sequence.place?.group, sequence: sequence.id, position: position, token: sequence.tokens[position],
+        text: tokenizer.decode([sequence.tokens[position]]),
+        oldLogProbability: sequence.place?.oldLogProbabilities[index],
+        logProbability: signals.logProbabilities[index], ratio: surrogate?.ratio,
+        advantage: sequence.place.map { $0.objective.advantages[$0.index] }, clipping: surrogate?.clipping ?? .none,
+        entropy: signals.entropies[index],
+        miniMoEs: chosen.map { Array($0[(position - 1) * topK..<position * topK]) })
+    }
+  }
+}
+
+/// Names by the patterns of a shell: `*` any text, `?` any character, `[…]` one of some.
+struct TensorNames {
+  private let patterns: [String]
+
+  init(_ patterns: [String]) { self.patterns = patterns }
+
+  var isEmpty: Bool { patterns.isEmpty }
+
+  func contains(_ name: String) -> Bool { patterns.contains { fnmatch($0, name, 0) == 0 } }
+}

@@ -1,0 +1,146 @@
+import Checkpoints
+import Exports
+import Learning
+import MPI
+import Parameters
+import Rollouts
+import Tensors
+
+/// Makes a step of a recorded run again, on one process, whatever ranks made it first.
+///
+/// The newest checkpoint before the step is taken (at the start of a run its first weights), and the steps from there on
+/// are made as the recorded configuration says. The run's directory is only read. With `parallel.reproducible` all bits
+/// are those of the run; without it sums of gradients have another order on another layout.
+public struct StepReplay {
+  /// What to keep of the step.
+  public struct Wishes: Sendable {
+    /// A record of every token.
+    public var tokens = false
+    /// Patterns of `weights.…` and `gradients.…` (names of parameters) and of `activations.…`.
+    public var tensors: [String] = []
+
+    public init() {}
+  }
+
+  /// What came of it.
+  public struct Outcome {
+    /// The checkpoint that was started from; nil: the run's first weights.
+    public let checkpoint: String?
+    /// The step that it is of.
+    public let start: Int
+    public let comparison: StepComparison
+    /// Why the step could not be finished, where it could not.
+    public let failure: TrainingError?
+    public let tokens: [TokenRecord]
+    public let tensors: [SafetensorsTensor]
+  }
+
+  private let recorded: RecordedStep
+  private let threads: Int
+  private let communicator: Communicator
+
+  /// - Parameter communicator: of one rank.
+  public init(_ recorded: RecordedStep, threads: Int, communicator: Communicator) {
+    precondition(communicator.size == 1, "a replay on \(communicator.size) ranks")
+    self.recorded = recorded
+    self.threads = threads
+    self.communicator = communicator
+  }
+
+  /// Makes the steps up to the recorded one.
+  ///
+  /// - Parameters:
+  ///   - note: takes a line for the log.
+  ///   - progress: steps made, of how many.
+  /// - Throws: what starting a run throws; `TrainingError` of a step before the recorded one.
+  public func execute(
+    _ wishes: Wishes, note: (String) -> Void = { _ in }, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws -> Outcome {
+    var configuration = recorded.configuration
+    configuration.parallel.expert = 1
+    configuration.optimizer.shard = false
+    let assembly = try RunAssembly(
+      configuration, file: recorded.source, threads: threads, communicator: communicator)
+    let (method, checkpoint) = try begin(assembly, note)
+    let (start, count) = (method.stepCount, recorded.step - method.stepCount)
+    while method.stepCount < recorded.step - 1 {
+      _ = try method.makeStep()
+      progress(method.stepCount - start, count)
+    }
+
+    let names = TensorNames(wishes.tensors)
+    var tokens: [TokenRecord] = []
+    var tensors = names.isEmpty ? [] : copies(of: method.learner.masters, "weights", names)
+    var failure: TrainingError?
+    var sequences: [StepSequence] = []
+    // A rollout may fail, too.
+    do { sequences = try method.nextSequences() } catch let error as TrainingError { failure = error }
+    if wishes.tokens || !names.isEmpty {
+      for sequence in sequences {
+        let inspection = SequenceInspection(
+          sequence, assembly.model, method.learner.weights, names: names, assembly.context)
+        if wishes.tokens { tokens += inspection.tokens(of: sequence, assembly.model, assembly.tokenizer) }
+        tensors += inspection.tensors
+      }
+    }
+    var line: [String: JSONValue] = [:]
+    if failure == nil {
+      do { line = try method.makeStep() } catch let error as TrainingError { failure = error }
+    }
+    progress(count, count)
+    // A step without a sequence leaves the gradients of the one before.
+    if !sequences.isEmpty { tensors += copies(of: method.learner.gradients.store, "gradients", names) }
+    guard names.isEmpty || !tensors.isEmpty || failure != nil else {
+      throw TrainingError(
+        .configuration,
+        "--tensors \(wishes.tensors.joined(separator: ", ")): step \(recorded.step) has no such tensor; names are "
+          + "weights.NAME and gradients.NAME of parameters, and activations.TRAJECTORY.…")
+    }
+    return Outcome(
+      checkpoint: checkpoint, start: start,
+      comparison: StepComparison(recorded: failure == nil ? recorded.line : nil, replayed: line), failure: failure,
+      tokens: tokens, tensors: tensors)
+  }
+
+  /// The method at the newest state before the step that can be read.
+  private func begin(_ assembly: RunAssembly, _ note: (String) -> Void) throws -> (any Replayable, String?) {
+    func method(blank: Bool) throws -> (any Replayable, InputDigests) {
+      let materials = try assembly.materials(for: recorded.phase, weights: nil, blank: blank)
+      let learner = try assembly.learner(materials.masters)
+      let method: any Replayable =
+        recorded.phase == .train
+        ? try assembly.trainer(materials, learner) : assembly.pretrainer(materials, learner)
+      return (method, materials.inputs)
+    }
+    var last: CheckpointError?
+    for path in recorded.checkpoints {
+      do {
+        let (method, inputs) = try method(blank: true)
+        let reader = try CheckpointReader(path)
+        try method.learner.resume(from: reader, threads: threads)
+        try method.resume(from: reader, threads: threads)
+        try method.completeResume()
+        for change in try inputs.changes(
+          since: reader.manifest, path: path, assembly.configuration.data, accepting: true)
+        {
+          note("other than in the checkpoint: \(change)")
+        }
+        return (method, path)
+      } catch let error as CheckpointError where error.isCorruptData {
+        last = error
+        note("skipped a damaged checkpoint: \(error)")
+      }
+    }
+    if let last, !recorded.beginsWithWeights { throw last }
+    return (try method(blank: false).0, nil)
+  }
+
+  private func copies(of store: ParameterStore, _ prefix: String, _ names: TensorNames) -> [SafetensorsTensor] {
+    store.held.compactMap { id in
+      let specification = store.table[id]
+      let name = "\(prefix).\(specification.name)"
+      guard names.contains(name) else { return nil }
+      return SafetensorsTensor(name: name, shape: specification.shape, floats: Array(store.values(id)))
+    }
+  }
+}

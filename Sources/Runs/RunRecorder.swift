@@ -1,0 +1,238 @@
+import Configuration
+import Errors
+import Foundation
+import Learning
+import MPI
+import Reports
+import Rollouts
+
+/// Everything that a run leaves for people: metrics.jsonl, TensorBoard events, samples, the progress line, alarms, the plot,
+/// the table of evaluations.
+///
+/// Rank 0 holds one; other ranks hold none.
+public final class RunRecorder {
+  /// A panel of the plot.
+  public typealias Panel = (title: String, label: String, metrics: [String])
+
+  /// The shortest time between two plots, and the share of a run's time that drawing may take.
+  private static let plotInterval = Duration.seconds(10)
+  private static let plotShare = 0.005
+
+  public let directory: RunDirectory
+  private let metrics: MetricsWriter
+  private let samples: SamplesWriter
+  private let events: TensorBoardWriter
+  private let progress: ProgressReporter
+  private let configuration: RunConfiguration
+  private let title: String
+  private let start = ContinuousClock.now
+  private let panels: [Panel]
+  private let session: RunSession.Writer
+  private var lastStep: Int
+  private var nextPlot: ContinuousClock.Instant
+  private let alarms: JSONLinesFile
+  /// What alarms have seen so far; nil without alarms.
+  private(set) var health: HealthMonitor?
+  private var best: BestEvaluation
+  private var scoring = ScoringNotes()
+  private var history: [String: StepHistory] = [:]
+
+  /// The evaluation before the first step, by name.
+  public private(set) var first: [String: Double] = [:]
+  /// The last step before those that this recorder sees.
+  private let resumed: Int
+
+  /// Creates the run directory with its resolved configuration, or goes on with an earlier one.
+  ///
+  /// - Parameters:
+  ///   - directory: the directory to go on with: its records of steps beyond `step` are cut off.
+  ///   - step: the steps that were done before.
+  ///   - session: what to record of this start of the program.
+  ///   - panels: what the plot shows.
+  ///   - health: what alarms had seen by then; nil: what the records tell.
+  public init(
+    _ configuration: RunConfiguration, name: String, title: String, total: Int, session: RunSession.Start,
+    panels: [Panel], resuming directory: RunDirectory? = nil, after step: Int? = nil, health: HealthMonitor? = nil
+  ) throws {
+    self.panels = panels
+    lastStep = step ?? 0
+    nextPlot = start + Self.plotInterval
+    best = BestEvaluation(rewards: configuration.data.rewards)
+    self.configuration = configuration
+    self.title = title
+    let resumed = step ?? 0
+    self.resumed = resumed
+    if let directory {
+      self.directory = directory
+      try directory.checkFiles()
+      try AtomicFile.write(configuration.yaml(), to: directory.configuration)
+    } else {
+      self.directory = try RunDirectory.create(
+        parent: configuration.logging.directory, name: name, configuration: configuration)
+    }
+    let directory = self.directory
+    func resume(_ path: String, _ format: String) throws(ReportError) -> JSONLinesFile.Resumption {
+      try JSONLinesFile.resume(path, after: resumed, format: format)
+    }
+    let kept = try resume(directory.metrics, "quillan-metrics")
+    let others = [
+      try resume(directory.samples, "quillan-samples"), try resume(directory.alarms, "quillan-alarms"),
+    ]
+    metrics = try MetricsWriter(path: directory.metrics)
+    samples = try SamplesWriter(path: directory.samples)
+    alarms = try JSONLinesFile(path: directory.alarms, format: "quillan-alarms")
+    self.session = try RunSession.Writer(path: directory.sessions, session)
+    let patience = configuration.logging.alarmPatience
+    // Counts of another patience are of no use.
+    let restored = health.flatMap { $0.patience == patience ? $0 : nil }
+    self.health = patience > 0 ? restored ?? HealthMonitor(patience: patience) : nil
+    events = try TensorBoardWriter(
+      directory: URL(fileURLWithPath: directory.path), resumedAt: step.map { Int64($0 + 1) })
+    progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
+    for line in kept.lines { remember(line, observing: restored == nil) }
+    for remark in kept.remarks + others.flatMap(\.remarks) { progress.note(remark) }
+  }
+
+  /// Takes a line of metrics of an earlier part of the run into the plot.
+  ///
+  /// - Parameter observing: whether alarms have yet to see it.
+  private func remember(_ line: [String: JSONValue], observing: Bool) {
+    guard let step = line["step"]?.integerValue else { return }
+    let numbers = line.compactMapValues(\.numberValue)
+    if step > 0, observing { _ = health?.observe(step: step, numbers) }
+    best.take(numbers)
+    for (name, value) in line where name != "step" {
+      let number: Double
+      switch value {
+      case .number(let real): number = real
+      case .integer(let whole): number = Double(whole)
+      default: continue
+      }
+      history[name, default: StepHistory()].append(step: step, number)
+      if step == 0 { first[name] = number }
+    }
+  }
+
+  /// Makes the records so far durable.
+  public func synchronize() throws {
+    try metrics.synchronize()
+    try samples.synchronize()
+    try alarms.synchronize()
+    try events.flush()
+  }
+
+  public var elapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
+
+  /// Records a step (numbered from 1) by its metrics, the prompts that it drew and its routing; says new alarms.
+  public func record(
+    step: Int, _ values: [String: Double], prompts: PromptLedger? = nil, loads: RoutingSnapshot? = nil
+  ) throws {
+    lastStep = step
+    for alarm in health?.observe(step: step, values, loads) ?? [] {
+      try alarms.append([
+        "step": .integer(step), "since": .integer(alarm.step), "name": .text(alarm.name),
+        "message": .text(alarm.message),
+      ])
+      progress.note("alarm since step \(alarm.step): \(alarm.message)")
+    }
+    for (name, value) in values where value.isFinite { history[name, default: StepHistory()].append(step: step, value) }
+    if step % configuration.logging.every == 0 {
+      let every = configuration.logging.loadsEvery
+      let isDue = every > 0 && (step == 1 || step % every == 0)
+      try metrics.write(
+        step: step, MetricsWriter.members(values, prompts: prompts, loads: isDue ? loads : nil))
+      for (name, value) in values.sorted(by: { $0.key < $1.key }) where value.isFinite {
+        try events.scalar(name, value: value, step: Int64(step))
+      }
+    }
+    progress.report(
+      step: step, first: resumed + 1, elapsed: elapsed,
+      ProgressReporter.Figures(
+        reward: values["reward"], loss: values["reward"] == nil ? values["loss"] : nil, entropy: values["entropy"],
+        divergence: values["kl"], tokensPerSecond: values["tokens_per_second"]))
+    try plotIfDue()
+  }
+
+  /// Says what is worth knowing of a step's scoring.
+  public func record(step: Int, unscored: UnscoredCount?, _ values: [String: Double]) {
+    for line in scoring.lines(step: step, unscored, values) { note(line) }
+  }
+
+  /// Records completions of a step, and the spread of their rewards.
+  public func record(step: Int, samples values: [CompletionSample]) throws {
+    let every = configuration.logging.samplesEvery
+    guard every > 0, step == 1 || step % every == 0, !values.isEmpty else { return }
+    for sample in values.prefix(8) { try samples.write(step: step, sample) }
+    try events.histogram("reward", values: values.map(\.reward).filter(\.isFinite), step: Int64(step))
+    try events.text("samples", Self.table(values.prefix(8)), step: Int64(step))
+  }
+
+  /// Samples as a Markdown table.
+  package static func table(_ samples: some Sequence<CompletionSample>) -> String {
+    let rows = samples.map { sample in
+      let texts = [sample.prompt, sample.completion, sample.answer ?? ""].map(MarkdownText.verbatim)
+      return "| \(texts.joined(separator: " | ")) | \(sample.reward.isFinite ? "\(sample.reward)" : "unscored") |"
+    }
+    return (["| prompt | completion | answer | reward |", "|---|---|---|---|"] + rows).joined(separator: "\n")
+  }
+
+  /// The figure by which an evaluation to record is better than all before; nil where it is not.
+  public func measureOfBest(_ values: [String: Double]) -> String? {
+    best.isImproved(by: values) ? best.measure(of: values) : nil
+  }
+
+  /// Records an evaluation of the weights after `step` steps.
+  ///
+  /// - Parameter measure: by which it is the best so far and its weights were kept; nil where they were not.
+  public func record(step: Int, evaluation values: [String: Double], bestBy measure: String? = nil) throws {
+    guard !values.isEmpty else { return }
+    best.take(values)
+    try metrics.write(step: step, values.mapValues(JSONValue.number))
+    for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+      history[name, default: StepHistory()].append(step: step, value)
+      try events.scalar(name, value: value, step: Int64(step))
+    }
+    progress.note(
+      "step \(step): "
+        + values.sorted { $0.key < $1.key }.map { "\($0.key) \(FigureText.fixed($0.value, 4))" }
+        .joined(separator: ", ")
+        + (measure.map { "; best so far by \($0): best.safetensors" } ?? ""))
+  }
+
+  /// Writes a line above the progress line.
+  public func note(_ message: String) { progress.note(message) }
+
+  /// Ends the progress line, syncs the files, writes the table of evaluations, draws the plot, and records how the session
+  /// ended.
+  public func finish(_ outcome: RunSession.Outcome) throws {
+    progress.finish()
+    try synchronize()
+    let evaluations = try RunContent(path: directory.path).evaluations
+    if !evaluations.isEmpty { try AtomicFile.write(EvaluationTable(evaluations).markdown, to: directory.evaluations) }
+    try plot()
+    try session.end(outcome, step: lastStep)
+  }
+
+  /// Records that the session failed, if it has not ended; for the way out of an error, which this must not hide.
+  package func abandon() { try? session.end(.failed, step: lastStep) }
+
+  /// Draws the plot again if that is due: often enough to follow a run, and never for more than a small share of its time.
+  private func plotIfDue() throws {
+    let now = ContinuousClock.now
+    guard now >= nextPlot else { return }
+    try plot()
+    let end = ContinuousClock.now
+    nextPlot = end + max(Self.plotInterval, (end - now) / Self.plotShare)
+  }
+
+  private func plot() throws {
+    let drawn = panels.compactMap { panel -> LineChart.Panel? in
+      let series = panel.metrics.compactMap { name in
+        history[name].map { LineChart.Series(name: name, points: $0.points) }
+      }
+      return series.isEmpty ? nil : LineChart.Panel(title: panel.title, label: panel.label, series: series)
+    }
+    guard !drawn.isEmpty else { return }
+    try LineChart(title: title, subtitle: directory.path, panels: drawn).write(to: directory.plot)
+  }
+}

@@ -1,0 +1,52 @@
+import Errors
+import Learning
+import Rollouts
+
+/// What a run says of its scorers: each new way of having no score, and each step without any score; repeats of a way are
+/// said at 10, 100, … completions.
+struct ScoringNotes {
+  private var counts: [UnscoredReason: Int] = [:]
+  private var slowSteps = 0
+
+  /// Seconds of scoring that are worth a line.
+  private static let slow = 5.0
+
+  /// Lines about a step.
+  ///
+  /// - Parameters:
+  ///   - unscored: its completions without a score.
+  ///   - metrics: the step's.
+  mutating func lines(step: Int, _ unscored: UnscoredCount?, _ metrics: [String: Double]) -> [String] {
+    var lines: [String] = []
+    if let unscored {
+      var isNew = false
+      for (reason, count) in unscored.counts where count > 0 {
+        let before = counts[reason, default: 0]
+        counts[reason] = before + count
+        if before == 0 || String(before).count < String(before + count).count { isNew = true }
+      }
+      if unscored.isEverything {
+        lines.append("step \(step): \(unscored.text): it learns nothing")
+      } else if isNew {
+        lines.append("step \(step): \(unscored.text); since the start \(total)")
+      }
+    }
+    let (scoring, all) = (metrics["time/rewards"] ?? 0, metrics["step_time"] ?? 0)
+    if scoring > Self.slow, 2 * scoring > all {
+      slowSteps += 1
+      if String(slowSteps - 1).count < String(slowSteps).count || slowSteps == 1 {
+        let timeouts = unscored?.counts[.timeout] ?? 0
+        lines.append(
+          "step \(step): the rewards took \(FigureText.fixed(scoring, 1)) s of the step's \(FigureText.fixed(all, 1)) s"
+            + (timeouts > 0 ? ", \(timeouts) of the completions to their timeout" : "")
+            + (slowSteps > 1 ? "; \(slowSteps) such steps so far" : ""))
+      }
+    }
+    return lines
+  }
+
+  private var total: String {
+    UnscoredReason.allCases.compactMap { reason in counts[reason].map { "\($0) \(reason.text)" } }
+      .joined(separator: ", ")
+  }
+}
