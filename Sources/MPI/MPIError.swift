@@ -9,6 +9,8 @@ public struct MPIError: Error, Equatable, Sendable, CustomStringConvertible {
     case communicator, count, elementType, tag, rank, root, operation, truncated, memory, unavailable, shorterMessage
     /// Ranks call different collectives (debug mode).
     case mismatch
+    /// A record cannot be encoded or decoded.
+    case record
     case other(Int32)
   }
 
@@ -40,6 +42,14 @@ public struct MPIError: Error, Equatable, Sendable, CustomStringConvertible {
     if MPI_Error_class(code, &errorClass) != MPI_SUCCESS { errorClass = code }
     let kind = Kind(errorClass: errorClass)
     self.init(call: "\(call)", kind: kind, text: Self.text(of: code), remedy: kind.remedy)
+  }
+
+  /// Describes a record of `rank` that cannot be encoded or decoded.
+  init(record type: String, _ error: RecordError, rank: Int) {
+    let place = error.place.map { " at \($0)" } ?? ""
+    self.init(
+      call: "the exchange of \(type)", kind: .record, text: "the message of rank \(rank)\(place): \(error.problem)",
+      remedy: Kind.record.remedy)
   }
 
   private static func text(of code: Int32) -> String {
@@ -78,6 +88,8 @@ extension MPIError.Kind {
     case .elementType, .operation: "make sure that all ranks use the same element type and operation"
     case .tag: "use a tag between 0 and \(Communicator.largestTag)"
     case .mismatch: "make all ranks call the same collectives, with the same arguments, in the same order"
+    case .record:
+      "run the same build of the program on all ranks; if all ranks do, check the machines' memory and network"
     case .memory: "free memory, or use smaller buffers or fewer ranks per machine"
     case .unavailable: "install openmpi-bin and libopenmpi-dev (Open MPI 4.1) and start the program with their mpirun"
     case .other: "look for the first error line of any rank above; another rank or the network may have failed first"
