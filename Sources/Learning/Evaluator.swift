@@ -86,10 +86,12 @@ public struct Evaluator {
     let outcomes = try rewards.outcomes(items)
     let reported = PassRate.reported(samples: draws)
     let records = stride(from: 0, to: items.count, by: draws).map { first in
-      let sum = (first..<first + draws).reduce([0.0, 0, 0, 0, 0]) { sum, place in
-        zip(sum, Self.figures(items[place], outcomes[place])).map(+)
+      var record = PromptRecord()
+      for index in first..<first + draws { record.add(items[index], outcomes[index]) }
+      record.passRates = reported.map {
+        PassRate.estimate(samples: draws, correct: Int(record.exactMatch), k: $0)
       }
-      return sum + reported.map { PassRate.estimate(samples: draws, correct: Int(sum[0]), k: $0) }
+      return record
     }
     let examples = zip(items, outcomes).prefix(8).map { item, outcome in
       CompletionSample(
@@ -106,28 +108,47 @@ public struct Evaluator {
       let parts = try communicator.gatherv(Array(own.joined().utf8), to: 0)
       completions = String(decoding: (parts ?? []).joined(), as: UTF8.self)
     }
-    let width = 5 + reported.count
-    let totals = try communicator.gatherRecords(records, width: width)
-      .reduce([Double](repeating: 0, count: width)) { zip($0, $1).map(+) }
+    var totals = PromptRecord()
+    for record in try communicator.gather(records: records) { totals.add(record) }
     let number = Double(all.count * draws)
     return TaskResult(
-      task: source.name, mode: mode, prompts: all.count, samples: draws, exactMatch: totals[0] / number,
-      reward: totals[4] > 0 ? totals[1] / totals[4] : nil, meanLength: totals[2] / number,
-      finished: totals[3] / number, unscored: Int(number - totals[4]),
+      task: source.name, mode: mode, prompts: all.count, samples: draws, exactMatch: totals.exactMatch / number,
+      reward: totals.scored > 0 ? totals.reward / totals.scored : nil, meanLength: totals.tokens / number,
+      finished: totals.finished / number, unscored: Int(number - totals.scored),
       passAt: Dictionary(
-        uniqueKeysWithValues: zip(reported, totals.dropFirst(5)).map { ($0, $1 / Double(all.count)) }),
+        uniqueKeysWithValues: zip(reported, totals.passRates).map { ($0, $1 / Double(all.count)) }),
       examples: examples, completions: completions)
   }
 
-  /// Exact match, reward, length, whether it finished, and whether it has a reward.
-  private static func figures(_ item: RewardItem, _ outcome: WeightedRewards.Outcome) -> [Double] {
-    let exact = ExactMatchReward().score(
-      prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
-      finished: item.finished)
-    return [
-      exact, outcome.score?.total ?? 0, Double(item.completionTokens), item.finished ? 1 : 0,
-      outcome.score == nil ? 0 : 1,
-    ]
+  /// Sums over the completions of a prompt, or of all prompts.
+  private struct PromptRecord: RankRecord {
+    var exactMatch = 0.0
+    var reward = 0.0
+    var tokens = 0.0
+    var finished = 0.0
+    var scored = 0.0
+    /// For each reported k.
+    var passRates: [Double] = []
+
+    mutating func add(_ item: RewardItem, _ outcome: WeightedRewards.Outcome) {
+      exactMatch += ExactMatchReward().score(
+        prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
+        finished: item.finished)
+      reward += outcome.score?.total ?? 0
+      tokens += Double(item.completionTokens)
+      finished += item.finished ? 1 : 0
+      scored += outcome.score == nil ? 0 : 1
+    }
+
+    mutating func add(_ other: Self) {
+      exactMatch += other.exactMatch
+      reward += other.reward
+      tokens += other.tokens
+      finished += other.finished
+      scored += other.scored
+      if passRates.isEmpty { passRates = [Double](repeating: 0, count: other.passRates.count) }
+      for (index, rate) in other.passRates.enumerated() { passRates[index] += rate }
+    }
   }
 
   /// How well a held-out text is predicted.
@@ -149,36 +170,50 @@ public struct Evaluator {
     let windows = stream.consecutiveWindows(length: length)
     let chosen = Self.spread(count, over: windows.count)
     let share = Share(of: chosen.count, rank: communicator.rank, size: communicator.size)
-    let loss = SequenceLoss(model: model, temperature: 1, retention: .nothing)
     let batch = max(1, MicroBatches.tokens(recomputed: false) / length)
-    var records: [[Double]] = []
+    var records: [WindowRecord] = []
     for first in stride(from: share.range.lowerBound, to: share.range.upperBound, by: batch) {
       let indices = chosen[first..<min(first + batch, share.range.upperBound)]
       let sequences = indices.map { Array(windows[$0]) }
       let latents = LatentSampling.latents(
         sequences, ids: indices.map { Self.firstID + UInt64($0) }, seed: configuration.rl.seed, model, weights,
         context)
-      let signals = loss.signals(
+      let signals = SequenceSignals.of(
         zip(sequences, latents).map {
-          SequenceLoss.Sequence(
-            tokens: $0, positions: Array(1..<$0.count), latents: $1, auxiliaryWeight: 0, diffusionWeight: 0)
-        }, weights, context)
+          TrainingSequence(id: 0, tokens: $0, positions: Array(1..<$0.count), latents: $1)
+        }, model, weights, temperature: 1, context)
       for (signal, sequence) in zip(signals, sequences) {
-        records.append([
-          signal.logProbabilities.reduce(0.0) { $0 - Double($1) }, Double(signal.logProbabilities.count),
-          Double(tokenizer.decodeBytes(Array(sequence.dropFirst())).count),
-        ])
+        records.append(
+          WindowRecord(
+            negativeLogLikelihood: signal.logProbabilities.reduce(0.0) { $0 - Double($1) },
+            tokens: signal.logProbabilities.count,
+            bytes: tokenizer.decodeBytes(Array(sequence.dropFirst())).count))
       }
     }
-    let totals = try communicator.gatherRecords(records, width: 3).reduce([0.0, 0, 0]) { zip($0, $1).map(+) }
-    guard totals[0].isFinite else {
+    var totals = WindowRecord()
+    for record in try communicator.gather(records: records) {
+      totals.negativeLogLikelihood += record.negativeLogLikelihood
+      totals.tokens += record.tokens
+      totals.bytes += record.bytes
+    }
+    guard totals.negativeLogLikelihood.isFinite else {
       throw TrainingError(
         .failure, isAgreed: true,
-        "the cross-entropy of the held-out text is \(totals[0]): the weights have diverged; use earlier ones")
+        "the cross-entropy of the held-out text is \(totals.negativeLogLikelihood): the weights have diverged; use earlier ones"
+      )
     }
     return TextResult(
-      bitsPerByte: TokenStream.bitsPerByte(negativeLogLikelihood: totals[0], bytes: Int(totals[2])),
-      crossEntropy: totals[0] / max(1, totals[1]), tokens: Int(totals[1]), bytes: Int(totals[2]))
+      bitsPerByte: TokenStream.bitsPerByte(
+        negativeLogLikelihood: totals.negativeLogLikelihood, bytes: totals.bytes),
+      crossEntropy: totals.negativeLogLikelihood / Double(max(1, totals.tokens)), tokens: totals.tokens,
+      bytes: totals.bytes)
+  }
+
+  /// Sums over the predicted tokens of a window of text, or of all windows.
+  private struct WindowRecord: RankRecord {
+    var negativeLogLikelihood = 0.0
+    var tokens = 0
+    var bytes = 0
   }
 
   /// At most `count` of the numbers 0 ..< `total`, at equal distances.

@@ -24,6 +24,8 @@ public final class Learner {
   public let topology: Topology
   /// Updates done so far.
   public private(set) var updates = 0
+  /// Updates left out because a loss or gradient was not finite.
+  package var skippedUpdates = 0
   /// AdamW's moments of the parts that this rank updates: all it holds or, with `optimizer.shard`, its share of it.
   public var firstMoments: MomentStore { optimizer.firstMoments }
   public var secondMoments: MomentStore { optimizer.secondMoments }

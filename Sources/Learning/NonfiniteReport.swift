@@ -11,31 +11,39 @@ extension TrainingError {
   }
 }
 
-/// Names what is not finite in a step: the same words on every rank, since all see the same records and totals.
-struct NonfiniteReport: CustomStringConvertible {
-  let description: String
-  /// What to do.
-  let remedy: String
+/// What is not finite in a step, in the same words on every rank, because all ranks see the same records and totals.
+package struct NonfiniteReport: CustomStringConvertible, Sendable {
+  package let description: String
+  /// Whether the losses are finite: then a gradient is too large, mostly because rewards are.
+  private let hasFiniteLosses: Bool
+  private let isPolicy: Bool
 
-  init?(_ reduced: Learner.Reduced, _ records: [GroupRecord], model: QuillanModel) {
-    let trajectory = records.first { $0.badTrajectory >= 0 }.map { UInt64($0.badTrajectory) }
-    let tensor =
-      records.first { $0.badTensor >= 0 }.map { model.table[ParameterID(Int($0.badTensor))].name }
-      ?? reduced.nonfinite
-    guard trajectory != nil || tensor != nil || !reduced.norm.isFinite else { return nil }
+  /// Nil if everything is finite.
+  init?(_ reduced: Learner.Reduced, _ records: [some StepRecord], model: QuillanModel) {
+    let bad = records.first { $0.nonfiniteSequence != nil }
+    let failed = records.first { $0.nonfiniteTensor != nil }
+    let tensor = failed?.nonfiniteTensor.map { model.table[ParameterID($0)].name } ?? reduced.nonfinite
+    guard bad != nil || tensor != nil || !reduced.norm.isFinite else { return nil }
     var parts: [String] = []
-    if let trajectory { parts.append("the loss of trajectory \(trajectory) is not finite") }
+    if let bad, let sequence = bad.nonfiniteSequence {
+      parts.append("the loss of \(bad.groupNumber == nil ? "sequence" : "trajectory") \(sequence) is not finite")
+    }
     if let tensor {
-      let group = records.first { $0.badTensor >= 0 }.map { " (group \($0.group))" } ?? ""
-      let range = group.isEmpty ? "" : " or beyond 2⁴⁰, the range of parallel.reproducible"
+      let group = failed?.groupNumber.map { " (group \($0))" } ?? ""
+      let range = failed == nil ? "" : " or beyond 2⁴⁰, the range of parallel.reproducible"
       parts.append("the gradient of \(tensor) is not finite\(range)\(group)")
     }
-    // Where the losses are finite, a gradient mostly is too large because rewards are: the value head's grows with them.
-    remedy =
-      trajectory == nil
-      ? "lower the weights in data.rewards, rl.value_coef or rl.learning_rate"
-      : "lower rl.learning_rate or rl.max_grad_norm"
     if parts.isEmpty { parts.append("the gradient norm is \(reduced.norm)") }
+    hasFiniteLosses = bad == nil
+    isPolicy = records.contains { $0.groupNumber != nil }
     description = parts.joined(separator: "; ")
+  }
+
+  /// What to do. The value head's gradient grows with the rewards.
+  ///
+  /// - Parameter rateKey: the key of the learning rate.
+  func remedy(_ rateKey: String) -> String {
+    hasFiniteLosses && isPolicy
+      ? "lower the weights in data.rewards, rl.value_coef or \(rateKey)" : "lower \(rateKey) or rl.max_grad_norm"
   }
 }

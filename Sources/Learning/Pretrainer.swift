@@ -1,24 +1,17 @@
 import Configuration
-import Layers
-import Models
 import MPI
 import Optimizers
 import Parallelism
-import Parameters
-import Rollouts
-import Tensors
 
 /// Next-token pre-training on text windows or task demonstrations, so that reinforcement has something to start from.
 ///
-/// Loss: mean cross-entropy over the predicted tokens whose mask is 1, over the whole batch, plus the balance and
-/// diffusion losses; latents are sampled by the current weights, without gradient.
+/// `CrossEntropyObjective` has the loss.
 public final class Pretrainer {
   public let configuration: RunConfiguration
   public let learner: Learner
   public private(set) var stepCount = 0
   private let source: any SequenceSource
   private let schedule: LearningRateSchedule
-  package private(set) var skipped = 0
   /// Sequences of a unit of reproducible sums.
   package static let unit = 8
 
@@ -34,171 +27,65 @@ public final class Pretrainer {
   /// Goes on after `steps` updates, `skipped` of them left out.
   package func resume(steps: Int, skipped: Int) {
     stepCount = steps
-    self.skipped = skipped
+    learner.skippedUpdates = skipped
   }
 
-  /// One update; returns its figures, equal on every rank. Collective.
-  public func step() throws -> [String: Double] {
+  /// One update; returns its metrics, equal on every rank, and a line for the log if the update was skipped. Collective.
+  ///
+  /// - Throws: `TrainingError` on every rank if a loss or gradient is not finite, unless such updates are skipped.
+  public func step() throws -> (metrics: [String: Double], warning: String?) {
     var clock = PhaseClock()
-    let size = configuration.pretrain.batchSize
-    let (ranges, examples) = try parts()
-    let predicted = try learner.communicator.allReduce(
-      Int64(examples.joined().reduce(0) { $0 + $1.positions.count }), .sum)
-    learner.begin()
-    var records: [[Double]] = []
-    let units = try learner.agree(microBatches: ranges.map { _ in 1 }).indices
-    for unit in units {
-      let isOwn = unit < ranges.count
-      let first = isOwn ? stepCount * size + ranges[unit].lowerBound : 0
-      let record = FlightRecorder.phase("micro-batch", unit) {
-        accumulate(
-          isOwn ? examples[unit] : [], first: UInt64(first), predicted, size, isLast: unit == units.last)
-      }
-      let tensor = try learner.reducer.endUnit()
-      guard isOwn else { continue }
-      records.append(record)
-      if let tensor { records[records.count - 1][4] = Double(tensor.index) }
-    }
-    try learner.experts?.check()
-    try learner.observer?.requireFinite(step: stepCount + 1, learner)
-    // At once: sums of other ranks wait for this one's.
-    let reduced = try learner.reduce()
-    let everyone = try learner.communicator.gatherRecords(records, width: 5)
-    let totals = everyone.reduce([0.0, 0, 0, 0]) { sum, record in (0..<4).map { sum[$0] + record[$0] } }
-    let rate = schedule.learningRate(at: stepCount)
+    let units = try self.units()
+    let trained = units.reduce(0) { $0 + $1.microBatches.joined().reduce(0) { $0 + $1.positions.count } }
+    let predicted = try learner.communicator.allReduce(Int64(trained), .sum)
     let pretrain = configuration.pretrain
+    let step = OptimizationStep(
+      learner, CrossEntropyObjective(pretrain, predicted: Int(predicted), seed: configuration.rl.seed), configuration,
+      rateKey: "pretrain.learning_rate")
+    let totals = try step.run(units, step: stepCount + 1)
+    let figures = CrossEntropyObjective.Figures(totals.records, pretrain)
+    let rate = schedule.learningRate(at: stepCount)
     var metrics = [
-      "loss/cross_entropy": totals[0], "loss/aux": totals[1], "loss/diffusion": totals[2],
-      "loss": totals[0] + pretrain.auxLossCoef * totals[1] + pretrain.diffusionLossCoef * totals[2],
-      "grad_norm": reduced.norm, "learning_rate": rate,
+      "loss/cross_entropy": figures.crossEntropy, "loss/aux": figures.auxiliary, "loss/diffusion": figures.diffusion,
+      "loss": figures.loss, "grad_norm": totals.norm, "learning_rate": rate,
     ]
-    try apply(reduced, metrics["loss"] ?? 0, everyone, rate)
+    var warning: String?
+    if let problem = totals.problem {
+      warning = try step.skip(problem, step: stepCount + 1)
+      metrics["skipped_updates"] = Double(learner.skippedUpdates)
+    } else {
+      try step.update(totals, learningRate: rate, step: stepCount + 1)
+    }
     metrics.merge(learner.loadMetrics) { $1 }
     clock.lap("step")
     let slowest = try learner.communicator.allReduce(clock.total, .maximum)
     metrics["step_time"] = slowest
     let peak = ProcessMemory.peakBytes.map(Double.init) ?? .nan
     metrics["memory/peak_bytes"] = try learner.communicator.allReduce(peak, .maximum)
-    metrics["tokens_per_second"] = totals[3] / max(1e-9, slowest)
+    metrics["tokens_per_second"] = Double(figures.tokens) / max(1e-9, slowest)
     stepCount += 1
-    return metrics
+    return (metrics, warning)
   }
 
-  /// What this rank computes together: the places in the batch, and the sequences there.
-  package func parts() throws -> (ranges: [Range<Int>], examples: [[TrainingSequence]]) {
-    let own = ownPlaces
-    let examples = try self.examples(own)
-    let ranges =
-      configuration.parallel.reproducible
-      ? units(own)
-      : MicroBatches.parts(examples.map(\.tokens.count), configuration).map { range in
-        own.lowerBound + range.lowerBound..<own.lowerBound + range.upperBound
-      }
-    return (
-      ranges,
-      ranges.map { Array(examples[$0.lowerBound - own.lowerBound..<$0.upperBound - own.lowerBound]) }
-    )
-  }
-
-  /// The places in the batch of this rank's sequences: whole units where sums are reproducible.
-  private var ownPlaces: Range<Int> {
+  /// This rank's sequences of the next step, each micro-batch a unit: with reproducible sums `unit` sequences, otherwise
+  /// as many as are computed together.
+  package func units() throws -> [StepUnit<CrossEntropyObjective.Record>] {
     let size = configuration.pretrain.batchSize
-    let unit = configuration.parallel.reproducible ? Self.unit : 1
+    let isReproducible = configuration.parallel.reproducible
+    let unit = isReproducible ? Self.unit : 1
     let share = Share(
       of: (size - 1) / unit + 1, rank: learner.communicator.rank, size: learner.communicator.size)
-    return min(size, share.range.lowerBound * unit)..<min(size, share.range.upperBound * unit)
-  }
-
-  /// `places` in units, the last one perhaps smaller.
-  private func units(_ places: Range<Int>) -> [Range<Int>] {
-    stride(from: places.lowerBound, to: places.upperBound, by: Self.unit).map {
-      $0..<min($0 + Self.unit, places.upperBound)
+    let own = min(size, share.range.lowerBound * unit)..<min(size, share.range.upperBound * unit)
+    let sequences = try own.map { index in
+      var sequence = try source.sequence(step: stepCount, index: index, batchSize: size)
+      sequence.auxiliaryWeight = Float(configuration.pretrain.auxLossCoef / Double(size))
+      sequence.diffusionWeight = Float(configuration.pretrain.diffusionLossCoef / Double(size))
+      return sequence
     }
-  }
-
-  /// The sequences of the next step at these places.
-  private func examples(_ range: Range<Int>) throws -> [TrainingSequence] {
-    try range.map { try source.sequence(step: stepCount, index: $0, batchSize: configuration.pretrain.batchSize) }
-  }
-
-  private func apply(_ reduced: Learner.Reduced, _ loss: Double, _ records: [[Double]], _ rate: Double) throws {
-    let badTensor = records.first { $0[4] >= 0 }.map { learner.model.table.specifications[Int($0[4])].name }
-    if loss.isFinite, reduced.norm.isFinite, badTensor == nil {
-      let spoilt = try learner.update(
-        norm: reduced.norm, learningRate: rate, maximumNorm: configuration.rl.maxGradNorm,
-        balanceRate: configuration.rl.balanceRate)
-      if let spoilt { throw TrainingError(spoilt: spoilt, step: stepCount + 1, key: "pretrain.learning_rate") }
-      return
-    }
-    skipped += 1
-    guard skipped <= configuration.debug.skipNonfinite else {
-      let tensor = (badTensor ?? reduced.nonfinite).map { "the gradient of \($0)" } ?? "the loss (\(loss))"
-      throw TrainingError(
-        .failure, isAgreed: true,
-        "step \(stepCount + 1): \(tensor) is not finite; lower pretrain.learning_rate or rl.max_grad_norm, or pass "
-          + "--skip-nonfinite n to leave out up to n such updates")
-    }
-  }
-
-  /// Cross-entropy, L_aux and L_diff (with their divisors), tokens, and −1, of one unit, the step's last or another.
-  private func accumulate(
-    _ examples: [TrainingSequence], first: UInt64, _ predicted: Int64, _ size: Int, isLast: Bool
-  ) -> [Double] {
-    let model = learner.model
-    let ids = examples.indices.map { first + UInt64($0) }
-    let latents = LatentSampling.latents(
-      examples.map(\.tokens), ids: ids, seed: configuration.rl.seed, model, learner.weights, learner.context)
-    let pretrain = configuration.pretrain
-    let sequences = zip(examples, latents).map { example, latents in
-      SequenceLoss.Sequence(
-        tokens: example.tokens, positions: example.positions, latents: latents,
-        auxiliaryWeight: Float(pretrain.auxLossCoef / Double(size)),
-        diffusionWeight: Float(pretrain.diffusionLossCoef / Double(size)))
-    }
-    let weight = 1 / Double(max(1, predicted))
-    var crossEntropy = 0.0
-    let loss = SequenceLoss(
-      model: model, temperature: 1, retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
-      exchange: learner.experts?.exchange)
-    func noise(_ count: Int) -> ReasoningDiffusion.LossInput? {
-      DiffusionNoise.input(Array(zip(ids, examples.map(\.tokens)).prefix(count)), learner, configuration.rl.seed)
-    }
-    func accumulate(
-      _ sequences: [SequenceLoss.Sequence], _ noise: ReasoningDiffusion.LossInput?, _ weights: PackedModel,
-      _ gradients: Gradients, _ loads: RoutingLoads
-    ) -> (auxiliary: Double, diffusion: Double) {
-      crossEntropy = 0
-      var sums = (auxiliary: 0.0, diffusion: 0.0)
-      loss.accumulate(
-        sequences, diffusion: noise, weights, gradients, loads: loads, learner.context
-      ) { _, evaluation in
-        for value in evaluation.logProbabilities { crossEntropy -= weight * Double(value) }
-        evaluation.logProbabilityGradients.update(repeating: Float(-weight))
-      } losses: { _, losses in
-        sums.auxiliary += losses.auxiliary
-        sums.diffusion += losses.diffusion
-      }
-      return sums
-    }
-    if !sequences.isEmpty {
-      learner.observer?.willTrain(learner) { count in
-        let (some, someNoise) = (Array(sequences.prefix(count)), noise(count))
-        return { weights, gradients, loads in
-          let losses = accumulate(some, someNoise, weights, gradients, loads)
-          return CheckedLoss(
-            trunk: crossEntropy
-              + (pretrain.auxLossCoef * losses.auxiliary + pretrain.diffusionLossCoef * losses.diffusion)
-              / Double(size))
-        }
-      }
-    }
-    let losses = accumulate(
-      sequences, noise(sequences.count), learner.weights, isLast ? learner.lastGradients() : learner.gradients,
-      learner.loads)
-    learner.observer?.didTrain(zip(ids, examples).map { ($0, $1.tokens.count) })
-    return [
-      crossEntropy, losses.auxiliary / Double(size), losses.diffusion / Double(size),
-      Double(examples.reduce(0) { $0 + $1.tokens.count }), -1,
-    ]
+    let parts =
+      isReproducible
+      ? stride(from: 0, to: sequences.count, by: unit).map { $0..<min($0 + unit, sequences.count) }
+      : MicroBatches.parts(sequences.map(\.tokens.count), configuration)
+    return parts.map { StepUnit(records: [CrossEntropyObjective.Record()], microBatches: [Array(sequences[$0])]) }
   }
 }

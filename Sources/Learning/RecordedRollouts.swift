@@ -85,15 +85,12 @@ package struct RecordedRollouts: RolloutSource {
   private func completed(_ pieces: [Piece], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
     let latents = LatentSampling.latents(
       pieces.map(\.sequence.tokens), ids: pieces.map(\.id), seed: configuration.rl.seed, model, policy, context)
-    let loss = SequenceLoss(
-      model: model, temperature: Float(configuration.objective.temperature), retention: .nothing)
-    let signals = loss.signals(
+    let signals = SequenceSignals.of(
       zip(pieces, latents).map { piece, latents in
         let mask = piece.sequence.mask
-        return SequenceLoss.Sequence(
-          tokens: piece.sequence.tokens, positions: mask.indices.filter { mask[$0] }, latents: latents,
-          auxiliaryWeight: 0, diffusionWeight: 0)
-      }, policy, context)
+        return TrainingSequence(
+          id: piece.id, tokens: piece.sequence.tokens, positions: mask.indices.filter { mask[$0] }, latents: latents)
+      }, model, policy, temperature: Float(configuration.objective.temperature), context)
     return pieces.indices.map { index in
       let sequence = pieces[index].sequence
       return Trajectory(

@@ -1,3 +1,4 @@
+import MPI
 import Rollouts
 
 /// This rank's groups of a step with their prompts, completions and scores.
@@ -13,7 +14,7 @@ public struct RolloutBatch: Sendable {
   private(set) var figures: [Figure] = []
 
   /// A figure of one trajectory.
-  package struct Figure: Codable {
+  package struct Figure: RankRecord {
     let group: UInt64
     let name: String
     let value: Double

@@ -1,10 +1,11 @@
+import MPI
 import Rollouts
 
 /// What became of one sampled group, as numbers that ranks exchange: every rank adds all records in the order of their
 /// numbers, so figures and decisions are the same on any layout.
-package struct RolloutRecord: Sendable, Equatable {
+package struct RolloutRecord: RankRecord, Equatable {
   /// Whether a group is trained on.
-  enum Fate: Double, Sendable {
+  enum Fate: Double, RankRecord {
     case kept = 0
     /// All raw rewards are equal: nothing to learn from (only with dynamic sampling).
     case uniform = 1

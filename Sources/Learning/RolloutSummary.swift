@@ -24,8 +24,7 @@ package struct RolloutSummary {
 
   /// Adds every rank's records of one round. Collective.
   mutating func add(_ own: [RolloutRecord], _ communicator: Communicator) throws(MPIError) {
-    let all = try communicator.gatherRecords(own.map(\.numbers), width: RolloutRecord.width(parts: names.count))
-    records += all.map(RolloutRecord.init(numbers:)).sorted { $0.number < $1.number }
+    records += try communicator.gather(records: own).sorted { $0.number < $1.number }
     rounds += 1
   }
 
@@ -63,15 +62,7 @@ package struct RolloutSummary {
 
   /// The mean of each figure of every rank, added in the order of the groups.
   private func meanFigures(_ communicator: Communicator) throws(MPIError) -> [String: Double] {
-    let text = figures.map { "\($0.group) \($0.value.bitPattern) \($0.name)\n" }.joined()
-    var all: [RolloutBatch.Figure] = []
-    for part in try communicator.allGatherv(Array(text.utf8)) {
-      for line in String(decoding: part, as: UTF8.self).split(separator: "\n") {
-        let fields = line.split(separator: " ", maxSplits: 2)
-        guard fields.count == 3, let group = UInt64(fields[0]), let bits = UInt64(fields[1]) else { continue }
-        all.append(RolloutBatch.Figure(group: group, name: String(fields[2]), value: Double(bitPattern: bits)))
-      }
-    }
+    let all = try communicator.gather(records: figures)
     var sums: [String: (sum: Double, count: Double)] = [:]
     for figure in all.sorted(by: { $0.group < $1.group }) {
       let entry = sums[figure.name] ?? (0, 0)

@@ -1,17 +1,6 @@
 import Configuration
 import Rollouts
 
-/// A sequence to learn from: its tokens, and the positions whose tokens are predicted for the loss.
-public struct TrainingSequence: Sendable, Equatable {
-  public let tokens: [Int32]
-  public let positions: [Int]
-
-  package init(tokens: [Int32], positions: [Int]) {
-    self.tokens = tokens
-    self.positions = positions
-  }
-}
-
 /// Sequences by number, with no state: any rank can make any of them.
 public protocol SequenceSource: Sendable {
   func sequence(step: Int, index: Int, batchSize: Int) throws -> TrainingSequence
@@ -32,7 +21,8 @@ public struct TextSequences: SequenceSource {
   public func sequence(step: Int, index: Int, batchSize: Int) -> TrainingSequence {
     let tokens = Array(
       stream.window(seed: seed, step: step, sequence: index, sequencesPerStep: batchSize, length: length))
-    return TrainingSequence(tokens: tokens, positions: Array(1..<tokens.count))
+    return TrainingSequence(
+      id: UInt64(step * batchSize + index), tokens: tokens, positions: Array(1..<tokens.count))
   }
 }
 
@@ -49,13 +39,14 @@ public struct DemonstrationSequences: SequenceSource {
   }
 
   public func sequence(step: Int, index: Int, batchSize: Int) throws -> TrainingSequence {
-    try Self.sequence(
-      of: prompts.prompt(index: step * batchSize + index, split: .train), tokenizer, configuration)
+    let number = step * batchSize + index
+    return try Self.sequence(
+      UInt64(number), of: prompts.prompt(index: number, split: .train), tokenizer, configuration)
   }
 
   /// The demonstration of a prompt.
   package static func sequence(
-    of prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration
+    _ id: UInt64 = 0, of prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration
   ) throws -> TrainingSequence {
     let question = try PromptTokens.encode(prompt, tokenizer, configuration)
     let answer = tokenizer.encode(prompt.answer) + [tokenizer.endToken]
@@ -66,6 +57,6 @@ public struct DemonstrationSequences: SequenceSource {
           + "\(configuration.model.maxSeqLen); shorten them or raise it")
     }
     return TrainingSequence(
-      tokens: question + answer, positions: Array(question.count..<question.count + answer.count))
+      id: id, tokens: question + answer, positions: Array(question.count..<question.count + answer.count))
   }
 }

@@ -32,13 +32,13 @@ public struct StepReport: Sendable {
     for record in records {
       terms += record.terms
       statistics += record.statistics
-      rewards += record.rewards.mean
-      deviation += record.rewards.deviation
+      rewards += record.rewardMean
+      deviation += record.rewardDeviation
     }
     let groups = Double(max(1, records.count))
     metrics = [
       "reward": rewards / groups, "reward_std": deviation / groups,
-      "frac_reward_zero_std": Double(records.count { $0.rewards.uniform }) / groups, "grad_norm": norm,
+      "frac_reward_zero_std": Double(records.count { $0.isUniform }) / groups, "grad_norm": norm,
       "learning_rate": learningRate, "loss": terms.total(objective), "loss/policy": terms.policy,
       "loss/aux": terms.aux, "loss/diffusion": terms.diffusion, "loss/value": terms.value,
     ]

@@ -1,44 +1,42 @@
+import Configuration
 import Objectives
 import Rollouts
 
-/// How a step's trajectories are cut into units and micro-batches.
+/// How a step's trajectories are divided into units and micro-batches.
 extension Trainer {
-  /// A trajectory of the step with its group.
-  struct Piece {
-    let group: UInt64
-    /// The group's place in its unit.
-    let place: Int
-    let trajectory: Trajectory
-    let objective: GroupObjective
-    let index: Int
+  /// This rank's groups of a step as units: with reproducible sums each group, otherwise all groups together.
+  package func units(_ groups: [TrajectoryGroup], _ counts: BatchCounts) throws -> [StepUnit<GroupRecord>] {
+    try Self.units(
+      groups, counts, objective: objective, configuration, isReproducible: learner.reducer.isReproducible)
   }
 
-  /// What must not be cut: with reproducible sums each group, otherwise everything this rank has.
-  package func units(_ groups: [TrajectoryGroup], _ counts: BatchCounts) throws -> [[Unit]] {
-    let all = try groups.map { group in
-      Unit(
-        group: group.id, trajectories: group.trajectories,
-        objective: try GroupObjective(
-          configuration: objective, rewards: group.rewards,
-          tokenCounts: group.trajectories.map { $0.logProbabilities.count }, batch: counts, owners: group.owners))
+  /// - Parameter counts: of the whole step, on all ranks.
+  /// - Throws: `ObjectiveError` if a reward is not finite.
+  package static func units(
+    _ groups: [TrajectoryGroup], _ counts: BatchCounts, objective: ObjectiveConfiguration,
+    _ configuration: RunConfiguration, isReproducible: Bool
+  ) throws(ObjectiveError) -> [StepUnit<GroupRecord>] {
+    var units: [StepUnit<GroupRecord>] = []
+    var (records, sequences): ([GroupRecord], [TrainingSequence]) = ([], [])
+    func close() {
+      guard !records.isEmpty else { return }
+      let parts = MicroBatches.parts(sequences.map(\.tokens.count), configuration)
+      units.append(StepUnit(records: records, microBatches: parts.map { Array(sequences[$0]) }))
+      (records, sequences) = ([], [])
     }
-    if learner.reducer.isReproducible { return all.map { [$0] } }
-    return all.isEmpty ? [] : [all]
-  }
-
-  package struct Unit {
-    package let group: UInt64
-    package let trajectories: [Trajectory]
-    package let objective: GroupObjective
-  }
-
-  /// The trajectories of each micro-batch of a unit.
-  func split(_ unit: [Unit]) -> [[Piece]] {
-    let pieces = unit.enumerated().flatMap { place, unit in
-      unit.trajectories.enumerated().map { index, trajectory in
-        Piece(group: unit.group, place: place, trajectory: trajectory, objective: unit.objective, index: index)
+    for group in groups {
+      let objective = try GroupObjective(
+        configuration: objective, rewards: group.rewards,
+        tokenCounts: group.trajectories.map { $0.logProbabilities.count }, batch: counts, owners: group.owners)
+      for (index, trajectory) in group.trajectories.enumerated() {
+        var sequence = TrainingSequence(trajectory, index: index, of: objective, group: group.id)
+        sequence.record = records.count
+        sequences.append(sequence)
       }
+      records.append(GroupRecord(group: group.id, objective))
+      if isReproducible { close() }
     }
-    return MicroBatches.parts(pieces.map { $0.trajectory.tokens.count }, configuration).map { Array(pieces[$0]) }
+    close()
+    return units
   }
 }

@@ -35,13 +35,13 @@ public final class Trainer {
   private let oldReplica: PolicyReplica?
   /// What the last publication cost, until a step reports it.
   private var publication: PolicyReplica.Publication?
-  private var updatesSincePublication = 0
+  /// The age of π_old in updates.
+  package var updatesSincePublication = 0
   /// Whether the checkpoint that was resumed holds no π_old, since it was the packing of the masters there.
   package var lacksOldPolicy = false
   package let reference: PackedModel?
   private let schedule: LearningRateSchedule
   private(set) var objective: ObjectiveConfiguration
-  private var skipped = 0
   private var idle = 0
 
   private var model: QuillanModel { learner.model }
@@ -109,14 +109,14 @@ public final class Trainer {
   ///
   /// A rollout feeds `rl.ppo_epochs` · `rl.mini_batches` steps; those after its first draw nothing.
   public func step() throws -> StepReport {
-    guard let report = try step(leaving: { false }) else { preconditionFailure("a step that nobody left") }
+    guard let report = try step(leaving: { false }) else {
+      preconditionFailure("step(leaving:) returned nil although `leaving` is always false")
+    }
     return report
   }
 
-  /// The same, left between rollout and update where `leaving` says so; the rollouts then wait for the next call. It is
-  /// also left where the run is asked to stop while dynamic sampling replaces groups.
-  ///
-  /// - Returns: nil where the step was left.
+  /// As `step()`, but returns nil after the rollout if `leaving` is true; the next call then trains on those rollouts. It
+  /// also returns nil if the run is asked to stop while dynamic sampling replaces groups.
   public func step(leaving: () throws -> Bool) throws -> StepReport? {
     var clock = PhaseClock()
     if waiting.isEmpty {
@@ -161,31 +161,12 @@ public final class Trainer {
   /// - Throws: `TrainingError` on every rank where a loss or gradient is not finite, unless such updates are skipped.
   public func trainStep(_ groups: [TrajectoryGroup]) throws -> StepReport {
     guard let counts = try batchCounts(groups) else { return emptyStep() }
-    learner.begin()
-    var records: [GroupRecord] = []
-    let units = try units(groups, counts)
-    let parts = units.map(split)
-    // With expert parallelism, ranks go through units and micro-batches together; one that has run out takes part.
-    let agreed = try learner.agree(microBatches: parts.map(\.count))
-    for (number, count) in agreed.enumerated() {
-      let unit = number < units.count ? units[number] : []
-      var record = unit.map { GroupRecord(group: $0.group, $0.objective) }
-      for place in 0..<count {
-        let part = number < parts.count && place < parts[number].count ? parts[number][place] : []
-        let isLast = number == agreed.count - 1 && place == count - 1
-        try FlightRecorder.phase("micro-batch", place) { try accumulate(part, isLast: isLast, &record) }
-      }
-      if let tensor = try learner.reducer.endUnit(), !unit.isEmpty { record[0].fail(tensor: tensor, unit[0].group) }
-      records += record
-    }
-    try learner.experts?.check()
-    try learner.observer?.requireFinite(step: stepCount + 1, learner)
-    // At once: sums of other ranks wait for this one's.
-    let reduced = try learner.reduce()
-    let everyone = try communicator.gatherRecords(records.map(\.numbers), width: GroupRecord.width)
-      .map(GroupRecord.init(numbers:)).sorted { $0.group < $1.group }
+    let policy = PolicyObjective(objective, reference: reference, seed: configuration.rl.seed)
+    let step = OptimizationStep(learner, policy, configuration, rateKey: "rl.learning_rate")
+    let totals = try step.run(units(groups, counts), step: stepCount + 1)
+    let everyone = totals.records.sorted { $0.group < $1.group }
     var report = StepReport(
-      step: stepCount, records: everyone, objective: objective, norm: reduced.norm,
+      step: stepCount, records: everyone, objective: objective, norm: totals.norm,
       learningRate: schedule.learningRate(at: stepCount))
     report.metrics.merge(learner.loadMetrics) { $1 }
     report.loads = RoutingSnapshot(learner.loads)
@@ -194,13 +175,19 @@ public final class Trainer {
       report.metrics["rollout/logp_abs_diff_max"] = difference
       if configuration.debug.assertExact, difference != 0 { throw inexact(difference, everyone) }
     }
-    let isFinite = try checkFinite(reduced, everyone, &report)
+    if let problem = totals.problem {
+      report.warning = try step.skip(problem, step: stepCount + 1)
+      report.metrics["skipped_updates"] = Double(learner.skippedUpdates)
+    }
     if everyone.contains(where: \.teaches) {
-      if isFinite { try applyUpdate(reduced, &report) }
+      if totals.problem == nil {
+        try step.update(totals, learningRate: report.learningRate, step: stepCount + 1)
+        updatesSincePublication += 1
+      }
       adaptEntropy(&report)
     } else {
       let reason =
-        everyone.allSatisfy(\.rewards.uniform)
+        everyone.allSatisfy(\.isUniform)
         ? "the rewards of each group are equal" : "no token to train on has an advantage"
       stayIdle(reason, &report)
     }
@@ -249,7 +236,7 @@ public final class Trainer {
       var state = TrainerState()
       state.steps = stepCount
       state.nextGroup = nextGroup
-      state.skippedUpdates = skipped
+      state.skippedUpdates = learner.skippedUpdates
       state.idleUpdates = idle
       state.updatesSincePublication = updatesSincePublication
       state.entropyCoef = objective.entropyCoef
@@ -259,15 +246,12 @@ public final class Trainer {
       precondition(isBetweenRollouts, "the state of a trainer is set while updates of a rollout wait")
       stepCount = newValue.steps
       nextGroup = newValue.nextGroup
-      skipped = newValue.skippedUpdates
+      learner.skippedUpdates = newValue.skippedUpdates
       idle = newValue.idleUpdates
       updatesSincePublication = newValue.updatesSincePublication
       objective.entropyCoef = newValue.entropyCoef
     }
   }
-
-  /// Says how old π_old is, in updates.
-  package func countUpdatesSincePublication(_ count: Int) { updatesSincePublication = count }
 
   /// Whether π_old may differ from the current weights when a rollout begins.
   package var keepsOldPolicy: Bool { oldReplica != nil }
@@ -287,34 +271,6 @@ public final class Trainer {
     updatesSincePublication = 0
   }
 
-  private func applyUpdate(_ reduced: Learner.Reduced, _ report: inout StepReport) throws {
-    let spoilt = try learner.update(
-      norm: reduced.norm, learningRate: report.learningRate, maximumNorm: configuration.rl.maxGradNorm,
-      balanceRate: configuration.rl.balanceRate)
-    if let spoilt { throw TrainingError(spoilt: spoilt, step: stepCount + 1, key: "rl.learning_rate") }
-    updatesSincePublication += 1
-  }
-
-  /// Whether losses and gradients are finite. If they are not, counts the update as skipped, and warns.
-  ///
-  /// - Throws: `TrainingError` if no more such updates may be skipped.
-  private func checkFinite(
-    _ reduced: Learner.Reduced, _ records: [GroupRecord], _ report: inout StepReport
-  ) throws -> Bool {
-    guard let problem = NonfiniteReport(reduced, records, model: model) else { return true }
-    skipped += 1
-    report.metrics["skipped_updates"] = Double(skipped)
-    guard skipped <= configuration.debug.skipNonfinite else {
-      throw TrainingError(
-        .failure, isAgreed: true,
-        "step \(stepCount + 1): \(problem); \(problem.remedy), or pass --skip-nonfinite n to leave out up to n such updates"
-      )
-    }
-    report.warning =
-      "step \(stepCount + 1): \(problem); update skipped (\(skipped) of \(configuration.debug.skipNonfinite))"
-    return false
-  }
-
   private func inexact(_ difference: Double, _ records: [GroupRecord]) -> TrainingError {
     let group = records.first { $0.statistics.logRatioMaximum == difference }.map(\.group) ?? 0
     return TrainingError(
@@ -330,65 +286,5 @@ public final class Trainer {
     let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
     let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)
     return totals[0] == 0 ? nil : BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
-  }
-
-  /// Forward, objective and backward of one micro-batch, the step's last or another.
-  private func accumulate(_ part: [Piece], isLast: Bool, _ records: inout [GroupRecord]) throws {
-    let loss = PolicyLoss(
-      model: model, configuration: objective,
-      retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
-      exchange: learner.experts?.exchange)
-    let references = referenceLogProbabilities(part)
-    let items = part.enumerated().map { index, piece in
-      PolicyLoss.Item(
-        piece.trajectory, objective: piece.objective, index: piece.index,
-        referenceLogProbabilities: references?[index])
-    }
-    let noise = DiffusionNoise.input(
-      part.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
-    if !items.isEmpty { checkGradients(loss, items, part) }
-    let gradients = isLast ? learner.lastGradients() : learner.gradients
-    loss.accumulate(
-      items, diffusion: noise, learner.weights, gradients, loads: learner.loads, context
-    ) { index, result in records[part[index].place].add(result, part[index].trajectory) }
-    learner.observer?.didTrain(part.map { ($0.trajectory.id, $0.trajectory.tokens.count) })
-    if let noise { compareLatents(part, targets: noise.targets, &records) }
-  }
-
-  /// Debug mode's check of gradients, on the first trajectories of a micro-batch.
-  private func checkGradients(_ loss: PolicyLoss, _ items: [PolicyLoss.Item], _ part: [Piece]) {
-    learner.observer?.willTrain(learner) { count in
-      let items = Array(items.prefix(count))
-      let noise = DiffusionNoise.input(
-        part.prefix(count).map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, configuration.rl.seed)
-      return { [objective = self.objective, context = self.context] weights, gradients, loads in
-        var terms: [ObjectiveTerms] = []
-        loss.accumulate(items, diffusion: noise, weights, gradients, loads: loads, context) { terms.append($1.terms) }
-        return CheckedLoss(terms, objective)
-      }
-    }
-  }
-
-  private func compareLatents(_ part: [Piece], targets: [UInt8], _ records: inout [GroupRecord]) {
-    var first = 0
-    for piece in part {
-      let latents = piece.trajectory.latents
-      records[piece.place].compare(
-        latents: latents[...], targets: targets[first..<first + latents.count], bits: model.configuration.dim,
-        positions: piece.trajectory.tokens.count)
-      first += latents.count
-    }
-  }
-
-  private func referenceLogProbabilities(_ part: [Piece]) -> [[Float]]? {
-    guard let reference, !part.isEmpty else { return nil }
-    let sequences = part.map {
-      SequenceLoss.Sequence(
-        tokens: $0.trajectory.tokens, positions: $0.trajectory.generatedPositions, latents: $0.trajectory.latents,
-        auxiliaryWeight: 0, diffusionWeight: 0)
-    }
-    let loss = SequenceLoss(
-      model: model, temperature: Float(configuration.objective.temperature), retention: .nothing)
-    return loss.signals(sequences, reference, context).map(\.logProbabilities)
   }
 }

@@ -3,7 +3,7 @@
 ///
 ///     total = policy − entropyCoef · entropy + auxLossCoef · aux + diffusionLossCoef · diffusion
 ///             + valueCoef · value + klCoef · kl
-public struct ObjectiveTerms: BitwiseCopyable, Sendable, Equatable {
+public struct ObjectiveTerms: BitwiseCopyable, Sendable, Equatable, Codable {
   /// −J.
   public var policy = 0.0
   /// H, nats: the mean over groups of the mean entropy at a group's generated tokens.

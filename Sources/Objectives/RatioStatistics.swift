@@ -2,7 +2,7 @@ import Foundation
 
 /// How far the policy moved from π_old at generated tokens, as counts and sums that can be added over trajectories and
 /// ranks.
-public struct RatioStatistics: BitwiseCopyable, Sendable, Equatable {
+public struct RatioStatistics: BitwiseCopyable, Sendable, Equatable, Codable {
   public var tokens = 0
   /// Number of tokens whose gradient was stopped by the lower or upper bound.
   public var clippedLow = 0

@@ -88,9 +88,10 @@ public struct TrainingRun {
         return try evaluateTask(prompts, rewards, learner)
       }
     ) { recorder, step in
-      let metrics = try trainer.step()
+      let (metrics, warning) = try trainer.step()
       try assembly.checks?.stepped(step, learner, loads: RoutingSnapshot(learner.loads))
       try recorder?.record(step: step, metrics, loads: RoutingSnapshot(learner.loads))
+      if let warning { recorder?.note(warning) }
       return true
     }
   }
@@ -234,7 +235,7 @@ public struct TrainingRun {
     for damaged in point?.skipped ?? [] { recorder.note("skipped a damaged checkpoint: \(damaged.problem)") }
     if let point {
       recorder.note("resumed from \(point.checkpoint), step \(point.step)")
-      for change in point.changes { recorder.note("other than in the checkpoint: \(change)") }
+      for change in point.changes { recorder.note("changed since the checkpoint: \(change)") }
       if let directory = point.directory {
         let names = try CheckpointStore(path: directory.checkpoints).setAside(
           after: point.step, leaving: point.skipped.map(\.path))

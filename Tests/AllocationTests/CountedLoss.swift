@@ -15,8 +15,8 @@ final class CountedLoss: @unchecked Sendable {
   private let counter: AllocationCounter
   private let tiny: TinyModel
   private let gradients: Gradients
-  private let loss: PolicyLoss
-  private let items: [PolicyLoss.Item]
+  private let pass: MicroBatchPass<PolicyObjective>
+  private let sequences: [TrainingSequence]
   private let noise: ReasoningDiffusion.LossInput
   private let loads: RoutingLoads
   /// Prompt length and generated tokens of each trajectory of each group.
@@ -46,12 +46,12 @@ final class CountedLoss: @unchecked Sendable {
         separate: separate
           ? (0..<transport.size).map { _ in Gradients(ParameterStore(table), mixedPrecision: mixedPrecision) } : nil)
     }
-    loss = PolicyLoss(model: tiny.model, configuration: configuration, retention: retention, exchange: exchange)
+    pass = MicroBatchPass(tiny.model, PolicyObjective(configuration), retention: retention, exchange: exchange)
 
     var numbers = RandomNumbers(seed: 162)
-    var items: [PolicyLoss.Item] = []
+    var sequences: [TrainingSequence] = []
     var noise = ReasoningDiffusion.LossInput()
-    for group in takesPart ? Self.lengths : [] {
+    for (number, group) in (takesPart ? Self.lengths : []).enumerated() {
       let objective = try GroupObjective(
         configuration: configuration, rewards: group.indices.map(Double.init), tokenCounts: group.map(\.1),
         batch: BatchCounts(groups: 2, generatedTokens: 22))
@@ -59,18 +59,19 @@ final class CountedLoss: @unchecked Sendable {
         let count = prompt + generated
         let old = numbers.normals(generated, scale: 0.3).map { $0 - 7 }
         let trajectory = Trajectory(
-          id: UInt64(items.count), promptID: 0, promptLength: prompt,
+          id: UInt64(sequences.count), promptID: 0, promptLength: prompt,
           tokens: numbers.tokens(count, vocabulary: tiny.model.configuration.vocabSize),
           mask: (0..<count).map { $0 >= prompt }, latents: numbers.bytes(count * tiny.model.latentBytes),
           logProbabilities: old, finished: true)
-        items.append(
-          PolicyLoss.Item(trajectory, objective: objective, index: index, referenceLogProbabilities: old))
+        var sequence = TrainingSequence(trajectory, index: index, of: objective, group: UInt64(number))
+        sequence.member?.referenceLogProbabilities = old
+        sequences.append(sequence)
         noise.targets += numbers.bytes(count * tiny.model.latentBytes)
         noise.noisy += numbers.bytes(count * tiny.model.latentBytes)
         noise.levels += (0..<count).map { Int32($0 % 10 + 1) }
       }
     }
-    self.items = items
+    self.sequences = sequences
     self.noise = noise
   }
 
@@ -81,8 +82,8 @@ final class CountedLoss: @unchecked Sendable {
   func run() -> Int64 {
     terms = ObjectiveTerms()
     return counter.allocations {
-      loss.accumulate(items, diffusion: noise, tiny.weights, gradients, loads: loads, tiny.context) {
-        terms += $1.terms
+      pass.accumulate(sequences, diffusion: noise, tiny.weights, gradients, loads: loads, tiny.context) {
+        terms += PolicyObjective.terms($1, of: sequences[$0])
       }
     }
   }

@@ -94,7 +94,7 @@ import Training
   @Test("Pre-training in micro-batches has the figures of pre-training sequence by sequence")
   func pretraining() throws {
     func first(_ steps: Int) throws -> [String: Double] {
-      try TinyRun { $0.rl.accumulationSteps = steps }.pretrainer(Ranks.alone()).step()
+      try TinyRun { $0.rl.accumulationSteps = steps }.pretrainer(Ranks.alone()).step().metrics
     }
     let (whole, single) = (try first(1), try first(20))
     for name in ["loss/cross_entropy", "loss/aux", "loss/diffusion", "grad_norm"] {

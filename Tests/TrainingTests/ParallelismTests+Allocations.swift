@@ -62,17 +62,17 @@ extension ParallelismTests {
       let batch = PolicyBatch(tiny, lengths: [[(3, 4), (3, 6)]], seed: 192 + UInt64(world.rank))
       let items = try batch.items()
       let noise = batch.diffusionInput(items)
-      let loss = PolicyLoss(
-        model: tiny.model, configuration: batch.configuration, exchange: learner.experts?.exchange)
+      let pass = MicroBatchPass(
+        tiny.model, PolicyObjective(batch.configuration), exchange: learner.experts?.exchange)
       var auxiliary = 0.0
       let least = try leastAllocations {
         auxiliary = 0
         learner.begin()
         for unit in 0..<2 {
           let gradients = unit == 1 ? learner.reducer.last() : learner.gradients
-          loss.accumulate(
+          pass.accumulate(
             items, diffusion: noise, learner.weights, gradients, loads: learner.loads, learner.context
-          ) { auxiliary += $1.terms.aux }
+          ) { auxiliary += PolicyObjective.terms($1, of: items[$0]).aux }
           _ = try learner.reducer.endUnit()
         }
         let reduced = try learner.reduce()

@@ -35,7 +35,7 @@ import Training
       $0.pretrain.auxLossCoef = 0.25
       $0.pretrain.diffusionLossCoef = 0.5
     }
-    let metrics = try run.pretrainer(Ranks.alone()).step()
+    let metrics = try run.pretrainer(Ranks.alone()).step().metrics
     let expected =
       (metrics["loss/cross_entropy"] ?? 0) + 0.25 * (metrics["loss/aux"] ?? 0) + 0.5 * (metrics["loss/diffusion"] ?? 0)
     #expect(metrics["loss"] == expected)

@@ -143,7 +143,7 @@ import Training
       prompts: try assembly.prompts(), tokenizer: assembly.tokenizer, configuration: configuration)
     let pretrainer = Pretrainer(
       configuration: configuration, learner: try assembly.learner(try assembly.masters()), source: demonstrations)
-    let metrics = try pretrainer.step()
+    let metrics = try pretrainer.step().metrics
     #expect(metrics.values.allSatisfy { $0.isFinite }, "\(metrics)")
     #expect(metrics["loss/cross_entropy"] ?? 0 > 0)
     #expect(metrics["grad_norm"] ?? 0 > 0)

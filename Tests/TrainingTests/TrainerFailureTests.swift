@@ -93,7 +93,9 @@ import Training
     let skipping = try TinyRun { $0.debug.skipNonfinite = 1 }.pretrainer(
       Ranks.alone(), prepare: Self.damage("final_norm.weight"))
     let before = Fingerprint.of(skipping.learner.masters)
-    _ = try skipping.step()
+    let report = try skipping.step()
+    #expect(report.metrics["skipped_updates"] == 1)
+    #expect(report.warning?.contains("update skipped (1 of 1)") == true, "\(report.warning ?? "no warning")")
     #expect(Fingerprint.of(skipping.learner.masters) == before)
     #expect(throws: TrainingError.self) { try skipping.step() }
   }

@@ -63,31 +63,26 @@ public final class ModelBenchmark {
   ///
   /// - Returns: the step and its phases, medians over `steps` steps after one that is not counted.
   public func trainingStep(tokens: Int, sequenceLength: Int, steps: Int) throws -> [BenchmarkRow] {
-    let topology = try Topology(
-      world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes)
-    let optimizer = AdamW(
-      beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
-      epsilon: configuration.optimizer.epsilon, weightDecay: configuration.rl.weightDecay)
+    let topology = try Topology(configuration, world: communicator)
     let learner = Learner(
-      model: model,
+      configuration, model,
       masters: model.initialParameters(
         seed: 0, holding: topology.ownership.held(in: model.table), pool: context.pool),
-      optimizer: optimizer, state: configuration.optimizer.state, sharded: configuration.optimizer.shard,
-      mixedPrecision: configuration.rl.useMixedPrecision, reproducible: configuration.parallel.reproducible,
-      topology: topology, context: context)
-    let groups = try self.groups(tokens: tokens, sequenceLength: sequenceLength)
+      topology: topology, context)
+    let (groups, counts) = self.groups(tokens: tokens, sequenceLength: sequenceLength)
+    let step = OptimizationStep(
+      learner, PolicyObjective(configuration.objective), configuration, rateKey: "rl.learning_rate")
+    let units = try Trainer.units(
+      groups, counts, objective: configuration.objective, configuration,
+      isReproducible: configuration.parallel.reproducible)
     var phases: [[Double]] = [[], [], [], []]
-    for step in 0...steps {
+    for number in 0...steps {
       try communicator.barrier()
-      let forward = try Self.seconds { try accumulate(groups, learner) }
-      var reduced: Learner.Reduced?
-      let reduce = try Self.seconds { reduced = try learner.reduce() }
-      let update = try Self.seconds {
-        try learner.update(
-          norm: reduced?.norm ?? 1, learningRate: 1e-5, maximumNorm: 1, balanceRate: configuration.rl.balanceRate)
-      }
-      guard step > 0 else { continue }
-      for (index, seconds) in [forward + reduce + update, forward, reduce, update].enumerated() {
+      let totals = try step.run(units, step: number + 1)
+      let update = try Self.seconds { try step.update(totals, learningRate: 1e-5, step: number + 1) }
+      guard number > 0 else { continue }
+      let (passes, reduction) = totals.seconds
+      for (index, seconds) in [passes + reduction + update, passes, reduction, update].enumerated() {
         phases[index].append(seconds)
       }
     }
@@ -99,19 +94,14 @@ public final class ModelBenchmark {
     }
   }
 
-  private struct Group {
-    let id: UInt64
-    let trajectories: [Trajectory]
-    let objective: GroupObjective
-  }
-
-  /// This rank's share of groups of `num_trajectories` sequences with rewards 0 and 1 in turn, as many for each rank.
-  private func groups(tokens: Int, sequenceLength length: Int) throws -> [Group] {
+  /// This rank's share of groups of `num_trajectories` sequences with rewards 0 and 1 in turn, equally many on each rank,
+  /// and the counts of all ranks.
+  private func groups(tokens: Int, sequenceLength length: Int) -> ([TrajectoryGroup], BatchCounts) {
     let size = configuration.rl.numTrajectories
     let total = max(1, tokens / (size * length) / communicator.size) * communicator.size
     let latentBytes = configuration.model.useBitDiffusion ? (configuration.model.dim + 7) / 8 : 0
     let promptLength = min(8, length - 1)
-    return try Share(of: total, rank: communicator.rank, size: communicator.size).range.map { group in
+    let groups = Share(of: total, rank: communicator.rank, size: communicator.size).range.map { group in
       var numbers = TokenNumbers(vocabulary: configuration.model.vocabSize, seed: UInt32(group))
       let trajectories = (0..<size).map { index in
         Trajectory(
@@ -122,40 +112,10 @@ public final class ModelBenchmark {
             repeating: -Float(log(Double(configuration.model.vocabSize))), count: length - promptLength),
           finished: false)
       }
-      return Group(
-        id: UInt64(group), trajectories: trajectories,
-        objective: try GroupObjective(
-          configuration: configuration.objective, rewards: trajectories.indices.map { Double($0 % 2) },
-          tokenCounts: trajectories.map { $0.logProbabilities.count },
-          batch: BatchCounts(groups: total, generatedTokens: total * size * (length - promptLength))))
+      return TrajectoryGroup(
+        id: UInt64(group), trajectories: trajectories, rewards: trajectories.indices.map { Double($0 % 2) })
     }
-  }
-
-  private func accumulate(_ groups: [Group], _ learner: Learner) throws {
-    learner.begin()
-    let loss = PolicyLoss(
-      model: model, configuration: configuration.objective,
-      retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
-      exchange: learner.experts?.exchange)
-    // As `Trainer` cuts a step: groups are the units of reproducible sums, otherwise there is one.
-    let units = learner.reducer.isReproducible ? groups.map { [$0] } : [groups]
-    for (number, unit) in units.enumerated() {
-      let items = unit.flatMap { group in
-        group.trajectories.enumerated().map { PolicyLoss.Item($1, objective: group.objective, index: $0) }
-      }
-      let parts = MicroBatches.parts(items.map { $0.trajectory.tokens.count }, configuration)
-      for (place, part) in parts.enumerated() {
-        let some = Array(items[part])
-        let isLast = number == units.count - 1 && place == parts.count - 1
-        loss.accumulate(
-          some,
-          diffusion: DiffusionNoise.input(some.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, 0),
-          learner.weights, isLast ? learner.lastGradients() : learner.gradients, loads: learner.loads, context
-        ) { _, _ in }
-      }
-      _ = try learner.reducer.endUnit()
-    }
-    try learner.experts?.check()
+    return (groups, BatchCounts(groups: total, generatedTokens: total * size * (length - promptLength)))
   }
 
   private static func seconds(_ work: () throws -> Void) rethrows -> Double {

@@ -102,16 +102,13 @@ public struct ParallelBenchmark {
     let length = configuration.pretrain.sequenceLength
     configuration.pretrain.batchSize = ranks.size * max(1, tokens / length)
     let model = try QuillanModel(configuration.model, configuration.precision)
-    let topology = try Topology(
-      world: ranks, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes)
+    let topology = try Topology(configuration, world: ranks)
     let context = Context(threads: threads)
     let learner = Learner(
-      model: model,
+      configuration, model,
       masters: model.initialParameters(
         seed: 1, holding: topology.ownership.held(in: model.table), pool: context.pool),
-      optimizer: AdamW(), state: configuration.optimizer.state, sharded: configuration.optimizer.shard,
-      mixedPrecision: configuration.rl.useMixedPrecision, reproducible: configuration.parallel.reproducible,
-      topology: topology, context: context)
+      topology: topology, context)
     let trainer = Pretrainer(
       configuration: configuration, learner: learner,
       source: RandomSequences(length: length, vocabulary: configuration.model.vocabSize))
@@ -148,6 +145,7 @@ struct RandomSequences: SequenceSource {
         stream: .shuffling, sequence: UInt64(step * batchSize + index), position: UInt32(position), block: 0)
       return Int32(Int(words[0]) % vocabulary)
     }
-    return TrainingSequence(tokens: tokens, positions: Array(1..<length))
+    return TrainingSequence(
+      id: UInt64(step * batchSize + index), tokens: tokens, positions: Array(1..<length))
   }
 }

@@ -1,3 +1,4 @@
+import Configuration
 import Exports
 import Foundation
 import Layers
@@ -15,7 +16,7 @@ import Tensors
 ///
 /// Latents are sampled and must equal the recorded ones; everything else is computed from the recorded latents,
 /// old log-probabilities, noise levels and noised bits, with fp32 gradient products. With expert parallelism every rank
-/// computes the case, its mini-MoEs on their owners, and all ranks have all results.
+/// computes the forward passes, its mini-MoEs on their owners; rank 0 computes the losses, and all ranks have all results.
 public struct GoldenComparison {
   /// One tensor or loss held against its expectation.
   public struct Row: Sendable {
@@ -43,15 +44,14 @@ public struct GoldenComparison {
     let model = try QuillanModel(golden.model, golden.precision)
     let masters = try WeightsFile.load(
       golden.weights, for: model, holding: topology.ownership.held(in: model.table))
-    let weights = model.makePackedModel(holding: masters.held)
-    model.pack(masters, into: weights, context)
     let trajectories = try golden.rewards.indices.map { try trajectory($0, model) }
-    // Each rank's case is a unit of its own, so that what the others send does not add to its gradients.
-    let reducer = GradientReducer(
-      model.table, topology: topology, mixedPrecision: false, reproducible: true, pool: context.pool)
-    let experts = ExpertGroup(topology, reducer)
-    try forward(trajectories, model, experts, weights, context)
-    try losses(trajectories, model, masters, reducer.gradients, topology, experts, weights, context)
+    var configuration = RunConfiguration()
+    configuration.rl.useMixedPrecision = false
+    // Sums of one rank's gradients and zeros: reproducible sums would round them.
+    configuration.parallel.reproducible = false
+    let learner = Learner(configuration, model, masters: masters, topology: topology, context)
+    try forward(trajectories, model, learner.experts, learner.weights, context)
+    try losses(trajectories, learner)
     for name in golden.expected.tensors.keys.sorted() where results[name] == nil {
       rows.append(Row(name: name, error: .infinity, tolerance: 0, measure: "not computed"))
     }
@@ -169,20 +169,25 @@ public struct GoldenComparison {
     }
   }
 
-  /// The group's losses and every gradient.
-  private mutating func losses(
-    _ trajectories: [Trajectory], _ model: QuillanModel, _ masters: ParameterStore, _ gradients: ParameterStore,
-    _ topology: Topology, _ experts: ExpertGroup?, _ weights: PackedModel, _ context: Context
-  ) throws {
-    let counts = trajectories.map { $0.logProbabilities.count }
-    let objective = try GroupObjective(
-      configuration: golden.objective, rewards: golden.rewards, tokenCounts: counts,
-      batch: BatchCounts(groups: 1, generatedTokens: counts.reduce(0, +)))
-    var input = ReasoningDiffusion.LossInput()
+  /// The group's losses and every gradient. Rank 0 has the group; the others take part with their mini-MoEs.
+  private mutating func losses(_ trajectories: [Trajectory], _ learner: Learner) throws {
+    let model = learner.model
+    let counts = BatchCounts(
+      groups: 1, generatedTokens: trajectories.reduce(0) { $0 + $1.logProbabilities.count })
+    var configuration = RunConfiguration()
+    configuration.rl.objective = golden.objective
+    let group = TrajectoryGroup(id: 0, trajectories: trajectories, rewards: golden.rewards)
+    var units = try Trainer.units(
+      [group], counts, objective: golden.objective, configuration, isReproducible: false)
+    // The case is one micro-batch, whatever its size.
+    units[0].microBatches = [Array(units[0].microBatches.joined())]
+    var recorded: ReasoningDiffusion.LossInput?
     if let diffusion = model.diffusion {
+      var input = ReasoningDiffusion.LossInput()
       for (index, trajectory) in trajectories.enumerated() {
         let name = "trajectory.\(index)"
-        let targets = diffusion.targetBits(trajectory.tokens, embedding: masters.pointer(model.embedding))
+        let targets = diffusion.targetBits(
+          trajectory.tokens, embedding: learner.masters.pointer(model.embedding))
         let noise = diffusion.noise(targets, sequence: trajectory.id, seed: golden.seed)
         let shape = [trajectory.tokens.count, model.latentBytes]
         add(name + ".target_bits", shape, bytes: targets)
@@ -192,16 +197,15 @@ public struct GoldenComparison {
         input.levels += try levels("\(name).tau", trajectory.tokens.count, model)
         input.noisy += try bits("\(name).noisy", trajectory.tokens.count, model)
       }
+      recorded = input
     }
-    let loads = model.makeLoads()
-    let items = trajectories.enumerated().map { PolicyLoss.Item($1, objective: objective, index: $0) }
-    let loss = PolicyLoss(model: model, configuration: golden.objective, exchange: experts?.exchange)
-    var terms = ObjectiveTerms()
-    loss.accumulate(
-      items, diffusion: model.diffusion == nil ? nil : input, weights,
-      Gradients(gradients, mixedPrecision: false), loads: loads, context
-    ) { terms += $1.terms }
-    try experts?.check()
+    let isFirst = learner.communicator.rank == 0
+    let step = OptimizationStep(
+      learner, RecordedNoiseObjective(policy: PolicyObjective(golden.objective), input: recorded), configuration,
+      rateKey: "rl.learning_rate")
+    let totals = try step.run(isFirst ? units : [], step: 1)
+    let terms = totals.records.reduce(into: ObjectiveTerms()) { $0 += $1.terms }
+    let gradients = learner.reducer.gradients
     let values = [
       "total": terms.total(golden.objective), "policy": terms.policy, "entropy": terms.entropy, "aux": terms.aux,
       "diffusion": terms.diffusion, "value": terms.value,
@@ -217,7 +221,9 @@ public struct GoldenComparison {
     for id in model.table.ids where model.table[id].role != .balanceBias {
       let own = gradients.holds(id) ? Array(gradients.values(id)) : []
       let values =
-        try topology.ownership.owner(of: model.table[id]).map { try topology.expertGroup.allGatherv(own)[$0] } ?? own
+        try learner.topology.ownership.owner(of: model.table[id]).map {
+          try learner.topology.expertGroup.allGatherv(own)[$0]
+        } ?? own
       addGradient("grad." + model.table[id].name, model.table[id].shape, values)
     }
   }
@@ -280,6 +286,26 @@ public struct GoldenComparison {
     let value = entry.shape == shape ? (try? error(golden.expected)) ?? .infinity : .infinity
     rows.append(Row(name: name, error: value, tolerance: tolerance, measure: measure))
   }
+}
+
+/// The policy loss with the noise that a case recorded.
+private struct RecordedNoiseObjective: SequenceObjective {
+  let policy: PolicyObjective
+  let input: ReasoningDiffusion.LossInput?
+
+  var temperature: Float { policy.temperature }
+
+  func diffusionInput(_ sequences: [TrainingSequence], _ learner: Learner) -> ReasoningDiffusion.LossInput? { input }
+
+  func evaluate(
+    _ sequence: TrainingSequence, _ signals: SequencePass.Signals, into gradients: SequencePass.Gradients
+  ) -> PolicyObjective.Terms { policy.evaluate(sequence, signals, into: gradients) }
+
+  func add(
+    _ result: SequenceResult<PolicyObjective.Terms>, of sequence: TrainingSequence, to record: inout GroupRecord
+  ) { policy.add(result, of: sequence, to: &record) }
+
+  func checkedLoss(_ records: [GroupRecord]) -> CheckedLoss { policy.checkedLoss(records) }
 }
 
 extension SafetensorsFile {

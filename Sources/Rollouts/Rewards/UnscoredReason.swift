@@ -1,5 +1,5 @@
 /// Why a completion has no score.
-public enum UnscoredReason: String, CaseIterable, Sendable {
+public enum UnscoredReason: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
   /// The scorer gave no answer in time.
   case timeout
   /// The scorer ended while it had the completion.

@@ -80,17 +80,8 @@ public struct RunAssembly {
   /// - Parameter machine: that of `Topology`.
   public func learner(_ masters: ParameterStore, machine: Communicator? = nil) throws(MPIError) -> Learner {
     let learner = Learner(
-      model: model, masters: masters,
-      optimizer: AdamW(
-        beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
-        epsilon: configuration.optimizer.epsilon, weightDecay: configuration.rl.weightDecay),
-      state: configuration.optimizer.state, sharded: configuration.optimizer.shard,
-      mixedPrecision: configuration.rl.useMixedPrecision,
-      reproducible: configuration.parallel.reproducible,
-      topology: try Topology(
-        world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes,
-        machine: machine),
-      context: context)
+      configuration, model, masters: masters,
+      topology: try Topology(configuration, world: communicator, machine: machine), context)
     learner.observer = checks
     return learner
   }

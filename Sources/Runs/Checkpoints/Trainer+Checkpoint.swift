@@ -32,7 +32,7 @@ extension Trainer: Resumable {
     lacksOldPolicy = false
     let saved = state.updatesSincePublication
     try updateOldPolicy()
-    countUpdatesSincePublication(saved)
+    updatesSincePublication = saved
   }
 
   /// The entropy coefficient to go on with: where `rl.entropy_target` has moved it, within the current limits; as configured
@@ -93,7 +93,7 @@ extension Pretrainer: Resumable {
 
   func completeResume() {}
 
-  func methodState() -> MethodState { MethodState(counters: ["skipped_updates": skipped]) }
+  func methodState() -> MethodState { MethodState(counters: ["skipped_updates": learner.skippedUpdates]) }
 
   func resume(from reader: CheckpointReader, threads: Int) throws {
     resume(steps: try reader.stepCounter(), skipped: try reader.counter("skipped_updates"))

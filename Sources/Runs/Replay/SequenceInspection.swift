@@ -12,7 +12,7 @@ import Tensors
 /// sequence's numbers do not depend on the batch. Shapes: T tokens, d model, k chosen mini-MoEs, N predicted tokens.
 struct SequenceInspection {
   /// What the model says about each predicted token [N].
-  let signals: SequenceLoss.Signals
+  let signals: SequenceSignals
   /// Chosen mini-MoEs of each layer [layer][T · k], in order of choice.
   let chosen: [[Int32]]
   /// What `names` chose of `activations.<id>.`: `tokens` I32 [T], `latents` U8 [T, ⌈d/8⌉], `coordination`, `context`,
@@ -22,7 +22,8 @@ struct SequenceInspection {
 
   /// - Parameter weights: the whole model's.
   init(
-    _ sequence: StepSequence, _ model: QuillanModel, _ weights: PackedModel, names: TensorNames, _ context: Context
+    _ sequence: TrainingSequence, _ model: QuillanModel, _ weights: PackedModel, temperature: Float, names: TensorNames,
+    _ context: Context
   ) {
     let length = sequence.tokens.count
     let topK = model.configuration.miniMoeTopK
@@ -42,24 +43,23 @@ struct SequenceInspection {
       tensors.append(SafetensorsTensor(name: name, dataType: type, shape: shape, elements: elements))
     }
     (signals, chosen) = context.arena.scoped {
-      let prefix = model.prefix(TokenBatch(sequences: [sequence.tokens], in: context.arena), weights, context)
-      let pass = sequence.latents.withUnsafeBufferPointer {
-        model.trunk(
-          prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, retention: .everything, weights, context)
-      }
-      let chosen = pass.layers.map { Array(UnsafeBufferPointer(start: $0.chosen, count: length * topK)) }
-      let signals = Self.signals(sequence, pass.hidden, model, weights, context)
+      let pass = SequencePass(
+        [sequence], model, weights, temperature: temperature, retention: .everything, loads: nil, exchange: nil, context
+      )
+      let (prefix, trunk) = (pass.prefix, pass.trunk)
+      let chosen = trunk.layers.map { Array(UnsafeBufferPointer(start: $0.chosen, count: length * topK)) }
+      let signals = SequenceSignals(pass.signals(0))
       add("tokens", .int32, [length], sequence.tokens)
       if !sequence.latents.isEmpty { add("latents", .uint8, [length, model.latentBytes], sequence.latents) }
       add("coordination", prefix.coordination)
       add("context", prefix.xContext)
-      add("after_latents", pass.afterLatents)
-      for (layer, saved) in pass.layers.enumerated() {
+      add("after_latents", trunk.afterLatents)
+      for (layer, saved) in trunk.layers.enumerated() {
         add("layers.\(layer).after_attention", saved.afterAttention)
-        add("layers.\(layer).after_moe", pass.states[layer + 1])
+        add("layers.\(layer).after_moe", trunk.states[layer + 1])
         add("layers.\(layer).mini_moe_index", .int32, [length, topK], chosen[layer])
       }
-      add("hidden", pass.hidden)
+      add("hidden", trunk.hidden)
       add("log_probability", .float32, [signals.logProbabilities.count], signals.logProbabilities)
       add("entropy", .float32, [signals.entropies.count], signals.entropies)
       return (signals, chosen)
@@ -67,41 +67,24 @@ struct SequenceInspection {
     self.tensors = tensors
   }
 
-  private static func signals(
-    _ sequence: StepSequence, _ hidden: Matrix, _ model: QuillanModel, _ weights: PackedModel, _ context: Context
-  ) -> SequenceLoss.Signals {
-    guard !sequence.positions.isEmpty else {
-      return SequenceLoss.Signals(logProbabilities: [], entropies: [], values: [])
-    }
-    let rows = sequence.positions.map { $0 - 1 }
-    let selected = model.gather(hidden, rows: rows, count: rows.count, context)
-    let distribution = model.head.forward(
-      model.head.input(selected, weights, context.main), targets: sequence.positions.map { sequence.tokens[$0] },
-      temperature: sequence.temperature, weights, context.main)
-    return SequenceLoss.Signals(
-      logProbabilities: sequence.positions.indices.map { distribution.logProbability[$0] },
-      entropies: sequence.positions.indices.map { distribution.entropy[$0] },
-      values: model.values(selected, weights))
-  }
-
   /// A record of each predicted token.
-  func tokens(of sequence: StepSequence, _ model: QuillanModel, _ tokenizer: any Tokenizer) -> [TokenRecord] {
-    let surrogates = sequence.place.map { place in
-      place.objective.tokens(
-        trajectory: place.index,
+  func tokens(of sequence: TrainingSequence, _ model: QuillanModel, _ tokenizer: any Tokenizer) -> [TokenRecord] {
+    let surrogates = sequence.member.map { member in
+      member.objective.tokens(
+        trajectory: member.index,
         TrajectorySignals(
-          oldLogProbabilities: place.oldLogProbabilities, logProbabilities: signals.logProbabilities,
+          oldLogProbabilities: member.oldLogProbabilities, logProbabilities: signals.logProbabilities,
           entropies: signals.entropies, values: signals.values))
     }
     let topK = model.configuration.miniMoeTopK
     return sequence.positions.enumerated().map { index, position in
       let surrogate = surrogates.map { $0[index] }
       return TokenRecord(
-        group: sequence.place?.group, sequence: sequence.id, position: position, token: sequence.tokens[position],
+        group: sequence.member?.group, sequence: sequence.id, position: position, token: sequence.tokens[position],
         text: tokenizer.decode([sequence.tokens[position]]),
-        oldLogProbability: sequence.place?.oldLogProbabilities[index],
+        oldLogProbability: sequence.member?.oldLogProbabilities[index],
         logProbability: signals.logProbabilities[index], ratio: surrogate?.ratio,
-        advantage: sequence.place.map { $0.objective.advantages[$0.index] }, clipping: surrogate?.clipping ?? .none,
+        advantage: sequence.member.map { $0.objective.advantages[$0.index] }, clipping: surrogate?.clipping ?? .none,
         entropy: signals.entropies[index],
         miniMoEs: chosen.map { Array($0[(position - 1) * topK..<position * topK]) })
     }

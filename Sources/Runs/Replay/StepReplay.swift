@@ -13,7 +13,7 @@ import Tensors
 /// are those of the run; without it sums of gradients have another order on another layout.
 public struct StepReplay {
   /// What to keep of the step.
-  public struct Wishes: Sendable {
+  public struct Options: Sendable {
     /// A record of every token.
     public var tokens = false
     /// Patterns of `weights.…` and `gradients.…` (names of parameters) and of `activations.…`.
@@ -54,7 +54,7 @@ public struct StepReplay {
   ///   - progress: steps made, of how many.
   /// - Throws: what starting a run throws; `TrainingError` of a step before the recorded one.
   public func execute(
-    _ wishes: Wishes, note: (String) -> Void = { _ in }, progress: (Int, Int) -> Void = { _, _ in }
+    _ options: Options, note: (String) -> Void = { _ in }, progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> Outcome {
     var configuration = recorded.configuration
     configuration.parallel.expert = 1
@@ -68,18 +68,19 @@ public struct StepReplay {
       progress(method.stepCount - start, count)
     }
 
-    let names = TensorNames(wishes.tensors)
+    let names = TensorNames(options.tensors)
     var tokens: [TokenRecord] = []
     var tensors = names.isEmpty ? [] : copies(of: method.learner.masters, "weights", names)
     var failure: TrainingError?
-    var sequences: [StepSequence] = []
+    var sequences: [TrainingSequence] = []
     // A rollout may fail, too.
     do { sequences = try method.nextSequences() } catch let error as TrainingError { failure = error }
-    if wishes.tokens || !names.isEmpty {
+    if options.tokens || !names.isEmpty {
       for sequence in sequences {
         let inspection = SequenceInspection(
-          sequence, assembly.model, method.learner.weights, names: names, assembly.context)
-        if wishes.tokens { tokens += inspection.tokens(of: sequence, assembly.model, assembly.tokenizer) }
+          sequence, assembly.model, method.learner.weights, temperature: method.temperature, names: names,
+          assembly.context)
+        if options.tokens { tokens += inspection.tokens(of: sequence, assembly.model, assembly.tokenizer) }
         tensors += inspection.tensors
       }
     }
@@ -93,7 +94,7 @@ public struct StepReplay {
     guard names.isEmpty || !tensors.isEmpty || failure != nil else {
       throw TrainingError(
         .configuration,
-        "--tensors \(wishes.tensors.joined(separator: ", ")): step \(recorded.step) has no such tensor; names are "
+        "--tensors \(options.tensors.joined(separator: ", ")): step \(recorded.step) has no such tensor; names are "
           + "weights.NAME and gradients.NAME of parameters, and activations.TRAJECTORY.…")
     }
     return Outcome(
@@ -123,7 +124,7 @@ public struct StepReplay {
         for change in try inputs.changes(
           since: reader.manifest, path: path, assembly.configuration.data, accepting: true)
         {
-          note("other than in the checkpoint: \(change)")
+          note("changed since the checkpoint: \(change)")
         }
         return (method, path)
       } catch let error as CheckpointError where error.isCorruptData {

@@ -70,13 +70,13 @@ struct ReplayCommand: ParsableCommand {
       try replacing.check(tokens == "-" ? nil : tokens)
       let recorded = try RecordedStep(directory, step: step, checkpoint: checkpoint, overrides: overrides.set)
       for problem in recorded.problems { CommandLog.logger.warning("\(problem)") }
-      var wishes = StepReplay.Wishes()
-      wishes.tokens = tokens != nil
-      wishes.tensors = tensors
+      var options = StepReplay.Options()
+      options.tokens = tokens != nil
+      options.tensors = tensors
       let bar = ProgressBar("replay")
       let outcome = try StepReplay(
         recorded, threads: try communicator.threads(configured: threads ?? 0), communicator: communicator
-      ).execute(wishes, note: { CommandLog.logger.warning("\($0)") }, progress: { bar.show($0, of: $1) })
+      ).execute(options, note: { CommandLog.logger.warning("\($0)") }, progress: { bar.show($0, of: $1) })
       bar.finish()
       if let output {
         try SafetensorsWriter.write(

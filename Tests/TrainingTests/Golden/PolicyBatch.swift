@@ -46,32 +46,31 @@ struct PolicyBatch {
   }
 
   /// All trajectories with their objectives, where the step has the groups `counted`.
-  func items(_ chosen: [Int]? = nil, groupsOfStep: Int? = nil) throws -> [PolicyLoss.Item] {
+  func items(_ chosen: [Int]? = nil, groupsOfStep: Int? = nil) throws -> [TrainingSequence] {
     let chosen = chosen ?? Array(groups.indices)
     let tokens = chosen.reduce(0) { $0 + groups[$1].trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
-    var items: [PolicyLoss.Item] = []
+    var sequences: [TrainingSequence] = []
     for group in chosen.map({ groups[$0] }) {
       let objective = try GroupObjective(
         configuration: configuration, rewards: group.rewards,
         tokenCounts: group.trajectories.map { $0.logProbabilities.count },
         batch: BatchCounts(groups: groupsOfStep ?? chosen.count, generatedTokens: tokens))
       for (index, trajectory) in group.trajectories.enumerated() {
-        items.append(
-          PolicyLoss.Item(
-            trajectory, objective: objective, index: index,
-            referenceLogProbabilities: trajectory.logProbabilities.map { $0 + 0.1 }))
+        var sequence = TrainingSequence(trajectory, index: index, of: objective, group: group.id)
+        sequence.member?.referenceLogProbabilities = trajectory.logProbabilities.map { $0 + 0.1 }
+        sequences.append(sequence)
       }
     }
-    return items
+    return sequences
   }
 
   /// Targets and noise from the weights at the time of the call.
-  func diffusionInput(_ items: [PolicyLoss.Item]) -> ReasoningDiffusion.LossInput? {
+  func diffusionInput(_ items: [TrainingSequence]) -> ReasoningDiffusion.LossInput? {
     guard let diffusion = tiny.model.diffusion else { return nil }
     var input = ReasoningDiffusion.LossInput()
     for item in items {
-      let targets = diffusion.targetBits(item.trajectory.tokens, embedding: tiny.masters.pointer(tiny.model.embedding))
-      let noise = diffusion.noise(targets, sequence: item.trajectory.id, seed: 3)
+      let targets = diffusion.targetBits(item.tokens, embedding: tiny.masters.pointer(tiny.model.embedding))
+      let noise = diffusion.noise(targets, sequence: item.id, seed: 3)
       input.targets += targets
       input.levels += noise.levels
       input.noisy += noise.noisy
@@ -99,22 +98,23 @@ struct PolicyBatch {
 
   /// The loss of `items` in micro-batches of `size`; gradients are added to `gradients`.
   func accumulate(
-    _ items: [PolicyLoss.Item], size: Int? = nil, diffusion: ReasoningDiffusion.LossInput? = nil,
+    _ items: [TrainingSequence], size: Int? = nil, diffusion: ReasoningDiffusion.LossInput? = nil,
     into gradients: ParameterStore
   ) -> Outcome {
-    let loss = PolicyLoss(model: tiny.model, configuration: configuration, retention: retention)
+    let pass = MicroBatchPass(tiny.model, PolicyObjective(configuration), retention: retention)
     let loads = tiny.model.makeLoads()
     var outcome = Outcome()
     let size = size ?? items.count
     for first in stride(from: 0, to: items.count, by: size) {
       let part = Array(items[first..<min(items.count, first + size)])
-      loss.accumulate(
+      pass.accumulate(
         part, diffusion: diffusion ?? diffusionInput(part), tiny.weights,
         Gradients(gradients, mixedPrecision: false), loads: loads, tiny.context
-      ) { _, result in
+      ) { index, result in
         outcome.results.append(
           Contribution(
-            terms: result.terms, statistics: result.statistics, logProbabilities: Array(result.logProbabilities)))
+            terms: PolicyObjective.terms(result, of: part[index]), statistics: result.terms.statistics,
+            logProbabilities: Array(result.signals.logProbabilities)))
       }
     }
     outcome.loads = loads.counts.array

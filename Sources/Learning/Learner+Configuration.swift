@@ -1,0 +1,38 @@
+import Configuration
+import MPI
+import Models
+import Optimizers
+import Parallelism
+import Parameters
+import Tensors
+
+extension Learner {
+  /// A learner with the optimizer and the sums of `configuration`.
+  ///
+  /// - Parameter masters: what this rank holds in `topology`.
+  public convenience init(
+    _ configuration: RunConfiguration, _ model: QuillanModel, masters: ParameterStore, topology: Topology,
+    _ context: Context
+  ) {
+    let optimizer = configuration.optimizer
+    self.init(
+      model: model, masters: masters,
+      optimizer: AdamW(
+        beta1: optimizer.beta1, beta2: optimizer.beta2, epsilon: optimizer.epsilon,
+        weightDecay: configuration.rl.weightDecay),
+      state: optimizer.state, sharded: optimizer.shard, mixedPrecision: configuration.rl.useMixedPrecision,
+      reproducible: configuration.parallel.reproducible, topology: topology, context: context)
+  }
+}
+
+extension Topology {
+  /// The layout of `configuration` on the ranks of `world`. Collective.
+  ///
+  /// - Parameter machine: ranks that share memory; nil: those of each machine.
+  public init(
+    _ configuration: RunConfiguration, world: Communicator, machine: Communicator? = nil
+  ) throws(MPIError) {
+    try self.init(
+      world: world, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes, machine: machine)
+  }
+}

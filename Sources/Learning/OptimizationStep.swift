@@ -1,0 +1,152 @@
+import Configuration
+import Layers
+import MPI
+import Models
+import Parameters
+import Rollouts
+
+/// What must not be divided: with reproducible sums the sequences whose gradients are added before they are rounded,
+/// otherwise everything that this rank has.
+package struct StepUnit<Record: StepRecord> {
+  /// Empty records, to which the unit's sequences add (`TrainingSequence.record`).
+  package var records: [Record]
+  package var microBatches: [[TrainingSequence]]
+
+  package init(records: [Record], microBatches: [[TrainingSequence]]) {
+    self.records = records
+    self.microBatches = microBatches
+  }
+}
+
+/// What the passes of a step came to, the same on every rank.
+package struct StepTotals<Record: StepRecord> {
+  /// Of all ranks, in rank order.
+  package let records: [Record]
+  /// The global norm of the gradients, each parameter counted once.
+  package let norm: Double
+  /// What is not finite; nil if the update can be applied.
+  package let problem: NonfiniteReport?
+  /// Seconds of this rank in the passes, and in the reduction.
+  package let seconds: (passes: Double, reduction: Double)
+}
+
+/// One optimizer step from its sequences to the update: passes, checks, reduction, the decision on values that are not
+/// finite, and the update, in the only order that is allowed.
+///
+/// All ranks call the same methods in the same order.
+package struct OptimizationStep<Objective: SequenceObjective> {
+  package let learner: Learner
+  package let objective: Objective
+  private let configuration: RunConfiguration
+  /// The key of the learning rate, for messages.
+  private let rateKey: String
+
+  package init(_ learner: Learner, _ objective: Objective, _ configuration: RunConfiguration, rateKey: String) {
+    self.learner = learner
+    self.objective = objective
+    self.configuration = configuration
+    self.rateKey = rateKey
+  }
+
+  private var pass: MicroBatchPass<Objective> {
+    MicroBatchPass(
+      learner.model, objective, retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
+      exchange: learner.experts?.exchange)
+  }
+
+  /// Forward and backward passes of this rank's units, and the reduction of their gradients. Collective.
+  ///
+  /// - Parameter step: from 1, for messages.
+  /// - Throws: `TrainingError` on every rank if debug mode finds a value that is not finite; `MPIError`.
+  package func run(_ units: [StepUnit<Objective.Record>], step: Int) throws -> StepTotals<Objective.Record> {
+    let start = ContinuousClock.now
+    learner.begin()
+    let records = try passes(units)
+    // Errors of messages within passes become visible here: until then such rows are zeros.
+    try learner.experts?.check()
+    try learner.observer?.requireFinite(step: step, learner)
+    // Reduce immediately: other ranks are already blocked in their all-reduce.
+    let passed = ContinuousClock.now
+    let reduced = try learner.reduce()
+    let seconds = (passes: (passed - start) / .seconds(1), reduction: (ContinuousClock.now - passed) / .seconds(1))
+    let all = try learner.communicator.gather(records: records)
+    return StepTotals(
+      records: all, norm: reduced.norm, problem: NonfiniteReport(reduced, all, model: learner.model), seconds: seconds)
+  }
+
+  /// The records of this rank's units. With expert parallelism ranks go through units and micro-batches together; a rank
+  /// that has run out takes part with empty ones.
+  private func passes(_ units: [StepUnit<Objective.Record>]) throws -> [Objective.Record] {
+    var records: [Objective.Record] = []
+    var number = 0
+    let counts = try learner.agree(microBatches: units.map(\.microBatches.count))
+    for (index, count) in counts.enumerated() {
+      var unit = index < units.count ? units[index] : StepUnit(records: [], microBatches: [])
+      for place in 0..<count {
+        let sequences = place < unit.microBatches.count ? unit.microBatches[place] : []
+        let isLast = index == counts.count - 1 && place == count - 1
+        FlightRecorder.phase("micro-batch", number) { accumulate(sequences, isLast: isLast, &unit.records) }
+        number += 1
+      }
+      if let tensor = try learner.reducer.endUnit(), !unit.records.isEmpty {
+        unit.records[0].nonfiniteTensor = tensor.index
+      }
+      records += unit.records
+    }
+    return records
+  }
+
+  private func accumulate(_ sequences: [TrainingSequence], isLast: Bool, _ records: inout [Objective.Record]) {
+    let sequences = sequences.isEmpty ? [] : objective.prepare(sequences, learner)
+    let diffusion = objective.diffusionInput(sequences, learner)
+    if !sequences.isEmpty { checkGradients(sequences, records) }
+    pass.accumulate(
+      sequences, diffusion: diffusion, learner.weights, isLast ? learner.lastGradients() : learner.gradients,
+      loads: learner.loads, learner.context
+    ) { index, result in
+      objective.add(result, of: sequences[index], to: &records[sequences[index].record])
+    }
+    learner.observer?.didTrain(sequences.map { ($0.id, $0.tokens.count) })
+  }
+
+  /// Debug mode's check of gradients, on the first sequences of a micro-batch.
+  private func checkGradients(_ sequences: [TrainingSequence], _ records: [Objective.Record]) {
+    learner.observer?.willTrain(learner) { count in
+      let some = Array(sequences.prefix(count))
+      let diffusion = objective.diffusionInput(some, learner)
+      return { weights, gradients, loads in
+        var sums = records
+        pass.accumulate(some, diffusion: diffusion, weights, gradients, loads: loads, learner.context) {
+          objective.add($1, of: some[$0], to: &sums[some[$0].record])
+        }
+        return objective.checkedLoss(sums)
+      }
+    }
+  }
+
+  /// Leaves an update out because of what is not finite, and counts that.
+  ///
+  /// - Returns: a line for the log.
+  /// - Throws: `TrainingError`, the same on every rank, if more than `debug.skip_nonfinite` updates were left out.
+  package func skip(_ problem: NonfiniteReport, step: Int) throws -> String {
+    learner.skippedUpdates += 1
+    let (skipped, allowed) = (learner.skippedUpdates, configuration.debug.skipNonfinite)
+    guard skipped <= allowed else {
+      throw TrainingError(
+        .failure, isAgreed: true,
+        "step \(step): \(problem); \(problem.remedy(rateKey)), or pass --skip-nonfinite n to leave out up to n such "
+          + "updates")
+    }
+    return "step \(step): \(problem); update skipped (\(skipped) of \(allowed))"
+  }
+
+  /// Applies the update to the masters and packs them. Collective.
+  ///
+  /// - Throws: `TrainingError`, the same on every rank, if masters are not finite after it.
+  package func update(_ totals: StepTotals<Objective.Record>, learningRate: Double, step: Int) throws {
+    let spoilt = try learner.update(
+      norm: totals.norm, learningRate: learningRate, maximumNorm: configuration.rl.maxGradNorm,
+      balanceRate: configuration.rl.balanceRate)
+    if let spoilt { throw TrainingError(spoilt: spoilt, step: step, key: rateKey) }
+  }
+}

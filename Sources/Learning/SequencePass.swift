@@ -1,0 +1,162 @@
+import Layers
+import LowBit
+import Models
+import Parameters
+import Tensors
+
+/// The forward pass of a micro-batch with the model's outputs at the tokens that are trained on; then its backward pass.
+///
+/// Everything is arena memory: a pass is valid within the arena's scope that it was made in. It allocates nothing once the
+/// arenas have grown. Shapes: T tokens of all sequences, N tokens that are trained on, d model.
+package struct SequencePass {
+  /// The model's outputs at a sequence's tokens [N], in order of position. Log-probabilities and entropies (nats) are after
+  /// division by the temperature.
+  package struct Signals {
+    package let logProbabilities: UnsafeBufferPointer<Float>
+    package let entropies: UnsafeBufferPointer<Float>
+    package let values: UnsafeBufferPointer<Float>
+  }
+
+  /// The gradients of the loss with respect to the signals of a sequence [N]; 0 before the objective writes them.
+  package struct Gradients {
+    package let logProbabilities: UnsafeMutableBufferPointer<Float>
+    package let entropies: UnsafeMutableBufferPointer<Float>
+    package let values: UnsafeMutableBufferPointer<Float>
+  }
+
+  /// What the model itself adds to a sequence's loss, before weights.
+  package struct Losses {
+    /// L_aux.
+    package let auxiliary: Double
+    /// L_diff.
+    package let diffusion: Double
+  }
+
+  /// Embedding and Overseer [T, d], and the layers.
+  package let prefix: PrefixPass
+  package let trunk: TrunkPass
+  private let model: QuillanModel
+  private let temperature: Float
+  private let batch: SequenceBatch
+  /// Hidden states that predict the tokens [N, d].
+  private let selected: Matrix
+  private let input: QuantizedInput
+  private let distribution: LanguageModelHead.Distribution
+  /// [N]
+  private let values: UnsafeMutablePointer<Float>
+  private let dLogProbability: UnsafeMutablePointer<Float>
+  private let dEntropy: UnsafeMutablePointer<Float>
+  private let dValues: UnsafeMutablePointer<Float>
+  /// L_diff of each sequence, after `backward`.
+  private let diffusionLosses: ArenaList<Double>
+
+  /// The forward pass.
+  ///
+  /// - Parameters:
+  ///   - weights: what this rank holds; without an exchange, the whole model.
+  ///   - loads: gets the routed slots of the sequences; nil if there is no balance loss to report.
+  ///   - exchange: sends rows to the owners of their mini-MoEs; nil if this rank holds all.
+  package init(
+    _ sequences: some Collection<TrainingSequence>, _ model: QuillanModel, _ weights: PackedModel, temperature: Float,
+    retention: Retention, loads: RoutingLoads?, exchange: CouncilExchange?, _ context: Context
+  ) {
+    let arena = context.arena
+    let batch = SequenceBatch(sequences, in: arena)
+    let report = loads.map {
+      BalanceReport(
+        terms: BalanceTerms(
+          lengths: batch.lengths, coefficients: batch.auxiliaryWeights, layers: model.layers.count),
+        members: model.council.members.count, loads: $0, in: arena)
+    }
+    prefix = model.prefix(batch.tokens, weights, context)
+    trunk = model.trunk(
+      prefix, latents: model.diffusion == nil ? nil : batch.latents.pointer, report: report, exchange: exchange,
+      retention: retention, weights, context)
+    let rows = batch.predictors.count
+    selected = model.gather(trunk.hidden, rows: batch.predictors.pointer, count: rows, context)
+    input = model.head.input(selected, weights, context.main)
+    distribution = model.head.forward(
+      input, targets: batch.targets.pointer, temperature: temperature, weights, context.main)
+    values = arena.allocate(Float.self, rows)
+    model.values(selected, weights, into: values)
+    dLogProbability = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
+    dEntropy = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
+    dValues = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
+    diffusionLosses = ArenaList<Double>(repeating: 0, count: sequences.count, in: arena)
+    self.model = model
+    self.temperature = temperature
+    self.batch = batch
+  }
+
+  package func signals(_ sequence: Int) -> Signals {
+    let rows = batch.rows(sequence)
+    func part(_ values: UnsafeMutablePointer<Float>) -> UnsafeBufferPointer<Float> {
+      UnsafeBufferPointer(start: values + rows.lowerBound, count: rows.count)
+    }
+    return Signals(
+      logProbabilities: part(distribution.logProbability), entropies: part(distribution.entropy), values: part(values))
+  }
+
+  package func gradients(_ sequence: Int) -> Gradients {
+    let rows = batch.rows(sequence)
+    func part(_ values: UnsafeMutablePointer<Float>) -> UnsafeMutableBufferPointer<Float> {
+      UnsafeMutableBufferPointer(start: values + rows.lowerBound, count: rows.count)
+    }
+    return Gradients(logProbabilities: part(dLogProbability), entropies: part(dEntropy), values: part(dValues))
+  }
+
+  /// Adds the gradients of the loss to `gradients`, from what `gradients(_:)` has and the weights of the sequences.
+  ///
+  /// - Parameter diffusion: targets and noise, rows as in the concatenated sequences; nil without diffusion.
+  package func backward(
+    diffusion: ReasoningDiffusion.LossInput?, _ weights: PackedModel, into gradients: Layers.Gradients,
+    _ context: Context
+  ) {
+    let arena = context.arena
+    let dSelected = arena.zeros(selected.rows, selected.columns)
+    model.head.backward(
+      input, targets: batch.targets.pointer, temperature: temperature, distribution,
+      dLogProbability: dLogProbability, dEntropy: dEntropy, weights, gradients, into: dSelected, context.main)
+    model.backwardValues(selected, dValues: dValues, gradients)
+    let dHidden = arena.zeros(trunk.hidden.rows, trunk.hidden.columns)
+    for row in 0..<batch.predictors.count {
+      Kernels.table.pointee.add_scaled(
+        Int64(dHidden.columns), 1, dSelected.row(row), dHidden.row(batch.predictors[row]))
+    }
+    model.backward(
+      trunk, dHidden: dHidden, diffusionLoss: diffusion, diffusionCoefficients: batch.diffusionWeights.pointer,
+      diffusionLosses: diffusionLosses.pointer, weights, gradients, context)
+  }
+
+  /// The model's own losses of a sequence, after `backward`.
+  package func losses(_ sequence: Int) -> Losses {
+    Losses(auxiliary: trunk.auxiliaryLoss(sequence), diffusion: diffusionLosses[sequence])
+  }
+}
+
+/// The signals of a sequence as arrays [N].
+package struct SequenceSignals: Sendable {
+  package let logProbabilities: [Float]
+  package let entropies: [Float]
+  package let values: [Float]
+
+  package init(_ signals: SequencePass.Signals) {
+    logProbabilities = Array(signals.logProbabilities)
+    entropies = Array(signals.entropies)
+    values = Array(signals.values)
+  }
+
+  /// The signals of `sequences` without gradients: the same bits as a training pass has.
+  ///
+  /// - Parameter weights: the whole model.
+  package static func of(
+    _ sequences: [TrainingSequence], _ model: QuillanModel, _ weights: PackedModel, temperature: Float,
+    _ context: Context
+  ) -> [SequenceSignals] {
+    context.arena.scoped {
+      let pass = SequencePass(
+        sequences, model, weights, temperature: temperature, retention: .nothing, loads: nil, exchange: nil, context)
+      return sequences.indices.map { SequenceSignals(pass.signals($0)) }
+    }
+  }
+}
