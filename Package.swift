@@ -15,7 +15,7 @@ let package = Package(
     .library(
       name: "QuillanTraining",
       targets: [
-        "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Errors", "Files", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
         "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training",
       ]),
     .executable(name: "quillan", targets: ["quillan"]),
@@ -37,7 +37,8 @@ let package = Package(
     .target(name: "CKernels"),
     .target(name: "Errors"),
     .target(name: "Files", dependencies: ["Errors"]),
-    .target(name: "MPI", dependencies: ["CMPI", "Errors", "Files"]),
+    .target(name: "Telemetry", dependencies: ["Files"]),
+    .target(name: "MPI", dependencies: ["CMPI", "Errors", "Files", "Telemetry"]),
 
     // Numbers.
     .target(name: "Tensors", dependencies: ["CKernels"]),
@@ -49,7 +50,9 @@ let package = Package(
     // The method.
     .target(
       name: "Parallelism",
-      dependencies: ["CKernels", "CZstd", "Errors", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models"]),
+      dependencies: [
+        "CKernels", "CZstd", "Errors", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
+      ]),
     .target(name: "Objectives", dependencies: ["CKernels", "Errors", "Tensors"]),
     .target(name: "Optimizers", dependencies: ["CKernels", "Tensors", "Parameters"]),
     .target(
@@ -66,8 +69,8 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters",
-        "Layers",
+        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "Errors", "Files", "Telemetry", "MPI", "Tensors", "LowBit",
+        "Parameters", "Layers",
         "Models", "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", logging, protobuf,
         yams,
       ],
@@ -95,7 +98,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models"],
       path: "Tests/TestSupport"),
     .testTarget(name: "FilesTests", dependencies: ["Files"]),
-    .testTarget(name: "MPITests", dependencies: ["MPI"]),
+    .testTarget(name: "MPITests", dependencies: ["Telemetry", "MPI"]),
     .testTarget(name: "TensorsTests", dependencies: ["CKernels", "COpenBLAS", "Tensors", "TestSupport"]),
     .testTarget(name: "LowBitTests", dependencies: ["CKernels", "Tensors", "LowBit", "TestSupport"]),
     .testTarget(
@@ -112,8 +115,8 @@ let package = Package(
     .testTarget(
       name: "AllocationTests",
       dependencies: [
-        "CAllocations", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts",
-        "Objectives", "Optimizers", "Training", "TestSupport",
+        "CAllocations", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Rollouts", "Objectives", "Optimizers", "Training", "TestSupport",
       ]),
     .testTarget(
       name: "RolloutsTests",

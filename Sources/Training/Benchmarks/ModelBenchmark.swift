@@ -151,7 +151,7 @@ public final class ModelBenchmark {
           learner.weights, isLast ? learner.lastGradients() : learner.gradients, loads: learner.loads, context
         ) { _, _ in }
       }
-      _ = try learner.reducer.endUnit()
+      _ = try learner.reducer.finishUnit()
     }
     try learner.experts?.check()
   }

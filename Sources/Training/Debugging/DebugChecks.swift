@@ -2,6 +2,7 @@ import MPI
 import Parallelism
 import Parameters
 import Rollouts
+import Telemetry
 
 /// Debug mode (`--debug`, `debug.checks`): looks at every activation and gradient, compares replicas, checks gradients
 /// against finite differences, writes the routing, and keeps account of the time that takes.

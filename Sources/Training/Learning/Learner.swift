@@ -5,6 +5,7 @@ import Models
 import Optimizers
 import Parallelism
 import Parameters
+import Telemetry
 import Tensors
 
 /// A model being trained on this rank: masters, their packing, gradients, optimizer state and routing loads.
@@ -109,7 +110,7 @@ public final class Learner {
 
   /// Where the last backward pass of a step adds: sums over ranks begin meanwhile. In debug mode they wait, since it looks
   /// at each rank's gradients first.
-  func lastGradients() -> Gradients { debug == nil ? reducer.last() : gradients }
+  func lastGradients() -> Gradients { debug == nil ? reducer.lastPassGradients() : gradients }
 
   /// Forgets gradients and loads of the step before.
   public func begin() {

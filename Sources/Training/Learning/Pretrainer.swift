@@ -5,6 +5,7 @@ import Optimizers
 import Parallelism
 import Parameters
 import Rollouts
+import Telemetry
 import Tensors
 
 /// Next-token pre-training on text windows or task demonstrations, so that reinforcement has something to start from.
@@ -53,7 +54,7 @@ public final class Pretrainer {
         accumulate(
           isOwn ? examples[unit] : [], first: UInt64(first), predicted, size, isLast: unit == units.last)
       }
-      let tensor = try learner.reducer.endUnit()
+      let tensor = try learner.reducer.finishUnit()
       guard isOwn else { continue }
       records.append(record)
       if let tensor { records[records.count - 1][4] = Double(tensor.index) }

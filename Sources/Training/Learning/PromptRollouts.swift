@@ -2,6 +2,7 @@ import MPI
 import Models
 import Parameters
 import Rollouts
+import Telemetry
 import Tensors
 
 /// Samples the groups of prompts from π_old and scores them.

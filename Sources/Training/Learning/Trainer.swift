@@ -7,6 +7,7 @@ import Optimizers
 import Parallelism
 import Parameters
 import Rollouts
+import Telemetry
 import Tensors
 
 /// GRPO with DAPO's options, on any number of ranks. `step` is the whole method.
@@ -173,7 +174,7 @@ public final class Trainer {
         let isLast = number == agreed.count - 1 && place == count - 1
         try FlightRecorder.phase("micro-batch", place) { try accumulate(part, isLast: isLast, &record) }
       }
-      if let tensor = try learner.reducer.endUnit(), !unit.isEmpty { record[0].fail(tensor: tensor, unit[0].group) }
+      if let tensor = try learner.reducer.finishUnit(), !unit.isEmpty { record[0].fail(tensor: tensor, unit[0].group) }
       records += record
     }
     try learner.experts?.check()

@@ -1,5 +1,6 @@
 import MPI
 import Rollouts
+import Telemetry
 
 extension TrainingRun {
   private var evaluator: Evaluator {

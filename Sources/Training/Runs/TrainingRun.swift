@@ -3,6 +3,7 @@ import Foundation
 import MPI
 import Parameters
 import Rollouts
+import Telemetry
 
 /// A whole run of pre-training or reinforcement: steps, records, evaluations, checkpoints, and the weights at the end.
 public struct TrainingRun {
@@ -147,7 +148,7 @@ public struct TrainingRun {
       FlightRecorder.step = done + 1
       let began = ContinuousClock.now
       try tracer?.begin(step: done + 1)
-      FlightRecorder.begin(ActivityLabel("step", done + 1, isPlace: false))
+      FlightRecorder.begin(ActivityLabel("step", done + 1, isActivity: false))
       let isMade = try step(recorder, done + 1)
       FlightRecorder.end()
       guard isMade else {

@@ -1,6 +1,7 @@
 import Checkpoints
 import Files
 import MPI
+import Telemetry
 
 /// When a run saves, and what becomes of it: the policy above `CheckpointSaver`. All ranks hold one.
 final class RunCheckpoints {
