@@ -15,7 +15,7 @@ let package = Package(
     .library(
       name: "QuillanTraining",
       targets: [
-        "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Errors", "Files", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
         "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Configuration",
         "Learning", "Planning", "Reports", "Checks", "Runs", "Diagnostics", "Training",
       ]),
@@ -38,7 +38,8 @@ let package = Package(
     .target(name: "CKernels"),
     .target(name: "Errors"),
     .target(name: "Files", dependencies: ["Errors"]),
-    .target(name: "MPI", dependencies: ["CMPI", "Errors", "Files"]),
+    .target(name: "Telemetry", dependencies: ["Files"]),
+    .target(name: "MPI", dependencies: ["CMPI", "Errors", "Files", "Telemetry"]),
 
     // Numbers.
     .target(name: "Tensors", dependencies: ["CKernels"]),
@@ -50,7 +51,9 @@ let package = Package(
     // The method.
     .target(
       name: "Parallelism",
-      dependencies: ["CKernels", "CZstd", "Errors", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models"]),
+      dependencies: [
+        "CKernels", "CZstd", "Errors", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
+      ]),
     .target(name: "Objectives", dependencies: ["CKernels", "Errors", "Tensors"]),
     .target(name: "Optimizers", dependencies: ["CKernels", "Tensors", "Parameters"]),
     .target(
@@ -133,7 +136,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models"],
       path: "Tests/TestSupport"),
     .testTarget(name: "FilesTests", dependencies: ["Files"]),
-    .testTarget(name: "MPITests", dependencies: ["MPI"]),
+    .testTarget(name: "MPITests", dependencies: ["Telemetry", "MPI"]),
     .testTarget(name: "TensorsTests", dependencies: ["CKernels", "COpenBLAS", "Tensors", "TestSupport"]),
     .testTarget(name: "LowBitTests", dependencies: ["CKernels", "Tensors", "LowBit", "TestSupport"]),
     .testTarget(
@@ -150,8 +153,8 @@ let package = Package(
     .testTarget(
       name: "AllocationTests",
       dependencies: [
-        "CAllocations", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism", "Rollouts",
-        "Objectives", "Optimizers", "Training", "TestSupport",
+        "CAllocations", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Rollouts", "Objectives", "Optimizers", "Training", "TestSupport",
       ]),
     .testTarget(
       name: "RolloutsTests",

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Names, values and answers that a shell could take for more than text. To be sourced by test-launch.
+# Names, values and answers that a shell could take for code. Sourced by test-launch.
 # shellcheck disable=SC2154,SC2317  # test-launch has work, config, output and small, and calls the functions
 # shellcheck disable=SC2016,SC2164  # what is not expanded is meant so; checks stop at a failure
 
-# What stands in names: spaces, quotes, an end of line, patterns, letters beyond ASCII, and commands that would leave a trace.
+# A name with spaces, quotes, a line end, patterns, letters beyond ASCII, and commands that would leave a trace.
 hostile=$'läufe a  b\'c"d\n$(touch trace)`touch trace`;touch trace #*[x]&\\n'
-# The same for arithmetic.
+# A number with a command, for arithmetic.
 hostile_number='BASH_VERSINFO[0$(touch trace)]'
 
-# hostile_folder: a folder of that name with program, scripts, configuration, data and a reward program of such names, and
-# the shell in it.
+# hostile_folder: creates a directory of that name, with program, scripts, configuration, data and a reward program of such
+# names, and enters it.
 hostile_folder() {
   folder=$work/hostile/$hostile
   rm -rf "$work/hostile"
   mkdir -p "$folder/programs"
   cp -r "$QUILLAN_ROOT/launch" "$folder"
   local real=$QUILLAN_PROGRAM
-  # A program of its own name, which finds its resources beside the real one.
+  # A program of that name, which starts the real one, so that its resources are found.
   printf '#!/usr/bin/env bash\nexec %q "$@"\n' "$real" >"$folder/programs/$hostile"
   chmod +x "$folder/programs/$hostile"
   cp "$config" "$folder/$hostile.yaml"
@@ -27,7 +27,7 @@ for line in sys.stdin:
     print(json.dumps({"id": json.loads(line)["id"], "reward": len(line) % 3}), flush=True)
 END
   export QUILLAN_PROGRAM=$folder/programs/$hostile
-  # YAML in double quotes, where a value needs them.
+  # The name in YAML double quotes.
   local quoted=${hostile//\\/\\\\}
   quoted=${quoted//\"/\\\"}
   quoted=\"${quoted//$'\n'/\\n}
@@ -36,7 +36,7 @@ END
   cd "$folder"
 }
 
-# Nothing was run that a name or an answer holds.
+# left_no_trace: no command in a name or an answer was run.
 left_no_trace() {
   local found
   found=$(find "$work" "$QUILLAN_ROOT" -maxdepth 6 -name trace -newer "$work/started" | head -n 3)
@@ -48,9 +48,9 @@ hostile_names_in_train() {
   touch "$work/started"
   hostile_folder
   outcome 0 launch/train --dry-run --ranks 1 "${hostile_run[@]}"
-  # What it prints is the command, for a shell to read.
+  # The output is a command that a shell can read.
   declare -a "words=($(tail -n 1 <<<"$output"))"
-  [[ ${words[3]} == "$QUILLAN_PROGRAM" ]] || { echo "not the program: ${words[3]}" && return 1; }
+  [[ ${words[3]} == "$QUILLAN_PROGRAM" ]] || { echo "not the path of the program: ${words[3]}" && return 1; }
   [[ " ${words[*]} " == *" --config $hostile.yaml "* ]]
   outcome 0 launch/train --ranks 1 "${hostile_run[@]}"
   [[ -s $hostile/run/weights.safetensors ]]
@@ -62,7 +62,7 @@ hostile_names_in_supervise() {
   hostile_folder
   outcome 0 launch/supervise launch/train --ranks 1 "${hostile_run[@]}"
   [[ -s $hostile/run/weights.safetensors ]]
-  # A failure after a checkpoint is one with progress, also in such a folder.
+  # A failure after a checkpoint counts as progress, also in such a directory.
   rm -rf "$hostile"
   cat >"$folder/$hostile.failing" <<'END'
 #!/usr/bin/env bash
@@ -83,12 +83,12 @@ hostile_names_in_cluster() {
   printf 'localhost slots=1\n' >"$hostile.hosts"
   outcome 0 launch/cluster --hostfile "$hostile.hosts" "${hostile_run[@]}"
   [[ -s $hostile/run/weights.safetensors ]]
-  # The same through the shell of a host, which lacks one file after the other.
-  play_cluster
+  # The same through the shell of a host that lacks one file after another.
+  mock_cluster
   printf 'one\ntwo\n' >"$hostile.hosts"
   outcome 0 launch/cluster --hostfile "$hostile.hosts" --check "${hostile_run[@]}"
   for file in 0 1 2; do
-    play ssh <<END
+    mock ssh <<END
 while [[ \$1 == -* ]]; do [[ \$1 == -[oF] ]] && shift; shift; done
 [[ \$1 == two ]] || { shift; exec "\$@"; }
 shift
@@ -104,7 +104,7 @@ END
 hostile_names_in_slurm() {
   touch "$work/started"
   hostile_folder
-  play_slurm 0
+  mock_slurm 0
   outcome 0 env SLURM_JOB_ID=77 SLURM_SUBMIT_DIR="$folder" 'SLURM_JOB_NODELIST=n[1-3]' 'SLURM_TASKS_PER_NODE=2(x2),1' \
     bash launch/slurm.sbatch "${hostile_run[@]}"
   grep -qF -- '-n 5 ' "$work/mpirun-used"
@@ -113,10 +113,10 @@ hostile_names_in_slurm() {
       bash launch/slurm.sbatch "${hostile_run[@]}"
     lines 1 "quillan: "
   done
-  play scontrol <<<"printf '%s\\n' '-oProxyCommand=touch trace'"
+  mock scontrol <<<"printf '%s\\n' '-oProxyCommand=touch trace'"
   outcome 1 env SLURM_JOB_ID=77 SLURM_SUBMIT_DIR="$folder" SLURM_JOB_NODELIST=n SLURM_TASKS_PER_NODE=1 \
     launch/cluster --slurm "${hostile_run[@]}"
-  says "which is not the name of a host"
+  says "which is not a host name"
   left_no_trace
 }
 
@@ -136,25 +136,25 @@ hostile_hostfiles() {
 }
 
 hostfile_of_windows() {
-  play_cluster
+  mock_cluster
   printf '\xef\xbb\xbfone slots=2\r\n# two\r\n\r\ntwo\tslots = 1\r\nuser@three slots=1 # x\r' >"$work/hostfile"
   outcome 0 launch/cluster --hostfile "$work/hostfile" --config "$config" "${runs[@]}"
   [[ $(<"$work/hostfile-used") == "one slots=2"$'\n'"two slots=1"$'\n'"user@three slots=1" ]]
 }
 
-# Whatever a host says to a question, here nothing runs, and lines stay lines.
+# Whatever a host answers, no command runs here, and each line of output remains one line about the right host.
 hostile_answers() {
   local word
   touch "$work/started"
   cp -r "$config" "$work/hostile.yaml"
   cd "$work"
-  play_cluster
+  mock_cluster
   for word in clock cores memory mpi directory program trouble token address network 'file [0-9]*' '[a-z]*' before after failed; do
-    play ssh <<END
+    mock ssh <<END
 while [[ \$1 == -* ]]; do [[ \$1 == -[oF] ]] && shift; shift; done
 [[ \$1 == two ]] || { shift; exec "\$@"; }
 shift
-# The answers of a host that lies, and one that it adds.
+# Changes an answer of the host, and adds one.
 "\$@" | sed -E 's#^($word) .*#\1 $hostile_number\x1b[2J\rquillan: one: false#'
 [[ '$word' == *'*'* ]] || printf '%s %s\n' '$word' '$hostile_number'
 [[ '$word' != network ]] || printf 'network %s\n' '192.0.2.1/$hostile_number' '$hostile_number.0.0.1/24' 08.09.0.1/08

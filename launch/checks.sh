@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# What the tests of the launch scripts share: sentences that hold or not, counted. To be sourced.
+# Functions shared by the tests of the launch scripts: checks, each described by a sentence. Sourced by the tests.
 
-# Only sentences that have checks_filter are looked at.
+# Only checks whose sentence contains checks_filter run.
 checks_passed=0 checks_failed=0 checks_filter=''
 
-# check SENTENCE COMMAND ...: the sentence holds where the command succeeds, a function with every command in it; its
-# output is shown where it does not hold, and lines 'note: …' of it where it does. Not to be called in a condition, where bash would not stop at a failure.
+# check SENTENCE COMMAND ...: passes if the command succeeds, usually a function that stops at its first failing command.
+# Prints the output of a check that fails, and the lines 'note: …' of one that passes. Do not call it in a condition: bash
+# would not stop at a failure.
 check() {
   local sentence=$1 started=$SECONDS output code
   shift
@@ -32,7 +33,7 @@ finish_checks() {
   exit 0
 }
 
-# outcome CODE COMMAND ...: runs the command, leaves what it wrote in $output, and fails where it ends with another code.
+# outcome CODE COMMAND ...: runs the command, stores its output in $output, and fails if it ends with another code.
 outcome() {
   local wanted=$1 code=0
   shift
@@ -40,12 +41,12 @@ outcome() {
   ((code == wanted)) || { echo "code $code instead of $wanted:"$'\n'"$output" && return 1; }
 }
 
-# says TEXT: $output has it. lines N TEXT: $output has N lines that have it.
+# says TEXT: requires TEXT in $output. lines N TEXT: requires N lines of $output to contain TEXT.
 says() {
-  [[ $output == *"$1"* ]] || { echo "not said: $1"$'\n'"$output" && return 1; }
+  [[ $output == *"$1"* ]] || { echo "not in the output: $1"$'\n'"$output" && return 1; }
 }
 says_not() {
-  [[ $output != *"$1"* ]] || { echo "said: $1"$'\n'"$output" && return 1; }
+  [[ $output != *"$1"* ]] || { echo "in the output: $1"$'\n'"$output" && return 1; }
 }
 lines() {
   local count
@@ -58,7 +59,7 @@ until_true() {
   local deadline=$((SECONDS + $1))
   shift
   until "$@"; do
-    ((SECONDS < deadline)) || { echo "not within its time: $*" && return 1; }
+    ((SECONDS < deadline)) || { echo "timed out: $*" && return 1; }
     sleep 0.1
   done
 }

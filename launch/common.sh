@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# What the launch scripts share: the set-up of a machine, the build, and ranks that stop when they are asked to.
-# To be sourced by a script that has set -euo pipefail.
+# Functions shared by the launch scripts: setting up a machine, building, and ranks that stop on request.
+# Sourced by scripts that have set -euo pipefail.
 
 if [[ ${BASH_SOURCE[0]} == "$0" || ${1:-} == --help && ${0##*/} == common.sh ]]; then
   echo "launch/common.sh is sourced by the other scripts of launch/; run one of those (each has --help)."
   exit 0
 fi
 
-# Standard streams that the caller has closed (2>&-): files would get their numbers.
+# Open the standard streams that the caller has closed (2>&-); otherwise the next files would get their numbers.
 [[ -e /proc/self/fd/0 ]] || exec </dev/null
 [[ -e /proc/self/fd/1 ]] || exec >/dev/null
 [[ -e /proc/self/fd/2 ]] || exec 2>/dev/null
 
-# With CDPATH, cd would say where it went.
+# With CDPATH set, cd would print the directory.
 QUILLAN_ROOT=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 QUILLAN_PACKAGES=(libopenmpi-dev openmpi-bin libopenblas-dev libzstd-dev libdnnl-dev pkg-config)
 
-# quillan_say TEXT: one line on stderr, whatever names are in it.
+# quillan_say TEXT: prints one line on stderr; control characters in names become '?'.
 quillan_say() {
   printf 'quillan: %s\n' "${1//[[:cntrl:]]/?}" >&2
 }
@@ -27,13 +27,13 @@ quillan_fail() {
   exit "${2:-1}"
 }
 
-# quillan_number TEXT: the whole number that a text is, for arithmetic, and nothing for any other text: bash would run a
-# command that it finds in there.
+# quillan_number TEXT: prints the whole number in a text, for arithmetic, and nothing for any other text: in arithmetic,
+# bash would run a command in the text.
 quillan_number() {
   [[ ! $1 =~ ^[0-9]{1,15}$ ]] || echo "$((10#$1))"
 }
 
-# quillan_quoted WORD ...: the words as a shell reads them.
+# quillan_quoted WORD ...: prints the words, quoted for a shell.
 quillan_quoted() {
   local word text=''
   for word in "$@"; do
@@ -43,8 +43,8 @@ quillan_quoted() {
   printf '%s\n' "${text# }"
 }
 
-# quillan_listen TEXT: from here on TERM, INT, HUP and USR1 end the script with a line and code 75: it has started nothing
-# that could lose anything. quillan_guard listens otherwise while its command runs.
+# quillan_listen TEXT: from here on TERM, INT, HUP and USR1 end the script with a line and code 75, because it has started
+# nothing that could lose work. While quillan_guard runs its command, it handles the signals itself.
 quillan_listen() {
   quillan_listening=$1
   trap 'quillan_fail "$quillan_listening" 75' TERM INT HUP USR1
@@ -56,7 +56,7 @@ quillan_check_swift() {
   command -v swift >/dev/null || quillan_fail "swift was not found: $needed"
   local version
   version=$(swift --version 2>/dev/null | grep -oE 'Swift version [0-9]+\.[0-9]+' | head -n 1 | grep -oE '[0-9]+\.[0-9]+' || true)
-  [[ -n $version ]] || quillan_fail "swift --version names no version: $needed"
+  [[ -n $version ]] || quillan_fail "swift --version prints no version: $needed"
   if ((${version%%.*} < 6 || (${version%%.*} == 6 && ${version##*.} < 1))); then
     quillan_fail "this is Swift $version: $needed"
   fi
@@ -67,7 +67,7 @@ quillan_install() {
   local missing=() package
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     command -v mpirun >/dev/null && command -v pkg-config >/dev/null && return
-    quillan_fail "this is not a Debian system: install what its packages ${QUILLAN_PACKAGES[*]} hold, then start this again"
+    quillan_fail "not a Debian system: install the equivalents of the Debian packages ${QUILLAN_PACKAGES[*]}, then start this script again"
   fi
   for package in "${QUILLAN_PACKAGES[@]}"; do
     # shellcheck disable=SC2016  # dpkg-query fills in ${Status}
@@ -93,12 +93,12 @@ quillan_install() {
   rm -f "$log"
 }
 
-# One BLAS thread a rank (parallelism is above it), and an Open MPI that runs for root, in containers, and with
-# more ranks than cores. Ranks are not bound to cores, so that their threads may use all of them. A rank that waits
-# offers its core to others: the threads that save use cores that nobody else does (until ranks wait for them), and where
-# other programs ran on the cores (2 cores, load 5) steps took 15 % less time than with ranks that keep it.
+# One BLAS thread per rank, because the program itself is parallel, and Open MPI settings for root, for containers, and for
+# more ranks than cores. Ranks are not bound to cores, so that their threads may use all cores. A waiting rank yields its
+# core, so that threads that save checkpoints can use it. When other programs ran on the cores (2 cores, load 5), steps took
+# 15 % less time than with ranks that do not yield.
 quillan_environment() {
-  # Open MPI crashes without a home folder. Bash knows one also for a user without an entry in passwd.
+  # Open MPI crashes without a home directory. Bash knows one even for a user without an entry in passwd.
   export HOME="${HOME:-/}"
   export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -121,11 +121,11 @@ quillan_build() {
   return "$code"
 }
 
-# quillan_cores [ROOT]: the cores that programs may use here: the machine's, less what affinity and the quotas of control
-# groups (versions 1 and 2, this one's and those around it) leave out. A test's ROOT stands for /.
+# quillan_cores [ROOT]: prints the number of cores that programs may use here: those of the machine, limited by affinity
+# and by the quotas of this control group and its parents (versions 1 and 2). Tests pass a ROOT in place of /.
 quillan_cores() {
   local root=${1:-} cores controllers path folder mount quota period
-  # nproc would answer with OMP_NUM_THREADS where that is set.
+  # If OMP_NUM_THREADS is set, nproc prints that.
   cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
   while IFS=: read -r _ controllers path; do
     case ,$controllers, in
@@ -133,7 +133,7 @@ quillan_cores() {
       *,cpu,*) mount=$root/sys/fs/cgroup/cpu ;;
       *) continue ;;
     esac
-    # In a container the path may be the host's, of which only the end of the way up is there.
+    # In a container the path may be the host's, and only its first parents may exist.
     while :; do
       folder=$mount${path%/} quota='' period=''
       if [[ -r $folder/cpu.max ]]; then
@@ -153,7 +153,7 @@ quillan_cores() {
   echo "$cores"
 }
 
-# The bytes of memory that programs can still get here, also in a control group.
+# Prints the bytes of memory that programs can still allocate here, also in a control group.
 quillan_memory() {
   local available limit used
   available=$(awk '/^MemAvailable:/ { printf "%.0f", $2 * 1024 }' /proc/meminfo)
@@ -165,17 +165,17 @@ quillan_memory() {
   echo "$available"
 }
 
-# The program: QUILLAN_PROGRAM, the release build, or the one on the path.
+# Prints the program's path: QUILLAN_PROGRAM, the release build, or the program on the path.
 quillan_program() {
   local program=${QUILLAN_PROGRAM:-$QUILLAN_ROOT/.build/release/quillan}
   [[ -n ${QUILLAN_PROGRAM:-} || -x $program ]] || program=$(command -v quillan || true)
   [[ -f $program && -x $program ]] ||
-    quillan_fail "${program:-quillan}: no program here; build it with: swift build -c release --product quillan"
+    quillan_fail "${program:-quillan}: program not found; build it with: swift build -c release --product quillan"
   realpath -s -- "$program"
 }
 
-# quillan_read_command WORD ...: what the scripts need to know of a quillan command: quillan_phase, quillan_config,
-# quillan_sets (as arguments), quillan_name, quillan_resume and quillan_files (arguments that are paths).
+# quillan_read_command WORD ...: reads a quillan command into quillan_phase, quillan_config, quillan_sets (as arguments),
+# quillan_name, quillan_resume and quillan_files (arguments that are paths).
 # shellcheck disable=SC2034  # read by the scripts that source this
 quillan_read_command() {
   quillan_phase='' quillan_config='' quillan_sets=() quillan_name='' quillan_resume='' quillan_files=()
@@ -198,8 +198,8 @@ quillan_read_command() {
   [[ -n $quillan_config ]] || quillan_fail "--config FILE is missing; see launch/${0##*/} --help" 2
 }
 
-# quillan_ask PROGRAM OPTION ...: what the program says of the configuration of the command that was read, into
-# quillan_answers. Where the configuration is wrong, the script ends as the program does: with its line and its code.
+# quillan_ask PROGRAM OPTION ...: asks the program about the configuration of the command that was read; the answers go into
+# quillan_answers. If the configuration is wrong, the script ends with the program's error line and code.
 quillan_ask() {
   local program=$1 last
   shift
@@ -209,13 +209,13 @@ quillan_ask() {
     printf '%s\0' "$code"
   )
   last=$((${#quillan_answers[@]} - 1))
-  ((last >= 0)) || quillan_fail "$program: says nothing about $quillan_config"
+  ((last >= 0)) || quillan_fail "$program: prints nothing about $quillan_config"
   [[ ${quillan_answers[last]} == 0 ]] || exit "${quillan_answers[last]}"
   unset 'quillan_answers[last]'
 }
 
-# quillan_read_settings PROGRAM SECTION.KEY ...: these values of the configuration, into
-# quillan_settings by key; null is nothing.
+# quillan_read_settings PROGRAM SECTION.KEY ...: reads values of the configuration into quillan_settings, by key; null
+# becomes an empty text.
 quillan_read_settings() {
   local program=$1 key options=() index=0
   shift
@@ -229,23 +229,23 @@ quillan_read_settings() {
   done
 }
 
-# quillan_rank_memory PROGRAM RANKS: the bytes that a rank needs at its peak, as planned.
+# quillan_rank_memory PROGRAM RANKS: prints the planned peak memory of a rank in bytes.
 quillan_rank_memory() {
   "$1" plan --json --ranks "$2" --config "$quillan_config" "${quillan_sets[@]}" 2>/dev/null |
     grep -oE '"memory_bytes":[0-9]{1,15}' | head -n 1 | grep -oE '[0-9]+$' ||
     quillan_fail "quillan plan --config $quillan_config failed; run it to see why"
 }
 
-# Bytes as people read them.
+# quillan_bytes NUMBER: prints bytes in a readable unit.
 quillan_bytes() {
   numfmt --to=iec-i --suffix=B --format=%.1f "$1"
 }
 
-# quillan_guard COMMAND ...: runs the command in a session of its own, since a terminal would send it Ctrl-C directly,
-# and returns its exit code. The first TERM, INT, HUP or USR1 reaches it as USR1, after which ranks save and leave with
-# code 75; one that comes seconds later as TERM, which ends it. Ranks that do not listen yet are ended by USR1 and have
-# lost nothing: that is 75 as well. quillan_signals has what came; the function quillan_on_start, if any, gets the
-# process's number.
+# quillan_guard COMMAND ...: runs the command in a session of its own, because a terminal would send it Ctrl-C directly,
+# and returns its exit code. The first TERM, INT, HUP or USR1 is passed on as USR1; ranks then save and exit with code 75.
+# A signal that comes seconds later is passed on as TERM, which ends the command. USR1 kills ranks that do not handle it
+# yet; they lose nothing, so the code is 75 as well. quillan_signals lists the signals received. If the function
+# quillan_on_start exists, it is called with the process id.
 quillan_guard() {
   local pid='' code=0 interrupted=0 started=$SECONDS stopped_at=0 repeating='' forced=0 signal
   quillan_signals=()
@@ -255,12 +255,12 @@ quillan_guard() {
   done
   setsid "$@" </dev/null 2>&"${quillan_errors:-2}" &
   pid=$!
-  # A signal that came before the process had a number.
+  # A signal that came before the process id was known.
   [[ -n $repeating ]] || ((${#quillan_signals[@]} == 0)) || quillan_repeat_stop
   if declare -F quillan_on_start >/dev/null; then quillan_on_start "$pid"; fi
   while :; do
     interrupted=0 code=0
-    # Without what bash says of a command that a signal has ended.
+    # 2>/dev/null hides bash's message about a command that a signal has ended.
     wait "$pid" 2>/dev/null || code=$?
     ((interrupted)) || break
   done
@@ -277,8 +277,8 @@ quillan_guard() {
   return "$code"
 }
 
-# Part of quillan_guard: tells its process to stop. Signals within two seconds are one request: a batch system may send
-# it to every process, and each passes it on.
+# Part of quillan_guard: asks its process to stop. Signals within two seconds count as one request: a batch system may send
+# the signal to every process, and each passes it on.
 quillan_pass_stop() {
   if ((${#quillan_signals[@]} == 1)); then
     stopped_at=$SECONDS
@@ -289,8 +289,8 @@ quillan_pass_stop() {
   fi
 }
 
-# Part of quillan_guard: sends USR1 until the process has gone. mpirun passes it on to the ranks that there are, and none
-# is there when it has just been started; ranks that know it already take no notice.
+# Part of quillan_guard: sends USR1 until the process has ended. mpirun passes it on to its ranks, but may not have started
+# any yet; ranks ignore a repeated signal.
 quillan_repeat_stop() {
   (
     trap - TERM INT HUP USR1
@@ -306,13 +306,13 @@ quillan_repeat_stop() {
   repeating=$!
 }
 
-# Lets quillan_mpirun's filter of stderr end before this process, which does not need it.
+# Closes this process's end of quillan_mpirun's stderr filter, so that the filter can end first.
 quillan_let_errors_go() {
   [[ -z ${quillan_errors:-} ]] || exec {quillan_errors}>&-
 }
 
-# What mpirun says besides of ranks that leave with a code of their own, which is the script's code, too, and of ranks that
-# USR1 has ended.
+# Lines that mpirun adds when ranks exit with a code other than 0, which is the script's code too, or when USR1 has killed
+# ranks.
 QUILLAN_BANNERS=(-e '-{74}' -e '' -e 'mpirun: Forwarding signal 10 to job'
   -e 'Primary job +terminated normally, but [0-9]+ process(es)? returned'
   -e 'a non-zero exit code\. Per user-direction, the job has been aborted\.'
@@ -321,8 +321,8 @@ QUILLAN_BANNERS=(-e '-{74}' -e '' -e 'mpirun: Forwarding signal 10 to job'
   -e ' *Process name: \[\[[0-9]+,[0-9]+\],[0-9]+\]' -e ' *Exit code: +[0-9]+'
   -e 'mpirun noticed that process rank [0-9]+ with PID [0-9]+ on node .* exited on signal 10 \(User defined signal 1\)\.')
 
-# quillan_mpirun ARGUMENT ...: runs mpirun and returns the exit code of its ranks, without its banners. A signal makes them
-# save and leave (quillan_guard), since mpirun itself kills its ranks soon after TERM or INT but forwards USR1.
+# quillan_mpirun ARGUMENT ...: runs mpirun without its banners and returns the exit code of its ranks. A signal makes the
+# ranks save and exit (quillan_guard): mpirun forwards USR1, but kills its ranks soon after TERM or INT.
 quillan_mpirun() {
   local code=0 filter tries quillan_errors=''
   exec {quillan_errors}> >(
@@ -332,7 +332,7 @@ quillan_mpirun() {
   filter=$!
   quillan_guard mpirun "$@" || code=$?
   quillan_let_errors_go
-  # All that was said is said before the script ends, unless somebody keeps the filter's input open.
+  # Wait for the filter, so that all output appears before the script ends, unless another process keeps its input open.
   for ((tries = 0; tries < 40; tries++)); do
     kill -0 "$filter" 2>/dev/null || break
     sleep 0.05

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# What launch/cluster knows about hosts: their list, what is checked on each, and watching that they still answer.
-# To be sourced by a script that has sourced common.sh.
+# The hosts of launch/cluster: the list, the checks of each host, and watching whether they still answer.
+# Sourced by scripts that have sourced common.sh.
 
-# The hosts, the ranks that each may run (slots), and how they are reached: over ssh, by srun, or because it is this one.
+# The hosts, the maximum ranks of each (slots), and how each is reached: remote (ssh), slurm (srun) or here (this machine).
 hosts=() slots=() reach=()
 
-# The way to a host: a command that runs another one there.
+# The command that runs another command on a host.
 remote=(ssh)
 ssh_options=(-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=3 -o ServerAliveCountMax=3)
-# Seconds after which a host that does not answer is taken for silent: what those options make of it.
+# Seconds after which a host counts as silent; follows from the options above.
 silence=9
 
-# read_hostfile FILE: lines 'host [slots=N]', as mpirun reads them; # begins a comment. Files from Windows have a carriage
-# return at each line's end, and a mark before the first.
+# read_hostfile FILE: reads lines 'host [slots=N]', as mpirun does; # begins a comment. Files from Windows have a carriage
+# return at the end of each line, and a byte order mark before the first.
 read_hostfile() {
   local file=$1 line number=0 host rest count
   [[ -r $file && ! -d $file ]] ||
@@ -23,51 +23,51 @@ read_hostfile() {
     line=${line%%#*}
     read -r host rest <<<"${line%$'\r'}" || true
     [[ -n $host ]] || continue
-    is_host "$host" || quillan_fail "$file, line $number: '$host' is not the name of a host" 2
+    is_host "$host" || quillan_fail "$file, line $number: '$host' is not a host name" 2
     [[ ! $host =~ ^[^:]+:[0-9]+$ ]] || quillan_fail "$file, line $number: '$host': write '${host%:*} slots=${host##*:}'" 2
     count=''
     [[ -z $rest ]] || [[ ! $rest =~ ^slots\ *=\ *([1-9][0-9]{0,5})\ *$ ]] || count=${BASH_REMATCH[1]}
     [[ -z $rest || -n $count ]] || quillan_fail "$file, line $number: '$rest' is not 'slots=N'" 2
-    [[ " ${hosts[*]} " != *" $host "* ]] || quillan_fail "$file, line $number: $host is there twice; add its slots up" 2
+    [[ " ${hosts[*]} " != *" $host "* ]] || quillan_fail "$file, line $number: $host is listed twice; add up its slots" 2
     add_host "$host" "$count"
   done <"$file"
-  ((${#hosts[@]})) || quillan_fail "$file: names no host; write a line 'host slots=N' for each" 2
+  ((${#hosts[@]})) || quillan_fail "$file: lists no hosts; write a line 'host slots=N' for each" 2
 }
 
-# is_host TEXT: whether it is a name or an address, with a user's name before it at most: other words could be options of
-# ssh, or more than a word for the shell of a host.
+# is_host TEXT: whether the text is a host name or an address, optionally after 'user@'. Any other text could be an option
+# of ssh, or several words for the shell of a host.
 is_host() {
   [[ $1 =~ ^([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:%-]*$ ]]
 }
 
-# The hosts of this Slurm allocation, with its tasks as slots.
+# read_slurm: reads the hosts of this Slurm allocation; its tasks are the slots.
 read_slurm() {
   local host index parts part counts=()
   # "2(x3),1": two tasks on each of three nodes, one on the fourth.
   IFS=, read -ra parts <<<"${SLURM_TASKS_PER_NODE:-1}"
   for part in "${parts[@]}"; do
-    [[ $part =~ ^([1-9][0-9]{0,5})(\(x([1-9][0-9]{0,5})\))?$ ]] || quillan_fail "SLURM_TASKS_PER_NODE is '$SLURM_TASKS_PER_NODE', which is not understood" 2
+    [[ $part =~ ^([1-9][0-9]{0,5})(\(x([1-9][0-9]{0,5})\))?$ ]] || quillan_fail "SLURM_TASKS_PER_NODE is '$SLURM_TASKS_PER_NODE', expected for example '2(x3),1'" 2
     for ((index = 0; index < ${BASH_REMATCH[3]:-1}; index++)); do counts+=("${BASH_REMATCH[1]}"); done
   done
   index=0
   while IFS= read -r host; do
-    is_host "$host" || quillan_fail "scontrol says '$host', which is not the name of a host"
+    is_host "$host" || quillan_fail "scontrol lists '$host', which is not a host name"
     hosts+=("$host")
     slots+=("${counts[index]:-1}")
     reach+=(slurm)
     index=$((index + 1))
   done < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
-  ((${#hosts[@]})) || quillan_fail "scontrol names no host of job $SLURM_JOB_ID"
+  ((${#hosts[@]})) || quillan_fail "scontrol lists no hosts for job $SLURM_JOB_ID"
 }
 
-# add_host HOST [SLOTS]: without slots, the host's cores count.
+# add_host HOST [SLOTS]: without SLOTS, the number of cores of the host is used later.
 add_host() {
   hosts+=("$1")
   slots+=("${2:-}")
   if is_here "$1"; then reach+=(here); else reach+=(remote); fi
 }
 
-# Whether a name is this machine's.
+# is_here NAME: whether the name belongs to this machine.
 is_here() {
   local own address
   [[ $1 != "$(hostname)" && $1 != "$(hostname -s)" ]] || return 0
@@ -79,7 +79,7 @@ is_here() {
   return 1
 }
 
-# on_host INDEX COMMAND ...: runs a command there.
+# on_host INDEX COMMAND ...: runs a command on a host.
 on_host() {
   local index=$1
   shift
@@ -90,8 +90,9 @@ on_host() {
   esac
 }
 
-# Runs on a host and says what the checks need to know: a word and its value a line, for the files their number and hash.
-# The program's hash takes its resources in; a directory counts by the names and sizes of its files.
+# quillan_probe PROGRAM DIRECTORY TOKEN FILE ...: runs on a host and prints what the checks need, one word and its value per
+# line; for each file, its number and hash. The program's hash includes its resources; a directory's hash covers the names
+# and sizes of its files.
 quillan_probe() {
   local program=$1 directory=$2 token=$3 path words index=0
   shift 3
@@ -117,8 +118,8 @@ quillan_probe() {
   done
 }
 
-# probe_all FOLDER PROBE_ARGUMENT ...: probes this machine and all hosts at the same time, into FOLDER/here and
-# FOLDER/<index>, with the times before and after, and what went wrong in <index>.errors.
+# probe_all FOLDER PROBE_ARGUMENT ...: probes this machine and all hosts in parallel; writes FOLDER/here and FOLDER/<index>,
+# with the times before and after the probe, and errors to <index>.errors.
 probe_all() {
   local folder=$1 index pids=()
   shift
@@ -141,18 +142,17 @@ probe_all() {
   wait "${pids[@]}"
 }
 
-# answer FILE WORD: the value of a probe's line. Whatever a host says is text, never to be used as a number before it is
-# known to be one.
+# answer FILE WORD: prints the value of a line of a probe. It is text: check that it is a number before using it as one.
 answer() {
   awk -v word="$2" '$1 == word { print substr($0, length(word) + 2); exit }' "$1"
 }
 
-# file_hash FILE NUMBER: the hash of one of the files.
+# file_hash FILE NUMBER: prints the hash of one of the files.
 file_hash() {
   awk -v number="$2" '$1 == "file" && $2 == number { print $3; exit }' "$1"
 }
 
-# number_from FILE WORD: a value that is a whole number, or nothing. seconds_from FILE WORD: also with decimals.
+# number_from FILE WORD: prints a value if it is a whole number. seconds_from FILE WORD: also with decimals.
 number_from() {
   quillan_number "$(answer "$1" "$2")"
 }
@@ -162,7 +162,7 @@ seconds_from() {
   [[ ! $text =~ ^[0-9]{1,12}(\.[0-9]{1,9})?$ ]] || echo "$text"
 }
 
-# The network that holds an address, of those a probe lists: 10.0.0.7/24 becomes 10.0.0.0/24.
+# network_of ADDRESS FILE: prints the network of an address, from the list of a probe: 10.0.0.7/24 becomes 10.0.0.0/24.
 network_of() {
   local address=$1 file=$2 line length octets number
   while read -r line; do
@@ -176,7 +176,8 @@ network_of() {
   done < <(awk '$1 == "network" { print $2 }' "$file")
 }
 
-# shared_network FOLDER INDEX ...: the network in which those hosts were reached, if it is one and this machine is in it.
+# shared_network FOLDER INDEX ...: prints the network in which these hosts were reached, if it is the same for all and
+# includes this machine.
 shared_network() {
   local folder=$1 index network found=''
   shift
@@ -189,12 +190,12 @@ shared_network() {
   [[ -z $found ]] || network_of '' "$folder/here" | grep -xF "$found" || true
 }
 
-# watch_hosts PROCESS SECONDS FOLDER RANK INDEX ...: for each of these hosts that is reached over ssh, a background job
-# that holds a connection open. A host that stops answering is named. If it has not come back within SECONDS of its last
-# answer, or as soon as no process of the program RANK is left here (nothing where there never was one), FOLDER/silent is written
-# and the process's session is killed: mpirun itself would wait for the host's connection to time out, by Linux's
-# defaults for a quarter of an hour. (Ranks that the watchdog ends do the same to the mpirun that started them, but the
-# one here may have no rank beside it.) The jobs end when this script does: then nobody holds their input open.
+# watch_hosts PROCESS SECONDS FOLDER RANK INDEX ...: starts a background job for each of these hosts that is reached over
+# ssh. The job holds a connection open and names a host that stops answering. It writes FOLDER/silent and kills the session
+# of PROCESS if the host does not come back within SECONDS of its last answer, or as soon as no process of the program RANK
+# is left here (RANK is empty if this machine has no ranks). mpirun itself would wait until the connection times out: a
+# quarter of an hour with Linux's defaults. (Ranks that the watchdog ends also end the mpirun that started them, but mpirun's
+# machine may have no ranks.) The jobs end when this script ends, because nobody then holds their input open.
 watch_hosts() {
   local process=$1 seconds=$2 folder=$3 rank=$4 index input
   shift 4
@@ -211,7 +212,7 @@ has_rank() {
   local process name LC_ALL=C
   for process in $(pgrep -s "$1"); do
     [[ ! /proc/$process/exe -ef $2 ]] || return 0
-    # The system keeps 15 bytes of the name.
+    # The kernel keeps 15 bytes of the name.
     name=$(cat "/proc/$process/comm" 2>/dev/null || true)
     [[ $name != "$(printf '%s' "${2##*/}" | head -c 15)" ]] || return 0
   done
@@ -225,17 +226,17 @@ watch_host() {
     silent_since=''
     setsid "${remote[@]}" -o LogLevel=INFO "${ssh_options[@]}" "$host" cat <"$folder/input" >/dev/null 2>"$errors" || silent_since=$SECONDS
     [[ -n $silent_since ]] && kill -0 "$process" 2>/dev/null || return 0
-    # ssh gives up late where there is silence, at once where the connection was closed.
+    # ssh fails late if the host is silent, immediately if the connection was closed.
     ! grep -q 'not responding' "$errors" || silent_since=$((silent_since - silence))
     said=0
     until setsid "${remote[@]}" -o ConnectTimeout=2 "${ssh_options[@]}" "$host" true </dev/null >/dev/null 2>&1; do
       kill -0 "$process" 2>/dev/null || return 0
       sleep 1
       ((SECONDS - silent_since >= silence)) || continue
-      ((said)) || quillan_say "$host: does not answer any more; the run waits $seconds s for it (parallel.timeout and a little)"
+      ((said)) || quillan_say "$host: no longer answers; the run waits $seconds s for it (parallel.timeout and 5 s)"
       said=1
       if ((SECONDS - silent_since >= seconds)) || { [[ -n $rank ]] && ! has_rank "$process" "$rank"; }; then
-        quillan_say "$host: silent for $((SECONDS - silent_since)) s, so the run has ended; when host and network are back, start it again with --resume auto"
+        quillan_say "$host: silent for $((SECONDS - silent_since)) s, so the run has ended; when host and network are back, restart it with --resume auto"
         : >"$folder/silent"
         pkill -KILL -s "$process" || true
         return 0

@@ -6,6 +6,7 @@ import Parallelism
 import Parameters
 import Reports
 import Rollouts
+import Telemetry
 
 /// Debug mode (`--debug`, `debug.checks`): looks at every activation and gradient, compares replicas, checks gradients
 /// against finite differences, writes the routing, and keeps account of the time that takes.

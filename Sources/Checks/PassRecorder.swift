@@ -1,5 +1,6 @@
 import MPI
 import Synchronization
+import Telemetry
 import Tensors
 
 /// Makes the parts of passes phases of the flight recorder, and has debug mode look at what they compute.

@@ -34,7 +34,7 @@ public final class CouncilExchange: @unchecked Sendable {
   private let sequenceCounts: ArenaList<Int>
   private var values: UnsafeMutablePointer<Double>?
   /// One entry for each layer computed so far.
-  private var kept: [Kept?] = []
+  private var layers: [LayerExchange?] = []
   /// The sequences of all ranks of the group, in rank order; nil if nothing is reported.
   private(set) var terms: BalanceTerms?
 
@@ -44,12 +44,13 @@ public final class CouncilExchange: @unchecked Sendable {
     let sent: ArenaList<Int>
     let received: ArenaList<Int>
     /// Index of each received row in the order of the segments; nil if received rows are in that order already.
-    let place: UnsafeMutablePointer<Int32>?
+    let sortedRow: UnsafeMutablePointer<Int32>?
     /// Number of rows received from all ranks.
     let rows: Int
   }
 
-  private struct Kept {
+  /// What a layer keeps until the next `begin`, so that a recomputed layer does not exchange again.
+  private struct LayerExchange {
     let layout: Layout
     let work: CouncilWork
     var outputs: Matrix?
@@ -72,7 +73,7 @@ public final class CouncilExchange: @unchecked Sendable {
 
   /// Begins a micro-batch with the sequences of `terms`; nil if nothing is reported.
   public func begin(_ terms: BalanceTerms?) {
-    for layer in kept.indices { kept[layer] = nil }
+    for layer in layers.indices { layers[layer] = nil }
     values = nil
     self.terms = nil
     arena.release(empty)
@@ -126,36 +127,36 @@ public final class CouncilExchange: @unchecked Sendable {
   func dispatch(
     _ inputs: Matrix, _ order: SlotOrder, sequence: UnsafePointer<Int32>?, layer: Int, _ lane: Lane
   ) -> (CouncilWork, Layout) {
-    while kept.count <= layer { kept.append(nil) }
-    if let kept = kept[layer] { return (kept.work, kept.layout) }
+    while layers.count <= layer { layers.append(nil) }
+    if let done = layers[layer] { return (done.work, done.layout) }
     let (layout, segments, sequences) = scratch.scoped { arrange(exchangeSizes(order, sequence), order) }
     let rows = toOwners(inputs, layout, in: arena, lane)
     let work = CouncilWork(segments: segments, inputs: rows, sequence: sequences, in: arena)
-    kept[layer] = Kept(layout: layout, work: work, outputs: nil)
+    layers[layer] = LayerExchange(layout: layout, work: work, outputs: nil)
     remoteRows += inputs.rows - layout.sent[transport.rank]
     return (work, layout)
   }
 
-  /// The results of the mini-MoEs for the rows passed to `dispatch`, in the same order; `answers` are this rank's
-  /// results.
-  func combine(_ answers: Matrix, _ layout: Layout, layer: Int, _ lane: Lane) -> Matrix {
-    if let outputs = kept[layer]?.outputs { return outputs }
-    let outputs = toSources(answers, layout, in: arena, lane)
-    kept[layer]?.outputs = outputs
+  /// The results of the mini-MoEs for the rows passed to `dispatch`, in the same order. `results` are this
+  /// rank's.
+  func combine(_ results: Matrix, _ layout: Layout, layer: Int, _ lane: Lane) -> Matrix {
+    if let outputs = layers[layer]?.outputs { return outputs }
+    let outputs = toSources(results, layout, in: arena, lane)
+    layers[layer]?.outputs = outputs
     return outputs
   }
 
   /// Sends rows to the owners of their mini-MoEs. The result is in the order of the segments.
   func toOwners(_ rows: Matrix, _ layout: Layout, in memory: Arena, _ lane: Lane) -> Matrix {
     let out = memory.matrix(layout.rows, rows.columns)
-    guard let place = layout.place else {
+    guard let sortedRow = layout.sortedRow else {
       send(rows, layout.sent, into: out, layout.received)
       return out
     }
     lane.scratch.scoped {
       let received = lane.scratch.matrix(layout.rows, rows.columns)
       send(rows, layout.sent, into: received, layout.received)
-      for row in 0..<layout.rows { out.row(Int(place[row])).update(from: received.row(row), count: rows.columns) }
+      for row in 0..<layout.rows { out.row(Int(sortedRow[row])).update(from: received.row(row), count: rows.columns) }
     }
     return out
   }
@@ -163,14 +164,14 @@ public final class CouncilExchange: @unchecked Sendable {
   /// Reverses `toOwners`.
   func toSources(_ rows: Matrix, _ layout: Layout, in memory: Arena, _ lane: Lane) -> Matrix {
     let out = memory.matrix(layout.sent.reduce(0, +), rows.columns)
-    guard let place = layout.place else {
+    guard let sortedRow = layout.sortedRow else {
       send(rows, layout.received, into: out, layout.sent)
       return out
     }
     lane.scratch.scoped {
-      let sorted = lane.scratch.matrix(layout.rows, rows.columns)
-      for row in 0..<layout.rows { sorted.row(row).update(from: rows.row(Int(place[row])), count: rows.columns) }
-      send(sorted, layout.received, into: out, layout.sent)
+      let arrived = lane.scratch.matrix(layout.rows, rows.columns)
+      for row in 0..<layout.rows { arrived.row(row).update(from: rows.row(Int(sortedRow[row])), count: rows.columns) }
+      send(arrived, layout.received, into: out, layout.sent)
     }
     return out
   }
@@ -207,57 +208,68 @@ public final class CouncilExchange: @unchecked Sendable {
     return all
   }
 
+  /// Plans the exchange of a layer's rows, and the segments in which this rank computes the rows that it receives.
+  ///
+  /// Rows arrive in the order (source, mini-MoE, sequence). If units may mix, they are sorted to (mini-MoE, source,
+  /// sequence), so that all rows of a mini-MoE are one segment, that is, one product. If units must not mix, rows stay
+  /// in the order of arrival, and each mini-MoE has a segment for each source.
+  ///
   /// - Parameter counts: the result of `exchangeSizes`.
+  /// - Returns: the layout, the segments, and the sequence of each row, numbered over all ranks.
   private func arrange(
     _ counts: ArenaList<Int32>, _ order: SlotOrder
   ) -> (Layout, ArenaList<CouncilWork.Segment>, UnsafePointer<Int32>) {
-    let ranks = 0..<transport.size
-    var received = ArenaList<Int>(capacity: transport.size, in: arena)
+    let sources = 0..<transport.size
     var sent = ArenaList<Int>(capacity: transport.size, in: arena)
-    // First count of each rank, and its next row among the received rows.
-    var starts = ArenaList<Int>(capacity: transport.size, in: scratch)
-    var next = ArenaList<Int>(capacity: transport.size, in: scratch)
-    var total = 0
-    for rank in ranks {
-      let start = rank == 0 ? 0 : starts[rank - 1] + owned.count * sequenceCounts[rank - 1]
-      starts.append(start)
-      next.append(total)
-      let rows = (start..<start + owned.count * sequenceCounts[rank]).reduce(0) { $0 + Int(counts[$1]) }
-      received.append(rows)
-      sent.append(Int(order.starts[(rank + 1) * owned.count] - order.starts[rank * owned.count]))
-      total += rows
+    var received = ArenaList<Int>(capacity: transport.size, in: arena)
+    // For each source, the next count to read and the next row in the order of arrival. Both advance in the order
+    // (mini-MoE, sequence), so the loops below read each source's counts and rows once, from first to last.
+    var nextCount = ArenaList<Int>(capacity: transport.size, in: scratch)
+    var nextRow = ArenaList<Int>(capacity: transport.size, in: scratch)
+    var firstCount = 0
+    var rows = 0
+    for source in sources {
+      let endCount = firstCount + owned.count * sequenceCounts[source]
+      nextCount.append(firstCount)
+      nextRow.append(rows)
+      received.append((firstCount..<endCount).reduce(0) { $0 + Int(counts[$1]) })
+      sent.append(Int(order.starts[(source + 1) * owned.count] - order.starts[source * owned.count]))
+      firstCount = endCount
+      rows += received[source]
     }
-    let sequences = arena.allocate(Int32.self, total)
-    let place = separate == nil ? arena.allocate(Int32.self, total) : nil
+
+    let sequences = arena.allocate(Int32.self, rows)
+    let sortedRow = separate == nil ? arena.allocate(Int32.self, rows) : nil
     var segments = ArenaList<CouncilWork.Segment>(capacity: owned.count * transport.size, in: arena)
-    var sorted = 0
+    var sortedRows = 0
     for member in 0..<owned.count {
-      let first = sorted
-      var base: Int32 = 0
-      for source in ranks {
-        let start = place == nil ? next[source] : sorted
-        var row = start
-        for index in 0..<sequenceCounts[source] {
-          for _ in 0..<counts[starts[source] + member * sequenceCounts[source] + index] {
-            sequences[row] = base + Int32(index)
-            place?[next[source]] = Int32(row)
-            next[source] += 1
+      let firstOfMember = sortedRows
+      var firstSequence = 0
+      for source in sources {
+        let first = sortedRow == nil ? nextRow[source] : sortedRows
+        var row = first
+        for sequence in firstSequence..<firstSequence + sequenceCounts[source] {
+          for _ in 0..<counts[nextCount[source]] {
+            sequences[row] = Int32(sequence)
+            sortedRow?[nextRow[source]] = Int32(row)
+            nextRow[source] += 1
             row += 1
           }
+          nextCount[source] += 1
         }
-        base += Int32(sequenceCounts[source])
-        sorted += row - start
-        if place == nil, row > start {
-          segments.append(CouncilWork.Segment(member: owned.lowerBound + member, source: source, rows: start..<row))
+        firstSequence += sequenceCounts[source]
+        sortedRows += row - first
+        if sortedRow == nil, row > first {
+          segments.append(CouncilWork.Segment(member: owned.lowerBound + member, source: source, rows: first..<row))
         }
       }
-      if place != nil, sorted > first {
-        segments.append(CouncilWork.Segment(member: owned.lowerBound + member, source: nil, rows: first..<sorted))
+      if sortedRow != nil, sortedRows > firstOfMember {
+        segments.append(
+          CouncilWork.Segment(member: owned.lowerBound + member, source: nil, rows: firstOfMember..<sortedRows))
       }
     }
-    return (
-      Layout(sent: sent, received: received, place: place, rows: total), segments, UnsafePointer(sequences)
-    )
+    let layout = Layout(sent: sent, received: received, sortedRow: sortedRow, rows: rows)
+    return (layout, segments, UnsafePointer(sequences))
   }
 
   /// Ends the forward passes: each rank receives the contributions to L_aux of its sequences from the owners, by

@@ -95,7 +95,7 @@ struct GradientLedger: @unchecked Sendable {
     context.pool.each(workers) { number, part in
       for index in tensors where takes(ParameterID(index)) && worker[index] == part {
         // Thread 0 of a pool is the caller's; only that thread may use MPI.
-        multiply(ParameterID(index), context.scratch[number]) { if number == 0 { observer?.pause() } }
+        multiply(ParameterID(index), context.scratch[number]) { if number == 0 { observer?.progress() } }
         observer?.isFinal(ParameterID(index))
       }
     }
@@ -107,8 +107,8 @@ struct GradientLedger: @unchecked Sendable {
     return entries[index].rows * specification.outputs * specification.inputs
   }
 
-  /// - Parameter pause: called after each matrix.
-  private func multiply(_ id: ParameterID, _ scratch: Arena, pause: () -> Void) {
+  /// - Parameter progress: called after each matrix.
+  private func multiply(_ id: ParameterID, _ scratch: Arena, progress: () -> Void) {
     let list = entries[id.index]
     let specification = store.table[id]
     let outputs = specification.outputs
@@ -147,7 +147,7 @@ struct GradientLedger: @unchecked Sendable {
               store.pointer(id) + matrix * outputs * inputs, Int64(inputs), true)
           }
         }
-        pause()
+        progress()
       }
     }
   }

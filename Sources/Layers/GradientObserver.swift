@@ -9,5 +9,5 @@ public protocol GradientObserver: AnyObject, Sendable {
 
   /// Called about once per millisecond during long GEMMs, so that communication can progress. Only the thread of the
   /// pass calls it.
-  func pause()
+  func progress()
 }

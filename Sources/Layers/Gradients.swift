@@ -39,7 +39,7 @@ public struct Gradients: Sendable {
   public func finish(_ ids: [ParameterID]) {
     guard let observer else { return }
     for id in ids { observer.isFinal(id) }
-    observer.pause()
+    observer.progress()
   }
 
   /// Returns the first tensor, since the last call, whose products could not be added to fixed-point sums.

@@ -5,6 +5,7 @@ import Models
 import Optimizers
 import Parallelism
 import Parameters
+import Telemetry
 import Tensors
 
 /// A model being trained on this rank: masters, their packing, gradients, optimizer state and routing loads.
@@ -111,7 +112,7 @@ public final class Learner {
 
   /// Where the last backward pass of a step adds: sums over ranks begin meanwhile. In debug mode they wait, since it looks
   /// at each rank's gradients first.
-  package func lastGradients() -> Gradients { observer == nil ? reducer.last() : gradients }
+  package func lastGradients() -> Gradients { observer == nil ? reducer.lastPassGradients() : gradients }
 
   /// Forgets gradients and loads of the step before.
   public func begin() {

@@ -4,6 +4,7 @@ import MPI
 import Models
 import Parameters
 import Rollouts
+import Telemetry
 
 /// What must not be divided: with reproducible sums the sequences whose gradients are added before they are rounded,
 /// otherwise everything that this rank has.
@@ -88,7 +89,7 @@ package struct OptimizationStep<Objective: SequenceObjective> {
         FlightRecorder.phase("micro-batch", number) { accumulate(sequences, isLast: isLast, &unit.records) }
         number += 1
       }
-      if let tensor = try learner.reducer.endUnit(), !unit.records.isEmpty {
+      if let tensor = try learner.reducer.finishUnit(), !unit.records.isEmpty {
         unit.records[0].nonfiniteTensor = tensor.index
       }
       records += unit.records

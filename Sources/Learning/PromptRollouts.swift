@@ -3,6 +3,7 @@ import Models
 import MPI
 import Parameters
 import Rollouts
+import Telemetry
 import Tensors
 
 /// Samples the groups of prompts from π_old and scores them.

@@ -9,6 +9,7 @@ import Optimizers
 import Parallelism
 import Parameters
 import Rollouts
+import Telemetry
 import Tensors
 
 /// GRPO with DAPO's options, on any number of ranks. `step` is the whole method.

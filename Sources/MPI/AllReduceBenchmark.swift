@@ -1,29 +1,30 @@
 internal import CMPI
 
-/// What the wrapper costs: its in-place all-reduce of `Float` sums against the very same call from C.
+/// The overhead of the wrapper: its in-place all-reduce of `Float` sums compared with the same call from C.
 public enum AllReduceBenchmark {
-  /// One message size.
+  /// The result for one message size.
   public struct Row: Sendable {
     public let bytes: Int
     /// Median time of one call through the wrapper.
     public let wrapperSeconds: Double
     /// Median time of one call from C.
     public let cSeconds: Double
-    /// Wrapper over C: the median over pairs of neighbouring samples, which share the machine's mood.
+    /// Time through the wrapper divided by time from C: the median over pairs of neighbouring samples, which see the
+    /// same load of the machine.
     public let ratio: Double
-    /// 10⁹ bytes of the buffer a second, through the wrapper.
+    /// 10⁹ bytes of the buffer per second, through the wrapper.
     public var gigabytesPerSecond: Double { Double(bytes) / wrapperSeconds / 1e9 }
   }
 
-  /// 1 KiB to 64 MiB, each four times the one before.
+  /// 1 KiB to 64 MiB, each four times the previous one.
   public static let defaultSizes = (0...8).map { 1024 << (2 * $0) }
 
-  /// Measures pairs of samples, wrapper and C in alternating order, on rank 0's clock. Collective; all ranks return the
+  /// Measures pairs of samples, wrapper and C in alternating order, by rank 0's clock. Collective; all ranks return the
   /// same rows.
   ///
   /// - Parameters:
-  ///   - sizes: the buffers' sizes in bytes, multiples of 4.
-  ///   - seconds: about how long each size is measured.
+  ///   - sizes: sizes of the buffers in bytes, multiples of 4.
+  ///   - seconds: approximate duration of the measurement of each size.
   public static func measure(
     _ communicator: Communicator, sizes: [Int] = defaultSizes, seconds: Double = 1
   ) throws(MPIError) -> [Row] {
@@ -37,7 +38,7 @@ public enum AllReduceBenchmark {
   private static func measure(
     _ communicator: Communicator, bytes: Int, seconds: Double
   ) throws(MPIError) -> Row {
-    precondition(bytes.isMultiple(of: 4), "\(bytes) bytes are no whole number of Float")
+    precondition(bytes.isMultiple(of: 4), "\(bytes) bytes is not a multiple of the 4-byte element size")
     // Zeros stay zeros, however often they are added.
     var buffer = TransferBuffer<Float>(count: bytes / 4)
     return try buffer.withUnsafeMutableElements { (values) throws(MPIError) in
@@ -48,7 +49,7 @@ public enum AllReduceBenchmark {
   private static func measure(
     _ communicator: Communicator, _ values: UnsafeMutableBufferPointer<Float>, seconds: Double
   ) throws(MPIError) -> Row {
-    // A sample lasts 1 ms or one call; all ranks follow rank 0's plan.
+    // A sample lasts 1 ms or one call. All ranks use rank 0's numbers, so that they make the same calls.
     let call = try time(communicator, values, repetitions: 3, throughWrapper: false) / 3
     let plan = try communicator.broadcast(
       [max(1, Int(1e-3 / call)), max(15, Int(seconds / 2 / max(1e-3, call)))], from: 0)
@@ -68,7 +69,7 @@ public enum AllReduceBenchmark {
       bytes: values.count * 4, wrapperSeconds: medians[0] / calls, cSeconds: medians[1] / calls, ratio: medians[2])
   }
 
-  /// The seconds that `repetitions` calls take.
+  /// Seconds that `repetitions` calls take.
   private static func time(
     _ communicator: Communicator, _ values: UnsafeMutableBufferPointer<Float>, repetitions: Int, throughWrapper: Bool
   ) throws(MPIError) -> Double {

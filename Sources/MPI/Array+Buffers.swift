@@ -1,4 +1,4 @@
-// The standard library's `withUnsafe(Mutable)BufferPointer`, named apart because these keep the thrown type.
+// The standard library's `withUnsafe(Mutable)BufferPointer` under other names, because these keep the thrown type.
 
 extension Array {
   func withUnsafe<Result>(

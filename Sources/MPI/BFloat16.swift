@@ -17,7 +17,7 @@ public struct BFloat16: Equatable, Hashable, BitwiseCopyable, Sendable, CustomSt
   public var description: String { "\(float)" }
 }
 
-/// The reduction operators of bfloat16, made once and kept until the process ends.
+/// The reduction operators of bfloat16, created once and kept until the process ends.
 enum BFloat16Operation {
   nonisolated(unsafe) static let sum = make(cmpi_create_bfloat16_sum)
   nonisolated(unsafe) static let maximum = make(cmpi_create_bfloat16_maximum)

@@ -1,7 +1,8 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
-  /// Puts every rank's `values` one after another, in rank order, into every rank's `result`. Collective; equal lengths.
+  /// Writes the `values` of all ranks, in rank order, to the `result` of every rank. Collective; equal lengths.
   public func allGather<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>,
     file: StaticString = #fileID, line: Int = #line
@@ -20,7 +21,7 @@ extension Communicator {
     }
   }
 
-  /// Completes `buffer`, of which every rank r has filled the r-th of `size` equal blocks. Collective.
+  /// All-gathers in place: `buffer` has `size` equal blocks, of which each rank r has filled block r. Collective.
   public func allGather<Element: Transferable>(
     _ buffer: UnsafeMutableBufferPointer<Element>,
     file: StaticString = #fileID, line: Int = #line
@@ -57,7 +58,8 @@ extension Communicator {
     try allGather([value], file: file, line: line)
   }
 
-  /// Starts an all-gather in `buffer`, of which every rank r has filled the r-th of `size` equal blocks. Collective.
+  /// Starts an in-place all-gather: `buffer` has `size` equal blocks, of which each rank r has filled block r.
+  /// Collective.
   public func iAllGather<Element: Transferable>(
     _ buffer: consuming TransferBuffer<Element>,
     file: StaticString = #fileID, line: Int = #line
@@ -77,14 +79,14 @@ extension Communicator {
     return request
   }
 
-  /// The length of one block of a buffer that holds one for each rank.
+  /// The length of one block of a buffer that has one block for each rank.
   func blockLength(of count: Int) -> Int {
-    precondition(count.isMultiple(of: size), "\(count) elements are no \(size) equal blocks")
+    precondition(count.isMultiple(of: size), "\(count) elements cannot be divided into \(size) equal blocks")
     return count / size
   }
 
-  /// Completes a buffer in which every rank's block lies where it belongs, by one broadcast per rank, each of which
-  /// can be split. Rank r's block has `count(r)` elements and follows that of the rank before.
+  /// All-gathers in place by one broadcast per rank, because a broadcast can be split. Rank r's block has `count(r)`
+  /// elements and follows the block of rank r − 1.
   func broadcastBlocks<Element: Transferable>(
     in buffer: UnsafeMutableBufferPointer<Element>, count: (Int) -> Int
   ) throws(MPIError) {
@@ -96,14 +98,14 @@ extension Communicator {
     }
   }
 
-  /// The same, started as part of `request`.
+  /// As `broadcastBlocks`, started as part of `request`.
   func startBroadcasts<Element: Transferable, Payload: ~Copyable>(
     _ request: inout Request<Payload>, _ blocks: Blocks, in buffer: UnsafeMutableBufferPointer<Element>
   ) throws(MPIError) {
     for owner in 0..<size {
-      for piece in pieces(of: blocks.counts[owner]) {
-        let address = buffer.address(blocks.offsets[owner] + piece.lowerBound)
-        try request.start { MPI_Ibcast(address, Int32(piece.count), Element.datatype, Int32(owner), handle, $0) }
+      for part in parts(of: blocks.counts[owner]) {
+        let address = buffer.address(blocks.offsets[owner] + part.lowerBound)
+        try request.start { MPI_Ibcast(address, Int32(part.count), Element.datatype, Int32(owner), handle, $0) }
       }
     }
   }

@@ -1,10 +1,11 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
-  /// Puts the `values` of every rank r, `counts[r]` elements, one after another into every rank's `result`.
+  /// Writes the `values` of all ranks, `counts[r]` elements from rank r, in rank order to the `result` of every rank.
   /// Collective; all ranks pass the same counts.
   ///
-  /// Only the first gathering of blocks in a communicator allocates; in later ones MPI alone may.
+  /// Only the first call on a communicator allocates; later, MPI itself may.
   public func allGatherv<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, counts: [Int],
     file: StaticString = #fileID, line: Int = #line
@@ -25,8 +26,8 @@ extension Communicator {
     }
   }
 
-  /// Completes `buffer`, of which every rank r has filled its block of `counts[r]` elements; the blocks lie one after
-  /// another. Collective; all ranks pass the same counts. It allocates as the form above does.
+  /// All-gathers in place: `buffer` has a block of `counts[r]` elements for each rank r, in rank order, and each rank
+  /// has filled its own block. Collective; all ranks pass the same counts. It allocates as the form above does.
   public func allGatherv<Element: Transferable>(
     _ buffer: UnsafeMutableBufferPointer<Element>, counts: [Int],
     file: StaticString = #fileID, line: Int = #line
@@ -59,8 +60,8 @@ extension Communicator {
     return cut(result, counts)
   }
 
-  /// Starts an all-gather in `buffer`, of which every rank r has filled its block of `counts[r]` elements; the blocks
-  /// lie one after another. Collective; all ranks pass the same counts.
+  /// Starts an in-place all-gather: `buffer` has a block of `counts[r]` elements for each rank r, in rank order, and
+  /// each rank has filled its own block. Collective; all ranks pass the same counts.
   public func iAllGatherv<Element: Transferable>(
     _ buffer: consuming TransferBuffer<Element>, counts: [Int],
     file: StaticString = #fileID, line: Int = #line
@@ -72,11 +73,11 @@ extension Communicator {
       self, .allGatherv, elements.count, Element.transferType, CallSite(file, line), call: "MPI_Iallgatherv",
       payload: buffer)
     if elements.count <= countLimit {
-      let kept = IntegerArguments(size: size)
-      kept.set(counts)
-      try request.start(keeping: [kept]) {
+      let arguments = IntegerArguments(size: size)
+      arguments.set(counts)
+      try request.start(keeping: [arguments]) {
         MPI_Iallgatherv(
-          cmpi_in_place(), 0, Element.datatype, elements.address(0), kept.counts, kept.displacements,
+          cmpi_in_place(), 0, Element.datatype, elements.address(0), arguments.counts, arguments.displacements,
           Element.datatype, handle, $0)
       }
     } else {
@@ -85,13 +86,13 @@ extension Communicator {
     return request
   }
 
-  /// Cuts values that lie one after another into one array per rank.
+  /// Splits consecutive blocks into one array per rank.
   func cut<Element>(_ values: [Element], _ counts: [Int]) -> [[Element]] {
     zip(offsets(of: counts), counts).map { start, count in Array(values[start..<start + count]) }
   }
 }
 
-/// Counts and displacements, in elements, that MPI may read until a call is over.
+/// Counts and displacements, in elements, in memory that stays valid until a non-blocking call has ended.
 final class IntegerArguments {
   let counts: UnsafeMutablePointer<Int32>
   let displacements: UnsafeMutablePointer<Int32>
@@ -103,7 +104,7 @@ final class IntegerArguments {
     displacements.initialize(repeating: 0, count: size)
   }
 
-  /// Describes blocks of these lengths, one after another.
+  /// Describes consecutive blocks of these lengths.
   func set(_ lengths: [Int]) {
     var next = 0
     for (other, length) in lengths.enumerated() {

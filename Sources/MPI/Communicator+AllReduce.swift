@@ -1,4 +1,5 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
   /// Replaces `buffer` on every rank by the reduction of all ranks' buffers. Collective; equal lengths.
@@ -8,9 +9,9 @@ extension Communicator {
   ) throws(MPIError) {
     try recorded(.allReduce(operation.kind), buffer.count, Element.transferType, CallSite(file, line)) {
       () throws(MPIError) in
-      for piece in pieces(of: buffer.count) {
+      for part in parts(of: buffer.count) {
         let code = MPI_Allreduce(
-          cmpi_in_place(), buffer.address(piece.lowerBound), Int32(piece.count), Element.datatype, operation.handle,
+          cmpi_in_place(), buffer.address(part.lowerBound), Int32(part.count), Element.datatype, operation.handle,
           handle)
         try check(code, "MPI_Allreduce")
       }
@@ -26,9 +27,9 @@ extension Communicator {
     precondition(values.count == result.count, "\(values.count) elements reduced into \(result.count)")
     try recorded(.allReduce(operation.kind), values.count, Element.transferType, CallSite(file, line)) {
       () throws(MPIError) in
-      for piece in pieces(of: values.count) {
+      for part in parts(of: values.count) {
         let code = MPI_Allreduce(
-          values.address(piece.lowerBound), result.address(piece.lowerBound), Int32(piece.count), Element.datatype,
+          values.address(part.lowerBound), result.address(part.lowerBound), Int32(part.count), Element.datatype,
           operation.handle, handle)
         try check(code, "MPI_Allreduce")
       }
@@ -64,11 +65,11 @@ extension Communicator {
     var request = try Request(
       self, .allReduce(operation.kind), elements.count, Element.transferType, CallSite(file, line),
       call: "MPI_Iallreduce", payload: buffer)
-    for piece in pieces(of: elements.count) {
-      let address = elements.address(piece.lowerBound)
+    for part in parts(of: elements.count) {
+      let address = elements.address(part.lowerBound)
       try request.start {
         MPI_Iallreduce(
-          cmpi_in_place(), address, Int32(piece.count), Element.datatype, operation.handle, handle, $0)
+          cmpi_in_place(), address, Int32(part.count), Element.datatype, operation.handle, handle, $0)
       }
     }
     return request

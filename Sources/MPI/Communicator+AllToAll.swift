@@ -1,4 +1,5 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
   /// Sends the r-th of `size` equal blocks of `values` to rank r; block r of `result` comes from rank r.
@@ -20,7 +21,7 @@ extension Communicator {
     }
   }
 
-  /// Block r of the result is the block that rank r had for this rank in its `values`. Collective; equal lengths.
+  /// Block r of the result is the block for this rank in the `values` of rank r. Collective; equal lengths.
   public func allToAll<Element: Transferable>(_ values: [Element], file: StaticString = #fileID, line: Int = #line)
     throws(MPIError) -> [Element]
   {
@@ -33,7 +34,7 @@ extension Communicator {
     return result
   }
 
-  /// Starts an exchange of equal blocks; the buffer received is as long as the one sent. Collective; equal lengths.
+  /// Starts an exchange of equal blocks. Both buffers have the same length. Collective; equal lengths.
   public func iAllToAll<Element: Transferable>(
     _ buffers: consuming TransferPair<Element>,
     file: StaticString = #fileID, line: Int = #line

@@ -1,10 +1,12 @@
+import Telemetry
+
 extension Communicator {
-  /// Sends `sendCounts[r]` elements to each rank r, which lie one after another in `values`, and puts the
-  /// `receiveCounts[r]` elements from each rank r one after another into `result`. Collective.
+  /// Sends `sendCounts[r]` elements to each rank r and receives `receiveCounts[r]` elements from it. The blocks are
+  /// consecutive in `values` and in `result`. Collective.
   ///
-  /// What a rank sends to another must be what that one receives from it.
+  /// The number of elements that a rank sends to another must equal the number that the other receives from it.
   ///
-  /// Only the first exchange of blocks in a communicator allocates; in later ones MPI alone may.
+  /// Only the first call on a communicator allocates; later, MPI itself may.
   public func allToAllv<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, sendCounts: UnsafeBufferPointer<Int>,
     into result: UnsafeMutableBufferPointer<Element>, receiveCounts: UnsafeBufferPointer<Int>,
@@ -17,7 +19,7 @@ extension Communicator {
     }
   }
 
-  /// The same with counts in arrays.
+  /// As above, with counts in arrays.
   public func allToAllv<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, sendCounts: [Int], into result: UnsafeMutableBufferPointer<Element>,
     receiveCounts: [Int],
@@ -31,7 +33,7 @@ extension Communicator {
     }
   }
 
-  /// The arrays that every rank had for this one among its `blocks`, in rank order. Collective.
+  /// Sends `blocks[r]` to each rank r; returns the blocks received, in rank order. Collective.
   public func allToAllv<Element: Transferable>(_ blocks: [[Element]], file: StaticString = #fileID, line: Int = #line)
     throws(MPIError) -> [[Element]]
   {

@@ -1,4 +1,5 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
   /// Returns when all ranks have called it. Collective.

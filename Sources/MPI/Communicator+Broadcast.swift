@@ -1,7 +1,8 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
-  /// Copies `buffer` of rank `root` into that of every rank. Collective; all buffers have the same length.
+  /// Copies the `buffer` of rank `root` to the buffers of all ranks. Collective; all buffers have the same length.
   public func broadcast<Element: Transferable>(
     _ buffer: UnsafeMutableBufferPointer<Element>, from root: Int,
     file: StaticString = #fileID, line: Int = #line
@@ -9,15 +10,15 @@ extension Communicator {
     requireRank(root, "root")
     try recorded(.broadcast(root: root), buffer.count, Element.transferType, CallSite(file, line)) {
       () throws(MPIError) in
-      for piece in pieces(of: buffer.count) {
-        let address = buffer.address(piece.lowerBound)
-        let code = MPI_Bcast(address, Int32(piece.count), Element.datatype, Int32(root), handle)
+      for part in parts(of: buffer.count) {
+        let address = buffer.address(part.lowerBound)
+        let code = MPI_Bcast(address, Int32(part.count), Element.datatype, Int32(root), handle)
         try check(code, "MPI_Bcast")
       }
     }
   }
 
-  /// The `values` of rank `root`, on every rank; those of other ranks are not looked at. Collective.
+  /// The `values` of rank `root`, on every rank; the values of other ranks are ignored. Collective.
   public func broadcast<Element: Transferable>(
     _ values: [Element], from root: Int, file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> [Element] {
@@ -50,9 +51,9 @@ extension Communicator {
     var request = try Request(
       self, .broadcast(root: root), elements.count, Element.transferType, CallSite(file, line), call: "MPI_Ibcast",
       payload: buffer)
-    for piece in pieces(of: elements.count) {
-      let address = elements.address(piece.lowerBound)
-      try request.start { MPI_Ibcast(address, Int32(piece.count), Element.datatype, Int32(root), handle, $0) }
+    for part in parts(of: elements.count) {
+      let address = elements.address(part.lowerBound)
+      try request.start { MPI_Ibcast(address, Int32(part.count), Element.datatype, Int32(root), handle, $0) }
     }
     return request
   }

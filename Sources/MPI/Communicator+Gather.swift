@@ -1,8 +1,9 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
-  /// Puts every rank's `values` one after another, in rank order, into `result` of rank `root`; other ranks pass an
-  /// empty result. Collective; equal lengths.
+  /// Writes the `values` of all ranks, in rank order, to the `result` of rank `root`; other ranks pass an empty result.
+  /// Collective; equal lengths.
   public func gather<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, to root: Int,
     file: StaticString = #fileID, line: Int = #line

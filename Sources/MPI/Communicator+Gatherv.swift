@@ -1,8 +1,9 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
-  /// Puts the `values` of every rank r, `counts[r]` elements, one after another into `result` of rank `root`; other
-  /// ranks pass an empty result. Collective; all ranks pass the same counts.
+  /// Writes the `values` of all ranks, `counts[r]` elements from rank r, in rank order to the `result` of rank `root`;
+  /// other ranks pass an empty result. Collective; all ranks pass the same counts.
   public func gatherv<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, counts: [Int],
     to root: Int,

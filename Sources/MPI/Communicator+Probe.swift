@@ -1,20 +1,20 @@
 internal import CMPI
 
-/// A message that waits to be received.
+/// A message that has not been received yet.
 public struct Message: Equatable, Sendable {
   public let source: Int
   public let tag: Int
-  /// Its length in elements of the type asked for. A message of more than 2³¹ − 1 elements travels in parts, of which
-  /// this is the first.
+  /// Length in elements of the type passed to `probe`. A message of more than 2³¹ − 1 elements has several parts; this
+  /// is the length of the first.
   public let count: Int
 }
 
 extension Communicator {
-  /// Waits for a message and tells what it is, without receiving it.
+  /// Waits for a message and describes it, without receiving it.
   ///
   /// - Parameters:
   ///   - source: the sender; nil for any.
-  ///   - tag: the message's tag; nil for any.
+  ///   - tag: the tag of the message; nil for any.
   public func probe<Element: Transferable>(
     _: Element.Type, from source: Int?, tag: Int?
   ) throws(MPIError) -> Message {
@@ -24,7 +24,7 @@ extension Communicator {
     return try message(&status, Element.self)
   }
 
-  /// Tells what the next message is, without receiving it; nil where none has arrived yet.
+  /// Describes the next message, without receiving it; nil if none has arrived yet.
   public func iProbe<Element: Transferable>(
     _: Element.Type, from source: Int?, tag: Int?
   ) throws(MPIError) -> Message? {

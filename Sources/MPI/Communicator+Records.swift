@@ -6,7 +6,8 @@ extension Communicator {
   /// let all = try communicator.gather(records: losses)
   /// ```
   ///
-  /// If each rank's items are a contiguous range of numbered items, the result is in item order for any number of ranks.
+  /// If each rank's items are a contiguous range of numbered items, the result is in item order for any number of
+  /// ranks.
   ///
   /// - Throws: `MPIError` of kind `record` if a message is not what this rank expects, as from another build.
   public func gather<Record: RankRecord>(

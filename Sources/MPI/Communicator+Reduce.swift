@@ -1,8 +1,9 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
-  /// Replaces `buffer` of rank `root` by the reduction of all ranks' buffers; other ranks' buffers stay as they are.
-  /// Collective; equal lengths.
+  /// Replaces the `buffer` of rank `root` by the reduction of all ranks' buffers; the buffers of other ranks do not
+  /// change. Collective; equal lengths.
   public func reduce<Element: Transferable>(
     _ buffer: UnsafeMutableBufferPointer<Element>, _ operation: ReduceOperation<Element>, to root: Int,
     file: StaticString = #fileID, line: Int = #line
@@ -10,11 +11,11 @@ extension Communicator {
     requireRank(root, "root")
     try recorded(.reduce(operation.kind, root: root), buffer.count, Element.transferType, CallSite(file, line)) {
       () throws(MPIError) in
-      for piece in pieces(of: buffer.count) {
-        let address = buffer.address(piece.lowerBound)
+      for part in parts(of: buffer.count) {
+        let address = buffer.address(part.lowerBound)
         let code = MPI_Reduce(
           rank == root ? UnsafeRawPointer(cmpi_in_place()) : UnsafeRawPointer(address), rank == root ? address : nil,
-          Int32(piece.count), Element.datatype, operation.handle, Int32(root), handle)
+          Int32(part.count), Element.datatype, operation.handle, Int32(root), handle)
         try check(code, "MPI_Reduce")
       }
     }

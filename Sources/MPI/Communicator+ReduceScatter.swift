@@ -1,11 +1,12 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
-  /// Reduces all ranks' `values` and gives rank r the r-th block of the reduction, `counts[r]` elements long.
-  /// Collective; all ranks pass the same counts.
+  /// Reduces all ranks' `values` and gives each rank r block r of the reduction, of `counts[r]` elements. Collective;
+  /// all ranks pass the same counts.
   ///
   /// - Parameters:
-  ///   - values: the blocks of all ranks, one after another.
+  ///   - values: the blocks of all ranks, consecutive.
   ///   - result: this rank's block.
   public func reduceScatter<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, counts: [Int],
@@ -28,8 +29,8 @@ extension Communicator {
     }
   }
 
-  /// Reduces all ranks' `buffer` in place: rank r finds the r-th block of the reduction, `counts[r]` elements long,
-  /// at the start of its buffer; what follows there is undefined. Collective; all ranks pass the same counts.
+  /// Reduces all ranks' `buffer` in place: block r of the reduction, of `counts[r]` elements, is written to the start
+  /// of rank r's buffer; the rest of the buffer is undefined. Collective; all ranks pass the same counts.
   public func reduceScatter<Element: Transferable>(
     _ buffer: UnsafeMutableBufferPointer<Element>, counts: [Int], _ operation: ReduceOperation<Element>,
     file: StaticString = #fileID, line: Int = #line
@@ -51,7 +52,7 @@ extension Communicator {
     }
   }
 
-  /// The block of rank r, `counts[r]` elements long, of the reduction of all ranks' `values`. Collective.
+  /// This rank's block, of `counts[rank]` elements, of the reduction of all ranks' `values`. Collective.
   public func reduceScatter<Element: Transferable>(
     _ values: [Element], counts: [Int], _ operation: ReduceOperation<Element>,
     file: StaticString = #fileID, line: Int = #line
@@ -63,16 +64,16 @@ extension Communicator {
     return Array(result.prefix(counts[rank]))
   }
 
-  /// The same by one reduction per rank, each of which can be split.
+  /// Reduces by one MPI reduction per rank, because a reduction can be split.
   private func reduceBlocks<Element: Transferable>(
     of values: UnsafeBufferPointer<Element>, _ starts: [Int], _ counts: [Int],
     into result: UnsafeMutableBufferPointer<Element>, _ operation: ReduceOperation<Element>
   ) throws(MPIError) {
     for owner in 0..<size {
-      for piece in pieces(of: counts[owner]) {
+      for part in parts(of: counts[owner]) {
         let code = MPI_Reduce(
-          values.address(starts[owner] + piece.lowerBound), owner == rank ? result.address(piece.lowerBound) : nil,
-          Int32(piece.count), Element.datatype, operation.handle, Int32(owner), handle)
+          values.address(starts[owner] + part.lowerBound), owner == rank ? result.address(part.lowerBound) : nil,
+          Int32(part.count), Element.datatype, operation.handle, Int32(owner), handle)
         try check(code, "MPI_Reduce")
       }
     }

@@ -1,7 +1,8 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
-  /// Gives every rank r the r-th of `size` equal blocks of rank `root`'s `values`; other ranks pass no values.
+  /// Sends block r of the `size` equal blocks in rank `root`'s `values` to each rank r; other ranks pass no values.
   /// Collective.
   public func scatter<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>, from root: Int,
@@ -23,8 +24,8 @@ extension Communicator {
     }
   }
 
-  /// The block of this rank of rank `root`'s `values`, whose count is a multiple of `size`; the values of other ranks
-  /// are not looked at. Collective.
+  /// This rank's block of rank `root`'s `values`, whose count is a multiple of `size`; the values of other ranks are
+  /// ignored. Collective.
   public func scatter<Element: Transferable>(
     _ values: [Element], from root: Int, file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> [Element] {

@@ -1,7 +1,8 @@
 internal import CMPI
+import Telemetry
 
 extension Communicator {
-  /// Gives every rank r its block, `counts[r]` elements, of rank `root`'s `values`; other ranks pass no values.
+  /// Sends block r, of `counts[r]` elements, of rank `root`'s `values` to each rank r; other ranks pass no values.
   /// Collective; all ranks pass the same counts.
   public func scatterv<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, counts: [Int], into result: UnsafeMutableBufferPointer<Element>,
@@ -26,8 +27,8 @@ extension Communicator {
     }
   }
 
-  /// The array that rank `root` has for this rank among its `blocks`, one for each rank; the blocks of other ranks are
-  /// not looked at. Collective.
+  /// This rank's array among the `blocks` of rank `root`, which has one for each rank; the blocks of other ranks are
+  /// ignored. Collective.
   public func scatterv<Element: Transferable>(
     _ blocks: [[Element]], from root: Int, file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> [Element] {

@@ -1,15 +1,16 @@
 internal import CMPI
 
 extension Communicator {
-  /// Sends `values` to rank `destination`, which receives them under the same tag. Returns when they may be changed.
+  /// Sends `values` to rank `destination`, which receives them with the same tag. Returns when the caller may change
+  /// them.
   public func send<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, to destination: Int, tag: Int
   ) throws(MPIError) {
     requireRank(destination, "destination")
     requireTag(tag)
-    for piece in messagePieces(of: values.count) {
+    for part in messageParts(of: values.count) {
       let code = MPI_Send(
-        values.address(piece.lowerBound), Int32(piece.count), Element.datatype, Int32(destination), Int32(tag), handle)
+        values.address(part.lowerBound), Int32(part.count), Element.datatype, Int32(destination), Int32(tag), handle)
       try check(code, "MPI_Send")
     }
   }
@@ -18,11 +19,11 @@ extension Communicator {
     try values.withUnsafe { (buffer) throws(MPIError) in try send(buffer, to: destination, tag: tag) }
   }
 
-  /// Receives a message that is exactly as long as `buffer`; `probe` tells the length of one that is not known.
+  /// Receives a message of exactly the length of `buffer`. Use `probe` if the length is not known.
   ///
-  /// - Parameter source: the sender; nil for whichever message comes first.
+  /// - Parameter source: the sender; nil for any.
   /// - Returns: the sender.
-  /// - Throws: where the message is longer (`.truncated`) or shorter (`.shorterMessage`).
+  /// - Throws: `.truncated` if the message is longer, `.shorterMessage` if it is shorter.
   @discardableResult
   public func receive<Element: Transferable>(
     _ buffer: UnsafeMutableBufferPointer<Element>, from source: Int?, tag: Int
@@ -30,12 +31,12 @@ extension Communicator {
     if let source { requireRank(source, "source") }
     requireTag(tag)
     var sender = source.map(Int32.init) ?? cmpi_any_source()
-    for piece in messagePieces(of: buffer.count) {
+    for part in messageParts(of: buffer.count) {
       var status = MPI_Status()
       let code = MPI_Recv(
-        buffer.address(piece.lowerBound), Int32(piece.count), Element.datatype, sender, Int32(tag), handle, &status)
+        buffer.address(part.lowerBound), Int32(part.count), Element.datatype, sender, Int32(tag), handle, &status)
       try check(code, "MPI_Recv")
-      try requireLength(piece.count, of: &status, Element.transferType, "MPI_Recv")
+      try requireLength(part.count, of: &status, Element.transferType, "MPI_Recv")
       sender = status.MPI_SOURCE
     }
     return Int(sender)
@@ -58,16 +59,16 @@ extension Communicator {
     requireTag(tag)
     let elements = buffer.elements
     var request = Request(self, call: "MPI_Isend", payload: buffer)
-    for piece in messagePieces(of: elements.count) {
-      let address = elements.address(piece.lowerBound)
+    for part in messageParts(of: elements.count) {
+      let address = elements.address(part.lowerBound)
       try request.start {
-        MPI_Isend(address, Int32(piece.count), Element.datatype, Int32(destination), Int32(tag), handle, $0)
+        MPI_Isend(address, Int32(part.count), Element.datatype, Int32(destination), Int32(tag), handle, $0)
       }
     }
     return request
   }
 
-  /// Starts receiving a message from rank `source` that is exactly as long as `buffer`.
+  /// Starts receiving a message from rank `source` of exactly the length of `buffer`.
   public func iReceive<Element: Transferable>(
     _ buffer: consuming TransferBuffer<Element>, from source: Int, tag: Int
   ) throws(MPIError) -> Request<TransferBuffer<Element>> {
@@ -75,26 +76,27 @@ extension Communicator {
     requireTag(tag)
     let elements = buffer.elements
     var request = Request(self, call: "MPI_Irecv", payload: buffer)
-    for piece in messagePieces(of: elements.count) {
-      let address = elements.address(piece.lowerBound)
-      try request.start(expecting: (piece.count, Element.transferType)) {
-        MPI_Irecv(address, Int32(piece.count), Element.datatype, Int32(source), Int32(tag), handle, $0)
+    for part in messageParts(of: elements.count) {
+      let address = elements.address(part.lowerBound)
+      try request.start(expecting: (part.count, Element.transferType)) {
+        MPI_Irecv(address, Int32(part.count), Element.datatype, Int32(source), Int32(tag), handle, $0)
       }
     }
     return request
   }
 }
 
-/// Throws where a message received is not `expected` elements long.
+/// Throws if a received message does not have `expected` elements.
 func requireLength(
   _ expected: Int, of status: inout MPI_Status, _ type: TransferType, _ call: StaticString
 ) throws(MPIError) {
   var count: Int32 = 0
   try check(MPI_Get_count(&status, type.handle, &count), "MPI_Get_count")
   guard Int(count) != expected else { return }
-  let length = count == cmpi_undefined() ? "no whole number of elements" : "\(count) elements"
+  let length = count == cmpi_undefined() ? "a length that is not a multiple of the element size" : "\(count) elements"
   throw MPIError(
     call: "\(call)", kind: .shorterMessage,
-    text: "the message from rank \(status.MPI_SOURCE) with tag \(status.MPI_TAG) has \(length), not \(expected)",
-    remedy: "send as many elements as are received, or ask for the length by probe")
+    text:
+      "the message from rank \(status.MPI_SOURCE) with tag \(status.MPI_TAG) has \(length), expected \(expected) elements",
+    remedy: "send and receive the same number of elements, or get the length by probe")
 }

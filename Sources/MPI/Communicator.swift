@@ -1,40 +1,72 @@
 internal import CMPI
+import Telemetry
 
-/// A group of ranks that exchange data with each other only.
+/// A group of ranks that exchange data only with each other.
 ///
-/// Collective calls (everything but send, receive and probe) must be made by all ranks of the communicator, in the
-/// same order. MPI runs with `MPI_THREAD_MULTIPLE`, so any thread may call; two threads of a rank must not be in
-/// collectives of the same communicator at once: give each thread its own by `duplicate()`. Two threads in MPI at once hung
-/// in Open MPI 4.1.4 where ranks share a machine, so the trainer calls it from one.
+/// All ranks of the communicator must make the same collective calls (all calls except send, receive and probe) in the
+/// same order. MPI runs with `MPI_THREAD_MULTIPLE`, so any thread may call. Two threads of a rank must not be in
+/// collectives of the same communicator at the same time: give each thread a communicator of its own by `duplicate()`.
+/// Two threads in MPI at the same time hung in Open MPI 4.1.4 if ranks shared a machine, so the trainer calls MPI from
+/// one thread.
 ///
 /// Counts are in elements and may exceed 2³¹ − 1, the limit of MPI's own calls: larger transfers are split.
 ///
-/// `FlightRecorder` sees every collective. Their parameters `file` and `line` say where it was called; leave them out.
+/// The flight recorder records every collective, with the call site in the parameters `file` and `line`. Leave these
+/// parameters out.
+///
+/// ## Topics
+///
+/// This module is a library for any program, so it is complete: the trainer does not use all of it, but the tests cover
+/// all of it.
+///
+/// ### Ranks
+/// - ``duplicate(file:line:)``, ``split(color:key:file:line:)``, ``splitByMachine(file:line:)``
+///
+/// ### Collectives
+/// Each takes buffers or arrays. The array form allocates its result.
+/// - ``broadcast(_:from:file:line:)``, `scatter`, `scatterv`
+/// - `gather`, `gatherv`, `allGather`, `allGatherv`, `allToAll`, `allToAllv`
+/// - `reduce`, `allReduce`, `reduceScatter`, with a ``ReduceOperation``
+/// - ``barrier(file:line:)``
+///
+/// ### Texts and records
+/// - ``gather(records:file:line:)``, ``gather(records:to:file:line:)``, ``broadcast(record:from:file:line:)``
+/// - `broadcast` of a text, ``gather(texts:file:line:)``, ``firstText(_:file:line:)``
+///
+/// ### Messages between two ranks
+/// - `send`, `receive`, `probe`, `iProbe`
+///
+/// ### Non-blocking calls
+/// Each takes ownership of its memory and returns a ``Request``, which returns the memory from `wait()`.
+/// - ``iBarrier(file:line:)``, `iBroadcast`, `iAllReduce`, `iAllGather`, `iAllGatherv`, `iAllToAll`, `iAllToAllv`
+/// - `iSend`, `iReceive`
 public final class Communicator: @unchecked Sendable {
-  /// This process's place, 0 ..< size.
+  /// The number of this process, 0 ..< size.
   public let rank: Int
   /// The number of ranks.
   public let size: Int
 
-  /// The largest tag of a message: what every MPI guarantees.
+  /// The largest tag of a message that every MPI library supports.
   public static let largestTag = 32_767
 
   let handle: MPI_Comm?
-  /// What the flight recorder knows of it.
+  /// The flight recorder's entry for this communicator.
   let log: CommunicatorLog
-  /// The most elements that one MPI call may name; tests lower it to see transfers split.
+  /// The communicator over which debug mode compares calls.
+  let shadow: ShadowCommunicator
+  /// Maximum elements of one MPI call; tests lower it so that transfers are split.
   package let countLimit: Int
-  /// What blocking exchanges describe their blocks with; the first one makes it. At most one is under way at a time.
+  /// Arguments of blocking exchanges, created by the first one and used again. At most one exchange is in progress.
   lazy var exchangeSides = ExchangeSides(size: size)
-  /// The same of blocking gatherings.
+  /// Arguments of blocking all-gathers, used again in the same way.
   lazy var gatherArguments = IntegerArguments(size: size)
-  /// The communicator that frees the handle, where that is another one.
+  /// The communicator that frees the handle, if that is a different one.
   private let owner: Communicator?
   private let freesHandle: Bool
 
-  /// Takes a handle that MPI has just made, and makes its errors return instead of ending the process.
+  /// Takes over a handle that MPI has just created, and makes its errors return instead of ending the process.
   ///
-  /// - Parameter parent: the communicator it was made from; nil for the world.
+  /// - Parameter parent: the communicator from which the handle was made; nil for the world.
   init(adopting handle: MPI_Comm?, from parent: Communicator?) throws(MPIError) {
     try check(MPI_Comm_set_errhandler(handle, cmpi_errors_return()), "MPI_Comm_set_errhandler")
     var rank: Int32 = 0
@@ -45,7 +77,8 @@ public final class Communicator: @unchecked Sendable {
     self.rank = Int(rank)
     self.size = Int(size)
     freesHandle = parent != nil
-    log = try CommunicatorLog(handle, parent: parent?.log)
+    log = CommunicatorLog(ranks: try Self.worldRanks(handle), parent: parent?.log)
+    shadow = ShadowCommunicator()
     countLimit = Int(Int32.max)
     owner = nil
   }
@@ -54,6 +87,7 @@ public final class Communicator: @unchecked Sendable {
     precondition(1...Int(Int32.max) ~= countLimit, "count limit \(countLimit) is not in 1 ... \(Int32.max)")
     handle = other.handle
     log = other.log
+    shadow = other.shadow
     rank = other.rank
     size = other.size
     self.countLimit = countLimit
@@ -61,7 +95,7 @@ public final class Communicator: @unchecked Sendable {
     freesHandle = false
   }
 
-  /// The same communicator, splitting transfers of more than `limit` elements.
+  /// The same communicator, which splits transfers of more than `limit` elements.
   package func splittingTransfers(above limit: Int) -> Communicator { Communicator(self, countLimit: limit) }
 
   deinit {
@@ -72,7 +106,7 @@ public final class Communicator: @unchecked Sendable {
 }
 
 extension Communicator {
-  /// A communicator of the same ranks whose messages never meet those of this one. Collective.
+  /// A communicator of the same ranks whose messages are separate from the messages of this one. Collective.
   public func duplicate(file: StaticString = #fileID, line: Int = #line) throws(MPIError) -> Communicator {
     var copy: MPI_Comm?
     try recorded(.duplicate, 0, nil, CallSite(file, line)) { () throws(MPIError) in
@@ -83,7 +117,7 @@ extension Communicator {
 
   /// Splits the ranks into one communicator per `color`, ordered by `key`, then by rank. Collective.
   ///
-  /// - Returns: the communicator of this rank's color; nil where `color` is nil.
+  /// - Returns: the communicator of this rank's color; nil if `color` is nil.
   public func split(
     color: Int?, key: Int, file: StaticString = #fileID, line: Int = #line
   ) throws(MPIError) -> Communicator? {
@@ -96,7 +130,7 @@ extension Communicator {
     return part == cmpi_comm_null() ? nil : try Communicator(adopting: part, from: self)
   }
 
-  /// The ranks that share this rank's machine and so its memory. Collective.
+  /// The ranks on the same machine as this rank, which can share memory. Collective.
   public func splitByMachine(file: StaticString = #fileID, line: Int = #line) throws(MPIError) -> Communicator {
     var part: MPI_Comm?
     try recorded(.split, 0, nil, CallSite(file, line)) { () throws(MPIError) in

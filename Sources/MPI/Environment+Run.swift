@@ -2,10 +2,10 @@ internal import CMPI
 import Glibc
 
 extension Environment {
-  /// Starts MPI, runs `body` and leaves the process with the exit code that it returns.
+  /// Starts MPI, runs `body` and exits with the code that it returns.
   ///
-  /// All ranks must return, and return the same code. Where `body` throws on any rank, that rank prints one line,
-  /// and all ranks end with exit code 1 (`abort`).
+  /// All ranks must return the same code. If `body` throws on any rank, that rank prints one line, and all ranks exit
+  /// with code 1 (`abort`).
   public static func run(_ body: (Communicator) throws -> Int32) -> Never {
     do {
       exit(try body(initialize()))
@@ -14,7 +14,7 @@ extension Environment {
     }
   }
 
-  /// Finishes MPI and leaves the process. All ranks must call it, with the same code.
+  /// Finalizes MPI and exits. All ranks must call it, with the same code.
   public static func exit(_ code: Int32) -> Never {
     RankWatch.leave()
     fflush(nil)
@@ -29,7 +29,7 @@ extension Environment {
 
   /// Prints `error` in one line that names this rank, and ends all ranks with exit code 1.
   ///
-  /// Any rank may call it at any time; the others need not. mpirun adds a paragraph of its own.
+  /// Any rank may call it at any time, without the others. mpirun prints a paragraph in addition.
   public static func abort(_ error: any Error) -> Never {
     report(error)
     RankWatch.leave()
@@ -43,12 +43,12 @@ extension Environment {
     report("\(error)")
   }
 
-  /// Writes one line to stderr that names this rank where there are several.
+  /// Writes one line to stderr, which names this rank if there are several.
   static func report(_ message: String) {
     report(unsigned: (world.map { $0.size > 1 ? "rank \($0.rank): " : "" } ?? "") + message)
   }
 
-  /// Writes one line to stderr, by one call so that the lines of several ranks do not mix.
+  /// Writes one line to stderr in one system call, so that lines of several ranks do not mix.
   static func report(unsigned message: String) {
     let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
     let line = Array("quillan: \(PlainText.escaped(text))\n".utf8)

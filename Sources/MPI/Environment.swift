@@ -2,16 +2,16 @@ internal import CMPI
 import Glibc
 import Synchronization
 
-/// The life of MPI in this process: started once, finished once.
+/// MPI in this process: started once, finalized once.
 ///
-/// Started by mpirun, a process is one rank of many; started alone, it is the single rank of its own world.
-/// MPI is asked for `MPI_THREAD_MULTIPLE`: Open MPI 4.1 makes no progress in the background, so a program that wants
-/// to compute while data travels needs a thread of its own that waits.
+/// A process started by mpirun is one rank of many; a process started alone is the only rank of its world. MPI is asked
+/// for `MPI_THREAD_MULTIPLE`: Open MPI 4.1 makes no progress in the background, so a program that computes while data
+/// travels needs a thread that waits.
 public enum Environment {
   private enum State {
     case idle
     case running(Communicator)
-    case finished
+    case finalized
   }
 
   private static let state = Mutex(State.idle)
@@ -21,7 +21,7 @@ public enum Environment {
     state.withLock { state in if case .running(let world) = state { world } else { nil } }
   }
 
-  /// Whether MPI has been started and not yet finished.
+  /// Whether MPI has been started and not yet finalized.
   public static var isRunning: Bool {
     var started: Int32 = 0
     var finished: Int32 = 0
@@ -30,7 +30,7 @@ public enum Environment {
     return started != 0 && finished == 0
   }
 
-  /// What the MPI library calls itself, for example `Open MPI v4.1.4, ...`; works before the start, too.
+  /// The name and version of the MPI library, for example `Open MPI v4.1.4, ...`; available before the start.
   public static var libraryVersion: String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(MPI_MAX_LIBRARY_VERSION_STRING) + 1) { text in
       text.initialize(repeating: 0)
@@ -42,19 +42,19 @@ public enum Environment {
     }
   }
 
-  /// Starts MPI, if it does not run yet, and returns the communicator of all ranks. All ranks must call it.
+  /// Starts MPI unless it is running, and returns the communicator of all ranks. All ranks must call it.
   ///
-  /// - Throws: where MPI cannot start, offers too little thread support, or has been finished before. Some failures
-  ///   Open MPI 4.1 does not report but ends the process with exit code 1; a line of ours then names the remedy.
+  /// - Throws: if MPI cannot start, has too little thread support, or has been finalized. Open MPI 4.1 does not report
+  ///   some failures but ends the process with exit code 1; then a line on stderr names the remedy.
   @discardableResult
   public static func initialize() throws(MPIError) -> Communicator {
     try state.withLock { (state) throws(MPIError) in
       switch state {
       case .running(let world): return world
-      case .finished:
+      case .finalized:
         throw MPIError(
-          call: "MPI_Init_thread", kind: .unavailable, text: "MPI was finished before and cannot start again",
-          remedy: "start it once in a process")
+          call: "MPI_Init_thread", kind: .unavailable, text: "MPI has been finalized and cannot start again",
+          remedy: "start MPI once per process")
       case .idle:
         try start()
         SessionLeftovers.start()
@@ -68,8 +68,9 @@ public enum Environment {
 
   private static func start() throws(MPIError) {
     if getenv("OMPI_COMM_WORLD_SIZE") == nil {
-      // Alone, Open MPI would start its daemon besides, which takes time and fails where openmpi-bin is missing. Its folder
-      // of temporary files would be the same for all processes of a user, who would remove it under each other.
+      // Without mpirun, Open MPI would also start its daemon, which takes time and fails if openmpi-bin is missing. Its
+      // directory of temporary files would be the same for all processes of a user, and each would remove it while
+      // others use it.
       setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
       setenv("OMPI_MCA_orte_create_session_dirs", "0", 0)
     }
@@ -77,8 +78,8 @@ public enum Environment {
     if isRunning {
       try check(MPI_Query_thread(&provided), "MPI_Query_thread")
     } else {
-      let lastWords = "quillan: MPI could not start; \(MPIError.Kind.unavailable.remedy)\n"
-      try check(cmpi_init_watched(&provided, lastWords, lastWords.utf8.count), "MPI_Init_thread")
+      let lastLine = "quillan: MPI could not start; \(MPIError.Kind.unavailable.remedy)\n"
+      try check(cmpi_init_watched(&provided, lastLine, lastLine.utf8.count), "MPI_Init_thread")
     }
     guard provided >= MPI_THREAD_MULTIPLE else {
       throw MPIError(
@@ -87,13 +88,13 @@ public enum Environment {
     }
   }
 
-  /// Finishes MPI, if it runs. All ranks must call it; requests must have been waited for.
+  /// Finalizes MPI if it is running. All ranks must call it, after they have waited for all requests.
   public static func finalize() throws(MPIError) {
-    let mustFinish = state.withLock { state in
+    let mustFinalize = state.withLock { state in
       guard case .running = state else { return false }
-      state = .finished
+      state = .finalized
       return true
     }
-    if mustFinish { try check(MPI_Finalize(), "MPI_Finalize") }
+    if mustFinalize { try check(MPI_Finalize(), "MPI_Finalize") }
   }
 }

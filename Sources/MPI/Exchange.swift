@@ -1,6 +1,7 @@
 internal import CMPI
 
-/// What one rank sends to (or receives from) each rank: the block for rank r is `counts[r]` elements at `offsets[r]`.
+/// The elements that one rank sends to (or receives from) each rank: the block for rank r has `counts[r]` elements at
+/// `offsets[r]`.
 struct Blocks {
   var counts: [Int]
   var offsets: [Int]
@@ -14,19 +15,20 @@ struct Blocks {
   }
 }
 
-/// Blocks as `MPI_Alltoallw` wants them, kept in memory that MPI may read until the exchange is over.
+/// One side's arguments of `MPI_Alltoallw`, in memory that stays valid until the exchange has ended.
 ///
-/// A block whose length or place does not fit into MPI's 32 bits is described by a type of its own. Whether it is
-/// depends on this rank's memory only, so ranks need not agree on it, which `MPI_Alltoallv` could not offer.
+/// A block whose length or offset does not fit in MPI's 32 bits gets a derived datatype. Whether it does depends on
+/// this rank's memory only. With `MPI_Alltoallw`, ranks need not agree on this; with `MPI_Alltoallv`, they would have
+/// to.
 final class ExchangeSide {
   let counts: UnsafeMutablePointer<Int32>
   /// In bytes.
   let displacements: UnsafeMutablePointer<Int32>
   let types: UnsafeMutablePointer<MPI_Datatype?>
   private let size: Int
-  private var ownTypes: [MPI_Datatype?] = []
+  private var derivedTypes: [MPI_Datatype?] = []
 
-  /// Describes nothing yet.
+  /// Describes no blocks yet.
   init(size: Int) {
     self.size = size
     counts = .allocate(capacity: size)
@@ -42,25 +44,25 @@ final class ExchangeSide {
     try describe(blocks, of: type, countLimit: countLimit)
   }
 
-  /// Describes `blocks` instead of what it described before.
+  /// Describes `blocks` in place of the previous ones.
   func describe<Element: Transferable>(_ blocks: Blocks, of type: Element.Type, countLimit: Int) throws(MPIError) {
     for other in 0..<size {
-      try place(other, blocks.counts[other], at: blocks.offsets[other], of: type, countLimit)
+      try describe(other, blocks.counts[other], at: blocks.offsets[other], of: type, countLimit)
     }
   }
 
-  /// The same for blocks that lie one after another; allocates nothing where none needs a type of its own.
+  /// Describes consecutive blocks; allocates nothing if no block needs a derived datatype.
   func describe<Element: Transferable>(
     contiguous blocks: UnsafeBufferPointer<Int>, of type: Element.Type, countLimit: Int
   ) throws(MPIError) {
     var next = 0
     for other in 0..<size {
-      try place(other, blocks[other], at: next, of: type, countLimit)
+      try describe(other, blocks[other], at: next, of: type, countLimit)
       next += blocks[other]
     }
   }
 
-  private func place<Element: Transferable>(
+  private func describe<Element: Transferable>(
     _ other: Int, _ count: Int, at offset: Int, of type: Element.Type, _ countLimit: Int
   ) throws(MPIError) {
     let displacement = count > 0 ? offset * MemoryLayout<Element>.stride : 0
@@ -78,24 +80,24 @@ final class ExchangeSide {
   private func makeType<Element: Transferable>(
     _: Element.Type, _ count: Int, _ displacement: Int, _ countLimit: Int
   ) throws(MPIError) -> MPI_Datatype? {
-    let pieces = Array(Pieces(count: count, limit: countLimit))
+    let parts = Array(Parts(count: count, limit: countLimit))
     var type: MPI_Datatype?
     let code = MPI_Type_create_hindexed(
-      Int32(pieces.count), pieces.map { Int32($0.count) },
-      pieces.map { displacement + $0.lowerBound * MemoryLayout<Element>.stride }, Element.datatype, &type)
+      Int32(parts.count), parts.map { Int32($0.count) },
+      parts.map { displacement + $0.lowerBound * MemoryLayout<Element>.stride }, Element.datatype, &type)
     try check(code, "MPI_Type_create_hindexed")
-    ownTypes.append(type)
+    derivedTypes.append(type)
     try check(MPI_Type_commit(&type), "MPI_Type_commit")
     return type
   }
 
-  /// Gives the types of its own back; the blocks must be described again before they are used.
+  /// Frees the derived datatypes. Describe the blocks again before the next exchange.
   func freeTypes() {
-    for type in ownTypes {
+    for type in derivedTypes {
       var type = type
       MPI_Type_free(&type)
     }
-    ownTypes.removeAll()
+    derivedTypes.removeAll()
   }
 
   deinit {
@@ -123,8 +125,8 @@ struct ExchangeSides {
 }
 
 extension Communicator {
-  /// Sends each rank its block of `values` and puts the blocks received into `result`, which must be other memory (Open
-  /// MPI takes equal addresses for an exchange in place). Collective.
+  /// Sends each rank its block of `values` and writes the blocks received to `result`. The two must be different
+  /// memory, because Open MPI takes equal addresses for an exchange in place. Collective.
   func exchange<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, _ sent: Blocks, into result: UnsafeMutableBufferPointer<Element>,
     _ received: Blocks
@@ -136,7 +138,7 @@ extension Communicator {
     try exchange(values, into: result, sides)
   }
 
-  /// The same for blocks that lie one after another; allocates nothing once the communicator has exchanged blocks.
+  /// Exchanges consecutive blocks; allocates nothing once the communicator has exchanged blocks.
   func exchange<Element: Transferable>(
     _ values: UnsafeBufferPointer<Element>, contiguous sent: UnsafeBufferPointer<Int>,
     into result: UnsafeMutableBufferPointer<Element>, contiguous received: UnsafeBufferPointer<Int>
@@ -158,7 +160,7 @@ extension Communicator {
     try check(code, "MPI_Alltoallw")
   }
 
-  /// The same, started as part of `request`, which keeps what MPI reads until the exchange is over.
+  /// Starts an exchange as part of `request`, which keeps the arguments until the exchange has ended.
   func startExchange<Element: Transferable, Payload: ~Copyable>(
     _ request: inout Request<Payload>, _ values: UnsafeBufferPointer<Element>, _ sent: Blocks,
     into result: UnsafeMutableBufferPointer<Element>, _ received: Blocks

@@ -1,10 +1,11 @@
 internal import CMPI
+import Errors
 
-/// A failed MPI call: which one, what kind of failure, what MPI says about it, and what to do.
+/// A failed MPI call: the call, the kind of failure, MPI's text, and a remedy.
 ///
-/// Its description is one line, ready to be shown to a person.
-public struct MPIError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The kinds of failure that callers tell apart; every other class of MPI is `other` with its number.
+/// Its description is one line for a person.
+public struct MPIError: QuillanError, Equatable {
+  /// The kinds of failure that callers distinguish; every other error class of MPI is `other` with its number.
   public enum Kind: Equatable, Sendable {
     case communicator, count, elementType, tag, rank, root, operation, truncated, memory, unavailable, shorterMessage
     /// Ranks call different collectives (debug mode).
@@ -20,13 +21,14 @@ public struct MPIError: Error, Equatable, Sendable, CustomStringConvertible {
   /// MPI's own text for the error.
   public let text: String
   /// What a person can do about it.
-  public let remedy: String
-  /// Whether a lower rank throws the same error and says it.
+  public let remedy: String?
+  /// Whether a lower rank throws the same error and reports it.
   public let isEchoed: Bool
 
-  public var description: String {
-    kind == .mismatch ? "\(text); \(remedy)" : "\(call) failed: \(text); \(remedy)"
-  }
+  public var status: ErrorStatus { .failure }
+  /// The failed call; nil for a mismatch, whose text names the calls.
+  public var place: String? { kind == .mismatch ? nil : call }
+  public var problem: String { text }
 
   package init(call: String, kind: Kind, text: String, remedy: String, isEchoed: Bool = false) {
     self.call = call
@@ -97,7 +99,7 @@ extension MPIError.Kind {
   }
 }
 
-/// Throws the error that `code` stands for, unless it is success.
+/// Throws the error of `code`, unless `code` is success.
 @inline(__always)
 func check(_ code: Int32, _ call: StaticString) throws(MPIError) {
   if code != MPI_SUCCESS { throw MPIError(call: call, code: code) }

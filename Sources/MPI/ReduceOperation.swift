@@ -1,11 +1,11 @@
 internal import CMPI
 
-/// The operations of reductions, whatever the type of the elements.
+/// The operations of reductions, independent of the element type.
 enum ReduceKind: UInt8, Sendable {
   case sum, maximum, minimum, bitwiseAnd, bitwiseOr, bitwiseXor, logicalAnd, logicalOr
 }
 
-/// How the elements of several ranks become one; only operations that make sense for `Element` exist.
+/// How a reduction combines the elements of several ranks. Only operations that are defined for `Element` exist.
 public struct ReduceOperation<Element: Transferable>: Sendable {
   let kind: ReduceKind
 
@@ -36,8 +36,8 @@ extension ReduceOperation where Element: FixedWidthInteger {
   public static var bitwiseAnd: Self { Self(kind: .bitwiseAnd) }
   public static var bitwiseOr: Self { Self(kind: .bitwiseOr) }
   public static var bitwiseXor: Self { Self(kind: .bitwiseXor) }
-  /// 1 where every rank has a value other than zero, else 0.
+  /// 1 if every rank has a value other than zero, else 0.
   public static var logicalAnd: Self { Self(kind: .logicalAnd) }
-  /// 1 where any rank has a value other than zero, else 0.
+  /// 1 if any rank has a value other than zero, else 0.
   public static var logicalOr: Self { Self(kind: .logicalOr) }
 }

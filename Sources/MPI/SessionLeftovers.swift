@@ -1,23 +1,24 @@
 import Files
 import Glibc
 
-/// Clears what Open MPI leaves in /dev/shm and in its folder of temporary files where ranks and mpirun were killed.
+/// Removes what Open MPI leaves in /dev/shm and in its directory of temporary files when ranks and mpirun are killed.
 ///
-/// Every rank puts a sign into the folder of its job (`<tmp>/ompi.<host>.<user>/pid.<mpirun>/quillan`), a file with the
-/// job's number, and holds a shared lock on it while it lives. A folder with such a sign that nobody holds, of an mpirun that
-/// is gone, is a dead job of this program: the next start on the machine removes it with the job's segments of memory.
+/// Every rank creates a marker file in the directory of its job (`<tmp>/ompi.<host>.<user>/pid.<mpirun>/quillan`). The
+/// file has the job's number, and the rank holds a shared lock on it while it lives. If nobody holds the lock and the
+/// mpirun is gone, the job is dead: the next start on the machine removes the directory and the job's shared-memory
+/// segments.
 enum SessionLeftovers {
-  private static let sign = "quillan"
+  private static let marker = "quillan"
   private static let sharedMemory = "/dev/shm"
 
-  /// Puts the sign of this process's job, and clears those of dead ones. Does nothing where mpirun names no folder.
+  /// Creates the marker of this process's job and removes dead jobs. Does nothing if mpirun names no directory.
   static func start() {
     guard let text = variable("OMPI_MCA_orte_jobfam_session_dir"), let job = variable("PMIX_NAMESPACE"),
       UInt32(job) != nil
     else { return }
     let folder = Path(text)
-    guard let own = try? DirectoryHandle(folder.text), let file = try? own.openFile(sign, mode: 0o600) else { return }
-    // Kept open, and so locked, until the process ends.
+    guard let own = try? DirectoryHandle(folder.text), let file = try? own.openFile(marker, mode: 0o600) else { return }
+    // The file stays open, and so locked, until the process ends.
     _ = flock(file, LOCK_SH)
     let line = Array("\(job)\n".utf8)
     _ = pwrite(file, line, line.count, 0)
@@ -33,8 +34,8 @@ enum SessionLeftovers {
   private static func clear(_ name: String, in top: DirectoryHandle, folder: String) {
     guard name.hasPrefix("pid."), let launcher = pid_t(name.dropFirst("pid.".count)), launcher > 0,
       kill(launcher, 0) != 0, errno == ESRCH, let session = try? top.directory(name),
-      let found = try? session.identity(sign), found.kind == .regular, found.owner == geteuid(),
-      let file = try? session.openFile(sign)
+      let found = try? session.identity(marker), found.kind == .regular, found.owner == geteuid(),
+      let file = try? session.openFile(marker)
     else { return }
     defer { close(file) }
     var bytes = [UInt8](repeating: 0, count: 16)

@@ -1,21 +1,21 @@
-/// Memory of its own for elements that travel, aligned to 64 bytes.
+/// A buffer of elements to transfer, aligned to 64 bytes.
 ///
-/// It has one owner at a time: a non-blocking call takes it and its `Request` gives it back, so nothing can touch or
-/// free it in between; the compiler rejects such a program.
+/// It has one owner at a time: a non-blocking call takes it and its `Request` returns it, so nothing can touch or free
+/// it in between. The compiler rejects a program that tries.
 ///
 ///     var gradient = TransferBuffer<Float>(count: 1 << 20)
 ///     gradient.withUnsafeMutableElements { fill($0) }
-///     let request = try world.iAllReduce(gradient, .sum)   // `gradient` is gone from here on
+///     let request = try world.iAllReduce(gradient, .sum)   // `gradient` cannot be used from here on
 ///     ...
-///     gradient = try request.wait()                        // and is back
+///     gradient = try request.wait()                        // until here
 public struct TransferBuffer<Element: Transferable>: ~Copyable, @unchecked Sendable {
   /// The number of elements in use.
   public private(set) var count: Int
-  /// The number of elements there is room for.
+  /// The number of elements that fit without a new allocation.
   public private(set) var capacity: Int
   private var start: UnsafeMutablePointer<Element>
 
-  /// A buffer of zeros.
+  /// Creates a buffer of zeros.
   public init(count: Int) {
     precondition(count >= 0, "a buffer of \(count) elements")
     self.count = count
@@ -24,7 +24,7 @@ public struct TransferBuffer<Element: Transferable>: ~Copyable, @unchecked Senda
     start.initialize(repeating: .zero, count: count)
   }
 
-  /// A buffer with a copy of `elements`.
+  /// Creates a buffer with a copy of `elements`.
   public init(_ elements: [Element]) {
     self.init(count: elements.count)
     elements.withUnsafeBufferPointer { _ = self.elements.update(fromContentsOf: $0) }
@@ -37,11 +37,11 @@ public struct TransferBuffer<Element: Transferable>: ~Copyable, @unchecked Senda
 
   deinit { start.deallocate() }
 
-  /// Valid as long as the buffer stays where it is.
+  /// Valid while the buffer is not moved or resized.
   var elements: UnsafeMutableBufferPointer<Element> { UnsafeMutableBufferPointer(start: start, count: count) }
 
-  /// Changes the number of elements in use; those that stay keep their values, new ones have any value. Memory is
-  /// allocated only where `count` exceeds the capacity.
+  /// Changes the number of elements in use. Existing elements keep their values; new ones have any value. Allocates
+  /// only if `count` exceeds the capacity.
   public mutating func resize(to count: Int) {
     precondition(count >= 0, "a buffer of \(count) elements")
     if count > capacity {

@@ -1,4 +1,4 @@
-/// The two buffers of an exchange, which travel together and come back together:
+/// The two buffers of an exchange. A request takes and returns both:
 ///
 ///     let pair = try request.wait()
 ///     let received = pair.received

@@ -7,13 +7,13 @@ public protocol Transferable: BitwiseCopyable, Sendable {
   static var zero: Self { get }
 }
 
-/// The element types that the wrapper knows.
+/// The element types that the wrapper supports.
 public enum TransferType: Sendable, CaseIterable {
   case float32, float64, bfloat16
   case int8, int16, int32, int64
   case uint8, uint16, uint32, uint64
 
-  /// MPI's handle. A bfloat16 travels as 16 bits; only its reductions know better.
+  /// MPI's handle. A bfloat16 travels as 16 bits; only reductions interpret it.
   var handle: MPI_Datatype? {
     switch self {
     case .float32: cmpi_float32()
@@ -27,6 +27,25 @@ public enum TransferType: Sendable, CaseIterable {
     case .uint16: cmpi_uint16()
     case .uint32: cmpi_uint32()
     case .uint64: cmpi_uint64()
+    }
+  }
+}
+
+extension TransferType {
+  /// The name in flight records and traces.
+  var name: StaticString {
+    switch self {
+    case .float32: "float32"
+    case .float64: "float64"
+    case .bfloat16: "bfloat16"
+    case .int8: "int8"
+    case .int16: "int16"
+    case .int32: "int32"
+    case .int64: "int64"
+    case .uint8: "uint8"
+    case .uint16: "uint16"
+    case .uint32: "uint32"
+    case .uint64: "uint64"
     }
   }
 }

@@ -18,9 +18,9 @@ struct GradientBucket: Equatable {
   /// - Returns: the buckets, and the index of each tensor's bucket (nil if the store does not hold the tensor).
   static func cut(
     _ store: ParameterStore, order: [ParameterID], size: Int
-  ) -> (buckets: [GradientBucket], place: [Int?]) {
+  ) -> (buckets: [GradientBucket], bucketOf: [Int?]) {
     var buckets: [GradientBucket] = []
-    var place = [Int?](repeating: nil, count: store.table.count)
+    var bucketOf = [Int?](repeating: nil, count: store.table.count)
     for id in order where store.holds(id) {
       let start = store.offset(id)
       let end = start + VectorLanes.padded(store.table[id].count)
@@ -33,8 +33,8 @@ struct GradientBucket: Equatable {
       } else {
         buckets.append(GradientBucket(elements: start..<end, isCouncil: isCouncil))
       }
-      place[id.index] = buckets.count - 1
+      bucketOf[id.index] = buckets.count - 1
     }
-    return (buckets, place)
+    return (buckets, bucketOf)
   }
 }

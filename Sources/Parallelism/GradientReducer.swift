@@ -7,13 +7,13 @@ import Tensors
 ///
 /// A reduction unit is a part of the batch that no layout divides (a GRPO group). If `reproducible`, the gradient of
 /// each unit is added as fixed point with quantum 2⁻⁵⁰ (`FixedPointSums`), so the sum does not depend on which rank
-/// computed which unit. That costs 8 bytes per owned parameter. With mixed precision, weight-gradient products of stacks
-/// are added as they are computed, all other gradients at the end of a unit. Otherwise gradients are fp32 sums, in an
-/// order that is fixed for a given layout.
+/// computed which unit. That costs 8 bytes per owned parameter. With mixed precision, weight-gradient products of
+/// stacks are added as they are computed, all other gradients at the end of a unit. Otherwise gradients are fp32 sums,
+/// in an order that is fixed for a given layout.
 ///
 /// Replicated parameters are summed over all ranks, mini-MoEs over the ranks that hold the same mini-MoEs. fp32
-/// all-reduces start during the last backward pass of a step, as soon as gradients are final (`last`). Fixed-point sums
-/// start after the last unit.
+/// all-reduces start during the last backward pass of a step, as soon as gradients are final (`lastPassGradients`).
+/// Fixed-point sums start after the last unit.
 public final class GradientReducer {
   /// Gradients of the parameters that this rank holds: of one unit while it is computed, of the batch after `reduce`.
   public let gradients: ParameterStore
@@ -28,19 +28,19 @@ public final class GradientReducer {
   /// order.
   private let units: [Unit]
   /// Index of this rank's unit in `units`.
-  private let own: Int
-  /// Whether some rank has carried, in memory that every step uses again.
-  private let carries = AlignedBuffer<Int32>(count: 1)
-  /// For each unit, the first tensor that could not be added; and the same for this rank's unit, as received from each
-  /// rank of the expert group.
+  private let ownUnit: Int
+  /// 1 if a rank has carried into the high words of its sums, else 0; in memory that every step uses again.
+  private let hasCarried = AlignedBuffer<Int32>(count: 1)
+  /// `mine`: for each unit, the first tensor that could not be added on this rank. `received`: the same for this rank's
+  /// unit, from each rank of the expert group.
   private let failures: (mine: AlignedBuffer<Int>, received: AlignedBuffer<Int>)
   private let order: [ParameterID]
   /// Created by the first reduction, which every rank enters.
-  private var ways: Ways?
+  private var strategy: Strategy?
 
-  /// How gradients are summed.
-  private enum Ways {
-    case together(world: HierarchicalSum, data: HierarchicalSum)
+  /// How gradients are summed over ranks: after the last pass, or during it.
+  private enum Strategy {
+    case blocking(world: HierarchicalSum, data: HierarchicalSum)
     case overlapped(OverlappedSums)
   }
 
@@ -48,11 +48,11 @@ public final class GradientReducer {
   private struct Unit {
     let gradients: Gradients
     /// Gradients that the unit accumulates in fp32 before they are added to the fixed-point sums.
-    let folds: [Fold]
+    let runs: [TensorRun]
   }
 
   /// A run of neighbouring tensors: the elements in a unit's store, and the first element in the sums.
-  private struct Fold {
+  private struct TensorRun {
     var unit: Range<Int>
     let sum: Int
   }
@@ -68,16 +68,17 @@ public final class GradientReducer {
     let sums =
       reproducible ? FixedPointSums(count: gradients.buffer.count, ranks: topology.world.size) : nil
     let direct = mixedPrecision ? sums : nil
-    func folded(_ id: ParameterID) -> Bool { direct == nil || !UnitSums.takes(table[id]) }
+    // Weight-gradient products of stacks go into the sums directly; all else is fp32 until the unit ends.
+    func isAddedAtEnd(_ id: ParameterID) -> Bool { direct == nil || !UnitSums.takes(table[id]) }
     func unit(_ store: ParameterStore) -> Unit {
       Unit(
         gradients: Gradients(
           store, mixedPrecision: mixedPrecision, sums: direct.map { UnitSums($0, layout: gradients) }),
-        folds: Self.folds(store.held.filter(folded), of: store, into: gradients))
+        runs: Self.runs(store.held.filter(isAddedAtEnd), of: store, into: gradients))
     }
     let group = topology.expertGroup
-    let others = gradients.held.filter { table[$0].miniMoE != nil && folded($0) }
-    own = reproducible ? group.rank : 0
+    let others = gradients.held.filter { table[$0].miniMoE != nil && isAddedAtEnd($0) }
+    ownUnit = reproducible ? group.rank : 0
     units =
       reproducible
       ? (0..<group.size).map { unit($0 == group.rank ? gradients : ParameterStore(table, holding: others)) }
@@ -90,24 +91,24 @@ public final class GradientReducer {
     council = gradients.councilRange
   }
 
-  private static func folds(_ ids: [ParameterID], of unit: ParameterStore, into sums: ParameterStore) -> [Fold] {
-    var folds: [Fold] = []
+  private static func runs(_ ids: [ParameterID], of unit: ParameterStore, into sums: ParameterStore) -> [TensorRun] {
+    var runs: [TensorRun] = []
     for id in ids {
       let (start, sum) = (unit.offset(id), sums.offset(id))
       let end = start + VectorLanes.padded(unit.table[id].count)
-      if let last = folds.last, last.unit.upperBound == start, last.sum + last.unit.count == sum {
-        folds[folds.count - 1].unit = last.unit.lowerBound..<end
+      if let last = runs.last, last.unit.upperBound == start, last.sum + last.unit.count == sum {
+        runs[runs.count - 1].unit = last.unit.lowerBound..<end
       } else {
-        folds.append(Fold(unit: start..<end, sum: sum))
+        runs.append(TensorRun(unit: start..<end, sum: sum))
       }
     }
-    return folds
+    return runs
   }
 
   public var isReproducible: Bool { sums != nil }
 
   /// Destination of the gradients of this rank's unit.
-  public var unit: Gradients { units[own].gradients }
+  public var unit: Gradients { units[ownUnit].gradients }
 
   /// For each rank of the expert group, the destination of the gradients that the rank's unit contributes to this
   /// rank's mini-MoEs. Nil if units may mix.
@@ -115,8 +116,8 @@ public final class GradientReducer {
 
   /// `unit`, for the last backward pass of a step: the all-reduce of a gradient starts as soon as the gradient is
   /// final. Only that pass may touch gradients until `reduce` returns.
-  public func last() -> Gradients {
-    guard case .overlapped(let sums) = ways else { return unit }
+  public func lastPassGradients() -> Gradients {
+    guard case .overlapped(let sums) = strategy else { return unit }
     sums.begin()
     return unit.last(sums)
   }
@@ -125,7 +126,7 @@ public final class GradientReducer {
   public func begin() {
     guard let sums else { return gradients.buffer.clear(pool) }
     for unit in units {
-      for fold in unit.folds { unit.gradients.store.buffer.clear(fold.unit, pool) }
+      for run in unit.runs { unit.gradients.store.buffer.clear(run.unit, pool) }
       _ = unit.gradients.takeFailure()
     }
     sums.clear(pool)
@@ -136,28 +137,28 @@ public final class GradientReducer {
   ///
   /// - Returns: the first tensor whose gradient cannot be added (not finite, or not below ±2⁴⁰) in this rank's unit, on
   ///   any rank of the group; nil if there is none.
-  public func endUnit() throws(MPIError) -> ParameterID? {
+  public func finishUnit() throws(MPIError) -> ParameterID? {
     guard let sums else { return nil }
-    guard units.count > 1 else { return fold(units[own], into: sums) }
+    guard units.count > 1 else { return add(units[ownUnit], to: sums) }
     let none = gradients.table.count
-    for (index, unit) in units.enumerated() { failures.mine.pointer[index] = fold(unit, into: sums)?.index ?? none }
+    for (index, unit) in units.enumerated() { failures.mine.pointer[index] = add(unit, to: sums)?.index ?? none }
     try topology.expertGroup.allToAll(
       UnsafeBufferPointer(failures.mine.bufferPointer), into: failures.received.bufferPointer)
     let first = failures.received.bufferPointer.min() ?? none
     return first < none ? ParameterID(first) : nil
   }
 
-  private func fold(_ unit: Unit, into sums: FixedPointSums) -> ParameterID? {
+  private func add(_ unit: Unit, to sums: FixedPointSums) -> ParameterID? {
     let store = unit.gradients.store
     let failed = unit.gradients.takeFailure()
-    for fold in unit.folds {
-      let problem = pool.firstFailure(fold.unit.count) { range in
+    for run in unit.runs {
+      let problem = pool.firstFailure(run.unit.count) { range in
         Self.add(
-          store.buffer.pointer + fold.unit.lowerBound + range.lowerBound, range.count,
-          to: sums, at: fold.sum + range.lowerBound)
+          store.buffer.pointer + run.unit.lowerBound + range.lowerBound, range.count,
+          to: sums, at: run.sum + range.lowerBound)
       }
       guard let problem else { continue }
-      let first = store.held.last { store.offset($0) <= fold.unit.lowerBound + problem }
+      let first = store.held.last { store.offset($0) <= run.unit.lowerBound + problem }
       return [failed, first].compactMap { $0 }.min { $0.index < $1.index }
     }
     return failed
@@ -165,12 +166,12 @@ public final class GradientReducer {
 
   /// Adds a range to the sums and clears the range, in blocks that fit in the first-level cache.
   private static func add(
-    _ values: UnsafeMutablePointer<Float>, _ count: Int, to sums: FixedPointSums, at place: Int
+    _ values: UnsafeMutablePointer<Float>, _ count: Int, to sums: FixedPointSums, at element: Int
   ) -> Int64 {
     let chunk = 4096
     for first in stride(from: 0, to: count, by: chunk) {
       let length = min(chunk, count - first)
-      if let problem = sums.add(values + first, count: length, at: place + first) { return Int64(first + problem) }
+      if let problem = sums.add(values + first, count: length, at: element + first) { return Int64(first + problem) }
       (values + first).update(repeating: 0, count: length)
     }
     return -1
@@ -180,10 +181,10 @@ public final class GradientReducer {
   public func reduce() throws(MPIError) {
     if let sums {
       try reduce(sums.low)
-      // What one rank has carried all ranks add.
-      carries.pointer[0] = sums.high == nil ? 0 : 1
-      try topology.world.allReduce(carries.bufferPointer, .maximum)
-      if carries.pointer[0] != 0 { try reduce(sums.makeHigh()) }
+      // The high words exist only on ranks that carried, but all ranks must take part in their sum.
+      hasCarried.pointer[0] = sums.high == nil ? 0 : 1
+      try topology.world.allReduce(hasCarried.bufferPointer, .maximum)
+      if hasCarried.pointer[0] != 0 { try reduce(sums.makeHigh()) }
       pool.split(sums.count, grain: 16, least: 1 << 16) { _, range in
         sums.read(range, into: gradients.buffer.pointer + range.lowerBound)
       }
@@ -196,19 +197,19 @@ public final class GradientReducer {
     let start = ContinuousClock.now
     defer { seconds += (ContinuousClock.now - start) / .seconds(1) }
     guard topology.world.size > 1 else { return }
-    switch try madeWays() {
+    switch try makeStrategy() {
     case .overlapped(let sums): try sums.end()
-    case .together(let world, _) where topology.dataGroup.size == topology.world.size:
+    case .blocking(let world, _) where topology.dataGroup.size == topology.world.size:
       try world(buffer.bufferPointer)
-    case .together(let world, let data):
+    case .blocking(let world, let data):
       try world(buffer[0..<council.lowerBound])
       try data(buffer[council])
       try world(buffer[council.upperBound..<buffer.count])
     }
   }
 
-  private func madeWays() throws(MPIError) -> Ways {
-    if let ways { return ways }
+  private func makeStrategy() throws(MPIError) -> Strategy {
+    if let strategy { return strategy }
     func sum(_ ranks: Communicator, _ chunkBytes: Int) throws(MPIError) -> HierarchicalSum {
       guard let machine = try ranks.split(color: topology.machine, key: ranks.rank) else {
         preconditionFailure("MPI_Comm_split returned no communicator for a color")
@@ -216,7 +217,7 @@ public final class GradientReducer {
       return try HierarchicalSum(ranks, machine: machine, chunkBytes: chunkBytes, pool: pool)
     }
     let (world, data) = (topology.world, topology.dataGroup)
-    let made: Ways
+    let made: Strategy
     if sums == nil {
       let size = HierarchicalSum.chunkBytes.stepwise
       made = .overlapped(
@@ -224,9 +225,9 @@ public final class GradientReducer {
           gradients, order: order, world: try sum(world.duplicate(), size), data: try sum(data.duplicate(), size)))
     } else {
       let size = HierarchicalSum.chunkBytes.whole
-      made = .together(world: try sum(world, size), data: try sum(data, size))
+      made = .blocking(world: try sum(world, size), data: try sum(data, size))
     }
-    ways = made
+    strategy = made
     return made
   }
 }

@@ -1,5 +1,6 @@
 import CKernels
 import MPI
+import Telemetry
 import Tensors
 
 /// All-reduce in two levels: through shared memory within a machine, then across machines.
@@ -22,11 +23,11 @@ package final class HierarchicalSum {
   private let slices: Int
   let memory: SharedMemory?
   let pool: WorkerPool
-  /// For non-blocking sums: the transfers across machines, of whole parts of `pieceLength` elements if ranks share no
+  /// For non-blocking sums: the transfers across machines, of whole parts of `partLength` elements if ranks share no
   /// memory.
   private(set) lazy var network = NetworkSum(
-    across ?? communicator, largest: memory == nil ? Self.pieceLength : chunkBytes / MemoryLayout<Float>.stride)
-  static let pieceLength = 4 << 20
+    across ?? communicator, largest: memory == nil ? Self.partLength : chunkBytes / MemoryLayout<Float>.stride)
+  static let partLength = 4 << 20
 
   /// Collective.
   ///
@@ -49,26 +50,27 @@ package final class HierarchicalSum {
     across =
       try machine.size == communicator.size
       ? nil : communicator.split(color: machine.rank < slices ? machine.rank : nil, key: communicator.rank)
-    let own = try SharedMemory(machine, byteCount: (machine.size + 1) * chunkBytes)
-    memory = try communicator.allReduce(Int32(own == nil ? 0 : 1), .minimum) == 1 ? own : nil
+    let shared = try SharedMemory(machine, byteCount: (machine.size + 1) * chunkBytes)
+    memory = try communicator.allReduce(Int32(shared == nil ? 0 : 1), .minimum) == 1 ? shared : nil
   }
 
   /// Replaces `buffer` on every rank by the sum over all ranks. Collective; equal lengths.
-  package func callAsFunction<Element: SummedElement>(_ buffer: UnsafeMutableBufferPointer<Element>) throws(MPIError) {
+  package func callAsFunction<Element: SummedElement>(
+    _ buffer: UnsafeMutableBufferPointer<Element>, file: StaticString = #fileID, line: Int = #line
+  ) throws(MPIError) {
     guard communicator.size > 1, let memory, let base = buffer.baseAddress else {
-      if communicator.size > 1 { try communicator.allReduce(buffer, .sum) }
+      if communicator.size > 1 { try communicator.allReduce(buffer, .sum, file: file, line: line) }
       return
     }
-    let site = CallSite(#fileID, #line)
-    try communicator.recorded(.sum, buffer.count, Element.transferType, site) { () throws(MPIError) in
-      let chunk = chunkBytes / MemoryLayout<Element>.stride
-      for first in stride(from: 0, to: buffer.count, by: chunk) {
-        let own = put(base + first, min(chunk, buffer.count - first), chunk, memory)
+    try communicator.recorded(.sum, buffer.count, Element.transferType, CallSite(file, line)) { () throws(MPIError) in
+      let length = chunkBytes / MemoryLayout<Element>.stride
+      for first in stride(from: 0, to: buffer.count, by: length) {
+        let chunk = put(base + first, min(length, buffer.count - first), length, memory)
         try memory.synchronize()
-        let share = addSlice(own)
-        if let across, !share.isEmpty { try across.allReduce(share, .sum) }
+        let slice = addSlice(chunk)
+        if let across, !slice.isEmpty { try across.allReduce(slice, .sum) }
         try memory.synchronize()
-        copy(own.count, from: own.result, to: own.values)
+        copy(chunk.count, from: chunk.result, to: chunk.values)
       }
     }
   }

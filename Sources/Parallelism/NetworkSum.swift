@@ -12,8 +12,8 @@ final class NetworkSum {
   private let received: AlignedBuffer<Float>
   /// Distance between two received slices, in elements.
   private let stride: Int
-  /// For each rank: the length and offset of its slice, the length of this rank's slice, and the offset of the part
-  /// received from it.
+  /// Four rows, each with a number for each rank: the length and the offset of the rank's slice, the length of this
+  /// rank's slice, and the offset in `received` of what the rank sends.
   private let blocks: AlignedBuffer<Int32>
   private var values = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
 
@@ -32,7 +32,9 @@ final class NetworkSum {
   }
 
   /// Starts the reduce-scatter: sends each slice to the rank that adds it.
-  func scatter(_ values: UnsafeMutableBufferPointer<Float>) throws(MPIError) -> PendingTransfer {
+  func scatter(
+    _ values: UnsafeMutableBufferPointer<Float>, keeping owners: MemoryOwners
+  ) throws(MPIError) -> PolledTransfer {
     self.values = values
     for rank in 0..<ranks.size {
       row(0)[rank] = Int32(slice(rank).count)
@@ -41,11 +43,12 @@ final class NetworkSum {
       row(3)[rank] = Int32(rank * stride)
     }
     return try ranks.startAllToAll(
-      values, counts: row(0), offsets: row(1), into: received.bufferPointer, counts: row(2), offsets: row(3))
+      values, counts: row(0), offsets: row(1), into: received.bufferPointer, counts: row(2), offsets: row(3),
+      keeping: owners)
   }
 
   /// After `scatter` has completed: adds the slices of this rank and starts the all-gather of the sums.
-  func gather(_ pool: WorkerPool) throws(MPIError) -> PendingTransfer {
+  func gather(_ pool: WorkerPool, keeping owners: MemoryOwners) throws(MPIError) -> PolledTransfer {
     let own = slice(ranks.rank)
     if let base = values.baseAddress {
       pool.split(own.count, grain: 16, least: 1 << 14) { _, range in
@@ -54,6 +57,6 @@ final class NetworkSum {
           into: base + own.lowerBound + range.lowerBound)
       }
     }
-    return try ranks.startAllGather(values, counts: row(0), offsets: row(1))
+    return try ranks.startAllGather(values, counts: row(0), offsets: row(1), keeping: owners)
   }
 }

@@ -1,4 +1,5 @@
 import CKernels
+import Errors
 import LowBit
 import MPI
 import Parameters
@@ -84,7 +85,12 @@ public final class PolicyReplica {
     let counts = new.changedCodes(since: old)
     publication.changedCodes += counts.changed
     publication.codes += counts.all
-    let message = try new.message(since: old)
+    let message: [UInt8]
+    do throws(ReplicaError.Fault) {
+      message = try new.message(since: old)
+    } catch {
+      throw ReplicaError(miniMoE: miniMoE, owner: topology.world.rank, fault: error)
+    }
     let messages = try group.allGatherv(message)
     for (rank, message) in messages.enumerated() where rank != group.rank {
       let arriving = miniMoE + (rank - group.rank) * topology.ownership.owned.count
@@ -100,22 +106,26 @@ public final class PolicyReplica {
   }
 }
 
-/// A publication whose message did not arrive as it was sent.
-public struct ReplicaError: Error, CustomStringConvertible {
+/// A publication whose message did not arrive as it was sent, or could not be sent.
+public struct ReplicaError: QuillanError {
   enum Fault: Error, Equatable { case damaged, differs, memory }
 
   let miniMoE: Int
   let owner: Int
   let fault: Fault
 
-  public var description: String {
-    let problem =
-      switch fault {
-      case .damaged: "did not decompress"
-      case .differs: "does not match its checksum"
-      case .memory: "could not be compressed for want of memory"
-      }
-    return "the packed weights of mini-MoE \(miniMoE) from rank \(owner) \(problem); "
-      + "check the machines' memory and network, then start again from the last checkpoint"
+  public var status: ErrorStatus { .failure }
+  public var place: String? { "mini-MoE \(miniMoE) from rank \(owner)" }
+
+  public var problem: String {
+    switch fault {
+    case .damaged: "the packed weights did not decompress"
+    case .differs: "the packed weights do not match their checksum"
+    case .memory: "there is not enough memory to compress the packed weights"
+    }
+  }
+
+  public var remedy: String? {
+    "check the machines' memory and network, then start again from the last checkpoint"
   }
 }

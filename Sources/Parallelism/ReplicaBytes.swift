@@ -8,34 +8,34 @@ import Parameters
 /// A message has one byte for the kind (0: XOR with the last publication, 1: the bytes themselves), eight bytes for the
 /// XXH64 of the new bytes, and a zstd frame.
 struct ReplicaBytes {
-  private struct Piece {
+  private struct Block {
     let memory: UnsafeMutableRawBufferPointer
     /// Bits per code; 0 for scales.
     let codeBits: Int
   }
 
-  private let pieces: [Piece]
+  private let blocks: [Block]
   let count: Int
   private static let header = 9
   private static let level: Int32 = 1
 
   init(_ model: PackedModel, miniMoE: Int) {
-    var pieces: [Piece] = []
+    var blocks: [Block] = []
     for id in model.table.ids where model.table[id].miniMoE == miniMoE {
       var bits = 32
       if case .linear(let format) = model.table[id].role { bits = format.codeBits }
       for (index, memory) in model.memory(id).enumerated() {
-        pieces.append(Piece(memory: memory, codeBits: index == 0 ? bits : 0))
+        blocks.append(Block(memory: memory, codeBits: index == 0 ? bits : 0))
       }
     }
-    self.pieces = pieces
-    count = pieces.reduce(0) { $0 + $1.memory.count }
+    self.blocks = blocks
+    count = blocks.reduce(0) { $0 + $1.memory.count }
   }
 
   private var bytes: [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(count)
-    for piece in pieces { result.append(contentsOf: piece.memory) }
+    for block in blocks { result.append(contentsOf: block.memory) }
     return result
   }
 
@@ -43,7 +43,7 @@ struct ReplicaBytes {
   func changedCodes(since old: ReplicaBytes) -> (changed: Int, all: Int) {
     var changed = 0
     var all = 0
-    for (new, old) in zip(pieces, old.pieces) where new.codeBits > 0 {
+    for (new, old) in zip(blocks, old.blocks) where new.codeBits > 0 {
       all += new.memory.count * 8 / new.codeBits
       if new.codeBits >= 8 {
         let width = new.codeBits / 8
@@ -71,8 +71,8 @@ struct ReplicaBytes {
     let new = bytes
     var difference = new
     var position = 0
-    for piece in old.pieces {
-      for byte in piece.memory {
+    for block in old.blocks {
+      for byte in block.memory {
         difference[position] ^= byte
         position += 1
       }
@@ -99,8 +99,8 @@ struct ReplicaBytes {
     guard ZSTD_isError(length) == 0, length == count else { throw .damaged }
     if message[0] == 0 {
       var position = 0
-      for piece in pieces {
-        for byte in piece.memory {
+      for block in blocks {
+        for byte in block.memory {
           result[position] ^= byte
           position += 1
         }
@@ -108,11 +108,11 @@ struct ReplicaBytes {
     }
     guard Self.hash(result) == Array(message[1..<Self.header]) else { throw .differs }
     var position = 0
-    for piece in pieces {
+    for block in blocks {
       result.withUnsafeBytes {
-        piece.memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[position..<position + piece.memory.count]))
+        block.memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[position..<position + block.memory.count]))
       }
-      position += piece.memory.count
+      position += block.memory.count
     }
   }
 

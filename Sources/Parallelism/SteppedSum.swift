@@ -1,15 +1,16 @@
 import MPI
 
 /// A non-blocking `HierarchicalSum`, advanced by polling.
-package struct SteppedSum {
+package struct SteppedSum: ~Copyable {
   private let sum: HierarchicalSum
   private let buffer: UnsafeMutableBufferPointer<Float>
+  private let owners: MemoryOwners
   /// Number of elements of `buffer` that are summed.
   private var done = 0
   /// The current chunk if ranks share memory, and the stage of the current chunk or part.
   private var chunk: HierarchicalSum.Chunk<Float>?
   private var stage = Stage.written
-  private var transfer: PendingTransfer?
+  private var transfer: PolledTransfer?
 
   /// What is complete when the current transfer ends.
   private enum Stage {
@@ -23,9 +24,13 @@ package struct SteppedSum {
   }
 
   /// Sends nothing before the first `advance`. Nobody may touch `buffer` until `advance` returns true.
-  package init(_ sum: HierarchicalSum, _ buffer: UnsafeMutableBufferPointer<Float>) {
+  ///
+  /// - Parameter owner: the object that owns the memory of `buffer`. If the sum is dropped before its end, the owner is
+  ///   never freed, because MPI may still write to the memory.
+  package init(_ sum: HierarchicalSum, _ buffer: UnsafeMutableBufferPointer<Float>, owner: AnyObject) {
     self.sum = sum
     self.buffer = buffer
+    owners = MemoryOwners(buffer: owner, workspace: sum)
   }
 
   /// Advances as far as possible without waiting or, if `waits`, to the end.
@@ -35,52 +40,52 @@ package struct SteppedSum {
     guard let base = buffer.baseAddress, sum.communicator.size > 1 else { return true }
     while done < buffer.count {
       if transfer == nil {
-        try begin(base + done)
+        try startChunk(base + done)
       } else {
-        guard try transfer?.end(waits: waits) ?? true else { return false }
+        guard try transfer?.advance(waits: waits) ?? true else { return false }
         transfer = nil
-        try goOn()
+        try startNextStage()
       }
     }
     return true
   }
 
-  private mutating func begin(_ values: UnsafeMutablePointer<Float>) throws(MPIError) {
+  private mutating func startChunk(_ values: UnsafeMutablePointer<Float>) throws(MPIError) {
     let left = buffer.count - done
     if let memory = sum.memory {
       let stride = sum.chunkBytes / MemoryLayout<Float>.stride
       chunk = sum.put(values, min(stride, left), stride, memory)
       stage = .written
-      transfer = try memory.startSynchronizing()
+      transfer = try memory.startSynchronizing(keeping: owners)
     } else {
-      let piece = UnsafeMutableBufferPointer(start: values, count: min(HierarchicalSum.pieceLength, left))
+      let part = UnsafeMutableBufferPointer(start: values, count: min(HierarchicalSum.partLength, left))
       stage = .scattered
-      transfer = try sum.network.scatter(piece)
+      transfer = try sum.network.scatter(part, keeping: owners)
     }
   }
 
-  private mutating func goOn() throws(MPIError) {
+  private mutating func startNextStage() throws(MPIError) {
     switch stage {
     case .written:
       guard let memory = sum.memory, let chunk else { return }
       memory.fence()
-      let share = sum.addSlice(chunk)
-      if sum.across != nil, !share.isEmpty {
+      let slice = sum.addSlice(chunk)
+      if sum.across != nil, !slice.isEmpty {
         stage = .scattered
-        transfer = try sum.network.scatter(share)
+        transfer = try sum.network.scatter(slice, keeping: owners)
       } else {
         stage = .summed
-        transfer = try memory.startSynchronizing()
+        transfer = try memory.startSynchronizing(keeping: owners)
       }
     case .scattered:
       stage = .gathered
-      transfer = try sum.network.gather(sum.pool)
+      transfer = try sum.network.gather(sum.pool, keeping: owners)
     case .gathered:
       if let memory = sum.memory {
         stage = .summed
-        transfer = try memory.startSynchronizing()
+        transfer = try memory.startSynchronizing(keeping: owners)
       } else {
-        done = min(buffer.count, done + HierarchicalSum.pieceLength)
+        done = min(buffer.count, done + HierarchicalSum.partLength)
       }
     case .summed:
       guard let memory = sum.memory, let chunk else { return }

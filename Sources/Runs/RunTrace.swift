@@ -3,6 +3,7 @@ import Foundation
 import MPI
 import Reports
 import Rollouts
+import Telemetry
 
 /// A trace of some steps of a run in the format of Chrome and Perfetto: all ranks on rank 0's clock, one process a rank,
 /// one row a thread, phases and collectives nested.

@@ -1,6 +1,7 @@
 import Learning
 import MPI
 import Rollouts
+import Telemetry
 
 extension TrainingRun {
   private var evaluator: Evaluator {

@@ -6,6 +6,7 @@ import MPI
 import Parameters
 import Reports
 import Rollouts
+import Telemetry
 
 /// A whole run of pre-training or reinforcement: steps, records, evaluations, checkpoints, and the weights at the end.
 public struct TrainingRun {
@@ -151,7 +152,7 @@ public struct TrainingRun {
       FlightRecorder.step = done + 1
       let began = ContinuousClock.now
       try tracer?.begin(step: done + 1)
-      FlightRecorder.begin(ActivityLabel("step", done + 1, isPlace: false))
+      FlightRecorder.begin(ActivityLabel("step", done + 1, isActivity: false))
       let isMade = try step(recorder, done + 1)
       FlightRecorder.end()
       guard isMade else {

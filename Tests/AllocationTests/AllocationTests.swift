@@ -8,6 +8,7 @@ import Objectives
 import Optimizers
 import Parallelism
 import Parameters
+import Telemetry
 import Tensors
 import TestSupport
 import Testing

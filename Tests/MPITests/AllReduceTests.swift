@@ -21,7 +21,7 @@ extension MPITests {
       }
     }
 
-    @Test("Sums of every element type, in place, into another buffer and non-blocking, whole or in parts")
+    @Test("All-reduce sums every element type, in place, into another buffer and non-blocking, whole or in parts")
     func sumsAllTypes() throws {
       try sums(Float.self)
       try sums(Double.self)
@@ -36,7 +36,7 @@ extension MPITests {
       try sums(UInt64.self)
     }
 
-    @Test("Maximum and minimum")
+    @Test("All-reduce computes maximum and minimum")
     func extremes() throws {
       let world = try World.communicator()
       let last = Float(world.size - 1)
@@ -44,7 +44,7 @@ extension MPITests {
       #expect(try world.allReduce([Float(world.rank), -Float(world.rank)], .minimum) == [0, -last])
     }
 
-    @Test("Bitwise and logical operations")
+    @Test("All-reduce computes bitwise and logical operations")
     func bits() throws {
       let world = try World.communicator()
       let all = UInt32(1) << UInt32(world.size) - 1
@@ -57,7 +57,7 @@ extension MPITests {
       #expect(try world.allReduce(flags, .logicalOr) == [1, 1, 0])
     }
 
-    @Test("Reduce gives the root the result and leaves the others' values alone")
+    @Test("Reduce gives the root the result and does not change the values of other ranks")
     func reducesToRoot() throws {
       for communicator in try World.splittings() {
         for root in 0..<communicator.size {

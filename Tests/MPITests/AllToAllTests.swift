@@ -3,7 +3,7 @@ import Testing
 
 extension MPITests {
   @Suite(.serialized) struct AllToAllTests {
-    /// What rank `source` has for rank `destination`.
+    /// The block that rank `source` sends to rank `destination`.
     func block(from source: Int, to destination: Int, count: Int) -> [Int32] {
       (0..<count).map { Int32(source * 1_000_000 + destination * 10_000 + $0) }
     }
@@ -24,7 +24,7 @@ extension MPITests {
       }
     }
 
-    @Test("Blocks of any lengths, none among them, reach their ranks, whole or in parts, also non-blocking")
+    @Test("Blocks of any length, including 0, reach their ranks, whole or in parts, also non-blocking")
     func exchangesUnequalBlocks() throws {
       for communicator in try World.splittings() {
         let (rank, ranks) = (communicator.rank, 0..<communicator.size)

@@ -3,7 +3,7 @@ import Testing
 
 extension MPITests {
   @Suite(.serialized) struct BFloat16Tests {
-    @Test("A Float becomes the nearest bfloat16, ties to even; infinities and NaN stay")
+    @Test("A Float is rounded to the nearest bfloat16, ties to even; infinities and NaN remain")
     func rounds() {
       #expect(BFloat16(1).bitPattern == 0x3f80)
       #expect(BFloat16(-2.5).float == -2.5)
@@ -17,7 +17,7 @@ extension MPITests {
       #expect(BFloat16(Float(bitPattern: 0x7f80_0001)).float.isNaN)
     }
 
-    @Test("Every bfloat16 survives the way through Float")
+    @Test("Every bfloat16 survives conversion to Float and back")
     func survives() {
       let changed = (0...UInt16.max).filter { bits in
         let value = BFloat16(bitPattern: bits).float
@@ -29,7 +29,7 @@ extension MPITests {
     @Test("Sums over ranks add in Float and round to nearest even")
     func sums() throws {
       for communicator in try World.splittings() {
-        // 256 + 1 is a tie that rounds to 256: adding ones to 256 changes nothing, in whatever order ones come last.
+        // 256 + 1 is a tie that rounds to 256, so adding ones to 256 changes nothing.
         let mine = BFloat16(communicator.rank == 0 ? 256 : 1)
         let total = try communicator.allReduce([mine, BFloat16(Float(communicator.rank))], .sum)
         let ranks = communicator.size
@@ -41,7 +41,7 @@ extension MPITests {
       }
     }
 
-    @Test("Awkward numbers of elements are summed, moved and gathered")
+    @Test("Buffers of awkward lengths are summed, moved and gathered")
     func moves() throws {
       let world = try World.communicator()
       for count in World.awkwardCounts {

@@ -20,7 +20,7 @@ extension MPITests {
       }
     }
 
-    @Test("A barrier that was started is not over before every rank has started it")
+    @Test("A non-blocking barrier does not end before every rank has started it")
     func startsBarriers() throws {
       let world = try World.communicator()
       let last = world.size - 1

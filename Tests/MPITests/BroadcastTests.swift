@@ -3,7 +3,7 @@ import Testing
 
 extension MPITests {
   @Suite(.serialized) struct BroadcastTests {
-    @Test("Every rank gets the root's elements, whichever the root, whole or in parts")
+    @Test("Every rank gets the root's elements, for any root, whole or in parts")
     func broadcasts() throws {
       for communicator in try World.splittings() {
         for root in 0..<communicator.size {
@@ -25,7 +25,7 @@ extension MPITests {
       }
     }
 
-    @Test("A non-blocking broadcast gives the same")
+    @Test("A non-blocking broadcast gives the same result")
     func startsBroadcasts() throws {
       for communicator in try World.splittings() {
         let root = communicator.size - 1

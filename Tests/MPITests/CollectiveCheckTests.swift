@@ -3,7 +3,7 @@ import Testing
 
 extension MPITests {
   @Suite(.serialized) struct CollectiveCheckTests {
-    /// Runs `body` on a communicator of its own with collectives compared.
+    /// Runs `body` on a communicator of its own, with the comparison on.
     private func comparing(_ body: (Communicator) throws -> Void) throws {
       let communicator = try World.communicator().duplicate()
       try World.communicator().barrier()
@@ -12,7 +12,7 @@ extension MPITests {
       try body(communicator)
     }
 
-    @Test("Ranks that call different collectives all learn both calls and call sites")
+    @Test("If ranks call different collectives, all get an error with both calls and call sites")
     func operations() throws {
       try comparing { communicator in
         guard communicator.size > 1 else { return }
@@ -31,7 +31,7 @@ extension MPITests {
       }
     }
 
-    @Test("Another count, type, operation, root or call site is a mismatch", arguments: 0..<5)
+    @Test("A different count, type, operation, root or call site is a mismatch", arguments: 0..<5)
     func arguments(variant: Int) throws {
       try comparing { communicator in
         guard communicator.size > 1 else { return }
@@ -55,12 +55,12 @@ extension MPITests {
       }
     }
 
-    @Test("Ranks that agree get the results that they get without the comparison, started or waited for at once")
+    @Test("The comparison does not change results, blocking or non-blocking")
     func agreement() throws {
       try comparing { communicator in
         let (rank, size) = (communicator.rank, communicator.size)
         #expect(try communicator.allReduce(rank, .sum) == size * (size - 1) / 2)
-        // What each rank sends differs in length.
+        // Ranks send blocks of different lengths.
         let blocks = (0..<size).map { [Int32](repeating: Int32(rank), count: $0 + rank) }
         #expect(try communicator.allToAllv(blocks).map(\.count) == (0..<size).map { $0 + rank })
         #expect(try communicator.allGatherv([Int32](repeating: 1, count: rank)).map(\.count) == Array(0..<size))

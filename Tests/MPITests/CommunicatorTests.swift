@@ -3,7 +3,7 @@ import Testing
 
 extension MPITests {
   @Suite(.serialized) struct CommunicatorTests {
-    @Test("Messages of a duplicate do not meet those of its original")
+    @Test("Messages of a duplicate are separate from those of the original")
     func duplicates() throws {
       let world = try World.communicator()
       let copy = try world.duplicate()
@@ -16,7 +16,7 @@ extension MPITests {
       _ = try second.wait()
     }
 
-    @Test("A split by parity, in descending order of rank, holds the ranks of one parity")
+    @Test("A split by parity, in descending order of rank, has the ranks of one parity")
     func splits() throws {
       let world = try World.communicator()
       let part = try #require(try world.split(color: world.rank % 2, key: -world.rank))
@@ -26,7 +26,7 @@ extension MPITests {
       #expect(members[part.rank] == world.rank)
     }
 
-    @Test("A rank without a color belongs to no part")
+    @Test("A rank without a color gets no communicator")
     func leavesOut() throws {
       let world = try World.communicator()
       let part = try world.split(color: world.rank == 0 ? nil : 0, key: 0)
@@ -34,14 +34,14 @@ extension MPITests {
       #expect(part.map(\.size) ?? world.size - 1 == world.size - 1)
     }
 
-    @Test("Ranks started by one mpirun on one machine share it")
+    @Test("Ranks that one mpirun starts on one machine share the machine")
     func splitsByMachine() throws {
       let world = try World.communicator()
       let machine = try world.splitByMachine()
       #expect(machine.size == world.size && machine.rank == world.rank)
     }
 
-    @Test("Communicators made and dropped in great number are freed", .timeLimit(.minutes(2)))
+    @Test("Many communicators can be created and dropped, because they are freed", .timeLimit(.minutes(2)))
     func freesHandles() throws {
       let world = try World.communicator()
       for round in 0..<300 {

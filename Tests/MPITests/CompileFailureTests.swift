@@ -4,7 +4,7 @@ import Testing
 extension MPITests {
   /// The compiler rejects programs that touch memory in flight.
   @Suite(.serialized) struct CompileFailureTests {
-    /// What the compiler says about a function body that has a `communicator` and a `buffer`.
+    /// The compiler's errors about a function body that has a `communicator` and a `buffer`.
     func errors(in body: String) throws -> [String] {
       let source = FileManager.default.temporaryDirectory.appendingPathComponent("snippet-\(UUID().uuidString).swift")
       try """
@@ -20,7 +20,7 @@ extension MPITests {
       let products = URL(fileURLWithPath: executable).deletingLastPathComponent()
       let moduleMap = repository.appendingPathComponent("Sources/CMPI/module.modulemap").path
       let includes = try run("pkg-config", ["--cflags-only-I", "ompi-c"]).output.split(whereSeparator: \.isWhitespace)
-      // What consumes a value twice is found after type checking: emit, to nowhere.
+      // The compiler finds a second consumption only after type checking, so let it emit code, to nowhere.
       let result = try run(
         "swiftc",
         [
@@ -46,7 +46,7 @@ extension MPITests {
       return (process.terminationStatus, String(decoding: output, as: UTF8.self))
     }
 
-    @Test("A request that is waited for gives its buffer back: compiles")
+    @Test("A program that waits for a request and uses its buffer again compiles")
     func acceptsWaiting() throws {
       let found = try errors(
         in: """
@@ -57,7 +57,7 @@ extension MPITests {
     }
 
     @Test(
-      "A buffer used after a transfer has taken it does not compile",
+      "A program that uses a buffer in flight does not compile",
       arguments: [
         "try communicator.iAllReduce(buffer, .sum)", "try communicator.iBroadcast(buffer, from: 0)",
         "try communicator.iAllGather(buffer)", "try communicator.iSend(buffer, to: 0, tag: 0)",
@@ -73,7 +73,7 @@ extension MPITests {
       #expect(found.count == 1 && found[0].contains("'buffer' used after consume"), "\(found)")
     }
 
-    @Test("A buffer given to two transfers at once does not compile")
+    @Test("A program that gives a buffer to two transfers does not compile")
     func rejectsTwoTransfers() throws {
       let found = try errors(
         in: """
@@ -85,7 +85,7 @@ extension MPITests {
       #expect(found.count == 1 && found[0].contains("'buffer' consumed more than once"), "\(found)")
     }
 
-    @Test("A request waited for twice does not compile")
+    @Test("A program that waits for a request twice does not compile")
     func rejectsTwoWaits() throws {
       let found = try errors(
         in: """
@@ -96,7 +96,7 @@ extension MPITests {
       #expect(found.count == 1 && found[0].contains("'request' consumed more than once"), "\(found)")
     }
 
-    @Test("A bitwise sum of floating-point numbers does not compile")
+    @Test("A bitwise operation on floating-point numbers does not compile")
     func rejectsSenselessOperations() throws {
       let found = try errors(in: "_ = try communicator.allReduce([Float(1)], .bitwiseOr)")
       #expect(!found.isEmpty)

@@ -15,7 +15,7 @@ extension MPITests {
       let description: String
     }
 
-    @Test("Plays the role that the environment names", .enabled(if: environment[roleKey] != nil))
+    @Test("This process plays the role that the environment names", .enabled(if: environment[roleKey] != nil))
     func playsItsRole() throws {
       let role = try #require(Self.environment[Self.roleKey])
       MPI.Environment.run { world in
@@ -37,7 +37,7 @@ extension MPITests {
           _ = try world.receive(Float.self, count: 1, from: 2, tag: 0)
           return 0
         case "mismatch":
-          // Rank 0 sends more than rank 1 has room for: the error escapes on rank 1 alone.
+          // Rank 0 sends more than fits in rank 1's buffer, so the error escapes only on rank 1.
           if world.rank == 0 { try world.send([1, 2, 3] as [Float], to: 1, tag: 0) }
           if world.rank == 1 { _ = try world.receive(Float.self, count: 2, from: 0, tag: 0) }
           try world.barrier()
@@ -51,7 +51,7 @@ extension MPITests {
 
     struct Outcome {
       let status: Int32
-      /// The lines that are ours, not mpirun's.
+      /// The program's lines, without mpirun's.
       let lines: [String]
       let seconds: Double
     }
@@ -88,7 +88,7 @@ extension MPITests {
     }
 
     @Test(
-      "An error that escapes on one of four ranks is one line with its rank and ends all with code 1",
+      "An error that escapes on one of four ranks prints one line with the rank and ends all with code 1",
       .enabled(if: isAlone))
     func abortsTogether() throws {
       let outcome = try start(ranks: 4, role: "throw-on-rank-2")
@@ -97,7 +97,7 @@ extension MPITests {
       #expect(outcome.seconds < 10)
     }
 
-    @Test("An error that escapes with requests in flight that cannot end still ends all ranks", .enabled(if: isAlone))
+    @Test("An error that escapes ends all ranks even if requests in flight cannot end", .enabled(if: isAlone))
     func abortsWithRequestsInFlight() throws {
       let outcome = try start(ranks: 4, role: "throw-in-flight")
       #expect(outcome.status == 1)
@@ -106,15 +106,15 @@ extension MPITests {
       #expect(outcome.seconds < 10)
     }
 
-    @Test("An MPI error ends all ranks the same way and says what to do", .enabled(if: isAlone))
+    @Test("An MPI error ends all ranks in the same way and names a remedy", .enabled(if: isAlone))
     func abortsOnMPIErrors() throws {
       let outcome = try start(ranks: 4, role: "mismatch")
       #expect(outcome.status == 1)
       #expect(outcome.lines.count == 1)
-      #expect(outcome.lines.first?.hasPrefix("quillan: rank 1: MPI_Recv failed: MPI_ERR_TRUNCATE") == true)
+      #expect(outcome.lines.first?.hasPrefix("quillan: rank 1: MPI_Recv: MPI_ERR_TRUNCATE") == true)
     }
 
-    @Test("A code on which all ranks agree is the exit code", .enabled(if: isAlone), arguments: [0, 1, 2, 3, 75])
+    @Test("A code that all ranks return is the exit code", .enabled(if: isAlone), arguments: [0, 1, 2, 3, 75])
     func passesCodes(code: Int32) throws {
       for ranks in [nil, 2] {
         let outcome = try start(ranks: ranks, role: "\(code)")
@@ -123,7 +123,7 @@ extension MPITests {
       }
     }
 
-    @Test("Where Open MPI is not installed properly, one line says what to install", .enabled(if: isAlone))
+    @Test("If Open MPI is not installed completely, one line says what to install", .enabled(if: isAlone))
     func reportsFailedStart() throws {
       let outcome = try start(ranks: nil, role: "0", setting: ["OPAL_PREFIX": "/nonexistent"])
       #expect(outcome.status == 1)

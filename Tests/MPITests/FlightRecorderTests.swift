@@ -1,5 +1,6 @@
 import Foundation
 import MPI
+import Telemetry
 import Testing
 
 extension MPITests {
@@ -10,12 +11,12 @@ extension MPITests {
       let outcome = Result { try body() }
       let events = FlightRecorder.takeTrace()
       try outcome.get()
-      // Tests of other suites may run beside.
+      // Tests of other suites may run at the same time.
       let thread = events.first { $0.name == "outer" }?.thread
       return events.filter { $0.thread == thread }
     }
 
-    @Test("Phases nest, and a collective bears the innermost one, its count, type and call site")
+    @Test("Phases nest, and a collective has the innermost phase, its count, type and call site")
     func nests() throws {
       let communicator = try World.communicator().duplicate()
       var line = 0
@@ -29,7 +30,7 @@ extension MPITests {
         }
       }
       #expect(events.map(\.name) == ["all-reduce layer 2 forward", "layer 2 forward", "barrier outer", "outer"])
-      #expect(events[0].count == 3 && events[0].type == .float32 && events[0].isCollective)
+      #expect(events[0].count == 3 && events[0].type == "float32" && events[0].isCollective)
       #expect(events[0].site == "MPITests/FlightRecorderTests.swift:\(line)")
       #expect(!events[1].isCollective && events[1].site.isEmpty)
       for (inner, outer) in [(0, 1), (1, 3), (2, 3)] {
@@ -38,7 +39,7 @@ extension MPITests {
       #expect(events.allSatisfy { $0.start <= $0.end })
     }
 
-    @Test("A split transfer is one event; a started one is the wait for it")
+    @Test("A split transfer is one event, and so is the wait for a non-blocking one")
     func countsOnce() throws {
       let communicator = try World.communicator().duplicate()
       let events = try trace {
@@ -50,7 +51,7 @@ extension MPITests {
       #expect(events.map(\.name) == ["all-gather outer", "all-reduce outer", "outer"])
     }
 
-    @Test("Phases deeper than are kept, and bodies that throw, leave the thread where it was")
+    @Test("Phases nested too deeply and bodies that throw do not disturb the outer phase")
     func survives() throws {
       struct Trouble: Error {}
       func dive(_ depth: Int) { FlightRecorder.phase("deep", depth) { if depth > 0 { dive(depth - 1) } } }

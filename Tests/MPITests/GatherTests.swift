@@ -3,7 +3,7 @@ import Testing
 
 extension MPITests {
   @Suite(.serialized) struct GatherTests {
-    /// What all ranks' values are, one after another.
+    /// The values of all ranks, in rank order.
     func joined(_ counts: [Int]) -> [Int32] {
       counts.enumerated().flatMap { World.values($0.offset, count: $0.element) }
     }
@@ -25,7 +25,7 @@ extension MPITests {
       }
     }
 
-    @Test("All-gather of unequal and empty blocks, also in place and non-blocking")
+    @Test("All-gather handles unequal and empty blocks, also in place and non-blocking")
     func allGathersUnequal() throws {
       for communicator in try World.splittings() {
         for count in World.awkwardCounts {

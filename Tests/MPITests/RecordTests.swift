@@ -79,7 +79,7 @@ extension MPITests {
       #expect(bytes == names + [9, 3, 0, 2, 1, 3, 0x81, 1, 2, 8, 1, 5, 0, 0, 0x80, 0x3F])
     }
 
-    @Test("A message that is cut at any byte, or followed by another, throws")
+    @Test("A message that is truncated at any byte, or too long, throws")
     func rejectsWrongLength() throws {
       let bytes = try RecordCodec.encode(Self.full)
       for count in 0..<bytes.count {

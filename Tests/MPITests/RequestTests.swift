@@ -4,7 +4,7 @@ import Testing
 
 extension MPITests {
   @Suite(.serialized) struct RequestTests {
-    @Test("Buffers are aligned to 64 bytes, keep their values when they grow, and are zero at first")
+    @Test("Buffers are aligned to 64 bytes, start with zeros, and keep their values when they grow")
     func ownsMemory() {
       var buffer = TransferBuffer<Float>(count: 3)
       #expect(buffer.array == [0, 0, 0])
@@ -18,7 +18,7 @@ extension MPITests {
       #expect(buffer[0] == 9)
     }
 
-    @Test("The buffer that comes back is the one that went in")
+    @Test("A request returns the buffer that it took")
     func returnsTheBuffer() throws {
       let world = try World.communicator()
       var buffer = TransferBuffer<Double>(count: 100)
@@ -27,7 +27,7 @@ extension MPITests {
       #expect(buffer.withUnsafeElements { UInt(bitPattern: $0.baseAddress) } == before)
     }
 
-    @Test("A tested request ends without a wait, and its wait then returns at once")
+    @Test("A request that is only tested ends, and its wait then returns immediately")
     func tests() throws {
       for communicator in try World.splittings() {
         var request = try communicator.iAllReduce(TransferBuffer([Int32](repeating: 1, count: 57)), .sum)
@@ -55,7 +55,7 @@ extension MPITests {
       #expect(sum == [Int32(communicator.size * (communicator.size - 1) / 2)])
     }
 
-    @Test("A request dropped in flight is waited for and reported in one line on stderr")
+    @Test("A request that is dropped before its end is waited for and reported in one line on stderr")
     func reportsDrops() throws {
       let world = try World.communicator()
       let text = try capturingStandardError {
@@ -64,12 +64,12 @@ extension MPITests {
       }
       let speaker = world.size > 1 ? "quillan: rank \(world.rank): " : "quillan: "
       #expect(
-        text == "\(speaker)a request (MPI_Ibarrier) was dropped in flight; it was waited for: "
+        text == "\(speaker)a request (MPI_Ibarrier) was dropped before its end, so this rank waited for it; "
           + "keep requests and call wait()\n")
       try world.barrier()
     }
 
-    /// What `body` writes to file descriptor 2.
+    /// The text that `body` writes to file descriptor 2.
     func capturingStandardError(_ body: () throws -> Void) throws -> String {
       let pipe = Pipe()
       let saved = dup(STDERR_FILENO)

@@ -1,7 +1,7 @@
 import MPI
 import Testing
 
-/// On which of its addresses rank 0 listens.
+/// The addresses on which rank 0 listens.
 @Suite("The network of a run")
 struct RunNetworkTests {
   private static func address(_ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: UInt32) -> UInt32 {
@@ -23,33 +23,34 @@ struct RunNetworkTests {
     RunNetwork.listening(own: Self.own, machines: machines, included: included, route: route)
   }
 
-  @Test("is the one that rank 0 shares with the other machines; addresses that all machines have are not one")
+  @Test(
+    "Rank 0 listens in the network that it shares with other machines; addresses that all machines have do not count")
   func shared() {
     #expect(listening([Self.other]) == [Self.fast.address])
     #expect(listening([Self.other, Self.other]) == [Self.fast.address])
     #expect(listening([]) == [])
   }
 
-  @Test("is what the run was given, by name or as a network")
+  @Test("Rank 0 listens on the card that the run was given, by name or as a network")
   func given() {
     #expect(listening([Self.other], included: "eth0") == [Self.open.address])
     #expect(listening([Self.other], included: "10.0.0.0/24") == [Self.fast.address])
     #expect(listening([Self.other], included: "eth9,203.0.113.0/24") == [Self.open.address])
-    // A list that fits no card here says nothing about this machine.
+    // A list that matches no card of this machine is ignored.
     #expect(listening([Self.other], included: "ib0") == [Self.fast.address])
     #expect(listening([Self.other], included: "10.0.0.0/99,x/y,/") == [Self.fast.address])
   }
 
-  @Test("is behind the card by which the system sends, for a machine in another network")
+  @Test("For a machine in another network, rank 0 listens on the card from which the system sends")
   func routed() {
     let far = [RunNetwork.Card(address: Self.address(192, 0, 2, 9), mask: Self.mask24)]
     #expect(listening([far]) { _ in Self.open.address } == [Self.open.address])
     #expect(listening([Self.other, far]) { _ in Self.open.address } == [Self.fast.address, Self.open.address])
-    // Never an address that is not a card's.
+    // The result never has an address that belongs to no card.
     #expect(listening([far]) { _ in 0 } == [])
   }
 
-  @Test("is the machine's own where ranks of another container use the same network stack")
+  @Test("Rank 0 listens on its own addresses if ranks of another container share the network stack")
   func sameStack() {
     #expect(listening([Self.own]) == Self.own.map(\.address))
   }

@@ -8,7 +8,7 @@ struct SHA256Tests {
   }
 
   @Test(
-    "The hash of lengths around a block's",
+    "Hashes of messages around the block length are right",
     arguments: [
       (0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
       (55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318"),
@@ -24,7 +24,7 @@ struct SHA256Tests {
   }
 
   @Test(
-    "The authentication codes of RFC 4231, test cases 1, 2 and 6",
+    "Authentication codes equal those of RFC 4231, test cases 1, 2 and 6",
     arguments: [
       (
         [UInt8](repeating: 0x0b, count: 20), "Hi There",

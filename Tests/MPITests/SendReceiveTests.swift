@@ -3,7 +3,7 @@ import Testing
 
 extension MPITests {
   @Suite(.serialized) struct SendReceiveTests {
-    @Test("A message goes round the ring, empty, awkward, whole or in parts")
+    @Test("A message travels around the ring, empty or of awkward length, whole or in parts")
     func goesRound() throws {
       for communicator in try World.splittings() {
         let next = (communicator.rank + 1) % communicator.size
@@ -18,7 +18,7 @@ extension MPITests {
       }
     }
 
-    @Test("Blocking messages arrive in order from whichever rank")
+    @Test("Blocking messages arrive in order from any rank")
     func arrives() throws {
       let world = try World.communicator()
       if world.rank > 0 {
@@ -36,7 +36,7 @@ extension MPITests {
       }
     }
 
-    @Test("Probe tells sender, tag and length of a message, and nothing where there is none")
+    @Test("Probe returns sender, tag and length of a message, and nil if there is none")
     func probes() throws {
       let world = try World.communicator()
       let alone = try world.duplicate()
@@ -59,7 +59,7 @@ extension MPITests {
       let again = try world.iSend(TransferBuffer<Float>([1]), to: world.rank, tag: 2)
       let error = #expect(throws: MPIError.self) { try world.receive(Float.self, count: 4, from: nil, tag: 2) }
       #expect(error?.kind == .shorterMessage)
-      #expect(error?.text == "the message from rank \(world.rank) with tag 2 has 1 elements, not 4")
+      #expect(error?.text == "the message from rank \(world.rank) with tag 2 has 1 elements, expected 4 elements")
       #expect(throws: MPIError.self) {
         _ = try world.iReceive(TransferBuffer<Float>(count: 4), from: world.rank, tag: 2).wait()
       }

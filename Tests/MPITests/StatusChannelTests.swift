@@ -1,8 +1,9 @@
 import Foundation
 import MPI
+import Telemetry
 import Testing
 
-/// The attacker's side: whoever can reach rank 0's port, or listen where a rank looks for rank 0.
+/// The attacker can reach rank 0's port, or listen at the address at which a rank looks for rank 0.
 @Suite("The status channel against strangers", .serialized)
 struct StatusChannelTests {
   private static let key = StatusKey((0..<UInt8(StatusKey.byteCount)).map { $0 &* 7 &+ 3 })
@@ -34,7 +35,7 @@ struct StatusChannelTests {
     state.phase = "rewards"
     state.waiting = RankState.Waiting(
       title: "all-reduce gradients", seconds: 301, communicator: 1,
-      members: RankRun(first: 0, stride: 1, count: Int32(Self.ranks)), place: 7)
+      members: StridedRanks(first: 0, stride: 1, count: Int32(Self.ranks)), number: 7)
     state.progress = [1: 7]
     state.isExpired = true
     return state
@@ -48,7 +49,7 @@ struct StatusChannelTests {
     HangReport(ranks: Self.ranks, observed: hub.observed(RankState(rank: 0)), hearsAll: true).table()
   }
 
-  @Test("A rank that has the run's secret is heard, and hears rank 0 and its order to leave")
+  @Test("A rank with the run's secret is heard, and hears rank 0 and its order to exit")
   func ranksAreHeard() throws {
     let hub = try hub()
     let links = [1, 2].map { link($0, hub.endpoints[0]) }
@@ -64,7 +65,7 @@ struct StatusChannelTests {
     #expect(links.allSatisfy { $0.isEnded })
   }
 
-  @Test("Whoever connects gets random bytes and nothing else")
+  @Test("A new connection gets random bytes and nothing else")
   func saysNothing() throws {
     let hub = try hub()
     let strangers = try (0..<2).map { _ in try Stranger(connectingTo: hub.endpoints[0]) }
@@ -78,7 +79,7 @@ struct StatusChannelTests {
     #expect(strangers.allSatisfy { $0.read(1).isEmpty })
   }
 
-  @Test("Frames of a stranger are not heard, with whatever tag, and end the connection")
+  @Test("Frames of a stranger are ignored, with any tag, and end the connection")
   func forgedFrames() throws {
     let hub = try hub()
     let rank = link(1, hub.endpoints[0])
@@ -96,7 +97,7 @@ struct StatusChannelTests {
     #expect(!rank.isEnded)
   }
 
-  @Test("A proof that was overheard does not serve for another connection, nor one with another secret")
+  @Test("A recorded proof is not valid on another connection, nor is a proof with another secret")
   func replayedProof() throws {
     let hub = try hub()
     var session = StatusSession.link(Self.key, rank: 1, ranks: Self.ranks)
@@ -117,20 +118,20 @@ struct StatusChannelTests {
     #expect(second.isClosed && third.isClosed && !first.isClosed)
   }
 
-  @Test("Who listens in rank 0's place learns no secret, ends no rank and is not heard")
+  @Test("An impostor of rank 0 learns no secret, ends no rank and is not heard")
   func impostor() throws {
     let impostor = try Stranger(listening: ())
     let rank = link(1, try impostor.endpoint())
     rank.receive(milliseconds: 5)
     try impostor.accept()
-    // Before a challenge a rank says nothing.
+    // Before a challenge, a rank sends nothing.
     rank.receive(milliseconds: 5)
     #expect(impostor.read(1).isEmpty)
     impostor.write(Array("quillan".utf8) + [2] + [UInt8](repeating: 9, count: 16))
     for _ in 0..<5 { rank.receive(milliseconds: 5) }
     let proof = impostor.read(1000)
     #expect(proof.count == 56)
-    // Its own words, or any others, are no proof of rank 0, and an order behind them is not followed.
+    // The rank's own bytes, or any others, do not prove rank 0, and an order after them is not followed.
     impostor.write(Array(proof.suffix(32)) + StatusFrame(kind: .end, state: RankState(rank: 0)).bytes)
     for _ in 0..<5 {
       rank.send(expired(1))
@@ -149,7 +150,7 @@ struct StatusChannelTests {
     return (hub, link)
   }
 
-  @Test("A frame that was altered, repeated, left out, sent back or put into another connection ends the connection")
+  @Test("A frame that is altered, repeated, skipped, sent back or moved to another connection ends the connection")
   func tamperedFrames() throws {
     func sealed(_ session: inout StatusSession) throws -> [UInt8] {
       defer { session.isSent() }
@@ -176,7 +177,7 @@ struct StatusChannelTests {
       var bytes = try sealed(&link)
       bytes[place] ^= 1
       let refusesChange = isRefused(bytes, by: &hub)
-      // Nothing opens it again.
+      // Nothing reopens the connection.
       let staysRefused = isRefused(try sealed(&link), by: &hub)
       #expect(refusesChange && staysRefused, "byte \(place)")
     }
@@ -193,7 +194,7 @@ struct StatusChannelTests {
     #expect(refusesOthers)
   }
 
-  @Test("A rank speaks for itself only, and only ranks of the world speak")
+  @Test("A rank can send only its own state, and only ranks of the world can send")
   func ownNumber() throws {
     var (hub, link) = pair(rank: 1)
     #expect(hub.rank == 1 && link.rank == 0)
@@ -206,7 +207,7 @@ struct StatusChannelTests {
     }
   }
 
-  @Test("A thousand idle connections keep neither a rank out nor descriptors, and are closed when their time is over")
+  @Test("A thousand idle connections block neither a rank nor descriptors, and are closed after their time")
   func idleConnections() throws {
     let hub = try hub(patience: 1)
     let early = link(1, hub.endpoints[0])
@@ -257,7 +258,7 @@ struct StatusChannelTests {
     return code == 0 && name.sin_family == sa_family_t(AF_INET) ? name.sin_port : nil
   }
 
-  @Test("Connections from elsewhere than the run's machines are closed without a word")
+  @Test("Connections from outside the run's machines are closed without a byte sent")
   func otherAddresses() throws {
     let hub = try hub()
     let stranger = try Stranger(connectingTo: hub.endpoints[0], from: UInt32(0x7f00_0002).bigEndian)
@@ -265,7 +266,7 @@ struct StatusChannelTests {
     #expect(stranger.read(1).isEmpty && stranger.isClosed)
   }
 
-  @Test("No field of a frame can hold what no rank says")
+  @Test("A frame with an impossible field is rejected")
   func fieldsAreChecked() {
     let bytes = StatusFrame(state: expired(1)).bytes
     #expect(StatusFrame(bytes, ranks: Self.ranks)?.state == expired(1))
@@ -301,7 +302,7 @@ struct StatusChannelTests {
     }
   }
 
-  @Test("Control characters of another rank's words reach no terminal, and begin no line")
+  @Test("Control characters in another rank's text are escaped")
   func controlCharacters() throws {
     var state = expired(1)
     state.phase = "a\u{1B}[2J\u{9B}1mb\nquillan: rank 7 c\r\u{202E}\u{2028}\u{7F}"
@@ -315,7 +316,7 @@ struct StatusChannelTests {
     #expect(controls.isEmpty)
   }
 
-  @Test("The report takes any number of seconds")
+  @Test("The report handles any number of seconds")
   func anySeconds() {
     for seconds in [Double.nan, .infinity, -.infinity, 1e300, -1e300, -1] {
       var state = expired(1)
@@ -328,7 +329,7 @@ struct StatusChannelTests {
   }
 }
 
-/// Somebody who is not of the run, with a TCP connection.
+/// A process that is not in the run, with a TCP connection.
 private final class Stranger {
   private var descriptor: Int32
   private var listener: Int32 = -1
@@ -376,11 +377,11 @@ private final class Stranger {
 
   func write(_ bytes: [UInt8]) { _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
 
-  /// Up to so many bytes, those that are there.
-  func read(_ most: Int) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: most)
-    let count = recv(descriptor, &bytes, most, 0)
-    return Array(bytes.prefix(max(0, count)))
+  /// The bytes that have arrived, at most `count`.
+  func read(_ count: Int) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    let received = recv(descriptor, &bytes, count, 0)
+    return Array(bytes.prefix(max(0, received)))
   }
 
   /// Whether the other side has closed the connection and nothing is left to read.

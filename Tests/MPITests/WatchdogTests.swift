@@ -1,12 +1,13 @@
 import Foundation
 import MPI
+import Telemetry
 import Testing
 
-/// Ranks that wait for each other, played by processes of their own under mpirun.
+/// Ranks that wait for each other, as processes under mpirun.
 extension MPITests.EndOfProcessTests {
   private static let directoryKey = "QUILLAN_TEST_DIRECTORY"
 
-  /// What a rank of the tests below does.
+  /// The part of a rank in the tests below.
   static func playsHang(_ role: String, _ world: Communicator) throws -> Int32 {
     try RankWatch.start(world)
     try Watchdog.start(world, timeout: role == "suspended" ? 3 : 2)
@@ -17,7 +18,7 @@ extension MPITests.EndOfProcessTests {
     case "late" where world.rank == world.size - 1:
       FlightRecorder.phase("sampling group", 812) { Thread.sleep(forTimeInterval: 50) }
     case "stopped" where world.rank == 0:
-      // Time for rank 0 to have been heard.
+      // Time for rank 0's state to arrive.
       FlightRecorder.phase("rewards") { Thread.sleep(forTimeInterval: 1.5) }
       raise(SIGSTOP)
     case "suspended":
@@ -25,7 +26,7 @@ extension MPITests.EndOfProcessTests {
       process.executableURL = URL(fileURLWithPath: "/bin/sh")
       process.arguments = ["-c", "sleep 1; kill -STOP \(getpid()); sleep 5; kill -CONT \(getpid())"]
       try process.run()
-      // Rank 1 arrives 2.5 s after all go on: later than rank 0 would end the run, earlier than its new time is over.
+      // Rank 1 arrives 2.5 s after the ranks continue: later than the old timeout, earlier than the new one.
       if world.rank == 1 { Thread.sleep(forTimeInterval: 8.5) }
     case "asked":
       FlightRecorder.phase("sampling group", 7 + world.rank) {
@@ -49,7 +50,7 @@ extension MPITests.EndOfProcessTests {
     return try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
   }
 
-  @Test("A rank that does not arrive ends the run with one line and every rank's record", .enabled(if: isAlone))
+  @Test("A rank that does not arrive ends the run with one line and a record of every rank", .enabled(if: isAlone))
   func namesTheLate() throws {
     let (outcome, directory) = try hang("late", ranks: 3)
     defer { try? FileManager.default.removeItem(at: directory) }
@@ -76,7 +77,7 @@ extension MPITests.EndOfProcessTests {
     }
   }
 
-  @Test("Where rank 0 is stopped, another rank says so and all end", .enabled(if: isAlone))
+  @Test("If rank 0 is stopped, another rank reports it and all ranks end", .enabled(if: isAlone))
   func survivesWithoutRankZero() throws {
     let (outcome, directory) = try hang("stopped", ranks: 3)
     defer { try? FileManager.default.removeItem(at: directory) }
@@ -88,7 +89,7 @@ extension MPITests.EndOfProcessTests {
     #expect(outcome.seconds < 25)
   }
 
-  @Test("A job that was suspended as a whole gets its time again", .enabled(if: isAlone))
+  @Test("After a job was suspended as a whole, the timeout starts again", .enabled(if: isAlone))
   func goesOnAfterSuspension() throws {
     let (outcome, directory) = try hang("suspended", ranks: 2)
     defer { try? FileManager.default.removeItem(at: directory) }
@@ -96,7 +97,7 @@ extension MPITests.EndOfProcessTests {
     #expect(outcome.lines.isEmpty)
   }
 
-  @Test("SIGQUIT to any rank prints every rank's place, and the run goes on", .enabled(if: isAlone))
+  @Test("SIGQUIT to any rank prints the state of every rank, and the run continues", .enabled(if: isAlone))
   func answersQuestions() throws {
     let (outcome, directory) = try hang("asked", ranks: 3)
     defer { try? FileManager.default.removeItem(at: directory) }

@@ -17,16 +17,16 @@ enum World {
 
   static func communicator() throws -> Communicator { try started.get() }
 
-  /// Counts that no block size divides well; 0 among them.
+  /// Counts that few block sizes divide, including 0.
   static let awkwardCounts = [0, 1, 2, 7, 31, 129, 1000]
 
-  /// The communicator as it is, and splitting transfers so that `awkwardCounts` need one, two and many parts.
+  /// The communicator itself, and versions that split transfers of `awkwardCounts` into one, two and many parts.
   static func splittings() throws -> [Communicator] {
     let world = try communicator()
     return [world, world.splittingTransfers(above: 1), world.splittingTransfers(above: 10)]
   }
 
-  /// Values that differ by rank and place, and are small enough for exact sums in every type.
+  /// Values that differ by rank and index, and are small enough for exact sums in every type.
   static func values<Element: Transferable & Numeric>(_ rank: Int, count: Int, _: Element.Type) -> [Element] {
     (0..<count).map { Element(exactly: (rank * 3 + $0) % 11) ?? .zero }
   }

@@ -21,7 +21,7 @@ extension ParallelismTests {
     }.min()
   }
 
-  @Test("An exchange of blocks of any lengths allocates nothing")
+  @Test("An exchange of blocks of any length allocates nothing")
   func exchangeAllocations() throws {
     let world = try Ranks.together()
     let counts = (0..<world.size).map { 3 * (world.rank + $0) }
@@ -69,11 +69,11 @@ extension ParallelismTests {
         auxiliary = 0
         learner.begin()
         for unit in 0..<2 {
-          let gradients = unit == 1 ? learner.reducer.last() : learner.gradients
+          let gradients = unit == 1 ? learner.reducer.lastPassGradients() : learner.gradients
           pass.accumulate(
             items, diffusion: noise, learner.weights, gradients, loads: learner.loads, learner.context
           ) { auxiliary += PolicyObjective.terms($1, of: items[$0]).aux }
-          _ = try learner.reducer.endUnit()
+          _ = try learner.reducer.finishUnit()
         }
         let reduced = try learner.reduce()
         try learner.update(norm: reduced.norm, learningRate: 1e-3, maximumNorm: 1, balanceRate: 1e-3)

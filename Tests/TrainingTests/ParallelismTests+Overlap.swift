@@ -73,14 +73,14 @@ extension ParallelismTests {
     }
   }
 
-  @Test("Gradients are summed before the pass ends, in any order in which they become final")
+  @Test("Gradients are summed before the pass ends, in whatever order they become final")
   func overlap() throws {
     try reductions { reduction, comment in
       let reducer = reduction.reducer
       // The first step makes the communicators.
       for step in 0..<6 {
         reduction.begin(step: step)
-        let last = reducer.last()
+        let last = reducer.lastPassGradients()
         // Other orders on other ranks; a rank may have no pass at all.
         if step != 3 || reduction.topology.world.rank > 0 {
           var order = reduction.order
@@ -94,14 +94,14 @@ extension ParallelismTests {
     }
   }
 
-  @Test("What is final is summed while the rest is not")
+  @Test("Final gradients are summed while the others are not")
   func beginning() throws {
     try reductions { reduction, comment in
       let reducer = reduction.reducer
       reduction.begin(step: 0)
       try reducer.reduce()
       reduction.begin(step: 1)
-      let last = reducer.last()
+      let last = reducer.lastPassGradients()
       // The last layer's two norms, two matrices, and router with its bias, which are one bucket.
       let layer = reduction.order.prefix(6)
       last.finish(Array(layer))
@@ -116,7 +116,7 @@ extension ParallelismTests {
   }
 
   @Test(
-    "Steps whose sums begin in backward are those whose sums begin after it, bit for bit",
+    "Steps with sums during backward equal steps with sums after backward, bit for bit",
     arguments: [false, true], [false, true])
   func overlap(mixedPrecision: Bool, isSharded: Bool) throws {
     let ranks = try Ranks.together()
@@ -142,7 +142,7 @@ extension ParallelismTests {
     }
   }
 
-  @Test("Pre-training whose sums begin in backward ends with the same weights, bit for bit")
+  @Test("Pre-training with sums during backward ends with the same weights, bit for bit")
   func overlapOfPretraining() throws {
     let ranks = try Ranks.together()
     func weights(isEarly: Bool) throws -> [Int64] {

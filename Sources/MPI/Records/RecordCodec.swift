@@ -1,5 +1,5 @@
-/// A type whose values ranks send each other: any `Codable` type. The compiler derives the conformance, so a record lists
-/// its fields once, with their names and types.
+/// A type whose values ranks send each other: any `Codable` type. The compiler derives the conformance, so a record
+/// lists its fields once, with their names and types.
 public typealias RankRecord = Codable & Sendable
 
 /// The bytes of a record: compact, exact and deterministic.
@@ -17,9 +17,9 @@ public typealias RankRecord = Codable & Sendable
 /// | 8 | list | count, values |
 /// | 9 | fields | count, then for each field the index of its name (ascending) and its value |
 ///
-/// Equal records give equal bytes, except that a dictionary whose keys are not text or integers (nor `CodingKeyRepresentable`)
-/// is a list in hash order. Decoding checks every length and index against the bytes that are left, and throws if they
-/// do not fit.
+/// Equal records give equal bytes, except that a dictionary whose keys are not text or integers (nor
+/// `CodingKeyRepresentable`) is a list in hash order. Decoding checks every length and index against the bytes that are
+/// left, and throws if they do not fit.
 public enum RecordCodec {
   /// Maximum nesting of lists and fields.
   static let depthLimit = 64

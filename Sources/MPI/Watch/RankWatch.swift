@@ -2,13 +2,13 @@ internal import CMPI
 import Glibc
 import Synchronization
 
-/// Watches the ranks of this machine, so that one that is killed ends all of them soon, in one line that names it.
+/// Watches the ranks of this machine. If one is killed, all end soon, with one line that names the killed rank.
 ///
-/// Blocked in a collective, a rank cannot notice by itself that another is gone; mpirun does, but names it in a
-/// paragraph and kills the rest. So a thread of every rank looks after the others' processes a few times a second. When
-/// one is gone, the lowest rank left says so, and all leave with exit code 137. SIGTERM, by which mpirun ends ranks, is
-/// held back until the thread has looked. Ranks that leave in good order, or with an error of their own, say so first
-/// on a page of memory that all share.
+/// A rank that is blocked in a collective cannot notice that another is gone. mpirun notices, but names the rank in a
+/// paragraph and kills the rest. So a thread of every rank checks the other processes several times a second. If one is
+/// gone, the lowest remaining rank reports it, and all exit with code 137. SIGTERM, by which mpirun ends ranks, is
+/// delayed until the thread has checked. A rank that exits normally, or with an error of its own, first says so on a
+/// page of shared memory.
 public enum RankWatch {
   /// One rank of this machine.
   private struct Neighbour: Sendable {
@@ -19,7 +19,8 @@ public enum RankWatch {
   private struct Board: @unchecked Sendable {
     let neighbours: [Neighbour]
     let own: Int
-    /// A byte for each neighbour: 1 once it leaves in good order. One more: whether a death has been reported.
+    /// One byte for each neighbour: 1 once it exits in an orderly way. The last byte: whether a death has been
+    /// reported.
     let leaving: UnsafeMutablePointer<UInt8>
   }
 
@@ -35,7 +36,7 @@ public enum RankWatch {
     let processes = try machine.allGather(Int32(getpid()))
     let board = Board(
       neighbours: zip(ranks, processes).map { Neighbour(rank: $0, process: $1) }, own: machine.rank, leaving: page)
-    // Where processes cannot see each other (namespaces), nothing can be watched.
+    // If processes cannot see each other (namespaces), nothing can be watched.
     let sees = board.neighbours.allSatisfy { kill($0.process, 0) == 0 || errno == EPERM }
     guard try machine.allReduce(Int32(sees ? 1 : 0), .minimum) == 1 else { return }
     self.board.withLock { $0 = board }
@@ -44,7 +45,7 @@ public enum RankWatch {
     pthread_create(&thread, nil, { _ in RankWatch.watch() }, nil)
   }
 
-  /// Says that this rank is about to leave, whatever for: the others then do not take it for killed.
+  /// Announces that this rank is about to exit, for any reason, so that the others do not report it as killed.
   public static func leave() {
     board.withLock { board in
       if let board { board.leaving[board.own] = 1 }
@@ -52,7 +53,7 @@ public enum RankWatch {
     }
   }
 
-  /// Whether this rank shall say what ends the run; true for one rank of the machine.
+  /// Whether this rank reports the failure; true for one rank of the machine.
   static func claimReport() -> Bool {
     board.withLock { board in
       guard let board else { return true }
@@ -62,7 +63,7 @@ public enum RankWatch {
     }
   }
 
-  /// A page of memory that the machine's ranks share; nil if none can be had.
+  /// A page of memory shared by the ranks of the machine; nil if it cannot be mapped.
   private static func sharedPage(_ machine: Communicator) throws(MPIError) -> UnsafeMutablePointer<UInt8>? {
     let byteCount = machine.size + 1
     return try SharedMemory.pages(machine, byteCount: byteCount)?.bindMemory(to: UInt8.self, capacity: byteCount)
@@ -74,7 +75,7 @@ public enum RankWatch {
       usleep(patience)
       guard let board = board.withLock({ $0 }) else {
         if terminated.load(ordering: .relaxed) { terminate() }
-        // The process is leaving; a signal still has to end it if it does not.
+        // The process is exiting. If it hangs, a signal must still be able to end it.
         continue
       }
       let gone = board.neighbours.indices.filter {
@@ -98,13 +99,13 @@ public enum RankWatch {
         "\(names.joined(separator: " and ")) was killed or crashed, so all ranks end; "
           + "start again from the last checkpoint")
     }
-    // Long enough for the others to see who is left.
+    // Time for the other ranks to see which ranks remain.
     usleep(6 * patience)
     board.leaving[board.own] = 1
     _exit(137)
   }
 
-  /// Lets SIGTERM do what it does.
+  /// Lets SIGTERM end the process.
   private static func terminate() -> Never {
     signal(SIGTERM, SIG_DFL)
     kill(getpid(), SIGTERM)

@@ -1,8 +1,8 @@
 import Glibc
 
-/// Which of a machine's IPv4 addresses belong to the network of the run. Addresses are in the network's byte order.
+/// Chooses the IPv4 addresses of a machine that belong to the network of the run. Addresses are in network byte order.
 package enum RunNetwork {
-  /// An address of a network card, and the mask of its network.
+  /// An address of a network card, and its netmask.
   package struct Card: Sendable, Equatable {
     package var name: String
     package var address: UInt32
@@ -17,7 +17,7 @@ package enum RunNetwork {
     func reaches(_ other: Card) -> Bool { address & mask == other.address & mask }
   }
 
-  /// This machine's addresses but the loopback's.
+  /// This machine's addresses, without loopback.
   static var cards: [Card] {
     var first: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&first) == 0 else { return [] }
@@ -38,8 +38,8 @@ package enum RunNetwork {
     return result
   }
 
-  /// Of rank 0's `own` cards those over which other `machines` are reached: the cards that the run was given
-  /// (`included`), or else those in a network with a machine; for a machine in none of them, the card by which the system
+  /// The addresses on which rank 0 listens: those of the cards that the run was given (`included`). If none was given,
+  /// those in the same network as another machine. For a machine that shares no network, the card from which the system
   /// sends to it (`route`).
   package static func listening(
     own: [Card], machines: [[Card]], included: String?, route: (UInt32) -> UInt32? = RunNetwork.route
@@ -59,7 +59,7 @@ package enum RunNetwork {
     return result
   }
 
-  /// Whether Open MPI's list of names and networks (`btl_tcp_if_include`) has a card.
+  /// Whether Open MPI's list of names and networks (`btl_tcp_if_include`) includes a card.
   private static func isIncluded(_ card: Card, _ list: String) -> Bool {
     list.split(separator: ",").contains { item in
       if item == card.name { return true }
@@ -73,7 +73,7 @@ package enum RunNetwork {
     }
   }
 
-  /// The address from which the system would send to another; nothing is sent.
+  /// The address from which the system would send to `address`. Sends nothing.
   package static func route(to address: UInt32) -> UInt32? {
     let descriptor = StatusSocket.make(SOCK_DGRAM)
     guard descriptor >= 0 else { return nil }

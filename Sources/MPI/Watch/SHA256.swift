@@ -1,4 +1,5 @@
-/// SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104), for the few bytes by which ranks prove that they are of one run.
+/// SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104), for the few bytes with which ranks prove that they belong to one
+/// run.
 package enum SHA256 {
   package static let byteCount = 32
   private static let blockSize = 64

@@ -1,14 +1,16 @@
-/// What travels between the ranks' watchdogs: a fixed number of bytes, little-endian.
+import Telemetry
+
+/// A message between the ranks' watchdogs: a fixed number of bytes, little-endian.
 package struct StatusFrame: Sendable, Equatable {
   package enum Kind: UInt8, Sendable {
     case state
-    /// Rank 0's order to write the record and leave.
+    /// Rank 0's order to write the flight record and exit.
     case end
   }
 
   package static let byteCount = 632
   private static let textLimit = 95
-  /// A clock of nanoseconds in 64 bits has no longer times.
+  /// Seconds that a 64-bit clock of nanoseconds can count.
   private static let times = 0...Double(UInt64.max) / 1e9
 
   package var kind: Kind
@@ -36,12 +38,12 @@ package struct StatusFrame: Sendable, Equatable {
     let waiting = state.waiting
     put((waiting?.seconds ?? 0).bitPattern)
     put(waiting?.communicator ?? 0)
-    put(waiting?.place ?? 0)
+    put(waiting?.number ?? 0)
     let members = waiting?.members ?? .none
     for value in [members.first, members.stride, members.count] { put(UInt64(UInt32(bitPattern: value))) }
     put(state.phase)
     put(waiting?.title ?? "")
-    let progress = state.progress.sorted { $0.key < $1.key }.prefix(RecorderState.communicatorLimit)
+    let progress = state.progress.sorted { $0.key < $1.key }.prefix(FlightRecorder.communicatorLimit)
     for entry in progress {
       put(entry.key)
       put(entry.value)
@@ -49,7 +51,8 @@ package struct StatusFrame: Sendable, Equatable {
     return bytes + [UInt8](repeating: 0, count: Self.byteCount - bytes.count)
   }
 
-  /// Nil where a field cannot be what a rank of `ranks` says; control characters of texts are escaped.
+  /// Decodes a frame; nil if the value of a field is not possible in a run of `ranks` ranks. Control characters in
+  /// texts are escaped.
   package init?(_ bytes: [UInt8], ranks: Int) {
     guard bytes.count == Self.byteCount else { return nil }
     var position = 0
@@ -69,9 +72,10 @@ package struct StatusFrame: Sendable, Equatable {
     else { return nil }
     let (phaseSeconds, seconds) = (Double(bitPattern: number()), Double(bitPattern: number()))
     guard Self.times.contains(phaseSeconds), Self.times.contains(seconds) else { return nil }
-    let (communicator, place) = (number(), number())
-    let run = (0..<3).compactMap { _ in Int32(exactly: number()) }
-    guard run.count == 3, Self.isRun(run.map(Int.init), of: ranks), let phase = text(), let title = text() else {
+    let (communicator, collective) = (number(), number())
+    let members = (0..<3).compactMap { _ in Int32(exactly: number()) }
+    guard members.count == 3, Self.areRanks(members.map(Int.init), of: ranks), let phase = text(), let title = text()
+    else {
       return nil
     }
     self.kind = kind
@@ -82,19 +86,19 @@ package struct StatusFrame: Sendable, Equatable {
     if flags & 256 != 0 {
       state.waiting = RankState.Waiting(
         title: title, seconds: seconds, communicator: communicator,
-        members: RankRun(first: run[0], stride: run[1], count: run[2]), place: place)
+        members: StridedRanks(first: members[0], stride: members[1], count: members[2]), number: collective)
     }
     state.isExpired = flags & 512 != 0
     state.wantsReport = flags & 1024 != 0
-    for _ in 0..<RecorderState.communicatorLimit {
+    for _ in 0..<FlightRecorder.communicatorLimit {
       let (key, value) = (number(), number())
       if key != 0 { state.progress[key] = value }
     }
   }
 
-  /// Whether first, stride and count name ranks of the world, each once, or none.
-  private static func isRun(_ run: [Int], of ranks: Int) -> Bool {
-    let (first, stride, count) = (run[0], run[1], run[2])
+  /// Whether first, stride and count describe different ranks of the world, or none.
+  private static func areRanks(_ members: [Int], of ranks: Int) -> Bool {
+    let (first, stride, count) = (members[0], members[1], members[2])
     return count == 0 || (count <= ranks && stride > 0 && stride <= ranks && first + stride * (count - 1) < ranks)
   }
 }

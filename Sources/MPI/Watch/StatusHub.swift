@@ -1,31 +1,33 @@
 import Glibc
+import Telemetry
 
-/// Rank 0's side of the status channel: listens, and keeps what every rank said last.
+/// Rank 0's side of the status channel: listens, and keeps the last state of every rank.
 ///
-/// Whoever connects has a few seconds to prove that it is a rank of this run. Of those who have not yet, the oldest goes
-/// for the next, so that strangers take neither the ranks' places nor this process's descriptors.
+/// A new connection has a few seconds to prove that it is a rank of this run. If too many have not proved it yet, the
+/// oldest is closed, so that strangers use up neither the connections for ranks nor this process's descriptors.
 package final class StatusHub {
-  /// Connections that have not proved themselves, at most.
+  /// Maximum number of connections that have not proved themselves.
   package static let strangers = 32
 
   private let key: StatusKey
   private let ranks: Int
   /// Nanoseconds that a connection has to prove itself.
   private let patience: UInt64
-  /// From where connections are taken.
+  /// The addresses from which connections are accepted.
   private let neighbours: Set<UInt32>
   private var listeners: [Int32] = []
   private var proving: [StatusSocket] = []
   private var peers: [Int: StatusSocket] = [:]
   private var heard: [Int: (state: RankState, at: UInt64)] = [:]
-  /// Where it listens.
+  /// The addresses and ports on which the hub listens.
   package let endpoints: [StatusEndpoint]
 
-  /// Nil where no port can be had.
+  /// Returns nil if no port is available.
   ///
   /// - Parameters:
-  ///   - ranks: in the world.
-  ///   - addresses: where to listen, and `neighbours`: from where ranks connect; in the network's byte order.
+  ///   - ranks: number of ranks in the world.
+  ///   - addresses: the addresses to listen on, in network byte order.
+  ///   - neighbours: the addresses from which ranks connect, in network byte order.
   ///   - patience: seconds that a connection has to prove itself.
   package init?(
     _ key: StatusKey, ranks: Int, addresses: [UInt32], neighbours: Set<UInt32>, patience: Double = 5
@@ -63,7 +65,7 @@ package final class StatusHub {
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
-  /// Waits for news for up to `milliseconds`; returns whether a rank newly asks for a report.
+  /// Waits up to `milliseconds` for frames; returns whether a rank has asked for a report.
   package func receive(milliseconds: Int32) -> Bool {
     let connections = proving + peers.values
     var descriptors = (listeners + connections.map(\.descriptor)).map {
@@ -78,7 +80,7 @@ package final class StatusHub {
           isAsked = isAsked || frame.state.wantsReport
           heard[frame.state.rank] = (frame.state, FlightRecorder.clock())
         }
-        // A rank that connects anew has given its former connection up.
+        // If a rank has connected again, the new connection replaces the old one.
         if connection.isOpen, let rank = connection.rank { peers[rank] = connection }
       }
     }
@@ -89,12 +91,12 @@ package final class StatusHub {
     return isAsked
   }
 
-  /// Takes those who connect, some at a time.
+  /// Accepts waiting connections, a limited number at a time.
   private func admit(from listener: Int32) {
     for _ in 0..<Self.strangers {
       let descriptor = accept(listener, nil, nil)
       guard descriptor >= 0 else {
-        // Without a free descriptor, poll would say at once that somebody waits.
+        // Without a free descriptor, poll would return immediately again and again.
         if errno != EAGAIN, errno != EINTR { usleep(50_000) }
         return
       }
@@ -109,16 +111,16 @@ package final class StatusHub {
       if proving.count >= Self.strangers { proving.removeFirst() }
       proving.append(StatusSocket(descriptor, .hub(key, ranks: ranks)))
     }
-    // Time for others where strangers come without end.
+    // Leaves time for other work if strangers connect without pause.
     usleep(1_000)
   }
 
-  /// Tells all ranks about rank 0, or to leave.
+  /// Sends rank 0's state, or the order to exit, to all ranks.
   package func send(_ state: RankState, _ kind: StatusFrame.Kind) {
     for peer in peers.values { peer.send(StatusFrame(kind: kind, state: state)) }
   }
 
-  /// What every rank said last, rank 0's own state included.
+  /// The last state of every rank, including rank 0's own state.
   package func observed(_ own: RankState) -> [Int: HangReport.Observation] {
     let now = FlightRecorder.clock()
     var result = heard.mapValues {

@@ -1,7 +1,8 @@
 import Glibc
+import Telemetry
 
-/// Another rank's side of the status channel: keeps a connection to rank 0 and tries its addresses in turn while there is
-/// none.
+/// Another rank's side of the status channel: keeps a connection to rank 0. While it has none, it tries rank 0's
+/// addresses in turn.
 package final class StatusLink {
   private let endpoints: [StatusEndpoint]
   private let key: StatusKey
@@ -12,10 +13,10 @@ package final class StatusLink {
   private var attempts = 0
   private var nextAttempt: UInt64 = 0
   private var hub: (state: RankState, at: UInt64)?
-  /// Whether rank 0 has told this rank to leave.
+  /// Whether rank 0 has ordered this rank to exit.
   package private(set) var isEnded = false
 
-  /// - Parameter endpoints: where rank 0 listens.
+  /// - Parameter endpoints: the addresses on which rank 0 listens.
   package init(_ key: StatusKey, rank: Int, ranks: Int, endpoints: [StatusEndpoint]) {
     self.endpoints = endpoints
     self.key = key
@@ -24,7 +25,7 @@ package final class StatusLink {
     socket = StatusSocket(-1, .link(key, rank: rank, ranks: ranks))
   }
 
-  /// Waits for news for up to `milliseconds`.
+  /// Waits up to `milliseconds` for frames.
   package func receive(milliseconds: Int32) {
     connectIfNeeded()
     guard socket.isOpen else {
@@ -51,7 +52,7 @@ package final class StatusLink {
     if isConnected { socket.send(StatusFrame(state: state)) }
   }
 
-  /// Rank 0 as last heard of, and this rank.
+  /// The last state of rank 0, and this rank's state.
   package func observed(_ own: RankState) -> [Int: HangReport.Observation] {
     var result = [own.rank: HangReport.Observation(state: own, silence: 0)]
     if let hub {
@@ -68,7 +69,7 @@ package final class StatusLink {
 
   private func connectIfNeeded() {
     let now = FlightRecorder.clock()
-    // A connection that carries nothing any more, or does not come about, is given up for another.
+    // A connection that no longer delivers frames, or does not open, is replaced by a new one.
     let isStale = socket.isOpen && now > nextAttempt && !hearsHub
     if isStale { socket.close() }
     guard !socket.isOpen, !endpoints.isEmpty, now > nextAttempt else { return }

@@ -1,16 +1,16 @@
-/// One connection of the status channel, as either side sees it: first both prove that they know the run's secret, then
-/// frames travel. It knows nothing of sockets.
+/// One connection of the status channel, on either side, without its socket. First both sides prove that they know the
+/// run's secret; then frames travel.
 ///
 /// ```
 /// rank 0 → rank r   "quillan" 2, 16 random bytes
 /// rank r → rank 0   r, 16 random bytes, tag of both challenges and r
 /// rank 0 → rank r   tag of both challenges and r
-/// both              frames, each with a tag of its place in the connection and its bytes
+/// both              frames, each with a tag of its number in the connection and its bytes
 /// ```
 ///
-/// Until then rank 0 says nothing but the random bytes, and rank r nothing but its number. Tags of either side and of
-/// either direction differ, and the keys of frames are of this connection: nothing that was heard serves again. Bytes that
-/// are not as expected end the connection.
+/// Before the proofs, rank 0 sends only the random bytes, and rank r only its number. The tags of the two sides and of
+/// the two directions differ, and the keys of frames belong to one connection, so recorded messages cannot be used
+/// again. Unexpected bytes end the connection.
 package struct StatusSession {
   package enum Stage: Sendable, Equatable {
     case proving
@@ -36,19 +36,19 @@ package struct StatusSession {
   private var outgoing: StatusKey?
   private var receivedFrames: UInt64 = 0
   private var sentFrames: UInt64 = 0
-  /// What the link has said, while it waits for rank 0's proof.
+  /// The challenges, while the link waits for rank 0's proof.
   private var said: (theirs: [UInt8], own: [UInt8])?
   package private(set) var stage = Stage.proving
-  /// The other side's rank, proved once the stage is `open`.
+  /// The rank of the other side, proved once the stage is `open`.
   package private(set) var rank: Int?
   private let ownRank: Int
 
-  /// Rank 0's side; `ranks` are in the world.
+  /// Rank 0's side. `ranks` is the number of ranks in the world.
   package static func hub(_ key: StatusKey, ranks: Int) -> StatusSession {
     StatusSession(side: .hub, key: key, ranks: ranks, ownRank: 0)
   }
 
-  /// The side of another rank.
+  /// Another rank's side.
   package static func link(_ key: StatusKey, rank: Int, ranks: Int) -> StatusSession {
     StatusSession(side: .link, key: key, ranks: ranks, ownRank: rank)
   }
@@ -60,10 +60,10 @@ package struct StatusSession {
     self.ownRank = ownRank
   }
 
-  /// What is said before anything is heard.
+  /// The bytes to send before any have arrived.
   package var greeting: [UInt8] { side == .hub ? Self.magic + challenge : [] }
 
-  /// Takes bytes that have arrived; returns what to answer, and the frames that are whole.
+  /// Processes bytes that have arrived; returns the bytes to send in answer, and the complete frames.
   package mutating func receive(_ bytes: [UInt8]) -> (answer: [UInt8], frames: [StatusFrame]) {
     received += bytes
     var answer: [UInt8] = []
@@ -81,7 +81,7 @@ package struct StatusSession {
     return (answer, frames)
   }
 
-  /// Bytes of the next message.
+  /// Length of the next message in bytes.
   private var expected: Int {
     switch (stage, side) {
     case (.open, _): Self.sealedFrame
@@ -90,7 +90,7 @@ package struct StatusSession {
     }
   }
 
-  /// Rank 0 looks at another rank's proof, and gives its own.
+  /// Rank 0 checks another rank's proof and returns its own.
   private mutating func judge(_ message: [UInt8]) -> [UInt8] {
     let (name, theirs) = (Array(message.prefix(8)), Array(message[8..<8 + Self.challengeSize]))
     let number = name.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
@@ -104,7 +104,7 @@ package struct StatusSession {
     return key.tag("rank 0", challenge, theirs, name)
   }
 
-  /// Another rank answers rank 0's challenge, or looks at rank 0's proof.
+  /// Another rank answers rank 0's challenge, or checks rank 0's proof.
   private mutating func answered(_ message: [UInt8]) -> [UInt8] {
     let name = Self.bytes(UInt64(ownRank))
     if let said {
@@ -132,7 +132,7 @@ package struct StatusSession {
     stage = .open
   }
 
-  /// The frame of a message, where its tag is right and each of its fields makes sense.
+  /// The frame of a message; nil if its tag is wrong or a field is not possible.
   private mutating func opened(_ message: [UInt8]) -> StatusFrame? {
     let (body, tag) = (Array(message.prefix(StatusFrame.byteCount)), Array(message.suffix(SHA256.byteCount)))
     guard let incoming, StatusKey.matches(tag, incoming.tag("frame", Self.bytes(receivedFrames), body)),
@@ -142,7 +142,7 @@ package struct StatusSession {
     return frame
   }
 
-  /// The bytes of the next frame to send, nil before the stage is `open`; `isSent` then says that they have gone.
+  /// The bytes of the next frame to send; nil before the stage is `open`. Call `isSent` after sending them.
   package func sealed(_ frame: StatusFrame) -> [UInt8]? {
     guard stage == .open, let outgoing else { return nil }
     let body = frame.bytes

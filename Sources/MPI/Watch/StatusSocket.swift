@@ -1,10 +1,11 @@
 import Glibc
+import Telemetry
 
 /// A TCP connection of the status channel. It never blocks, and carries frames once both sides have proved themselves.
 final class StatusSocket {
   private(set) var descriptor: Int32
   private var session: StatusSession
-  /// When it was made (`FlightRecorder.clock`).
+  /// The time at which the socket was created (`FlightRecorder.clock`).
   let since = FlightRecorder.clock()
 
   init(_ descriptor: Int32, _ session: StatusSession) {
@@ -25,14 +26,14 @@ final class StatusSocket {
     descriptor = -1
   }
 
-  /// Sends a frame, or leaves it out where the other side does not read or has not proved itself.
+  /// Sends a frame, or skips it if the other side does not read or has not proved itself.
   func send(_ frame: StatusFrame) {
     guard isOpen, let bytes = session.sealed(frame) else { return }
     if sendWhole(bytes) { session.isSent() }
   }
 
-  /// Whether the bytes have gone. Where the other side does not read, nothing is sent; half a message would shift all
-  /// that follow, so that closes the connection.
+  /// Returns whether the bytes have been sent. If the other side does not read, sends nothing. Half a message would
+  /// shift all later ones, so it closes the connection.
   @discardableResult
   private func sendWhole(_ bytes: [UInt8]) -> Bool {
     guard !bytes.isEmpty else { return true }
@@ -42,7 +43,8 @@ final class StatusSocket {
     return sent == bytes.count
   }
 
-  /// The frames that have arrived, a few at a time; closes the connection at its end and at what is not of this run.
+  /// The frames that have arrived, a few at a time. Closes the connection at its end and at bytes that are not of this
+  /// run.
   func frames() -> [StatusFrame] {
     var chunk = [UInt8](repeating: 0, count: 8 * StatusFrame.byteCount)
     guard isOpen else { return [] }
@@ -52,13 +54,13 @@ final class StatusSocket {
       return []
     }
     let (answer, frames) = session.receive(Array(chunk.prefix(count)))
-    // A proof that cannot be sent whole is not sent at all.
+    // If a proof cannot be sent completely, the connection is closed.
     if !answer.isEmpty, !sendWhole(answer) { close() }
     if session.stage == .refused { close() }
     return frames
   }
 
-  /// Reads the descriptor's own address, or the other side's, as `call` is getsockname or getpeername.
+  /// The address of the descriptor (`call` is getsockname) or of the other side (getpeername).
   static func address(
     of descriptor: Int32, _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
   ) -> StatusEndpoint? {
@@ -70,13 +72,13 @@ final class StatusSocket {
     return code == 0 ? StatusEndpoint(address: name.sin_addr.s_addr, port: name.sin_port) : nil
   }
 
-  /// A new socket that does not block and does not reach child processes; negative where there is none.
+  /// A new non-blocking socket that child processes do not inherit; negative if there is none.
   static func make(_ kind: __socket_type = SOCK_STREAM) -> Int32 {
     socket(AF_INET, Int32(kind.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
   }
 }
 
-/// An IPv4 address with a port; both in the network's byte order.
+/// An IPv4 address with a port; both in network byte order.
 package struct StatusEndpoint: Sendable, Equatable {
   package static let loopback = UInt32(0x7f00_0001).bigEndian
 
@@ -88,7 +90,7 @@ package struct StatusEndpoint: Sendable, Equatable {
     self.port = port
   }
 
-  /// Calls `body` with the address as the system's calls take it.
+  /// Calls `body` with the address in the form that system calls take.
   package func withAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     var name = sockaddr_in()
     name.sin_family = sa_family_t(AF_INET)

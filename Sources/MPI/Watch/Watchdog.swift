@@ -1,17 +1,18 @@
 internal import CMPI
 import Glibc
 import Synchronization
+import Telemetry
 
-/// Ends a run in which ranks wait for each other for longer than `parallel.timeout`, in a line that says who waits for
-/// whom, after every rank has written its flight record; SIGQUIT to any rank prints all ranks' places without an end.
+/// Ends a run in which ranks wait for each other longer than `parallel.timeout`. One line says who waits for whom, and
+/// every rank writes its flight record. SIGQUIT to any rank prints the states of all ranks and does not end the run.
 ///
-/// Blocked inside MPI, a rank cannot say anything over MPI. So a thread of each keeps a TCP connection to rank 0 and tells
-/// it twice a second where its rank is; rank 0 answers likewise. Rank 0 speaks and gives the order to leave. A rank that
-/// waits for too long and gets no order (the link is cut, rank 0 is stopped) says what it knows and leaves by itself, so
-/// that no side of a network that fell apart waits for ever.
+/// A rank that is blocked inside MPI cannot send anything over MPI. So a thread of each rank keeps a TCP connection to
+/// rank 0 and sends its state twice a second; rank 0 answers in the same way. Rank 0 reports and orders the ranks to
+/// exit. A rank that waits too long and gets no order (the link is cut, rank 0 is stopped) reports what it knows and
+/// exits, so that no part of a split network waits forever.
 ///
 /// Rank 0 listens on the loopback address for the ranks of its machine, and on its addresses in the run's network for
-/// others (`RunNetwork`); ranks prove by a secret that came over MPI that they are of the run (`StatusSession`).
+/// others (`RunNetwork`). Ranks prove with a secret, sent over MPI, that they belong to the run (`StatusSession`).
 public enum Watchdog {
   private static let asked = Atomic(false)
   private static let directory = Mutex<String?>(nil)
@@ -27,7 +28,7 @@ public enum Watchdog {
     let code = pthread_create(
       &thread, nil,
       { argument in
-        // Whoever started this process may have blocked the signal, and a blocked one is inherited.
+        // The parent process may have blocked the signal, and a blocked signal is inherited.
         var signals = sigset_t()
         sigemptyset(&signals)
         sigaddset(&signals, SIGQUIT)
@@ -38,14 +39,14 @@ public enum Watchdog {
     precondition(code == 0, "the watchdog's thread cannot start: error \(code)")
   }
 
-  /// Where the flight records go from now on.
+  /// Sets the directory for flight records.
   public static func keepRecords(in path: String) { directory.withLock { $0 = path } }
 
   /// Rank 0's hub, or another rank's link to it.
   private enum Channel {
     case hub(StatusHub)
     case link(StatusLink)
-    /// A single rank, or no port on rank 0.
+    /// There is only one rank, or rank 0 has no port.
     case none
 
     /// Collective.
@@ -74,7 +75,7 @@ public enum Watchdog {
       return .link(StatusLink(key, rank: world.rank, ranks: world.size, endpoints: endpoints))
     }
 
-    /// Addresses and masks of cards, as they travel.
+    /// Addresses and masks of cards, as numbers to send.
     private static func words(_ cards: [RunNetwork.Card]) -> [UInt32] { cards.flatMap { [$0.address, $0.mask] } }
 
     private static func cards(_ words: [UInt32]) -> [RunNetwork.Card] {
@@ -82,16 +83,16 @@ public enum Watchdog {
     }
   }
 
-  /// One rank's watch; it belongs to its thread.
+  /// One rank's watch; only its thread uses it.
   private final class Watch: @unchecked Sendable {
     private let rank: Int
     private let ranks: Int
     private let timeout: Int
     private let channel: Channel
     private var lastWord: UInt64 = 0
-    /// Since when this rank, or for rank 0 any, has waited for too long.
+    /// Since when this rank has waited too long; for rank 0, since when any rank has.
     private var expiredSince: UInt64?
-    /// When this thread looked last, and when it last went on after it had not for a while: the process was stopped.
+    /// When this thread last ran, and when it last ran again after a pause: the process had been stopped.
     private var lastLook: UInt64?
     private var continued: UInt64?
     private static let look: Int32 = 200
@@ -129,7 +130,7 @@ public enum Watchdog {
       }
     }
 
-    /// Whether it is time to say where this rank is.
+    /// Whether it is time to send this rank's state.
     private var isDue: Bool {
       let now = FlightRecorder.clock()
       guard now > lastWord + Self.interval else { return false }
@@ -141,8 +142,8 @@ public enum Watchdog {
       let now = FlightRecorder.clock()
       if let lastLook, FlightRecorder.seconds(from: lastLook, to: now) > HangReport.patience { continued = now }
       lastLook = now
-      var state = FlightRecorder.rankState(rank: rank)
-      // A job that was suspended as a whole gets all its time again.
+      var state = RankState(rank: rank, FlightRecorder.snapshot())
+      // After a job was suspended as a whole, the timeout starts again.
       let awake = continued.map { FlightRecorder.seconds(from: $0, to: now) } ?? .infinity
       state.isExpired = min(awake, state.waiting?.seconds ?? 0) >= Double(timeout)
       state.wantsReport = Watchdog.asked.exchange(false, ordering: .relaxed)
@@ -155,7 +156,7 @@ public enum Watchdog {
       return HangReport(ranks: ranks, observed: observed, hearsAll: hearsAll)
     }
 
-    /// Rank 0: once a rank has waited for too long, listens a little longer, then speaks for all.
+    /// Rank 0: after a rank has waited too long, listens a little longer, then reports for all.
     private func decide(_ hub: StatusHub, _ own: RankState) {
       let report = describe(hub.observed(own))
       guard report.line() != nil else {
@@ -169,7 +170,7 @@ public enum Watchdog {
       speak(report) { hub.send(own, .end) }
     }
 
-    /// Another rank: leaves by itself where rank 0 should have given the order and did not.
+    /// Another rank: reports and exits by itself if rank 0 should have given the order and did not.
     private func decide(_ link: StatusLink, _ own: RankState) {
       guard own.isExpired else {
         expiredSince = nil
@@ -183,7 +184,7 @@ public enum Watchdog {
       if waited > (link.hearsHub ? 10 : 3.5) { speak(describe(link.observed(own))) }
     }
 
-    /// Has rank 0 print all places, or prints what this rank knows.
+    /// Asks rank 0 to print all states, or prints what this rank knows.
     private func ask(_ link: StatusLink, _ own: RankState) {
       if link.hearsHub { link.send(own) } else { print(describe(link.observed(own))) }
     }
@@ -192,7 +193,7 @@ public enum Watchdog {
       for line in report.table() { Environment.report(unsigned: line) }
     }
 
-    /// Ends mpirun (or its daemon) where it does not end by itself, because its daemon on another machine is out of reach.
+    /// Ends mpirun (or its daemon) if it does not end by itself, because its daemon on another machine is out of reach.
     private func endLauncher() {
       let parent = getppid()
       let file = Glibc.open("/proc/\(parent)/comm", O_RDONLY | O_CLOEXEC)
@@ -204,16 +205,16 @@ public enum Watchdog {
       if ["mpirun", "mpiexec", "orterun", "orted"].contains(text) { cmpi_end_launcher(parent, 4) }
     }
 
-    /// Says the line, unless another rank of this machine has, and ends this rank.
+    /// Prints the line, unless another rank of this machine has, and ends this rank.
     private func speak(_ report: HangReport, beforeLeaving: () -> Void = {}) -> Never {
       let line = report.line() ?? "rank \(rank): a collective takes too long"
       if RankWatch.claimReport() {
         let records =
-          Watchdog.directory.withLock { $0 }.map { "\($0)/flight-rank-*.json says what went before; " } ?? ""
+          Watchdog.directory.withLock { $0 }.map { "\($0)/flight-rank-*.json has the events before it; " } ?? ""
         Environment.report(
           unsigned:
-            "\(line); \(records)raise parallel.timeout (\(timeout) s) if that is no hang, or start again from the "
-            + "last checkpoint")
+            "\(line); \(records)raise parallel.timeout (\(timeout) s) if this is not a hang, or start again "
+            + "from the last checkpoint")
         endLauncher()
       }
       beforeLeaving()
@@ -228,7 +229,7 @@ public enum Watchdog {
           Environment.report("the flight record cannot be written to \(path): \(String(cString: strerror(errno)))")
         }
       }
-      // Time for the others' records: the first rank that leaves ends all.
+      // Time for the records of the others: the first rank that exits ends all.
       usleep(700_000)
       RankWatch.leave()
       _exit(1)

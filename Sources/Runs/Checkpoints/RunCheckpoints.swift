@@ -5,6 +5,7 @@ import Files
 import Learning
 import MPI
 import Reports
+import Telemetry
 
 /// When a run saves, and what becomes of it: the policy above `CheckpointSaver`. All ranks hold one.
 final class RunCheckpoints {

@@ -1,21 +1,21 @@
-/// The parts, each of at most `limit` elements, in which a transfer of `count` elements travels.
-struct Pieces: Sequence, IteratorProtocol {
+/// The parts, of at most `limit` elements each, of a transfer of `count` elements.
+struct Parts: Sequence, IteratorProtocol {
   private var start = 0
   private let count: Int
   private let limit: Int
-  private var owesEmptyPiece: Bool
+  private var owesEmptyPart: Bool
 
-  /// - Parameter announcesEmpty: whether a transfer of no elements is one empty part (a message that must arrive)
-  ///   or no part at all.
+  /// - Parameter announcesEmpty: whether a transfer of no elements has one empty part (a message that must arrive) or
+  ///   no part.
   init(count: Int, limit: Int, announcesEmpty: Bool = false) {
     self.count = count
     self.limit = limit
-    owesEmptyPiece = announcesEmpty && count == 0
+    owesEmptyPart = announcesEmpty && count == 0
   }
 
   mutating func next() -> Range<Int>? {
-    if owesEmptyPiece {
-      owesEmptyPiece = false
+    if owesEmptyPart {
+      owesEmptyPart = false
       return 0..<0
     }
     guard start < count else { return nil }
@@ -26,9 +26,9 @@ struct Pieces: Sequence, IteratorProtocol {
 }
 
 extension Communicator {
-  func pieces(of count: Int) -> Pieces { Pieces(count: count, limit: countLimit) }
+  func parts(of count: Int) -> Parts { Parts(count: count, limit: countLimit) }
 
-  func messagePieces(of count: Int) -> Pieces { Pieces(count: count, limit: countLimit, announcesEmpty: true) }
+  func messageParts(of count: Int) -> Parts { Parts(count: count, limit: countLimit, announcesEmpty: true) }
 
   func requireRank(_ other: Int, _ role: StaticString) {
     precondition(0..<size ~= other, "\(role) \(other) is not in 0 ..< \(size)")
@@ -38,7 +38,7 @@ extension Communicator {
     precondition(0...Self.largestTag ~= tag, "tag \(tag) is not in 0 ... \(Self.largestTag)")
   }
 
-  /// A count for each rank, none negative, of `total` elements together.
+  /// Requires one count for each rank, none of them negative, with the sum `total`.
   func requireCounts(_ total: Int, _ counts: UnsafeBufferPointer<Int>, _ name: StaticString) {
     precondition(counts.count == size, "\(counts.count) counts for \(size) ranks")
     var sum = 0
@@ -49,7 +49,7 @@ extension Communicator {
     precondition(total == sum, "\(total) \(name) for counts \(Array(counts))")
   }
 
-  /// Where the block of each rank begins, when blocks lie one after another.
+  /// The offset of each rank's block if the blocks are consecutive.
   func offsets(of counts: [Int]) -> [Int] {
     precondition(counts.count == size, "\(counts.count) counts for \(size) ranks")
     var next = 0
@@ -62,11 +62,11 @@ extension Communicator {
 }
 
 extension UnsafeMutableBufferPointer {
-  /// The address of element `index`; nil, which MPI accepts where nothing is transferred, in an empty buffer.
+  /// The address of element `index`; nil, which MPI accepts for an empty transfer, if the buffer is empty.
   func address(_ index: Int) -> UnsafeMutablePointer<Element>? { baseAddress.map { $0 + index } }
 }
 
 extension UnsafeBufferPointer {
-  /// The address of element `index`; nil, which MPI accepts where nothing is transferred, in an empty buffer.
+  /// The address of element `index`; nil, which MPI accepts for an empty transfer, if the buffer is empty.
   func address(_ index: Int) -> UnsafePointer<Element>? { baseAddress.map { $0 + index } }
 }

@@ -1,4 +1,4 @@
-/// A collective operation, as the flight recorder names it and as ranks compare it.
+/// A collective operation, as the flight recorder shows it and as ranks compare it.
 package struct CollectiveOperation: Sendable {
   enum Kind: UInt8, Sendable {
     case barrier, broadcast, reduce, allReduce, reduceScatter
@@ -29,7 +29,7 @@ package struct CollectiveOperation: Sendable {
 
   let kind: Kind
   var reduction: ReduceKind?
-  /// The root, where there is one.
+  /// The root, if the operation has one.
   var root: Int?
 
   /// Whether all ranks pass the same count.

@@ -1,4 +1,4 @@
-/// Where a collective was called: `Parallelism/GradientReducer.swift:98`.
+/// The line of code that called a collective: `Parallelism/GradientReducer.swift:98`.
 package struct CallSite: Sendable, CustomStringConvertible {
   let file: StaticString
   let line: Int

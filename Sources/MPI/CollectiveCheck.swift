@@ -1,30 +1,31 @@
 internal import CMPI
 import Synchronization
+import Telemetry
 
-/// Debug mode's comparison: before each collective, its ranks tell each other what they are about to call, so that ranks
-/// that went different ways learn it instead of waiting for each other.
+/// Debug mode's comparison: before each collective, the ranks of the communicator compare their calls, so that ranks
+/// that diverged get an error instead of waiting for each other.
 ///
-/// The comparison is an all-gather of 256 bytes over a communicator of its own, so it also meets ranks that call other
-/// collectives of the same communicator. Ranks that wait in another communicator are the watchdog's.
+/// The comparison is an all-gather of 256 bytes over a communicator of its own, so it also detects different
+/// collectives on the same communicator. The watchdog detects ranks that wait on different communicators.
 public enum CollectiveCheck {
   private static let enabled = Atomic(false)
   private static let nanoseconds = Atomic<UInt64>(0)
   private static let comparisons = Atomic<Int>(0)
 
-  /// Whether collectives are compared. All ranks must set it at the same place.
+  /// Whether collectives are compared. All ranks must set it between the same two collectives.
   public static var isOn: Bool {
     get { enabled.load(ordering: .relaxed) }
     set { enabled.store(newValue, ordering: .relaxed) }
   }
 
-  /// Seconds spent in comparisons so far, waiting for other ranks included, and how many there were.
+  /// Seconds spent in comparisons so far, including the wait for other ranks, and the number of comparisons.
   public static var cost: (seconds: Double, comparisons: Int) {
     (Double(nanoseconds.load(ordering: .relaxed)) / 1e9, comparisons.load(ordering: .relaxed))
   }
 
-  /// Compares what the ranks of `communicator` are about to call. Collective.
+  /// Compares the calls that the ranks of `communicator` are about to make. Collective.
   ///
-  /// - Throws: a `.mismatch` on all of them, echoed on all but the lowest.
+  /// - Throws: a `.mismatch` on all ranks; `isEchoed` is true on all but the lowest.
   static func compare(
     _ communicator: Communicator, _ operation: CollectiveOperation, _ count: Int, _ type: TransferType?,
     _ site: CallSite
@@ -38,13 +39,10 @@ public enum CollectiveCheck {
     let own = CollectiveFingerprint(operation, operation.hasEqualCounts ? count : nil, type, site)
     var all = [UInt8](repeating: 0, count: CollectiveFingerprint.byteCount * communicator.size)
     let length = Int32(CollectiveFingerprint.byteCount)
-    if communicator.log.shadow == nil {
-      var shadow: MPI_Comm?
-      try check(MPI_Comm_dup(communicator.handle, &shadow), "MPI_Comm_dup")
-      communicator.log.shadow = shadow
-    }
+    let shadow = communicator.shadow
+    if shadow.handle == nil { try check(MPI_Comm_dup(communicator.handle, &shadow.handle), "MPI_Comm_dup") }
     let code = MPI_Allgather(
-      own.bytes, length, cmpi_uint8(), &all, length, cmpi_uint8(), communicator.log.shadow)
+      own.bytes, length, cmpi_uint8(), &all, length, cmpi_uint8(), shadow.handle)
     try check(code, "MPI_Allgather")
     let first = all.prefix(CollectiveFingerprint.byteCount)
     for rank in 1..<communicator.size {
@@ -61,14 +59,14 @@ public enum CollectiveCheck {
   }
 }
 
-/// What one rank is about to call, in 256 bytes: words and the call site, so that the comparison can name both sides.
+/// The call that a rank is about to make, in 256 bytes of text, so that an error can show the calls of both ranks.
 struct CollectiveFingerprint {
   static let byteCount = 256
 
-  /// Text, filled up with zeros.
+  /// Text, padded with zeros.
   let bytes: [UInt8]
 
-  /// - Parameter count: nil where ranks may differ in it.
+  /// - Parameter count: nil if counts may differ between ranks.
   init(_ operation: CollectiveOperation, _ count: Int?, _ type: TransferType?, _ site: CallSite) {
     var text = "\(operation.kind.name)"
     if let reduction = operation.reduction { text += " (\(reduction))" }
@@ -78,7 +76,7 @@ struct CollectiveFingerprint {
     bytes = Array((Array(text.utf8) + [UInt8](repeating: 0, count: Self.byteCount)).prefix(Self.byteCount))
   }
 
-  /// The words in the bytes of one rank.
+  /// The text in the bytes of one rank.
   static func describe(_ bytes: some Sequence<UInt8>) -> String {
     String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
   }

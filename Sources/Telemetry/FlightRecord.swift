@@ -2,12 +2,12 @@ import Files
 import Glibc
 
 /// The recorder's content as a file: `flight-rank-N.json`, format `quillan-flight-record`, version 1.
-struct FlightRecord {
+package struct FlightRecord {
   let rank: Int
   let ranks: Int
-  /// Why it is written, in one line.
+  /// Why the file is written, in one line.
   let reason: String
-  /// Seconds; 0: none.
+  /// Seconds that a collective may take; 0 if there is no limit.
   let timeout: Int
   private let events: [FlightEvent]
   private let open: [FlightEvent]
@@ -16,8 +16,8 @@ struct FlightRecord {
   private let now = FlightRecorder.clock()
   private let epoch = FlightRecorder.epochOffset()
 
-  /// Takes what the recorder holds now.
-  init(rank: Int, ranks: Int, timeout: Int, reason: String) {
+  /// Copies what the recorder holds now.
+  package init(rank: Int, ranks: Int, timeout: Int, reason: String) {
     self.rank = rank
     self.ranks = ranks
     self.timeout = timeout
@@ -25,10 +25,11 @@ struct FlightRecord {
     (events, open, recorded, step) = FlightRecorder.state.withLock { ($0.events, $0.open, $0.count, $0.step) }
   }
 
-  /// Writes the file into `directory`, which is made where it is missing (a machine that shares no file system).
+  /// Writes the file to `directory`, and creates the directory if it is missing (on a machine that shares no file
+  /// system).
   ///
-  /// - Returns: the path; nil where it could not be written.
-  func write(to directory: String) -> String? {
+  /// - Returns: the path; nil if the file could not be written.
+  package func write(to directory: String) -> String? {
     for end in directory.indices where directory[end] == "/" { mkdir(String(directory[..<end]), 0o777) }
     mkdir(directory, 0o777)
     let path = "\(directory)/flight-rank-\(rank).json"
@@ -40,8 +41,8 @@ struct FlightRecord {
     return path
   }
 
-  /// The file's content: one event a line.
-  var text: String {
+  /// The content of the file, one event per line.
+  package var text: String {
     var host = [CChar](repeating: 0, count: 256)
     gethostname(&host, host.count - 1)
     let name = String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -59,17 +60,17 @@ struct FlightRecord {
   }
 
   private func object(_ event: FlightEvent) -> String {
-    var members = ["\"kind\": \"\(event.operation == nil ? "phase" : event.isWait ? "wait" : "collective")\""]
+    var members = ["\"kind\": \"\(event.call == nil ? "phase" : event.isWait ? "wait" : "collective")\""]
     members.append("\"label\": \(Self.quoted(event.label.text))")
-    if let operation = event.operation {
-      members.append("\"operation\": \"\(operation.kind.name)\"")
-      members.append("\"count\": \(event.count)")
-      members.append("\"type\": \(event.type.map { "\"\($0)\"" } ?? "null")")
+    if let call = event.call {
+      members.append("\"operation\": \"\(call.operation)\"")
+      members.append("\"count\": \(call.count)")
+      members.append("\"type\": \(call.elementType.map { "\"\($0)\"" } ?? "null")")
       members.append("\"communicator\": \"\(String(event.communicator, radix: 16))\"")
-      members.append("\"place\": \(event.place)")
-      members.append("\"site\": \(Self.quoted("\(event.site)"))")
+      members.append("\"place\": \(event.number)")
+      members.append("\"site\": \(Self.quoted("\(call.site)"))")
     }
-    members += ["\"thread\": \(event.lane)", "\"step\": \(event.step)", "\"start\": \(time(event.start))"]
+    members += ["\"thread\": \(event.thread)", "\"step\": \(event.step)", "\"start\": \(time(event.start))"]
     members.append("\"end\": \(event.end == 0 ? "null" : time(event.end))")
     return "{" + members.joined(separator: ", ") + "}"
   }
