@@ -16,7 +16,7 @@ let package = Package(
       name: "QuillanTraining",
       targets: [
         "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
-        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training",
+        "Formats", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training",
       ]),
     .executable(name: "quillan", targets: ["quillan"]),
   ],
@@ -37,6 +37,7 @@ let package = Package(
     .target(name: "CKernels"),
     .target(name: "Errors"),
     .target(name: "Files", dependencies: ["Errors"]),
+    .target(name: "Formats", dependencies: ["Errors", "Files"]),
     .target(name: "MPI", dependencies: ["CMPI", "Errors", "Files"]),
 
     // Numbers.
@@ -54,30 +55,30 @@ let package = Package(
     .target(name: "Optimizers", dependencies: ["CKernels", "Tensors", "Parameters"]),
     .target(
       name: "Rollouts",
-      dependencies: ["CKernels", "Errors", "Tensors", "LowBit", "Parameters", "Layers", "Models"],
+      dependencies: ["CKernels", "Errors", "Formats", "Tensors", "LowBit", "Parameters", "Layers", "Models"],
       resources: [.copy("Resources")]),
     .target(
       name: "Exports",
       dependencies: [
-        "CKernels", "CZstd", "Errors", "Files", "Tensors", "LowBit", "Parameters", "Layers", "Models", protobuf,
+        "CKernels", "CZstd", "Errors", "Files", "Formats", "Tensors", "LowBit", "Parameters", "Layers", "Models",
+        protobuf,
       ],
       exclude: ["ONNX/onnx.proto"]),
-    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Errors", "Files", "Exports"]),
+    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Errors", "Files", "Formats"]),
     .target(
       name: "Training",
       dependencies: [
-        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters",
-        "Layers",
-        "Models", "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", logging, protobuf,
-        yams,
+        "CKernels", "CZstd", "COneDNN", "COpenBLAS", "Errors", "Files", "Formats", "MPI", "Tensors", "LowBit",
+        "Parameters", "Layers", "Models", "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports",
+        "Checkpoints", logging, protobuf, yams,
       ],
       exclude: ["TensorBoard/tensorboard.proto"]),
     .executableTarget(
       name: "quillan",
       dependencies: [
-        "CKernels", "CMPI", "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
-        "Parallelism",
-        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", argumentParser, logging,
+        "CKernels", "CMPI", "Errors", "Files", "Formats", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
+        "Parallelism", "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", argumentParser,
+        logging,
       ]),
 
     // What the library needs from a program of one's own.
@@ -87,14 +88,15 @@ let package = Package(
     .executableTarget(
       name: "FuzzReaders",
       dependencies: [
-        "CKernels", "Files", "Tensors", "LowBit", "Models", "Rollouts", "Exports", "Checkpoints", "Training",
+        "CKernels", "Files", "Formats", "Tensors", "LowBit", "Models", "Rollouts", "Exports", "Checkpoints", "Training",
       ]),
 
     // Tests mirror the sources.
     .target(
       name: "TestSupport", dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models"],
       path: "Tests/TestSupport"),
-    .testTarget(name: "FilesTests", dependencies: ["Files"]),
+    .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "TestSupport"]),
     .testTarget(name: "MPITests", dependencies: ["MPI"]),
     .testTarget(name: "TensorsTests", dependencies: ["CKernels", "COpenBLAS", "Tensors", "TestSupport"]),
     .testTarget(name: "LowBitTests", dependencies: ["CKernels", "Tensors", "LowBit", "TestSupport"]),
@@ -117,16 +119,18 @@ let package = Package(
       ]),
     .testTarget(
       name: "RolloutsTests",
-      dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models", "Rollouts", "TestSupport"]),
+      dependencies: ["Formats", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Rollouts", "TestSupport"]),
     .testTarget(
       name: "ExportsTests",
-      dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Models", "Exports", "TestSupport"]),
+      dependencies: [
+        "CKernels", "Errors", "Formats", "Tensors", "LowBit", "Parameters", "Models", "Exports", "TestSupport",
+      ]),
     .testTarget(
-      name: "CheckpointsTests", dependencies: ["CKernels", "CZstd", "Files", "Exports", "Checkpoints", "TestSupport"]),
+      name: "CheckpointsTests", dependencies: ["CKernels", "CZstd", "Files", "Formats", "Checkpoints", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "CAllocations", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "CAllocations", "Files", "Formats", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
         "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
       ]),
     .testTarget(name: "CommandTests", dependencies: ["quillan", "TestSupport"]),

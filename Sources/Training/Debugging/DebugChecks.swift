@@ -1,3 +1,4 @@
+import Formats
 import MPI
 import Parallelism
 import Parameters

@@ -1,8 +1,8 @@
+import Formats
 import Foundation
 import LowBit
 import Models
 import Parameters
-import Rollouts
 import Tensors
 
 /// How far packed weights are from their fp32 masters.

@@ -1,3 +1,4 @@
+import Formats
 import Rollouts
 
 /// What became of one sampled group, as numbers that ranks exchange: every rank adds all records in the order of their

@@ -1,5 +1,5 @@
+import Formats
 import Layers
-import Rollouts
 
 /// How often each choice was taken in one step, over all ranks, as plain numbers.
 public struct RoutingSnapshot: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import Rollouts
+import Formats
 
 /// `metrics.jsonl`: one JSON object a line with sorted keys, after a header
 /// `{"format":"quillan-metrics","version":1}`; non-finite numbers are null.

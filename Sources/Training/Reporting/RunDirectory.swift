@@ -1,6 +1,6 @@
 import Files
+import Formats
 import Foundation
-import Rollouts
 
 /// The directory of one run: `runs/<name>/` with `config.yaml`, `metrics.jsonl`, `samples.jsonl` and the plot.
 ///

@@ -1,4 +1,4 @@
-import Rollouts
+import Formats
 
 /// `samples.jsonl`: sample completions, one JSON object a line, after a header
 /// `{"format":"quillan-samples","version":1}`.

@@ -1,6 +1,6 @@
+import Formats
 import Models
 import Parameters
-import Rollouts
 
 /// Held-out results of one set of weights, as a table and as JSON.
 public struct EvaluationReport: Sendable {

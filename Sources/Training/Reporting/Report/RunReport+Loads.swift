@@ -1,4 +1,4 @@
-import Rollouts
+import Formats
 
 /// The council's loads as heat maps with named rows.
 extension RunReport {

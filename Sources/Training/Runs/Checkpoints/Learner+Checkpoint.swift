@@ -1,5 +1,4 @@
 import Checkpoints
-import Exports
 import LowBit
 import Optimizers
 import Parameters

@@ -1,6 +1,6 @@
 import Checkpoints
+import Formats
 import Foundation
-import Rollouts
 
 /// What a run directory says about one of its steps: the configuration that it ran with, where it can be started from,
 /// and the figures that it gave.

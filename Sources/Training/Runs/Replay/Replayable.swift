@@ -1,7 +1,7 @@
+import Formats
 import MPI
 import Objectives
 import Parallelism
-import Rollouts
 
 /// A method of training whose next step can be looked into before it is made: `Trainer` and `Pretrainer`.
 protocol Replayable: Resumable {

@@ -1,5 +1,5 @@
 import Checkpoints
-import Exports
+import Formats
 import MPI
 import Parameters
 import Rollouts

@@ -1,5 +1,5 @@
+import Formats
 import Objectives
-import Rollouts
 
 /// What a step computes of one token that its loss is about.
 public struct TokenRecord: Sendable {
