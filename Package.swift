@@ -15,7 +15,8 @@ let package = Package(
     .library(
       name: "QuillanTraining",
       targets: [
-        "Errors", "Files", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
+        "Errors", "Files", "Formats", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
+        "Parallelism",
         "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Configuration",
         "Learning", "Planning", "Reports", "Checks", "Runs", "Diagnostics", "Training",
       ]),
@@ -37,140 +38,182 @@ let package = Package(
     // Kernels, files, and the message-passing wrapper.
     .target(name: "CKernels"),
     .target(name: "Errors"),
-    .target(name: "Files", dependencies: ["Errors"]),
-    .target(name: "Telemetry", dependencies: ["Files"]),
-    .target(name: "MPI", dependencies: ["CMPI", "Errors", "Files", "Telemetry"]),
+    .target(
+      name: "Files",
+      dependencies: ["Errors"]),
+    .target(
+      name: "Formats",
+      dependencies: ["Errors", "Files"]),
+    .target(
+      name: "Telemetry",
+      dependencies: ["Files"]),
+    .target(
+      name: "MPI",
+      dependencies: ["CMPI", "Errors", "Files", "Telemetry"]),
 
     // Numbers.
-    .target(name: "Tensors", dependencies: ["CKernels"]),
-    .target(name: "LowBit", dependencies: ["CKernels", "Errors", "Tensors"]),
-    .target(name: "Parameters", dependencies: ["Tensors", "LowBit"]),
-    .target(name: "Layers", dependencies: ["CKernels", "Tensors", "LowBit", "Parameters"]),
-    .target(name: "Models", dependencies: ["CKernels", "Errors", "Tensors", "LowBit", "Parameters", "Layers"]),
+    .target(
+      name: "Tensors",
+      dependencies: ["CKernels"]),
+    .target(
+      name: "LowBit",
+      dependencies: ["CKernels", "Tensors"]),
+    .target(
+      name: "Parameters",
+      dependencies: ["LowBit", "Tensors"]),
+    .target(
+      name: "Layers",
+      dependencies: ["CKernels", "LowBit", "Parameters", "Tensors"]),
+    .target(
+      name: "Models",
+      dependencies: ["CKernels", "Layers", "LowBit", "Parameters", "Tensors"]),
 
     // The method.
     .target(
       name: "Parallelism",
-      dependencies: [
-        "CKernels", "CZstd", "Errors", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
-      ]),
-    .target(name: "Objectives", dependencies: ["CKernels", "Errors", "Tensors"]),
-    .target(name: "Optimizers", dependencies: ["CKernels", "Tensors", "Parameters"]),
+      dependencies: ["CKernels", "CZstd", "Errors", "Layers", "LowBit", "MPI", "Parameters", "Telemetry", "Tensors"]),
+    .target(name: "Objectives"),
+    .target(
+      name: "Optimizers",
+      dependencies: ["CKernels", "Parameters", "Tensors"]),
     .target(
       name: "Rollouts",
-      dependencies: ["CKernels", "Errors", "Tensors", "LowBit", "Parameters", "Layers", "Models"],
+      dependencies: ["Errors", "Formats", "Layers", "LowBit", "Models", "Parameters", "Tensors"],
       resources: [.copy("Resources")]),
     .target(
       name: "Exports",
       dependencies: [
-        "CKernels", "CZstd", "Errors", "Files", "Tensors", "LowBit", "Parameters", "Layers", "Models", protobuf,
+        "CKernels", "CZstd", "Errors", "Files", "Formats", "Layers", "LowBit", "Models", "Parameters", "Tensors",
+        protobuf,
       ],
       exclude: ["ONNX/onnx.proto"]),
-    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Errors", "Files", "Exports"]),
+    .target(
+      name: "Checkpoints",
+      dependencies: ["CKernels", "CZstd", "Errors", "Files", "Formats"]),
     .target(
       name: "Configuration",
-      dependencies: ["Errors", "Files", "Models", "Objectives", "Optimizers", "Parameters", "Rollouts", yams]),
+      dependencies: ["Files", "Models", "Objectives", "Optimizers", "Parameters", "Rollouts", yams]),
     .target(
       name: "Learning",
       dependencies: [
-        "Configuration", "Errors", "Layers", "LowBit", "MPI", "Models", "Objectives", "Optimizers", "Parallelism",
-        "Parameters", "Rollouts", "Tensors",
+        "Configuration", "Errors", "Formats", "Layers", "LowBit", "Models", "MPI", "Objectives", "Optimizers",
+        "Parallelism", "Parameters", "Rollouts", "Telemetry", "Tensors",
       ]),
 
     // Around it.
     .target(
       name: "Planning",
       dependencies: [
-        "Checkpoints", "Configuration", "Errors", "Layers", "Learning", "LowBit", "Models", "Optimizers", "Parameters",
-        "Rollouts",
+        "Checkpoints", "Configuration", "Errors", "Formats", "Layers", "Learning", "LowBit", "Models", "Optimizers",
+        "Parameters", "Rollouts",
       ]),
     .target(
       name: "Reports",
-      dependencies: ["Configuration", "Errors", "Files", "Learning", "Rollouts", protobuf],
+      dependencies: ["Configuration", "Errors", "Files", "Formats", "Learning", "Rollouts", protobuf],
       exclude: ["TensorBoard/tensorboard.proto"]),
     .target(
       name: "Checks",
       dependencies: [
-        "CKernels", "Configuration", "Errors", "Layers", "Learning", "LowBit", "MPI", "Models", "Objectives",
-        "Parallelism", "Parameters", "Reports", "Rollouts", "Tensors",
+        "CKernels", "Configuration", "Errors", "Formats", "Layers", "Learning", "LowBit", "Models", "MPI", "Objectives",
+        "Parallelism", "Parameters", "Reports", "Rollouts", "Telemetry", "Tensors",
       ]),
     .target(
       name: "Runs",
       dependencies: [
-        "CKernels", "Checkpoints", "Checks", "Configuration", "Errors", "Exports", "Files", "Layers", "Learning",
-        "LowBit", "MPI", "Models", "Objectives", "Optimizers", "Parallelism", "Parameters", "Planning", "Reports",
-        "Rollouts", "Tensors", logging,
+        "CKernels", "Checkpoints", "Checks", "Configuration", "Errors", "Exports", "Files", "Formats", "Layers",
+        "Learning", "LowBit", "Models", "MPI", "Objectives", "Optimizers", "Parallelism", "Parameters", "Planning",
+        "Reports", "Rollouts", "Telemetry", "Tensors", logging,
       ]),
     .target(
       name: "Diagnostics",
       dependencies: [
-        "CKernels", "COneDNN", "COpenBLAS", "CZstd", "Configuration", "Errors", "Exports", "Layers", "Learning",
-        "LowBit", "MPI", "Models", "Objectives", "Optimizers", "Parallelism", "Parameters", "Planning", "Reports",
+        "CKernels", "COneDNN", "COpenBLAS", "CZstd", "Configuration", "Errors", "Exports", "Formats", "Layers",
+        "Learning", "LowBit", "Models", "MPI", "Objectives", "Optimizers", "Parallelism", "Parameters", "Planning",
         "Rollouts", "Runs", "Tensors",
       ]),
     .target(
       name: "Training",
-      dependencies: [
-        "Checks", "Configuration", "Diagnostics", "Errors", "Learning", "Planning", "Reports", "Runs",
-      ]),
+      dependencies: ["Checks", "Configuration", "Diagnostics", "Errors", "Learning", "Planning", "Reports", "Runs"]),
     .executableTarget(
       name: "quillan",
       dependencies: [
-        "CKernels", "CMPI", "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
-        "Parallelism",
-        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", argumentParser, logging,
+        "CMPI", "Checkpoints", "Exports", "Files", "Formats", "LowBit", "Models", "MPI", "Optimizers", "Parallelism",
+        "Parameters", "Rollouts", "Tensors", "Training", argumentParser, logging,
       ]),
 
     // What the library needs from a program of one's own.
-    .executableTarget(name: "ExampleTrainStep", dependencies: ["MPI", "Models", "Rollouts", "Training"]),
+    .executableTarget(
+      name: "ExampleTrainStep",
+      dependencies: ["Models", "MPI", "Rollouts", "Training"]),
 
     // What a fuzzer drives (launch/faults fuzz).
     .executableTarget(
       name: "FuzzReaders",
       dependencies: [
-        "CKernels", "Files", "Tensors", "LowBit", "Models", "Rollouts", "Exports", "Checkpoints", "Training",
+        "CKernels", "Checkpoints", "Exports", "Files", "Formats", "LowBit", "Models", "Rollouts", "Tensors", "Training",
       ]),
 
     // Tests mirror the sources.
     .target(
-      name: "TestSupport", dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models"],
+      name: "TestSupport",
+      dependencies: ["Layers", "LowBit", "Models", "Parameters", "Tensors"],
       path: "Tests/TestSupport"),
-    .testTarget(name: "FilesTests", dependencies: ["Files"]),
-    .testTarget(name: "MPITests", dependencies: ["Telemetry", "MPI"]),
-    .testTarget(name: "TensorsTests", dependencies: ["CKernels", "COpenBLAS", "Tensors", "TestSupport"]),
-    .testTarget(name: "LowBitTests", dependencies: ["CKernels", "Tensors", "LowBit", "TestSupport"]),
+    .testTarget(
+      name: "FilesTests",
+      dependencies: ["Files", "TestSupport"]),
+    .testTarget(
+      name: "FormatsTests",
+      dependencies: ["Formats", "TestSupport"]),
+    .testTarget(
+      name: "MPITests",
+      dependencies: ["MPI", "Telemetry"]),
+    .testTarget(
+      name: "TensorsTests",
+      dependencies: ["CKernels", "COpenBLAS", "Tensors", "TestSupport"]),
+    .testTarget(
+      name: "LowBitTests",
+      dependencies: ["LowBit", "Tensors", "TestSupport"]),
     .testTarget(
       name: "LayersTests",
-      dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models", "TestSupport"]),
+      dependencies: ["Layers", "LowBit", "Models", "Parameters", "Tensors", "TestSupport"]),
     .testTarget(
       name: "ModelsTests",
-      dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Layers", "Models", "TestSupport"]),
-    .testTarget(name: "ObjectivesTests", dependencies: ["Tensors", "Objectives", "TestSupport"]),
+      dependencies: ["Layers", "LowBit", "Models", "Parameters", "Tensors", "TestSupport"]),
+    .testTarget(
+      name: "ObjectivesTests",
+      dependencies: ["Objectives", "TestSupport"]),
     .testTarget(
       name: "OptimizersTests",
-      dependencies: ["CKernels", "Tensors", "LowBit", "Optimizers", "Parameters", "TestSupport"]),
+      dependencies: ["CKernels", "Optimizers", "Parameters", "Tensors", "TestSupport"]),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     .testTarget(
       name: "AllocationTests",
       dependencies: [
-        "CAllocations", "Telemetry", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
-        "Rollouts", "Objectives", "Optimizers", "Training", "TestSupport",
+        "CAllocations", "Layers", "LowBit", "Models", "MPI", "Objectives", "Optimizers", "Parallelism", "Parameters",
+        "Rollouts", "Telemetry", "Tensors", "TestSupport", "Training",
       ]),
     .testTarget(
       name: "RolloutsTests",
-      dependencies: ["Tensors", "LowBit", "Parameters", "Layers", "Models", "Rollouts", "TestSupport"]),
+      dependencies: [
+        "Formats", "Layers", "LowBit", "Models", "MPI", "Parameters", "Rollouts", "Tensors", "TestSupport",
+      ]),
     .testTarget(
       name: "ExportsTests",
-      dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Models", "Exports", "TestSupport"]),
+      dependencies: [
+        "CKernels", "Errors", "Exports", "Formats", "LowBit", "Models", "Parameters", "Tensors", "TestSupport",
+      ]),
     .testTarget(
-      name: "CheckpointsTests", dependencies: ["CKernels", "CZstd", "Files", "Exports", "Checkpoints", "TestSupport"]),
+      name: "CheckpointsTests",
+      dependencies: ["CKernels", "Checkpoints", "Files", "Formats", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "CAllocations", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
-        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
+        "CAllocations", "Checkpoints", "Formats", "Layers", "LowBit", "Models", "MPI", "Objectives", "Optimizers",
+        "Parallelism", "Parameters", "Rollouts", "Tensors", "TestSupport", "Training", protobuf,
       ]),
-    .testTarget(name: "CommandTests", dependencies: ["quillan", "TestSupport"]),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: ["Tensors", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

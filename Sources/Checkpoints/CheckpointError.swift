@@ -1,9 +1,10 @@
-import Exports
 import Files
+import Formats
+import Errors
 import Foundation
 
 /// Why a checkpoint could not be read or written: what, where (file, tensor, byte) and what to do about it.
-public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertible {
+public struct CheckpointError: QuillanError, Equatable {
   public enum Code: String, Sendable {
     /// A file or directory cannot be opened, created, renamed or removed.
     case inaccessible
@@ -11,34 +12,34 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
     case readFailed
     /// A file is shorter or longer than the manifest says.
     case wrongSize
-    /// Bytes are not those that were written: a hash differs.
+    /// Bytes differ from those that were written: a hash does not match.
     case corrupt
-    /// The manifest's text is not what the format allows.
+    /// The manifest's text violates the format.
     case malformedManifest
     /// Sizes, holes, overlaps, duplicates or missing parts.
     case inconsistentLayout
-    /// A tensor that was asked for is not there.
+    /// A requested tensor is missing.
     case missingTensor
-    /// A tensor has another type or shape than was asked for.
+    /// A tensor does not have the requested type or shape.
     case mismatch
-    /// Numbers that no run can go on with.
+    /// Values are NaN or infinite, so no run can resume from them.
     case notFinite
     /// No space (or quota, or file size) left while writing.
     case diskFull
-    /// Another failure while writing.
+    /// Writing failed for another reason.
     case writeFailed
-    /// The request itself cannot be met.
+    /// The request itself is invalid.
     case invalidRequest
   }
 
   public let code: Code
   public let path: String
-  /// The tensor concerned, where there is one.
+  /// The tensor concerned, if any.
   public let tensor: String?
-  /// The byte of the file concerned, where there is one.
+  /// The byte of the file concerned, if any.
   public let offset: Int?
   public let problem: String
-  public let remedy: String
+  public let remedy: String?
 
   public init(
     _ code: Code, path: String, tensor: String? = nil, offset: Int? = nil, problem: String, remedy: String
@@ -51,7 +52,7 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
     self.remedy = remedy
   }
 
-  /// Whether the checkpoint's content is at fault (corrupt, incompatible), rather than the machine it lies on.
+  /// Whether the checkpoint's content is at fault (corrupt, incompatible), not the machine.
   public var isCorruptData: Bool {
     switch code {
     case .wrongSize, .corrupt, .malformedManifest, .inconsistentLayout, .missingTensor, .mismatch, .notFinite: true
@@ -59,22 +60,24 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
     }
   }
 
-  /// One line: file, tensor, byte, problem, remedy. Names come from files, so they are shortened and escaped.
-  public var description: String {
+  public var status: ErrorStatus { isCorruptData ? .data : .failure }
+
+  /// File, tensor and byte. Names come from files, so they are shortened and escaped.
+  public var place: String? {
     var place = SafetensorsError.printable(path, limit: 400)
     if let tensor { place += ", tensor '\(SafetensorsError.printable(tensor))'" }
     if let offset { place += ", byte \(offset)" }
-    return "\(place): \(problem); \(remedy)"
+    return place
   }
 
   static let damaged = "the checkpoint is damaged; use another one, or copy it again"
 }
 
 extension CheckpointError {
-  /// The error that a fault of the file layer is, on the way of reading.
+  /// Wraps a file-system error raised while reading.
   init(reading fault: FileFault, tensor: String? = nil, offset: Int? = nil) {
     let isMissing = fault.number == ENOENT || fault.number == ENOTDIR
-    // A medium that lost the bytes, or something else in a file's place: this checkpoint is lost, others need not be.
+    // The medium lost the bytes, or the path is not a file: this checkpoint is lost, others may be usable.
     let isDamage = [EIO, EINVAL, EISDIR, ELOOP, EBADMSG, EUCLEAN].contains(fault.number)
     self.init(
       isMissing ? .inaccessible : isDamage ? .corrupt : .readFailed, path: fault.path, tensor: tensor, offset: offset,
@@ -82,7 +85,7 @@ extension CheckpointError {
       remedy: isMissing ? "check the path" : isDamage ? Self.damaged : "check the disk and the permissions")
   }
 
-  /// The error that a fault of the file layer is, on the way of writing.
+  /// Wraps a file-system error raised while writing.
   init(writing fault: FileFault, tensor: String? = nil, offset: Int? = nil) {
     self.init(
       fault.isFull ? .diskFull : .writeFailed, path: fault.path, tensor: tensor, offset: offset,

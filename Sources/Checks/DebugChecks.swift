@@ -1,6 +1,7 @@
 import Configuration
 import Errors
 import Learning
+import Formats
 import MPI
 import Parallelism
 import Parameters

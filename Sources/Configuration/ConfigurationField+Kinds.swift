@@ -21,7 +21,7 @@ enum RealBound: String, Sendable {
     case .fraction: value >= 0 && value <= 1
     case .properFraction: value >= 0 && value < 1
     case .positiveFraction: value > 0 && value <= 1
-    case .temperature: value >= SamplingOptions.leastTemperature && value <= 1e6
+    case .temperature: value >= SamplingOptions.minimumTemperature && value <= 1e6
     case .divisor: value >= 1e-30
     }
   }

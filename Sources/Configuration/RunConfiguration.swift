@@ -1,5 +1,6 @@
 import Models
 import Objectives
+import Rollouts
 
 /// The complete configuration of a run: one value per section of the YAML file.
 ///

@@ -1,7 +1,7 @@
-/// What a file says about its model: sections of keys with plain values, as in the YAML configuration.
+/// The configuration that a file stores of its model: sections of keys with plain values, as in the YAML configuration.
 public typealias ConfigurationTree = [String: [String: ConfigurationScalar]]
 
-/// One value of a `ConfigurationTree`; JSON numbers, strings and truth values.
+/// A value of a `ConfigurationTree`: a JSON number, string or truth value.
 public enum ConfigurationScalar: Sendable, Equatable, Codable {
   case boolean(Bool)
   case integer(Int)

@@ -1,12 +1,12 @@
 import Glibc
 
-/// An open directory. Names in it are used without following links, so nothing done through it touches anything outside.
+/// An open directory. Its methods do not follow links, so they never touch anything outside the directory.
 public final class DirectoryHandle: Sendable {
   public let path: String
   let descriptor: Int32
   private static let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
 
-  /// Opens a directory by a path of the user's, whose components may be links.
+  /// Opens a directory by a path that the user gave, whose components may be links.
   public init(_ path: String) throws(FileFault) {
     descriptor = open(path, Self.flags)
     self.path = path
@@ -21,7 +21,7 @@ public final class DirectoryHandle: Sendable {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// Opens a directory in this one; a link to one is not one.
+  /// Opens a directory in this one; a link to a directory is an error.
   public func directory(_ name: String) throws(FileFault) -> DirectoryHandle { try DirectoryHandle(self, name) }
 
   private func fault(_ operation: String, _ name: String) -> FileFault {
@@ -37,7 +37,7 @@ public final class DirectoryHandle: Sendable {
     return file
   }
 
-  /// Opens a file to read and write it, created where it is missing; a link in its place is an error.
+  /// Opens a file for reading and writing and creates it if it is missing; a link is an error.
   ///
   /// - Returns: its descriptor.
   public func openFile(_ name: String, mode: mode_t = 0o666) throws(FileFault) -> Int32 {
@@ -65,7 +65,7 @@ public final class DirectoryHandle: Sendable {
     guard unlinkat(descriptor, name, AT_REMOVEDIR) == 0 else { throw fault("remove the directory", name) }
   }
 
-  /// Removes a directory with all that is in it; links are removed themselves.
+  /// Removes a directory and its contents; of a link, only the link is removed.
   public func removeAll(_ name: String) throws(FileFault) {
     let inner = try directory(name)
     for entry in try inner.names() {
@@ -78,7 +78,7 @@ public final class DirectoryHandle: Sendable {
     try removeDirectory(name)
   }
 
-  /// What a name in the directory stands for; nil if there is no such name.
+  /// The identity of a name in the directory; nil if there is no such name.
   public func identity(_ name: String) throws(FileFault) -> FileIdentity? {
     var status = stat()
     if fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 { return FileIdentity(status) }
@@ -86,15 +86,15 @@ public final class DirectoryHandle: Sendable {
     return nil
   }
 
-  /// Whether an open file is what a name in the directory stands for.
+  /// Whether a name in the directory is that of this open file.
   public func isOpen(_ file: Int32, as name: String) throws(FileFault) -> Bool {
-    guard let named = try identity(name), let own = FileIdentity.of(file) else { return false }
-    return named.isSame(own)
+    guard let named = try identity(name), let opened = FileIdentity.of(file) else { return false }
+    return named.isSame(opened)
   }
 
-  /// When a file was last written, asked of the file system anew; nil if there is no such name.
+  /// When a file was last written, without the file system's cache; nil if there is no such name.
   public func modificationTime(_ name: String) throws(FileFault) -> timespec? {
-    // Network file systems ask the server when a file is opened.
+    // Opening makes network file systems ask the server.
     let file = openat(descriptor, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
     if file < 0, errno == ENOENT { return nil }
     guard file >= 0 else { throw fault("open the file", name) }
@@ -104,12 +104,12 @@ public final class DirectoryHandle: Sendable {
     return status.st_mtim
   }
 
-  /// Locks the directory as long as this handle lives, as a sign for other processes that its maker does.
+  /// Locks the directory for the life of this handle, which tells other processes that its owner is alive.
   public func claim() { _ = flock(descriptor, LOCK_EX) }
 
   /// Makes the directory's names durable.
   public func synchronize() throws(FileFault) {
-    // File systems without the notion say EINVAL.
+    // File systems that cannot sync a directory return EINVAL.
     guard fsync(descriptor) == 0 || errno == EINVAL else {
       throw FileFault("sync the directory", path: path, number: errno)
     }
@@ -118,7 +118,7 @@ public final class DirectoryHandle: Sendable {
   /// The names in the directory, sorted.
   public func names() throws(FileFault) -> [String] {
     let failed = { FileFault("list the directory", path: self.path, number: $0) }
-    // A stream of its own: reading moves the position of the description.
+    // Reading moves the position of an open file description, so the stream gets a new one.
     let copy = openat(descriptor, ".", Self.flags)
     guard copy >= 0 else { throw failed(errno) }
     guard let stream = fdopendir(copy) else {
@@ -131,7 +131,7 @@ public final class DirectoryHandle: Sendable {
     while true {
       errno = 0
       guard let entry = readdir(stream) else { break }
-      // The name ends at its zero, not at the end of the field, behind which nothing need be readable.
+      // The name ends at its NUL: the memory behind it need not be readable.
       let offset = MemoryLayout<dirent>.offset(of: \dirent.d_name) ?? 0
       let start = UnsafeRawPointer(entry).advanced(by: offset).assumingMemoryBound(to: CChar.self)
       let name = String(cString: start)

@@ -1,8 +1,9 @@
+import Errors
 import Glibc
 
 /// A call of the operating system that failed.
-public struct FileFault: Error, Equatable, Sendable {
-  /// What was tried, such as "write".
+public struct FileFault: QuillanError, Equatable {
+  /// What the call was to do, such as "write".
   public let operation: String
   public let path: String
   /// The system's error number.
@@ -14,8 +15,10 @@ public struct FileFault: Error, Equatable, Sendable {
     self.number = number
   }
 
+  public var status: ErrorStatus { .failure }
+  public var place: String? { path }
   public var problem: String { "cannot \(operation) (\(String(cString: strerror(number))))" }
 
-  /// Whether space, a quota or the largest allowed size of a file (`ulimit -f`) is exhausted.
+  /// Whether the disk, a quota or the largest allowed size of a file (`ulimit -f`) is exhausted.
   public var isFull: Bool { [ENOSPC, EDQUOT, EFBIG].contains(number) }
 }

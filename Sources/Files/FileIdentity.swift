@@ -1,6 +1,6 @@
 import Glibc
 
-/// What a name stands for, without following a link.
+/// The object that a name refers to, without following a link.
 public struct FileIdentity: Sendable, Equatable {
   public enum Kind: Sendable, Equatable {
     case regular, directory, link, characterDevice, blockDevice, pipe, socket
@@ -17,7 +17,7 @@ public struct FileIdentity: Sendable, Equatable {
       }
     }
 
-    /// With its article.
+    /// The kind with its article.
     public var description: String {
       switch self {
       case .regular: "a regular file"
@@ -47,9 +47,9 @@ public struct FileIdentity: Sendable, Equatable {
     links = status.st_nlink
   }
 
-  /// What is at `path`; nil if nothing is.
+  /// The object at `path`; nil if there is none.
   ///
-  /// - Throws: `FileFault` if the system does not say.
+  /// - Throws: `FileFault` if the system cannot tell.
   public static func at(_ path: String) throws(FileFault) -> FileIdentity? {
     var status = stat()
     if lstat(path, &status) == 0 { return FileIdentity(status) }
@@ -57,7 +57,7 @@ public struct FileIdentity: Sendable, Equatable {
     return nil
   }
 
-  /// What a descriptor has open.
+  /// The object that a descriptor has open.
   static func of(_ descriptor: Int32) -> FileIdentity? {
     var status = stat()
     return fstat(descriptor, &status) == 0 ? FileIdentity(status) : nil

@@ -1,13 +1,13 @@
 import Glibc
 
-/// A file that appears under its final name complete and durable, or not at all; the one way to write an output.
+/// A file that appears under its final name complete and durable, or not at all. All outputs are written this way.
 ///
-/// Bytes go to a temporary file in the same directory, with a name that nobody can foresee and readable by its owner
-/// alone. `commit()` syncs it, gives it the mode that the umask allows and its final name, and syncs the directory; an
-/// output that is dropped without `commit()` removes its temporary file. What a killed process left is removed by the
-/// next output into the directory. Devices and pipes are written to directly.
+/// Bytes go to a temporary file in the same directory, with an unpredictable name and readable only by its owner.
+/// `commit()` syncs it, gives it the mode that the umask allows and its final name, and syncs the directory; an output
+/// that is released without `commit()` removes its temporary file. The next output into the directory removes temporary
+/// files of killed processes. Devices and pipes are written to directly.
 public final class OutputFile {
-  /// The path as it was given.
+  /// The path as given.
   public let path: String
   public private(set) var byteCount = 0
   /// The size of the finished file; nil for a device or a pipe.
@@ -18,7 +18,7 @@ public final class OutputFile {
   private var isCommitted = false
   private var isStream: Bool { draft == nil }
 
-  /// The temporary file and what becomes of it.
+  /// The temporary file, and the name and mode that it gets.
   private struct Draft {
     let directory: DirectoryHandle
     let temporary: String
@@ -34,9 +34,9 @@ public final class OutputFile {
     case .descriptor(let number):
       draft = nil
       descriptor = fcntl(number, F_DUPFD_CLOEXEC, 3)
-    case .stream(let place):
+    case .stream(let target):
       draft = nil
-      descriptor = open(place, O_WRONLY | O_NOCTTY | O_CLOEXEC)
+      descriptor = open(target, O_WRONLY | O_NOCTTY | O_CLOEXEC)
     case .file(let directory, let name, let old):
       let made = Result<(Draft, Int32), FileFault> { () throws(FileFault) in
         try Self.makeDraft(directory, name, old, policy)
@@ -64,8 +64,8 @@ public final class OutputFile {
     unlinkat(draft.directory.descriptor, draft.temporary, 0)
   }
 
-  /// Proves as far as possible that an output can be written, before there is anything to write: what is at the path,
-  /// and whether its directory takes files.
+  /// Checks in advance that an output can be written: that `policy` allows what is at the path, and that its directory
+  /// accepts files.
   ///
   /// - Throws: `OutputError`, as writing would.
   public static func check(_ path: String, _ policy: OutputPolicy) throws(OutputError) {
@@ -78,7 +78,7 @@ public final class OutputFile {
     }
   }
 
-  /// Whether a path of the user's means this process's standard output.
+  /// Whether a path that the user gave is this process's standard output.
   public static func isStandardOutput(_ path: String) -> Bool {
     guard case .descriptor(STDOUT_FILENO)? = try? OutputTarget(path, .new) else { return false }
     return true
@@ -93,7 +93,8 @@ public final class OutputFile {
     while true {
       let temporary = TemporaryName.make()
       let file = try handle.createFile(temporary, mode: 0o600)
-      // The lock tells other processes that this file's maker lives. One that looked before it was taken has removed it.
+      // The lock tells other processes that this process is alive. A process that looked before the lock has removed
+      // the file.
       _ = flock(file, LOCK_EX)
       guard FileIdentity.of(file)?.links == 1 else {
         close(file)
@@ -136,23 +137,23 @@ public final class OutputFile {
       return
     }
     guard fchmod(descriptor, draft.mode) == 0 else { throw failure("set the mode of the file", errno) }
-    try place(draft)
+    try rename(draft)
     isCommitted = true
     do { try draft.directory.synchronize() } catch { throw failure("sync the directory of the file", error.number) }
   }
 
   /// Gives the temporary file its final name.
-  private func place(_ draft: Draft) throws(OutputError) {
+  private func rename(_ draft: Draft) throws(OutputError) {
     let directory = draft.directory.descriptor
     if policy == .new {
-      // A link never replaces what has come to the name meanwhile.
+      // Linking fails if the name has been taken meanwhile.
       if linkat(directory, draft.temporary, directory, draft.name, 0) == 0 {
         unlinkat(directory, draft.temporary, 0)
         return
       }
       guard errno != EEXIST else { throw Self.takenMeanwhile(path) }
     }
-    // File systems without links, and policies that replace.
+    // For file systems without links, and for policies that replace.
     let now: FileIdentity?
     do { now = try draft.directory.identity(draft.name) } catch { throw failure("look at the file", error.number) }
     guard now == nil || (now?.kind == .regular && policy != .new) else { throw Self.takenMeanwhile(path) }
@@ -162,7 +163,7 @@ public final class OutputFile {
   }
 
   private static func takenMeanwhile(_ path: String) -> OutputError {
-    .refused(path, "something else was put at this path meanwhile and is not replaced", "name another file")
+    .refused(path, "another file appeared at this path meanwhile and is not replaced", "name another file")
   }
 
   private func failure(_ operation: String, _ number: Int32) -> OutputError {
@@ -174,12 +175,12 @@ public final class OutputFile {
   }
 }
 
-/// Modes of what is created.
+/// File modes.
 enum CreationMode {
-  /// Of a file: what the umask leaves of reading and writing for all.
+  /// The mode of a new file: read and write for all, less the umask.
   static let file: mode_t = 0o666 & ~umask
 
-  /// The process's umask as the kernel tells it; setting it, to ask, would be seen by other threads.
+  /// The process's umask, from the kernel: umask() can only be read by setting it, which other threads would see.
   private static let umask: mode_t = {
     let line = SmallFile.text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Umask:") }
     let digits = line?.split(whereSeparator: \.isWhitespace).last

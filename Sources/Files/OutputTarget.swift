@@ -1,12 +1,12 @@
 import Glibc
 
-/// Where an output's bytes go: what its path means under a policy.
+/// The destination of an output: what its path means under a policy.
 enum OutputTarget {
   /// This process's own open descriptor: /dev/stdout, /dev/fd/3.
   case descriptor(Int32)
-  /// A device or a named pipe, written to as it is.
+  /// A device or a named pipe.
   case stream(path: String)
-  /// A name in a directory: a new file, or a regular one that is replaced.
+  /// A name in a directory: a new file, or a regular file that is replaced.
   case file(directory: String, name: String, old: FileIdentity?)
 
   private static let longestChain = 40
@@ -19,15 +19,15 @@ enum OutputTarget {
     if Path(path).endsInSlash {
       throw .refused(path, "the path of the output ends in a slash", "name a file, not a directory")
     }
-    var place = path
+    var target = path
     for _ in 0..<Self.longestChain {
-      if policy != .own, let number = Self.descriptor(named: place) {
+      if policy != .own, let number = Self.descriptor(named: target) {
         self = .descriptor(number)
         return
       }
-      let (directory, name) = (Path(place).parent.text, Path(place).name)
+      let (directory, name) = (Path(target).parent.text, Path(target).name)
       let identity: FileIdentity?
-      do { identity = try FileIdentity.at(place) } catch {
+      do { identity = try FileIdentity.at(target) } catch {
         throw OutputError(
           code: .inaccessible, path: path, problem: error.problem, remedy: "check that its directory exists")
       }
@@ -41,17 +41,17 @@ enum OutputTarget {
         self = .file(directory: directory, name: name, old: identity)
         return
       case (.regular, .new):
-        throw .refused(path, "exists already and is not replaced", "name another file, or replace it with --force")
+        throw .refused(path, "already exists and is not replaced", "name another file, or replace it with --force")
       case (.characterDevice, .new), (.characterDevice, .replacing), (.pipe, .new), (.pipe, .replacing):
-        self = .stream(path: place)
+        self = .stream(path: target)
         return
       case (.link, .new), (.link, .replacing):
-        place = try Self.destination(of: place, identity, for: path)
+        target = try Self.destination(of: target, identity, for: path)
       case (.directory, .own):
-        throw .refused(path, "a directory is in the place of this file", "move it away")
+        throw .refused(path, "is a directory, where this program writes a file", "move it away")
       case (.directory, _): throw .refused(path, "is a directory", "name a file in it")
       case (let kind, .own):
-        throw .refused(path, "\(kind.description) is in the place of this file", "move it away")
+        throw .refused(path, "is \(kind.description), where this program writes a file", "move it away")
       case (let kind, _):
         throw .refused(path, "is \(kind.description), which is not written to", "name a file")
       }
@@ -59,7 +59,8 @@ enum OutputTarget {
     throw .refused(path, "is a chain of more than \(Self.longestChain) links", "name a file")
   }
 
-  /// The number in `/dev/fd/1`, also for /dev/stdout and /dev/stderr: opening these anew would begin at the file's start.
+  /// The number in `/dev/fd/1`, also for /dev/stdout and /dev/stderr: opening these paths would start at the beginning
+  /// of the file.
   private static func descriptor(named path: String) -> Int32? {
     switch path {
     case "/dev/stdout": return STDOUT_FILENO
@@ -72,10 +73,10 @@ enum OutputTarget {
     }
   }
 
-  /// What a link points to.
+  /// The destination of a link.
   ///
-  /// In a directory where everybody may create names (/tmp), a link that another user has made is not followed: it would
-  /// have this user write a file of that user's choice.
+  /// In a directory where every user may create names (/tmp), another user's link is not followed: that user would
+  /// choose which file is written.
   private static func destination(of link: String, _ identity: FileIdentity, for path: String)
     throws(OutputError) -> String
   {

@@ -1,12 +1,12 @@
 import Glibc
 
-/// A path as the system reads it: bytes between slashes.
+/// A path as the system interprets it: bytes between slashes.
 ///
-/// Every operation has a result for every text: one letter, no folder, `.`, `..`, `/`, the empty text, slashes at the
-/// end. It works on bytes, so a slash counts although a combining mark follows it.
+/// Every operation has a result for every text: a single letter, no folder, `.`, `..`, `/`, the empty text, trailing
+/// slashes. Operations work on bytes, so a slash separates even if a combining mark follows it.
 public struct Path: Sendable, Hashable, CustomStringConvertible {
   private static let slash = UInt8(ascii: "/")
-  /// What Linux takes, without the terminating zero.
+  /// Linux's limit, without the terminating NUL.
   static let longestPath = 4095
   static let longestName = 255
 
@@ -16,7 +16,7 @@ public struct Path: Sendable, Hashable, CustomStringConvertible {
 
   public var description: String { text }
 
-  /// The path without slashes at its end; `/` stays.
+  /// The path without trailing slashes; `/` is unchanged.
   public var trimmed: Path {
     let bytes = text.utf8
     guard bytes.last == Self.slash, let end = bytes.lastIndex(where: { $0 != Self.slash }) else {
@@ -40,19 +40,19 @@ public struct Path: Sendable, Hashable, CustomStringConvertible {
     return cut == path.text.startIndex ? Path("/") : Path(String(path.text[..<cut])).trimmed
   }
 
-  /// Whether the text says that a directory is meant.
+  /// Whether the text ends in a slash, so that it names a directory.
   public var endsInSlash: Bool { text.utf8.last == Self.slash }
 
   public func appending(_ component: String) -> Path {
     text.isEmpty ? Path(component) : Path(endsInSlash ? text + component : "\(text)/\(component)")
   }
 
-  /// The components' names; none for `/` and the empty path.
+  /// The names of the components; none for `/` and the empty path.
   public var components: [String] {
     text.utf8.split(separator: Self.slash).map { String(Substring($0)) }
   }
 
-  /// Why nothing can have this path, as the end of a sentence about it; nil if something can.
+  /// Why the path is not valid, as the predicate of a sentence about it; nil if it is valid.
   public var problem: String? {
     if text.isEmpty { return "is empty" }
     if text.utf8.contains(0) { return "holds a NUL byte" }
@@ -63,15 +63,15 @@ public struct Path: Sendable, Hashable, CustomStringConvertible {
     return nil
   }
 
-  /// The path without links, `.` and `..`; nil if nothing is there.
+  /// The path without links, `.` and `..`; nil if it does not exist.
   public var real: Path? {
     guard problem == nil, let buffer = realpath(text, nil) else { return nil }
     defer { free(buffer) }
     return String(validatingCString: buffer).map { Path($0) }
   }
 
-  /// The same place with at least `count` components that are names, neither `.` nor `..`, at its end, if there is such
-  /// a path: the text itself where it says them, the real path otherwise.
+  /// An equivalent path whose last `count` components are names, neither `.` nor `..`: this path if it ends in such
+  /// components, otherwise the real path; nil if neither does.
   public func naming(_ count: Int) -> Path? {
     func isNamed(_ path: Path) -> Bool {
       let last = path.components.suffix(count)

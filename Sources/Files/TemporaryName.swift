@@ -1,23 +1,23 @@
 import Glibc
 
-/// Names of files and directories that are not whole yet: `.quillan-<machine>-<random>.partial`.
+/// Names of unfinished files and directories: `.quillan-<machine>-<random>.partial`.
 ///
-/// Nobody can foresee them. The middle says on which start of which machine they were made: there alone a lock on them
-/// proves whether their maker lives.
+/// The names are unpredictable. The middle part identifies the boot of the machine: only during that boot does a lock
+/// tell whether the process that made the file is alive.
 public enum TemporaryName {
   private static let prefix = ".quillan-"
   private static let suffix = ".partial"
 
   public static func make() -> String { "\(prefix)\(machine)-\(RandomName.make())\(suffix)" }
 
-  /// Whether this start of this machine has made the name.
+  /// Whether the name was made during this boot of this machine.
   static func isLocal(_ name: String) -> Bool {
     name.hasPrefix("\(prefix)\(machine)-") && name.hasSuffix(suffix)
   }
 
   private static let machine = String(MachineIdentity.boot.filter(\.isHexDigit).prefix(8))
 
-  /// Removes what a process of this user that is gone has left in the directory: nobody holds the lock on it any more.
+  /// Removes the temporary files of this user's processes that have ended: those without a lock.
   public static func clearLeftovers(in directory: DirectoryHandle) {
     guard let names = try? directory.names() else { return }
     for name in names where isLocal(name) {
@@ -39,7 +39,7 @@ public enum TemporaryName {
   }
 }
 
-/// Names that nobody can foresee.
+/// Unpredictable names.
 public enum RandomName {
   /// 128 random bits as 32 hexadecimal digits.
   public static func make() -> String {
@@ -48,33 +48,5 @@ public enum RandomName {
       let digits = String(generator.next() as UInt64, radix: 16)
       return String(repeating: "0", count: 16 - digits.count) + digits
     }.joined()
-  }
-}
-
-/// Which machine this is, and which of its starts.
-public enum MachineIdentity {
-  public static let host: String = {
-    var name = [CChar](repeating: 0, count: 256)
-    gethostname(&name, name.count - 1)
-    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }()
-
-  /// The kernel's number of this start, the same in all its containers; the host's name where the kernel has none.
-  public static let boot: String = {
-    let text = SmallFile.text("/proc/sys/kernel/random/boot_id") ?? ""
-    return text.isEmpty ? host : String(text.prefix { !$0.isWhitespace })
-  }()
-}
-
-/// Small files of the system.
-enum SmallFile {
-  /// The first 4096 bytes of a file as text; nil if it cannot be read.
-  static func text(_ path: String) -> String? {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return nil }
-    defer { close(file) }
-    var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = read(file, &bytes, bytes.count)
-    return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
   }
 }

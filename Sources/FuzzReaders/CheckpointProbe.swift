@@ -1,6 +1,6 @@
 import Checkpoints
-import Exports
 import Files
+import Formats
 import Foundation
 
 /// A frame whose type, encoding and size the first bytes of the input claim.

@@ -1,5 +1,6 @@
 import Checkpoints
 import Exports
+import Formats
 import Foundation
 
 /// Inputs to start from: whole files, small ones.

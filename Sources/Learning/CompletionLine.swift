@@ -1,3 +1,4 @@
+import Formats
 import Rollouts
 
 /// A line of what `evaluate --output` writes: one completion and how it was judged.

@@ -1,4 +1,5 @@
 import Configuration
+import Layers
 import Models
 import Rollouts
 

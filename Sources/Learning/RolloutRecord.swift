@@ -1,4 +1,5 @@
 import MPI
+import Formats
 import Rollouts
 
 /// What became of one sampled group, as numbers that ranks exchange: every rank adds all records in the order of their

@@ -1,3 +1,4 @@
+import Formats
 import Layers
 
 /// How often each choice was taken in one step, over all ranks, as plain numbers.

@@ -1,5 +1,6 @@
-import MPI
+import Layers
 import Models
+import MPI
 
 /// What the sequences of a step are trained for: the policy loss, or cross-entropy.
 ///

@@ -1,5 +1,6 @@
 import Configuration
 import Errors
+import Formats
 import Foundation
 import Rollouts
 

@@ -1,6 +1,6 @@
 import Files
+import Formats
 import Foundation
-import Rollouts
 
 extension JSONLinesFile {
   /// What a file of records holds for a run that goes on after a step.

@@ -1,5 +1,5 @@
+import Formats
 import Foundation
-import Rollouts
 
 /// A file of one JSON object a line, whose first line names its format; each line reaches the system whole.
 ///

@@ -1,5 +1,6 @@
 import Learning
 import Rollouts
+import Formats
 
 /// `metrics.jsonl`: one JSON object a line with sorted keys, after a header
 /// `{"format":"quillan-metrics","version":1}`; non-finite numbers are null.

@@ -29,7 +29,7 @@ public struct ReportError: Error, Equatable, CustomStringConvertible {
 
   package init(_ fault: FileFault) { self = .system(fault.operation, path: fault.path, code: fault.number) }
 
-  init(_ error: OutputError) { self.init(path: error.path, message: "\(error.problem); \(error.remedy)") }
+  init(_ error: OutputError) { self.init(path: error.path, message: "\(error.problem); \(error.remedy ?? "")") }
 
   public var description: String { "\(path): \(message)" }
 }

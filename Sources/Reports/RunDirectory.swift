@@ -1,7 +1,7 @@
 import Configuration
 import Files
+import Formats
 import Foundation
-import Rollouts
 
 /// The directory of one run: `runs/<name>/` with `config.yaml`, `metrics.jsonl`, `samples.jsonl` and the plot.
 ///

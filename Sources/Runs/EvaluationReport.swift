@@ -4,6 +4,7 @@ import Models
 import Parameters
 import Reports
 import Rollouts
+import Formats
 
 /// Held-out results of one set of weights, as a table and as JSON.
 public struct EvaluationReport: Sendable {

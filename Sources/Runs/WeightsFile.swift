@@ -1,5 +1,5 @@
 import Checkpoints
-import Exports
+import Formats
 import Foundation
 import Learning
 import Models

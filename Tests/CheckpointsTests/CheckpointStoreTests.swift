@@ -1,16 +1,17 @@
 import Checkpoints
-import Exports
+import Formats
 import TestSupport
 import Testing
 
 /// Saving and loading where nothing goes wrong.
-@Suite struct CheckpointStoreTests {
+@Suite("Checkpoint store")
+struct CheckpointStoreTests {
   private func store() throws -> (MemoryFiles, CheckpointStore) {
     let files = MemoryFiles()
     return (files, CheckpointStore(path: "checkpoints", files: files))
   }
 
-  @Test("What was saved is read back, in the files of its ranks, the same bytes on any number of threads")
+  @Test("A saved checkpoint is read back, has one file per rank and kind, and the same bytes on any number of threads")
   func roundTrip() throws {
     let (files, store) = try store()
     let tiny = TinyCheckpoint(seed: 1)
@@ -33,7 +34,7 @@ import Testing
     #expect(files.contents == others.contents)
   }
 
-  @Test("Any range of a tensor is read from whatever slices hold it")
+  @Test("A range of a tensor is read from all slices that contain it")
   func ranges() throws {
     let (files, store) = try store()
     let tiny = TinyCheckpoint(seed: 2)
@@ -50,7 +51,7 @@ import Testing
     }
   }
 
-  @Test("Another type or shape than asked for, and a tensor that is not there, are errors with its name")
+  @Test("A wrong type, a wrong shape and a missing tensor are errors that name the tensor")
   func mismatch() throws {
     let (files, store) = try store()
     let reader = try CheckpointReader(TinyCheckpoint(seed: 3).save(to: store, step: 1, files: files), files: files)
@@ -69,23 +70,23 @@ import Testing
     #expect(code("nothing.weight", .float32, [9, 5]) == .missingTensor)
   }
 
-  @Test("A checkpoint that misses a tensor, has one twice, or one too many is not published")
+  @Test("A checkpoint with a missing, repeated or unexpected tensor is not published")
   func coverage() throws {
     let (files, store) = try store()
     let tiny = TinyCheckpoint(seed: 4)
     let draft = try store.begin(step: 1)
     let written = try ShardWriter.write(
       tiny.pieces, expertFiles: 2, miniMoEs: 4, in: draft, threads: 1, files: files)
-    func problem(_ shards: [ShardWriter.Written], _ expected: Set<TensorKey>) -> String? {
+    func problem(_ shards: [WrittenShard], _ expected: Set<TensorKey>) -> String? {
       var manifest = TinyCheckpoint.manifest(step: 1)
       do { try manifest.join(shards, expected: expected, path: draft) } catch { return error.problem }
       return nil
     }
     #expect(problem(written, tiny.expected) == nil)
-    #expect(problem(Array(written.dropFirst()), tiny.expected) == "no rank has written it")
+    #expect(problem(Array(written.dropFirst()), tiny.expected) == "no rank wrote it")
     #expect(
       problem(written, tiny.expected.subtracting([TensorKey("final_norm.weight", .master)]))
-        == "is none of this run's tensors")
+        == "is not a tensor of this run")
     #expect(problem(written + [written[0]], tiny.expected) == "a file is named twice")
     var holed = written
     let replicated = try #require(holed.firstIndex { $0.file.name == "rank-1.qck" })
@@ -95,7 +96,21 @@ import Testing
     #expect(problem(holed, tiny.expected)?.contains("follows 20 of 45") == true)
   }
 
-  @Test("The newest are kept, milestones and damaged ones too; a damaged one does not take the name of a new one")
+  @Test("A rank's record of its shards is decoded unchanged, including tensors without elements")
+  func records() throws {
+    let (files, store) = try store()
+    let written = try ShardWriter.write(
+      TinyCheckpoint(seed: 6).pieces, expertFiles: 2, miniMoEs: 4, in: store.begin(step: 1), threads: 1, files: files)
+    #expect(written.contains { $0.records.contains { $0.slice.range.isEmpty } })
+    #expect(written.contains { $0.records.contains { $0.slice.hash > UInt64(Int64.max) } })
+    let bytes = try WrittenShard.encode(written)
+    #expect(try WrittenShard.decode(bytes, rank: 0) == written)
+    #expect(try WrittenShard.decode(WrittenShard.encode([]), rank: 0) == [])
+    let error = #expect(throws: CheckpointError.self) { try WrittenShard.decode(Array(bytes.dropLast()), rank: 3) }
+    #expect(error?.code == .inconsistentLayout && error?.path == "rank 3")
+  }
+
+  @Test("Pruning keeps the newest, milestones and damaged checkpoints; a damaged one does not block its step's name")
   func pruning() throws {
     let (files, store) = try store()
     let tiny = TinyCheckpoint(seed: 5)
@@ -110,7 +125,7 @@ import Testing
     #expect(try files.names(in: "checkpoints").contains("abandoned-step-000060"))
   }
 
-  @Test("Every rank writes, and each mini-MoE's file belongs to a rank that holds it")
+  @Test("Every rank writes, and each mini-MoE's file is written by a rank that holds the mini-MoE")
   func writers() {
     for (ranks, parallel, count) in [(1, 1, 32), (4, 1, 32), (4, 2, 32), (8, 4, 32), (6, 3, 3), (4, 2, 6)] {
       let files = Placement.expertFiles(ranks: ranks, expertParallel: parallel, miniMoEs: count)

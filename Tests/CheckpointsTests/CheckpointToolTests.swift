@@ -1,11 +1,12 @@
 import Checkpoints
-import Exports
+import Formats
 import Foundation
 import TestSupport
 import Testing
 
 /// Tools on whole checkpoints: verify, diff, convert, safetensors.
-@Suite struct CheckpointToolTests {
+@Suite("Checkpoint tools")
+struct CheckpointToolTests {
   private func saved(_ seed: UInt64 = 11, path: String = "c") throws -> (MemoryFiles, CheckpointReader) {
     let files = MemoryFiles()
     let checkpoint = try TinyCheckpoint(seed: seed).save(
@@ -13,7 +14,7 @@ import Testing
     return (files, try CheckpointReader(checkpoint, files: files))
   }
 
-  @Test("Verification reads everything and names the number that is not finite")
+  @Test("Verification reads everything and names a value that is not finite")
   func verify() throws {
     let (_, reader) = try saved()
     let found = try CheckpointVerification(reader, threads: 2)
@@ -35,7 +36,7 @@ import Testing
     #expect(error?.problem == "element 140001 is not finite")
   }
 
-  @Test("Equal checkpoints are identical in any layout; others differ by tensor and largest element")
+  @Test("Equal checkpoints compare as identical in any layout; others differ by tensor and largest element")
   func diff() throws {
     let (files, reader) = try saved()
     try CheckpointConversion(expertFiles: 0).convert(reader, to: "d", files: files)
@@ -58,7 +59,7 @@ import Testing
     #expect(rows[1].problem == "only in A")
   }
 
-  @Test("A layout that is left and taken up again gives the same bytes")
+  @Test("Converting to another layout and back gives the same bytes")
   func thereAndBack() throws {
     let (files, reader) = try saved()
     let before = files.contents.filter { $0.key.hasPrefix(reader.path) }
@@ -83,7 +84,7 @@ import Testing
     #expect(taken?.problem.contains("already") == true)
   }
 
-  @Test("Weights alone keep masters only, and damage stops a conversion without a trace")
+  @Test("A conversion to weights keeps only masters, and damage stops a conversion without a trace")
   func weightsOnly() throws {
     let (files, reader) = try saved()
     try CheckpointConversion(weightsOnly: true).convert(reader, to: "w", files: files)
@@ -102,7 +103,7 @@ import Testing
     #expect(files.contents.keys.allSatisfy { !$0.hasPrefix("x/") && !$0.hasPrefix(".x") })
   }
 
-  @Test("Masters go to safetensors, in one file or several, and come back; other names by a map")
+  @Test("Masters convert to safetensors, in one file or several, and back, also with renamed tensors")
   func safetensors() throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("quillan-tools-\(UUID().uuidString)")
       .path
@@ -155,7 +156,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: "\(folder)/no"))
   }
 
-  @Test("The benchmark measures this project's frames smaller than zstd's")
+  @Test("The benchmark finds this project's frames smaller than zstd's")
   func benchmark() throws {
     let rows = try FrameBenchmark.measure(bytes: 1 << 20, threads: 2)
     #expect(rows.count == 9)

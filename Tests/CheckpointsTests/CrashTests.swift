@@ -2,7 +2,8 @@ import Checkpoints
 import Testing
 
 /// A save that is interrupted at any operation leaves the old or the new checkpoint, never neither, never a mixture.
-@Suite struct CrashTests {
+@Suite("Crashes and full disks while saving")
+struct CrashTests {
   private let old = TinyCheckpoint(seed: 1)
   private let new = TinyCheckpoint(seed: 2)
 
@@ -42,7 +43,7 @@ import Testing
     return nil
   }
 
-  @Test("A crash at every write, sync, rename and removal, with every degree of forgetting")
+  @Test("A crash at any write, sync, rename or removal, with any loss of unsynced data, leaves a complete checkpoint")
   func everyPoint() throws {
     let count = try operations()
     #expect(count > 40)
@@ -70,7 +71,7 @@ import Testing
     #expect(seen == [10, 20])
   }
 
-  @Test("A full disk at every operation is a clear error, and the old checkpoint stays")
+  @Test("A full disk at any operation is a clear error, and the old checkpoint stays")
   func fullDisk() throws {
     let count = try operations()
     var failures = 0
@@ -92,7 +93,7 @@ import Testing
     #expect(failures > 20)
   }
 
-  @Test("A system that takes one byte at a time writes the same files")
+  @Test("A system that writes one byte at a time gives the same files")
   func shortWrites() throws {
     let (files, store) = try prepared()
     files.arm(.short, at: 0)

@@ -2,7 +2,8 @@ import Checkpoints
 import Testing
 
 /// Damage of any kind is noticed before a number is used.
-@Suite struct DamageTests {
+@Suite("Damaged checkpoints")
+struct DamageTests {
   private func saved() throws -> (MemoryFiles, String, TinyCheckpoint) {
     let files = MemoryFiles()
     let tiny = TinyCheckpoint(seed: 7)
@@ -18,7 +19,7 @@ import Testing
     } catch { return error as? CheckpointError }
   }
 
-  @Test("A flipped bit in every byte of every file is detected, with the file, and the tensor where it is one's")
+  @Test("A flipped bit in any byte of any file is detected, with the file and, if it is in one, the tensor")
   func bits() throws {
     let (files, path, tiny) = try saved()
     let contents = files.contents.filter { $0.key.hasPrefix(path) }
@@ -43,7 +44,7 @@ import Testing
     #expect(cases >= 2000)
   }
 
-  @Test("A file cut at every byte, lengthened, or missing is detected")
+  @Test("A file that is cut at any byte, lengthened or missing is detected")
   func truncation() throws {
     let (files, path, _) = try saved()
     for (name, bytes) in files.contents where name.hasPrefix(path) {
@@ -62,7 +63,7 @@ import Testing
     #expect(failure(files, path) == nil)
   }
 
-  @Test("Two files of equal length exchanged are detected")
+  @Test("Exchanging two files of equal length is detected")
   func exchanged() throws {
     let (files, path, _) = try saved()
     let names = ["\(path)/experts-0-1.qck", "\(path)/experts-2-3.qck"]

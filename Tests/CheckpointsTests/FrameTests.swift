@@ -1,12 +1,13 @@
 import CKernels
 import Checkpoints
-import Exports
+import Formats
 import TestSupport
 import Testing
 
 /// What a stored slice keeps, and how small it is.
-@Suite struct FrameTests {
-  @Test("XXH64 gives the published sums of xxHash's own test bytes")
+@Suite("Frames")
+struct FrameTests {
+  @Test("XXH64 gives the published sums of xxHash's test bytes")
   func hash() {
     var generator: UInt64 = 2_654_435_761
     let bytes = (0..<222).map { _ in
@@ -48,7 +49,7 @@ import Testing
     }
   }
 
-  @Test("Zeros take no bytes, and repetition stays within the ratio that readers accept")
+  @Test("Zeros take no bytes, and repetitions stay within the ratio that readers accept")
   func encodings() throws {
     let encoder = FrameEncoder()
     let zeros = [Float](repeating: 0, count: 300_000)
@@ -76,7 +77,7 @@ import Testing
     #expect(narrow >= 1.45)
   }
 
-  @Test("A frame that holds more, less or other than it should is refused")
+  @Test("A frame with more, fewer or other bytes than declared is refused")
   func wrongFrames() throws {
     var numbers = RandomNumbers(seed: 3)
     let values = (0..<5000).map { _ in Float(numbers.normal(1)) }

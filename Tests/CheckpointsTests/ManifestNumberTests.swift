@@ -1,17 +1,18 @@
 import Checkpoints
-import Exports
+import Formats
 import Foundation
 import Testing
 
 /// Numbers inside of files whose hashes are right.
-@Suite struct ManifestNumberTests {
+@Suite("Numbers in manifests")
+struct ManifestNumberTests {
   private func saved() throws -> (MemoryFiles, Manifest) {
     let files = MemoryFiles()
     let path = try TinyCheckpoint(seed: 3).save(to: CheckpointStore(path: "c", files: files), step: 1, files: files)
     return (files, try CheckpointReader(path, files: files).manifest)
   }
 
-  @Test("A number that nothing could count with is refused, and the limit is said")
+  @Test("A number beyond its limit is refused, and the message has the limit")
   func numbers() throws {
     let manifest = try saved().1
     func refusal(_ change: (inout Manifest) -> Void) -> String {
@@ -56,7 +57,7 @@ import Testing
     #expect(refusal { $0.tensors += [zeros(1 << 61, "zz")] }.contains("impossible"))
   }
 
-  @Test("Masters that are not finite are refused by all that read them", arguments: [Float.nan, .infinity])
+  @Test("Every reader refuses masters that are not finite", arguments: [Float.nan, .infinity])
   func notFinite(value: Float) throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("quillan-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

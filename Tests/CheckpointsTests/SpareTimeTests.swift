@@ -3,7 +3,8 @@ import Foundation
 import Testing
 
 /// Saving between other work gives the same files as saving at once.
-@Suite struct SpareTimeTests {
+@Suite("Saving in spare time")
+struct SpareTimeTests {
   private func pieces() -> [TensorPiece] {
     (0..<6).map { number in
       let count = 200_000 + 1000 * number
@@ -19,7 +20,7 @@ import Testing
     return files.contents["d/model.qck"]
   }
 
-  @Test("Pauses do not change a byte, whether somebody waits from the start or later", arguments: [1, 3])
+  @Test("Pauses do not change any byte, with a waiting caller from the start or later", arguments: [1, 3])
   func sameBytes(threads: Int) throws {
     let whole = try write(MemoryFiles(), threads: threads, nil)
     #expect((whole?.count ?? 0) > 50_000)

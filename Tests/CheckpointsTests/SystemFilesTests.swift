@@ -4,7 +4,8 @@ import Foundation
 import Testing
 
 /// Saving among files that somebody else has put into a run.
-@Suite struct SystemFilesTests {
+@Suite("The system's files")
+struct SystemFilesTests {
   /// A folder `run` with checkpoints, and one beside it that nothing may touch.
   private final class Place {
     let root = FileManager.default.temporaryDirectory.appendingPathComponent("quillan-store-\(UUID().uuidString)").path
@@ -35,7 +36,7 @@ import Testing
     }
   }
 
-  @Test("Links with the names of drafts, of removed checkpoints and of checkpoints lead nowhere")
+  @Test("Links with the names of drafts, removed checkpoints and checkpoints are not followed")
   func links() throws {
     let place = try Place()
     try place.save(1)
@@ -50,7 +51,7 @@ import Testing
     #expect(try place.store.checkpoints().map { Path($0).name } == ["step-000005", "step-000000-2", "step-000000"])
   }
 
-  @Test("Drafts of a process that is gone are removed, with what this program has written into them and nothing else")
+  @Test("Drafts of a process that has ended are removed, but not foreign files in them")
   func drafts() throws {
     let place = try Place()
     for (draft, files) in [
@@ -66,7 +67,7 @@ import Testing
     #expect(try place.names("run/checkpoints/.step-000004.ab.partial") == ["notes.txt"])
   }
 
-  @Test("A checkpoint that holds something else is kept whole, and said; saving goes on")
+  @Test("A checkpoint with foreign files is kept with a remark, and saving continues")
   func stranger() throws {
     let place = try Place()
     try place.save(1)
@@ -80,7 +81,7 @@ import Testing
     _ = try CheckpointReader("\(place.root)/run/checkpoints/step-000001")
   }
 
-  @Test("A link in the place of the directory of checkpoints is not written through")
+  @Test("A link in place of the checkpoint directory is not followed")
   func linkedDirectory() throws {
     let place = try Place()
     try FileManager.default.removeItem(atPath: "\(place.root)/run/checkpoints")

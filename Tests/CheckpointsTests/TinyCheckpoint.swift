@@ -1,5 +1,4 @@
 import Checkpoints
-import Exports
 import TestSupport
 
 /// A checkpoint small enough to break in every place: two ranks' files, every type, zeros, slices.
@@ -53,7 +52,7 @@ struct TinyCheckpoint {
   @discardableResult
   func save(to store: CheckpointStore, step: Int, files: any FileLayer, threads: Int = 1) throws -> String {
     let draft = try store.begin(step: step)
-    var written: [ShardWriter.Written] = []
+    var written: [WrittenShard] = []
     for rank in 0..<2 {
       let own = pieces.filter {
         Placement.writer($0.key, part: $0.part, ranks: 2, expertParallel: 2, miniMoEs: Self.miniMoEs) == rank

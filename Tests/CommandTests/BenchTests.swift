@@ -1,6 +1,7 @@
 import Foundation
-import TestSupport
+import Tensors
 import Testing
+import TestSupport
 
 @Suite("Bench", .serialized)
 struct BenchTests {

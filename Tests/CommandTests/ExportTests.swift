@@ -104,6 +104,11 @@ struct ExportTests {
       #expect(outcome.status == status && outcome.messages.count == 1, "\(outcome.errors)")
     }
     #expect(try Program.run("bits", "decode", input, "-o", folder.path("never")).status == 3)
+    var newer = try Data(contentsOf: folder.url.appendingPathComponent("bits"))
+    let version = try #require(newer.range(of: Data("\"version\":\"1\"".utf8)))
+    newer.replaceSubrange(version, with: Data("\"version\":\"2\"".utf8))
+    let refused = try Program.run("bits", "decode", folder.write("newer", newer), "-o", folder.path("never"))
+    #expect(refused.status == 3 && refused.messages.count == 1, "\(refused.errors)")
     #expect(try !folder.names.contains("never"))
   }
 }

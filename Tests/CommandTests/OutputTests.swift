@@ -29,7 +29,7 @@ struct OutputTests {
     }
     let refused = try encode("n")
     #expect(refused.status == 1 && refused.messages.count == 1)
-    #expect(refused.errors.contains("exists already") && refused.errors.contains("--force"))
+    #expect(refused.errors.contains("already exists") && refused.errors.contains("--force"))
     #expect(try encode("n", "--force").status == 0)
     for name in ["''", ".", "..", "/", "x/", "$(printf '%5000s' x | tr ' ' x)"] {
       let outcome = try encode(name)

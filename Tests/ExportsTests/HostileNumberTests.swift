@@ -1,13 +1,14 @@
 import Exports
+import Formats
 import Foundation
 import LowBit
 import Tensors
 import TestSupport
 import Testing
 
-@Suite("Numbers that files claim")
+@Suite("Hostile numbers in files")
 struct HostileNumberTests {
-  @Test("a product of extents is right, or nil where it could not be")
+  @Test("A product of extents is correct, or nil if it is impossible")
   func extents() {
     #expect(Extents.product([]) == 1 && Extents.product([3, 4]) == 12 && Extents.product([3, 0, 4]) == 0)
     #expect(Extents.product([1 << 24, 1 << 24]) == 1 << 48)
@@ -26,39 +27,39 @@ struct HostileNumberTests {
   }
 
   @Test(
-    "an array of an impossible shape is refused, with numbers and without",
+    "An array of an impossible shape is refused, with numbers and without",
     arguments: [
       "(0, 4611686018427387904)", "(4611686018427387904, 0)", "(2, 0, 9223372036854775807)", "(1099511627776, 0)",
       "(9223372036854775807,)", "(-1,)", "(3037000500, 3037000500)", "(0, 99999999999999999999)",
     ])
   func arrays(shape: String) throws {
-    let directory = try TemporaryDirectory()
-    try array(shape, 0).write(to: URL(fileURLWithPath: directory.path("x.npy")))
-    let error = #expect(throws: NumpyError.self) { try NumpyFile(path: directory.path("x.npy")) }
+    let folder = try TemporaryFolder()
+    try array(shape, 0).write(to: URL(fileURLWithPath: folder.path("x.npy")))
+    let error = #expect(throws: NumpyError.self) { try NumpyFile(path: folder.path("x.npy")) }
     #expect(error?.isBadData == true)
   }
 
-  @Test("an array without numbers is encoded and comes back", arguments: ["(0, 4)", "(3, 0)", "(0,)"])
+  @Test("An array without numbers is encoded and decoded", arguments: ["(0, 4)", "(3, 0)", "(0,)"])
   func empty(shape: String) throws {
-    let directory = try TemporaryDirectory()
-    try array(shape, 0).write(to: URL(fileURLWithPath: directory.path("x.npy")))
+    let folder = try TemporaryFolder()
+    try array(shape, 0).write(to: URL(fileURLWithPath: folder.path("x.npy")))
     for scaling in BitEncoder.Scaling.allCases {
-      let file = try NumpyFile(path: directory.path("x.npy"))
-      try BitEncodingFile.encode(file, BitEncoder(bits: 4, scaling: scaling), to: directory.path("bits"))
-      try BitEncodingFile.decode(SafetensorsFile(path: directory.path("bits")), to: directory.path("y.npy"))
-      #expect(try NumpyFile(path: directory.path("y.npy")).shape == file.shape)
+      let file = try NumpyFile(path: folder.path("x.npy"))
+      try BitEncodingFile.encode(file, BitEncoder(bits: 4, scaling: scaling), to: folder.path("bits"))
+      try BitEncodingFile.decode(SafetensorsFile(path: folder.path("bits")), to: folder.path("y.npy"))
+      #expect(try NumpyFile(path: folder.path("y.npy")).shape == file.shape)
     }
   }
 
   @Test(
-    "codes, values and scales that no packing gives are refused in every format and layout",
+    "Codes, values and scales that packing cannot produce are refused in every format and layout",
     arguments: PackedFileTests.cases)
   func packed(format: NumberFormat, layout: PackedFile.Layout) throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     func refusal(_ damage: (TinyModel) -> Void) throws -> PackedFileError? {
       let tiny = try TinyModel(format, seed: 21)
       damage(tiny)
-      let path = directory.path("model-\(UUID().uuidString)")
+      let path = folder.path("model-\(UUID().uuidString)")
       try PackedFileWriter.write(
         tiny.weights, configuration: [:], metadata: [:], layout: layout, to: path, pool: WorkerPool(threads: 1))
       do {

@@ -8,7 +8,7 @@ import Tensors
 import TestSupport
 import Testing
 
-@Suite("Packed model")
+@Suite("Packed models")
 struct PackedFileTests {
   static let cases = NumberFormat.allCases.flatMap { format in
     PackedFile.Layout.allCases.map { (format, $0) }
@@ -48,39 +48,39 @@ struct PackedFileTests {
     } && sameBits(a.derived.array, b.derived.array)
   }
 
-  @Test("what is loaded has the bits of what was packed, in every format and layout", arguments: cases)
+  @Test("Loaded weights have the bits of the packed weights, in every format and layout", arguments: cases)
   func roundTrip(format: NumberFormat, layout: PackedFile.Layout) throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     let tiny = try TinyModel(format, seed: 3)
-    try write(tiny, layout, to: directory.path("model"))
-    let loaded = try load(directory.path("model"), like: tiny, threads: 2)
+    try write(tiny, layout, to: folder.path("model"))
+    let loaded = try load(folder.path("model"), like: tiny, threads: 2)
     #expect(hasSameBits(loaded, tiny.weights))
-    let file = try PackedFile(path: directory.path("model"))
+    let file = try PackedFile(path: folder.path("model"))
     #expect(file.configuration == configuration && file.metadata == ["a": "b"] && file.layout == layout)
   }
 
   @Test(
-    "a file's bytes do not depend on threads or on the layout that the weights came from",
+    "A file's bytes do not depend on threads or on the layout of the source",
     arguments: [.int4, .ternary] as [NumberFormat])
   func sameBytes(format: NumberFormat) throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     let tiny = try TinyModel(format, seed: 4)
-    try write(tiny, .compressed, to: directory.path("one"))
-    try write(tiny, .compressed, to: directory.path("two"), threads: 3)
-    try write(tiny, .mapped, to: directory.path("mapped"))
+    try write(tiny, .compressed, to: folder.path("one"))
+    try write(tiny, .compressed, to: folder.path("two"), threads: 3)
+    try write(tiny, .mapped, to: folder.path("mapped"))
     try PackedFileWriter.write(
-      load(directory.path("mapped"), like: tiny), configuration: configuration, metadata: ["a": "b"],
-      layout: .compressed, to: directory.path("three"), pool: WorkerPool(threads: 1))
-    let bytes = try ["one", "two", "three"].map { try Data(contentsOf: URL(fileURLWithPath: directory.path($0))) }
+      load(folder.path("mapped"), like: tiny), configuration: configuration, metadata: ["a": "b"],
+      layout: .compressed, to: folder.path("three"), pool: WorkerPool(threads: 1))
+    let bytes = try ["one", "two", "three"].map { try Data(contentsOf: URL(fileURLWithPath: folder.path($0))) }
     #expect(bytes[0] == bytes[1] && bytes[0] == bytes[2])
   }
 
-  @Test("a flipped bit anywhere is found", arguments: PackedFile.Layout.allCases)
+  @Test("A flipped bit anywhere is detected", arguments: PackedFile.Layout.allCases)
   func everyFlip(layout: PackedFile.Layout) throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     let tiny = try TinyModel(.int4, seed: 5)
-    try write(tiny, layout, to: directory.path("whole"))
-    let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    try write(tiny, layout, to: folder.path("whole"))
+    let bytes = try folder.data("whole")
     var numbers = RandomNumbers(seed: 6)
     let places =
       Array(0..<80) + Array(bytes.count - 80..<bytes.count)
@@ -88,25 +88,25 @@ struct PackedFileTests {
     for place in places {
       var damaged = bytes
       damaged[place] ^= 1 << UInt8(numbers.integer(below: 8))
-      try damaged.write(to: URL(fileURLWithPath: directory.path("damaged")))
+      try damaged.write(to: URL(fileURLWithPath: folder.path("damaged")))
       let error = #expect(throws: PackedFileError.self, "byte \(place)") {
-        try load(directory.path("damaged"), like: tiny)
+        try load(folder.path("damaged"), like: tiny)
       }
       let line = try #require(error?.description)
       #expect(!line.contains("\n") && line.utf8.count < 1500 && error?.isCorruptData == true)
     }
   }
 
-  @Test("a file cut at any length is refused", arguments: PackedFile.Layout.allCases)
+  @Test("A file cut at any length is refused", arguments: PackedFile.Layout.allCases)
   func everyTruncation(layout: PackedFile.Layout) throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     let tiny = try TinyModel(.ternary, seed: 7)
-    try write(tiny, layout, to: directory.path("whole"))
-    let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    try write(tiny, layout, to: folder.path("whole"))
+    let bytes = try folder.data("whole")
     var numbers = RandomNumbers(seed: 8)
     for length in Array(0...100) + (0..<100).map({ _ in numbers.integer(below: bytes.count) }) + [bytes.count - 1] {
-      try bytes.prefix(length).write(to: URL(fileURLWithPath: directory.path("cut")))
-      #expect(throws: PackedFileError.self) { try load(directory.path("cut"), like: tiny) }
+      try bytes.prefix(length).write(to: URL(fileURLWithPath: folder.path("cut")))
+      #expect(throws: PackedFileError.self) { try load(folder.path("cut"), like: tiny) }
     }
   }
 
@@ -124,12 +124,12 @@ struct PackedFileTests {
     return result + Data("QPACKEND".utf8)
   }
 
-  @Test("an index that lies is refused though its hash fits")
+  @Test("A false index is refused although its hash matches")
   func hostileIndex() throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     let tiny = try TinyModel(.int4, seed: 9)
-    try write(tiny, .mapped, to: directory.path("whole"))
-    let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    try write(tiny, .mapped, to: folder.path("whole"))
+    let bytes = try folder.data("whole")
     let changes: [(PackedFileError.Code, (String) -> String)] = [
       (.corrupt, { $0.replacingOccurrences(of: "\"offset\":64,", with: "\"offset\":128,") }),
       (.corrupt, { $0.replacingOccurrences(of: "\"offset\":64,", with: "\"offset\":-64,") }),
@@ -153,20 +153,20 @@ struct PackedFileTests {
     for (number, (code, change)) in changes.enumerated() {
       let damaged = changingIndex(bytes, change)
       #expect(damaged != bytes, "change \(number) changes nothing")
-      try damaged.write(to: URL(fileURLWithPath: directory.path("hostile")))
+      try damaged.write(to: URL(fileURLWithPath: folder.path("hostile")))
       let error = #expect(throws: PackedFileError.self, "change \(number)") {
-        try load(directory.path("hostile"), like: tiny)
+        try load(folder.path("hostile"), like: tiny)
       }
       #expect(error?.code == code, "change \(number): \(String(describing: error))")
     }
   }
 
-  @Test("an index with random damage is refused or harmless", arguments: PackedFile.Layout.allCases)
+  @Test("An index with random damage is refused or harmless", arguments: PackedFile.Layout.allCases)
   func fuzz(layout: PackedFile.Layout) throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     let tiny = try TinyModel(.int4, seed: 13)
-    try write(tiny, layout, to: directory.path("whole"))
-    let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    try write(tiny, layout, to: folder.path("whole"))
+    let bytes = try folder.data("whole")
     var numbers = RandomNumbers(seed: 14)
     let spices = ["9", "-", "0", "\"", "{", "]", ",", "e", "\u{FFFD}", "1844674407370955161", "null"]
     var refused = 0
@@ -181,40 +181,40 @@ struct PackedFileTests {
         }
         return String(String.UnicodeScalarView(scalars))
       }
-      try damaged.write(to: URL(fileURLWithPath: directory.path("damaged")))
-      do { _ = try load(directory.path("damaged"), like: tiny) } catch { refused += 1 }
+      try damaged.write(to: URL(fileURLWithPath: folder.path("damaged")))
+      do { _ = try load(folder.path("damaged"), like: tiny) } catch { refused += 1 }
     }
     #expect(refused > 200)
   }
 
-  @Test("foreign and newer files say so")
+  @Test("Foreign and newer files are refused with their own codes")
   func foreign() throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     let tiny = try TinyModel(.int8, seed: 10)
-    try write(tiny, .compressed, to: directory.path("whole"))
-    var bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path("whole")))
+    try write(tiny, .compressed, to: folder.path("whole"))
+    var bytes = try folder.data("whole")
     bytes[8] = 2
-    try bytes.write(to: URL(fileURLWithPath: directory.path("newer")))
-    #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("newer")) }
-    let newer = #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("newer")) }
+    try bytes.write(to: URL(fileURLWithPath: folder.path("newer")))
+    #expect(throws: PackedFileError.self) { try PackedFile(path: folder.path("newer")) }
+    let newer = #expect(throws: PackedFileError.self) { try PackedFile(path: folder.path("newer")) }
     #expect(newer?.code == .newer && newer?.problem.contains("version 2") == true)
     try Data("{\"a\": 1}, a text of some length that is no model".utf8).write(
-      to: URL(fileURLWithPath: directory.path("text")))
-    let foreign = #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("text")) }
-    #expect(foreign?.code == .foreign && !PackedFile.isPacked(directory.path("text")))
-    let absent = #expect(throws: PackedFileError.self) { try PackedFile(path: directory.path("absent")) }
+      to: URL(fileURLWithPath: folder.path("text")))
+    let foreign = #expect(throws: PackedFileError.self) { try PackedFile(path: folder.path("text")) }
+    #expect(foreign?.code == .foreign && !PackedFile.isPacked(folder.path("text")))
+    let absent = #expect(throws: PackedFileError.self) { try PackedFile(path: folder.path("absent")) }
     #expect(absent?.code == .inaccessible && absent?.isCorruptData == false)
   }
 
-  @Test("weights of a mapped file may be packed anew without touching the file")
+  @Test("Repacking the weights of a mapped file does not change the file")
   func privatePages() throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     let tiny = try TinyModel(.ternary, seed: 11)
-    try write(tiny, .mapped, to: directory.path("model"))
-    let before = try Data(contentsOf: URL(fileURLWithPath: directory.path("model")))
-    let loaded = try load(directory.path("model"), like: tiny)
+    try write(tiny, .mapped, to: folder.path("model"))
+    let before = try folder.data("model")
+    let loaded = try load(folder.path("model"), like: tiny)
     tiny.model.pack(try TinyModel(.ternary, seed: 12).masters, into: loaded, tiny.context)
     #expect(!hasSameBits(loaded, tiny.weights))
-    #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path("model"))) == before)
+    #expect(try folder.data("model") == before)
   }
 }

@@ -1,14 +1,16 @@
 import Files
 import Foundation
+import TestSupport
 import Testing
 
-@Suite struct DirectoryHandleTests {
-  @Test("Names are used without following links")
+@Suite("Directory handles")
+struct DirectoryHandleTests {
+  @Test("Operations on names do not follow links")
   func links() throws {
-    let folder = try TestFolder()
-    try folder.makeDirectory("inside")
-    try folder.makeDirectory("outside")
-    try folder.write("outside/file", "thesis")
+    let folder = try TemporaryFolder()
+    try folder.makeFolder("inside")
+    try folder.makeFolder("outside")
+    try folder.write("thesis", to: "outside/file")
     try folder.link("inside/directory", to: "../outside")
     try folder.link("inside/file", to: "../outside/file")
     let handle = try DirectoryHandle(folder.path("inside"))

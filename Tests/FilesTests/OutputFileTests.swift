@@ -2,12 +2,14 @@ import Dispatch
 import Files
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite struct OutputFileTests {
-  private let folder: TestFolder
+@Suite("Output files")
+struct OutputFileTests {
+  private let folder: TemporaryFolder
 
-  init() throws { folder = try TestFolder() }
+  init() throws { folder = try TemporaryFolder() }
 
   private func write(_ text: String, _ name: String, _ policy: OutputPolicy) throws {
     let file = try OutputFile(folder.path(name), policy)
@@ -20,12 +22,12 @@ import Testing
     return lstat(folder.path(name), &status) == 0 ? status.st_mode : 0
   }
 
-  @Test("A regular file of the user's is replaced by force only, and then keeps its mode")
+  @Test("A regular file of the user is replaced only by force, and then keeps its mode")
   func existing() throws {
-    try folder.write("old", "mine")
+    try folder.write("mine", to: "old")
     chmod(folder.path("old"), 0o640)
     let error = #expect(throws: OutputError.self) { try write("new", "old", .new) }
-    #expect(error?.code == .refused && error?.remedy.contains("--force") == true)
+    #expect(error?.code == .refused && error?.remedy?.contains("--force") == true)
     #expect(throws: OutputError.self) { try OutputFile.check(folder.path("old"), .new) }
     #expect(folder.text("old") == "mine")
     try write("new", "old", .replacing)
@@ -33,7 +35,7 @@ import Testing
     #expect(try folder.names == ["old"])
   }
 
-  @Test("A new file has the mode that the umask leaves, its draft is its owner's alone")
+  @Test("A new file has the mode that the umask allows, and only its owner can read its draft")
   func modes() throws {
     let file = try OutputFile(folder.path("a"), .new)
     let draft = try #require(try folder.names.first)
@@ -45,15 +47,15 @@ import Testing
     #expect(file.fileSize == 0)
   }
 
-  @Test("A file that comes to the name meanwhile is not replaced")
+  @Test("A file that appears at the path meanwhile is not replaced")
   func race() throws {
     let file = try OutputFile(folder.path("a"), .new)
-    try folder.write("a", "other")
+    try folder.write("other", to: "a")
     #expect(throws: OutputError.self) { try file.commit() }
     #expect(folder.text("a") == "other")
   }
 
-  @Test("An output that is dropped leaves nothing")
+  @Test("An output that is released without commit leaves nothing")
   func dropped() throws {
     do {
       let file = try OutputFile(folder.path("a"), .new)
@@ -62,7 +64,7 @@ import Testing
     #expect(try folder.names == [])
   }
 
-  @Test("A named pipe gets the bytes and stays one", .timeLimit(.minutes(1)))
+  @Test("A named pipe receives the bytes and stays a pipe", .timeLimit(.minutes(1)))
   func pipe() throws {
     let path = folder.path("pipe")
     #expect(mkfifo(path, 0o600) == 0)
@@ -87,7 +89,7 @@ import Testing
     #expect(mode("pipe") & S_IFMT == S_IFIFO)
   }
 
-  @Test("A device is written to, and its faults are a full disk's")
+  @Test("A device is written to, and a full device is reported as a full disk")
   func device() throws {
     let null = try OutputFile("/dev/null", .new)
     try null.append("x".utf8)
@@ -97,9 +99,9 @@ import Testing
     #expect(error?.code == .diskFull)
   }
 
-  @Test("A link is followed for the user's files: to a new one, by force to an old one, and it stays a link")
+  @Test("A link of the user is followed to a new file, by force to an existing one, and stays a link")
   func links() throws {
-    try folder.makeDirectory("other")
+    try folder.makeFolder("other")
     try folder.link("link", to: "other/target")
     try write("one", "link", .new)
     #expect(folder.text("other/target") == "one")
@@ -110,11 +112,11 @@ import Testing
     #expect(throws: OutputError.self) { try write("x", "loop", .new) }
   }
 
-  @Test("In the place of the program's own file nothing but a regular file is replaced")
+  @Test("At the path of the program's own file, only a regular file is replaced")
   func own() throws {
-    try folder.write("precious", "thesis")
+    try folder.write("thesis", to: "precious")
     try folder.link("plot.svg", to: "precious")
-    try folder.makeDirectory("metrics")
+    try folder.makeFolder("metrics")
     for name in ["plot.svg", "metrics"] {
       let error = #expect(throws: OutputError.self) { try write("x", name, .own) }
       #expect(error?.code == .refused)
@@ -129,7 +131,7 @@ import Testing
   @Test(
     "Directories, empty paths and paths that end in a slash are refused", arguments: [OutputPolicy.new, .replacing])
   func impossible(policy: OutputPolicy) throws {
-    for path in ["", ".", "..", "/", folder.root, folder.path("x/"), folder.path("a\0b")] {
+    for path in ["", ".", "..", "/", folder.url.path, folder.path("x/"), folder.path("a\0b")] {
       let error = #expect(throws: OutputError.self, "\(path)") { try OutputFile(path, policy) }
       #expect(error?.code == .refused, "\(path)")
     }
@@ -138,13 +140,13 @@ import Testing
     #expect(try folder.names == [])
   }
 
-  @Test("What a killed process left is removed by the next output, what a living one writes is not")
+  @Test("The next output removes a killed process's temporary file, but not a live one's")
   func leftovers() throws {
     let living = try OutputFile(folder.path("a"), .new)
     let name = TemporaryName.make()
-    try folder.write(name, "left behind")
-    try folder.makeDirectory(TemporaryName.make())
-    try folder.write(".quillan-of-somebody-else.partial", "other")
+    try folder.write("left behind", to: name)
+    try folder.makeFolder(TemporaryName.make())
+    try folder.write("other", to: ".quillan-of-somebody-else.partial")
     try write("b", "b", .new)
     #expect(try folder.names.filter { $0.hasPrefix(".quillan-") }.count == 2)
     #expect(folder.text(name) == nil && folder.text(".quillan-of-somebody-else.partial") == "other")

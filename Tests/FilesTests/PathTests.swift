@@ -1,8 +1,10 @@
 import Files
+import TestSupport
 import Testing
 
-@Suite struct PathTests {
-  @Test("Every path has a name and a parent, as the system reads it")
+@Suite("Paths")
+struct PathTests {
+  @Test("Every path has a name and a parent, as the system interprets it")
   func parts() {
     for (path, parent, name) in [
       ("a/b/c", "a/b", "c"), ("c", ".", "c"), ("./c", ".", "c"), ("c/", ".", "c"), ("a//b//", "a", "b"),
@@ -31,7 +33,7 @@ import Testing
     }
   }
 
-  @Test("What nothing can have as its path is said in words")
+  @Test("An invalid path has its problem in words")
   func problems() {
     #expect(Path("a/b").problem == nil)
     #expect(Path("").problem == "is empty")
@@ -40,10 +42,10 @@ import Testing
     #expect(Path("x/" + String(repeating: "é", count: 128)).problem?.contains("256 bytes") == true)
   }
 
-  @Test("A path that does not say the names above it is resolved")
+  @Test("A path with dots in its last components is resolved")
   func naming() throws {
-    let folder = try TestFolder()
-    try folder.makeDirectory("runs/a/checkpoints/step-1")
+    let folder = try TemporaryFolder()
+    try folder.makeFolder("runs/a/checkpoints/step-1")
     let path = Path(folder.path("runs/a/checkpoints/../checkpoints/step-1/."))
     let named = try #require(path.naming(3))
     #expect(named.name == "step-1" && named.parent.name == "checkpoints" && named.parent.parent.name == "a")

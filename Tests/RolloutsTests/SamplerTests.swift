@@ -2,12 +2,14 @@ import Foundation
 import Layers
 import LowBit
 import Models
+import MPI
 import Parameters
 import Rollouts
 import Tensors
 import Testing
 
-@Suite("Sampler") struct SamplerTests {
+@Suite("Sampler")
+struct SamplerTests {
   /// A model with a vocabulary of 20 tokens, of which 3 ends, and its initial weights, enlarged so that its
   /// distributions are uneven.
   struct Policy {
@@ -107,7 +109,7 @@ import Testing
     return Double(Philox.uniform(word))
   }
 
-  @Test("Trajectories are the same bits in batches of any size and with any number of threads")
+  @Test("Trajectories have the same bits in batches of any size and with any number of threads")
   func batches() throws {
     let expected = try Policy().sample(Self.options())
     for threads in [1, 2, 3] {
@@ -122,7 +124,7 @@ import Testing
     }
   }
 
-  @Test("Log-probabilities are those of the training forward, in every format", arguments: NumberFormat.allCases)
+  @Test("Log-probabilities equal those of the training forward pass, in every format", arguments: NumberFormat.allCases)
   func logProbabilities(format: NumberFormat) throws {
     for diffusion in [true, false] {
       let policy = try Policy(threads: 2, format: format, diffusion: diffusion)

@@ -1,8 +1,10 @@
 import Foundation
+import MPI
 import Rollouts
 import Testing
 
-@Suite("Sampling filters") struct SamplingFilterTests {
+@Suite("Sampling filters")
+struct SamplingFilterTests {
   /// What transformers keeps of these probabilities: top-k, then top-p of the renormalised rest, then min-p.
   private static func kept(_ logp: [Float], topK: Int, topP: Double, minP: Double) -> Set<Int> {
     var order = logp.indices.sorted { logp[$0] != logp[$1] ? logp[$0] > logp[$1] : $0 < $1 }
@@ -21,7 +23,7 @@ import Testing
   }
 
   @Test(
-    "Tokens come from what top-k, top-p of the rest and min-p leave, and from all of it",
+    "Sampled tokens are exactly those that top-k, top-p of the rest and min-p keep",
     arguments: [
       (2, 0.3, 0.0), (2, 0.6, 0.0), (5, 0.5, 0.0), (5, 0.9, 0.2), (0, 0.8, 0.3), (0, 1.0, 0.4), (3, 1.0, 0.5),
       (19, 0.99, 0.0), (0, 1.0, 1.0), (20, 0.4, 0.0),
@@ -46,7 +48,7 @@ import Testing
     for index in wanted where exp(Double(logp[index])) / mass > 0.05 { #expect(found.contains(index)) }
   }
 
-  @Test("Top-p counts of what top-k leaves: of two nearly equal tokens it keeps the first")
+  @Test("Top-p is a share of the tokens that top-k keeps: of two nearly equal tokens it keeps the first")
   func renormalized() throws {
     let policy = try SamplerTests.Policy()
     var options = SamplingOptions()
@@ -61,7 +63,7 @@ import Testing
   }
 
   @Test(
-    "Logits that are no numbers end with an error that names the place, whatever the filters", arguments: 0..<6)
+    "Logits that are not finite are an error that names the position, with any filters", arguments: 0..<6)
   func nonfinite(kind: Int) throws {
     let policy = try SamplerTests.Policy()
     let masters = policy.model.initialParameters(seed: 5, pool: policy.context.pool)

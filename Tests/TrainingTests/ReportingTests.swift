@@ -1,5 +1,5 @@
+import Formats
 import Foundation
-import Rollouts
 import Testing
 import Training
 

@@ -1,9 +1,9 @@
 import Files
 
-/// The few operations on files that saving and loading are made of, so that tests can let every one of them fail.
+/// The file operations of saving and loading, so that tests can make each of them fail.
 ///
-/// What saving relies on: a file's bytes survive a power cut once `synchronize` has returned, a name once its
-/// directory has been synchronized, and `rename` is atomic.
+/// Saving relies on three properties: a file's bytes survive a power cut once `synchronize` has returned, a name once
+/// its directory has been synchronized, and `rename` is atomic.
 public protocol FileLayer: Sendable {
   /// Creates a file that must not exist yet.
   func createFile(_ path: String) throws(FileFault) -> any WritableFile
@@ -18,11 +18,12 @@ public protocol FileLayer: Sendable {
   func synchronizeDirectory(_ path: String) throws(FileFault)
   /// The names in a directory, sorted.
   func names(in directory: String) throws(FileFault) -> [String]
-  /// The names in a directory whose files are to be removed: a link to a directory is an error.
+  /// The names in a directory whose files will be removed: a link to a directory is an error.
   func ownNames(in directory: String) throws(FileFault) -> [String]
-  /// Shows other processes that a draft, a directory with a temporary name, is being written, as long as the result lives.
+  /// Tells other processes that a draft, a directory with a temporary name, is being written, for the life of the
+  /// result.
   func claim(_ draft: String) -> AnyObject?
-  /// Removes drafts in `directory` that a process which is gone has left.
+  /// Removes drafts in `directory` of processes that have ended.
   func clearLeftovers(in directory: String)
 }
 
@@ -42,15 +43,15 @@ public protocol WritableFile: AnyObject, Sendable {
   func close() throws(FileFault)
 }
 
-/// A file being read at any place, by any thread.
+/// A file open for reading at any offset, by any thread.
 public protocol ReadableFile: AnyObject, Sendable {
   var byteCount: Int { get }
-  /// Reads at most `target.count` bytes from `offset` on and returns how many; 0 at the end.
+  /// Reads at most `target.count` bytes at `offset` and returns how many; 0 at the end.
   func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileFault) -> Int
 }
 
 extension WritableFile {
-  /// Appends all bytes, whatever the system takes at a time.
+  /// Appends all bytes, in as many calls as the system needs.
   func writeAll(_ bytes: UnsafeRawBufferPointer) throws(FileFault) {
     var done = 0
     while done < bytes.count {
@@ -70,7 +71,7 @@ extension WritableFile {
 }
 
 extension ReadableFile {
-  /// The bytes of a range; nil where the file ends before.
+  /// The bytes of a range; nil if the file is shorter.
   func bytes(_ range: Range<Int>) throws(FileFault) -> [UInt8]? {
     var bytes = [UInt8](repeating: 0, count: range.count)
     let result: Result<Bool, FileFault> = bytes.withUnsafeMutableBytes { target in
@@ -81,7 +82,7 @@ extension ReadableFile {
     return try result.get() ? bytes : nil
   }
 
-  /// Fills `target` from `offset` on; false where the file ends before.
+  /// Fills `target` from `offset` on; false if the file is shorter.
   func readAll(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileFault) -> Bool {
     var done = 0
     while done < target.count {
@@ -95,7 +96,7 @@ extension ReadableFile {
 }
 
 extension FileLayer {
-  /// Writes a whole small file, durable once this returns; its name is durable once its directory is synchronized.
+  /// Writes a small file durably; its name is durable once its directory is synchronized.
   func writeFile(_ path: String, _ bytes: [UInt8]) throws(FileFault) {
     let file = try createFile(path)
     try file.writeAll(bytes)
@@ -103,15 +104,15 @@ extension FileLayer {
     try file.close()
   }
 
-  /// A whole small file; nil where it has more than `limit` bytes or became shorter meanwhile.
+  /// The contents of a small file; nil if it has more than `limit` bytes or shrank meanwhile.
   func readFile(_ path: String, limit: Int) throws(FileFault) -> [UInt8]? {
     let file = try openFile(path)
     guard file.byteCount <= limit else { return nil }
     return try file.bytes(0..<file.byteCount)
   }
 
-  /// Removes a directory that this program has made, and the files in it that `isOwn` names. What else is in it stays,
-  /// and then the directory does, too.
+  /// Removes a directory that this program made, and the files in it that pass `isOwn`. If anything else is in it, the
+  /// directory stays.
   func removeTree(_ path: String, _ isOwn: (String) -> Bool = { _ in true }) throws(FileFault) {
     for name in try ownNames(in: path) where isOwn(name) { try removeFile("\(path)/\(name)") }
     try removeDirectory(path)

@@ -3,12 +3,13 @@ import Foundation
 
 /// The operating system's files.
 ///
-/// What changes anything goes through descriptors of directories. Below `root`, no component of a path may be a link;
-/// without one, only the last must not be.
+/// Operations that change anything use directory descriptors. Below `root`, no component of a path may be a link;
+/// without a root, only the last must not be a link.
 public struct SystemFiles: FileLayer {
   private let root: String?
 
-  /// - Parameter root: a directory of the user's, by a path that may hold links, below which only this program writes.
+  /// - Parameter root: a directory that the user gave, by a path that may contain links; only this program writes below
+  ///   it.
   public init(below root: String? = nil) { self.root = root }
 
   /// Calls `body` with the open directory of a path, and the name in it.
@@ -32,13 +33,13 @@ public struct SystemFiles: FileLayer {
   }
 
   public func openFile(_ path: String) throws(FileFault) -> any ReadableFile {
-    // Without O_NONBLOCK a named pipe in a file's place would be waited for.
+    // Without O_NONBLOCK, open() would wait for the other end of a named pipe.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FileFault("open the file", path: path, number: errno) }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       close(descriptor)
-      throw FileFault("read what is no regular file", path: path, number: EINVAL)
+      throw FileFault("read a file that is not regular", path: path, number: EINVAL)
     }
     return SystemReadableFile(path: path, descriptor: descriptor, byteCount: Int(status.st_size))
   }
@@ -82,7 +83,7 @@ public struct SystemFiles: FileLayer {
     TemporaryName.clearLeftovers(in: handle)
   }
 
-  /// Opens a directory; below the root through no link.
+  /// Opens a directory, below the root without following links.
   private func directory(_ path: String) throws(FileFault) -> DirectoryHandle {
     guard let root, path.hasPrefix("\(root)/") else { return try DirectoryHandle(path) }
     return try at(path) { (parent, name) throws(FileFault) in try parent.directory(name) }

@@ -1,25 +1,26 @@
-import Exports
+import Formats
 
 /// How the bytes of a slice are stored.
-public enum FrameEncoding: String, Sendable, CaseIterable {
+public enum FrameEncoding: String, Sendable, Codable, CaseIterable {
   /// Nothing is stored: every byte is zero.
   case zeros
-  /// One zstd frame of the elements' bytes, grouped by place in blocks of `Frame.blockElements`.
+  /// One zstd frame of the elements' bytes, grouped by significance in blocks of `Frame.blockElements`.
   case zstd
-  /// The elements themselves; used where a zstd frame would be smaller than any that readers accept (`Frame.largestRatio`).
+  /// The elements themselves; used if a zstd frame would be smaller than readers accept (`Frame.largestRatio`).
   case raw
 }
 
-/// The rules of a stored slice's bytes.
+/// The limits of a stored slice's bytes.
 public enum Frame {
-  /// Elements whose bytes are grouped together: each byte plane is one block of zstd (128 KiB), with statistics of its own.
+  /// The number of elements whose bytes are grouped together: each byte plane is one zstd block (128 KiB) with its own
+  /// statistics.
   public static let blockElements = 1 << 17
   /// A frame may expand to at most this many times its stored bytes, so that a small file cannot keep a reader busy.
   public static let largestRatio = 256
-  /// The window that a reader must keep, as a power of two.
+  /// The base-2 logarithm of the window that a reader must keep.
   static let windowLog: Int32 = 17
 
-  /// Whether elements are rotated left by a bit before grouping, which leaves exponents alone in the last plane.
+  /// Whether elements are rotated left by a bit before grouping, so that the last plane holds only exponents.
   static func isRotated(_ type: SafetensorsDataType) -> Bool {
     type == .float32 || type == .float16 || type == .bfloat16
   }
@@ -35,7 +36,7 @@ public enum Frame {
     case .raw: return bytes == raw
     case .zstd:
       let (largest, overflow) = bytes.multipliedReportingOverflow(by: largestRatio)
-      // zstd never needs more than a few bytes a block above the content.
+      // zstd needs at most a few bytes per block more than the content.
       let (bound, overflow2) = raw.addingReportingOverflow(raw / 128 + 1024)
       return bytes > 0 && (overflow || raw <= largest) && !overflow2 && bytes <= bound
     }

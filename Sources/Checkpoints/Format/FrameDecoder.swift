@@ -1,14 +1,14 @@
 import CKernels
 import CZstd
-import Exports
+import Formats
 
 /// Turns stored bytes, whose hash has been checked, back into elements. One decoder serves one thread.
 ///
 /// Memory does not depend on the input: two blocks of elements and zstd's window, which is limited.
 package final class FrameDecoder {
-  /// Why stored bytes are none that this program wrote.
+  /// Why this program cannot have written the stored bytes.
   package struct Fault: Error {
-    /// The byte of the slice.
+    /// The offset in the slice.
     package let offset: Int
     package let problem: String
   }
@@ -78,7 +78,7 @@ package final class FrameDecoder {
         guard ZSTD_isError(rest) == 0 else {
           throw Fault(offset: source.pos, problem: "zstd: \(String(cString: ZSTD_getErrorName(rest)))")
         }
-        // The frame ended, or can neither take nor give any more, before its content was whole.
+        // The frame ended, or neither consumes nor produces bytes, before its content is complete.
         let isStuck = before == (source.pos, target.pos) && rest != 0
         guard !isStuck, rest != 0 || (isLast && target.pos == target.size) else {
           throw Fault(offset: source.pos, problem: "the zstd frame ends early")

@@ -1,6 +1,6 @@
 import CKernels
 import CZstd
-import Exports
+import Formats
 
 /// Turns elements into stored bytes. One encoder serves one thread.
 ///
@@ -20,9 +20,9 @@ package final class FrameEncoder {
   package init() {
     guard let context = ZSTD_createCCtx() else { preconditionFailure("no memory for a zstd context") }
     self.context = context
-    // Plane bytes hold no repeats worth finding, only skewed frequencies: a match finder of 64 entries leaves it to the
-    // entropy coder. On normal fp32 numbers that gives 1.203 at 1107 MB/s a thread, where zstd's level 1 gives 1.192
-    // at 442, its level 3 on grouped bytes 1.169 at 262, and its level 3 on the plain bytes 1.080 at 366.
+    // Byte planes have skewed frequencies but few repeats, so a match finder of 64 entries leaves the work to the
+    // entropy coder. On normal fp32 numbers that gives a ratio of 1.203 at 1107 MB/s per thread; zstd's level 1 gives
+    // 1.192 at 442, level 3 on grouped bytes 1.169 at 262, and level 3 on plain bytes 1.080 at 366.
     for (parameter, value) in [
       (ZSTD_c_compressionLevel, 1), (ZSTD_c_strategy, Int32(ZSTD_fast.rawValue)), (ZSTD_c_windowLog, Frame.windowLog),
       (ZSTD_c_hashLog, 6), (ZSTD_c_minMatch, 7),
@@ -43,7 +43,7 @@ package final class FrameEncoder {
     guard let start = bytes.baseAddress, !bytes.isEmpty, !ck_is_zero(start, Int64(bytes.count)) else {
       return result(.zeros, UnsafeRawBufferPointer(start: nil, count: 0))
     }
-    // A flush costs a block's header more than the bound counts with.
+    // A flush costs one block header more than the bound includes.
     let blocks = (bytes.count / type.byteCount + Frame.blockElements - 1) / Frame.blockElements
     let bound = ZSTD_compressBound(bytes.count) + 16 * blocks * type.byteCount
     if output.byteCount < bound { output = MemoryBlock(byteCount: bound) }
@@ -56,7 +56,7 @@ package final class FrameEncoder {
       beforeBlock()
       let count = min(Frame.blockElements, elements - first)
       let block = group(start + first * width, count, type)
-      // Each plane ends a block of zstd, so that its statistics are its own in short tensors, too.
+      // Each plane ends a zstd block, so that planes of short tensors also have their own statistics.
       for plane in 0..<width {
         let isLast = plane + 1 == width && first + count == elements
         var source = ZSTD_inBuffer(src: block + plane * count, size: count, pos: 0)
@@ -89,7 +89,7 @@ package final class FrameEncoder {
   }
 
   private func check(_ code: Int) {
-    // The output has room for anything, so only a fault of this program can end here.
+    // The output has enough room, so only a defect of this program can fail here.
     precondition(ZSTD_isError(code) == 0, "zstd: \(String(cString: ZSTD_getErrorName(code)))")
   }
 }

@@ -1,12 +1,12 @@
-import Exports
+import Formats
 
 extension Manifest {
   private static let largestDimensions = 8
   private static let largestName = 512
 
-  /// The manifest that a text says, unproven.
-  static func parse(_ bytes: UnsafeRawBufferPointer) throws(SafetensorsJSON.Fault) -> Manifest {
-    var json = SafetensorsJSON(bytes)
+  /// Parses a manifest without validating it.
+  static func parse(_ bytes: UnsafeRawBufferPointer) throws(JSONSyntaxError) -> Manifest {
+    var json = JSONScanner(bytes)
     try json.expect("{")
     try json.key("xxh64", isFirst: true)
     _ = try json.string()
@@ -29,16 +29,15 @@ extension Manifest {
       program: program, phase: phase, step: step, ranks: ranks, expertParallel: expertParallel,
       expertFiles: expertFiles, counters: counters, configuration: try json.text("configuration"))
     try json.key("files")
-    manifest.files = try json.list { (json) throws(SafetensorsJSON.Fault) in try file(&json) }
+    manifest.files = try json.list { (json) throws(JSONSyntaxError) in try file(&json) }
     try json.key("tensors")
-    manifest.tensors = try json.list { (json) throws(SafetensorsJSON.Fault) in try tensor(&json) }
+    manifest.tensors = try json.list { (json) throws(JSONSyntaxError) in try tensor(&json) }
     try json.expect("}")
-    json.skipSpace()
-    guard json.position == bytes.count else { throw json.fault("text after the manifest's object") }
+    try json.expectEnd()
     return manifest
   }
 
-  private static func file(_ json: inout SafetensorsJSON) throws(SafetensorsJSON.Fault) -> File {
+  private static func file(_ json: inout JSONScanner) throws(JSONSyntaxError) -> File {
     try json.expect("{")
     try json.key("name", isFirst: true)
     let name = try json.string()
@@ -57,7 +56,7 @@ extension Manifest {
     return !stem.isEmpty && stem.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }
   }
 
-  private static func tensor(_ json: inout SafetensorsJSON) throws(SafetensorsJSON.Fault) -> Tensor {
+  private static func tensor(_ json: inout JSONScanner) throws(JSONSyntaxError) -> Tensor {
     try json.expect("{")
     try json.key("name", isFirst: true)
     let name = try json.string()
@@ -69,12 +68,12 @@ extension Manifest {
     try json.key("shape")
     let shape = try json.integers(limit: largestDimensions)
     try json.key("slices")
-    let slices = try json.list { (json) throws(SafetensorsJSON.Fault) in try slice(&json) }
+    let slices = try json.list { (json) throws(JSONSyntaxError) in try slice(&json) }
     try json.expect("}")
     return Tensor(key: TensorKey(name, kind), type: type, shape: shape, slices: slices)
   }
 
-  private static func slice(_ json: inout SafetensorsJSON) throws(SafetensorsJSON.Fault) -> Slice {
+  private static func slice(_ json: inout JSONScanner) throws(JSONSyntaxError) -> Slice {
     try json.expect("{")
     try json.key("elements", isFirst: true)
     let range = try json.integers(limit: 2)
@@ -95,26 +94,29 @@ extension Manifest {
   }
 }
 
-extension SafetensorsJSON {
-  /// The next member's key, which must be this one.
-  fileprivate mutating func key(_ expected: String, isFirst: Bool = false) throws(Fault) {
+extension JSONScanner {
+  /// Consumes the next member's key, which must be `expected`.
+  fileprivate mutating func key(_ expected: String, isFirst: Bool = false) throws(JSONSyntaxError) {
     if !isFirst { try expect(",") }
     let start = position
-    guard try string() == expected else { throw fault("'\(expected)' expected", at: start) }
-    try expect(":")
+    let key = try self.key()
+    guard key == expected else {
+      throw fault("expected '\(expected)', found '\(SafetensorsError.printable(key))'", at: start)
+    }
   }
 
-  fileprivate mutating func number(_ key: String) throws(Fault) -> Int {
+  fileprivate mutating func number(_ key: String) throws(JSONSyntaxError) -> Int {
     try self.key(key)
     return try integer()
   }
 
-  fileprivate mutating func text(_ key: String) throws(Fault) -> String {
+  fileprivate mutating func text(_ key: String) throws(JSONSyntaxError) -> String {
     try self.key(key)
     return try string()
   }
 
-  fileprivate mutating func choice<Choice: RawRepresentable & CaseIterable>(_ key: String) throws(Fault) -> Choice
+  fileprivate mutating func choice<Choice: RawRepresentable & CaseIterable>(_ key: String) throws(JSONSyntaxError)
+    -> Choice
   where Choice.RawValue == String {
     let word = try text(key)
     guard let value = Choice(rawValue: word) else {
@@ -124,20 +126,19 @@ extension SafetensorsJSON {
     return value
   }
 
-  fileprivate mutating func counters() throws(Fault) -> [String: Int] {
+  fileprivate mutating func counters() throws(JSONSyntaxError) -> [String: Int] {
     try expect("{")
     var counters: [String: Int] = [:]
     while try another(before: "}", isFirst: counters.isEmpty) {
-      let name = try string()
-      try expect(":")
+      let name = try key()
       guard counters.updateValue(try integer(), forKey: name) == nil else { throw fault("a counter appears twice") }
     }
     return counters
   }
 
   fileprivate mutating func list<Element>(
-    _ element: (inout SafetensorsJSON) throws(Fault) -> Element
-  ) throws(Fault) -> [Element] {
+    _ element: (inout JSONScanner) throws(JSONSyntaxError) -> Element
+  ) throws(JSONSyntaxError) -> [Element] {
     try expect("[")
     var elements: [Element] = []
     while try another(before: "]", isFirst: elements.isEmpty) { elements.append(try element(&self)) }

@@ -1,42 +1,47 @@
-import Exports
+import Formats
 
 extension Manifest {
-  /// A manifest's text is at most this long; the 511M model's has about 400 KB.
+  /// The maximum bytes of a manifest's text; that of a 511M model has about 400 KB.
   public static let largestText = 32 << 20
   static let fileName = "manifest.json"
 
   /// The manifest's bytes.
   public func text() -> [UInt8] {
-    var lines = [
-      "\"format\":\"quillan-checkpoint\"", "\"version\":\(Self.version)", "\"program\":\(quoted(program))",
-      "\"phase\":\(quoted(phase))", "\"step\":\(step)", "\"ranks\":\(ranks)", "\"expert_parallel\":\(expertParallel)",
-      "\"expert_files\":\(expertFiles)",
-    ]
-    let pairs = counters.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-    lines.append("\"counters\":{\(pairs.map { "\(quoted($0.key)):\($0.value)" }.joined(separator: ","))}")
-    lines.append("\"configuration\":\(quoted(configuration))")
-    let files = files.map { "{\"name\":\(quoted($0.name)),\"bytes\":\($0.byteCount)}" }
-    lines.append("\"files\":[\(files.joined(separator: ","))]")
-    lines.append("\"tensors\":[\n\(tensors.map(Self.line).joined(separator: ",\n"))\n]")
-    let body = Array(",\n\(lines.joined(separator: ",\n"))}\n".utf8)
+    let counters = counters.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    let files = files.map { JSONText.object([("name", JSONText.string($0.name)), ("bytes", "\($0.byteCount)")]) }
+    let object = JSONText.object(
+      [
+        ("format", JSONText.string("quillan-checkpoint")), ("version", "\(Self.version)"),
+        ("program", JSONText.string(program)), ("phase", JSONText.string(phase)), ("step", "\(step)"),
+        ("ranks", "\(ranks)"), ("expert_parallel", "\(expertParallel)"), ("expert_files", "\(expertFiles)"),
+        ("counters", JSONText.object(counters.map { ($0.key, "\($0.value)") })),
+        ("configuration", JSONText.string(configuration)), ("files", JSONText.list(files)),
+        ("tensors", "[\n\(tensors.map(Self.text).joined(separator: ",\n"))\n]"),
+      ], separator: ",\n")
+    // The hash takes the place of the opening brace.
+    let body = Array(",\n\(object.dropFirst())\n".utf8)
     return Self.signed(body)
   }
 
-  /// A text whose hash is in order, whatever it says after it.
+  /// A manifest text: its hash, and `body`, which is not checked.
   package static func signed(_ body: [UInt8]) -> [UInt8] { head(hash: body.withUnsafeBytes(Frame.hash)) + body }
 
-  private static func line(_ tensor: Tensor) -> String {
+  private static func text(_ tensor: Tensor) -> String {
     let slices = tensor.slices.map { slice in
-      "{\"elements\":[\(slice.range.lowerBound),\(slice.range.upperBound)],\"part\":\(slice.part),\"file\":\(slice.file),"
-        + "\"offset\":\(slice.offset),\"bytes\":\(slice.bytes),\"encoding\":\"\(slice.encoding.rawValue)\","
-        + "\"xxh64\":\"\(hexadecimal(slice.hash))\"}"
+      JSONText.object([
+        ("elements", JSONText.list([slice.range.lowerBound, slice.range.upperBound])), ("part", "\(slice.part)"),
+        ("file", "\(slice.file)"), ("offset", "\(slice.offset)"), ("bytes", "\(slice.bytes)"),
+        ("encoding", JSONText.string(slice.encoding.rawValue)), ("xxh64", JSONText.string(hexadecimal(slice.hash))),
+      ])
     }
-    let shape = tensor.shape.map(String.init).joined(separator: ",")
-    return "{\"name\":\(quoted(tensor.key.name)),\"kind\":\"\(tensor.key.kind.rawValue)\","
-      + "\"type\":\"\(tensor.type.rawValue)\",\"shape\":[\(shape)],\"slices\":[\(slices.joined(separator: ","))]}"
+    return JSONText.object([
+      ("name", JSONText.string(tensor.key.name)), ("kind", JSONText.string(tensor.key.kind.rawValue)),
+      ("type", JSONText.string(tensor.type.rawValue)), ("shape", JSONText.list(tensor.shape)),
+      ("slices", JSONText.list(slices)),
+    ])
   }
 
-  /// The first bytes, up to and without the comma after the hash.
+  /// The first bytes, up to the comma after the hash.
   private static func head(hash: UInt64) -> [UInt8] { Array("{\"xxh64\":\"\(hexadecimal(hash))\"".utf8) }
 
   private static func hexadecimal(_ value: UInt64) -> String {
@@ -44,12 +49,12 @@ extension Manifest {
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
-  /// Reads a manifest's text and proves everything that it can prove by itself (see `validate`).
+  /// Reads and validates a manifest's text (see `validate`).
   ///
-  /// Works on hostile bytes: it never recurses, builds nothing larger than a small multiple of the text, and accepts
-  /// the members in their one order only.
+  /// Safe on hostile bytes: it never recurses, allocates at most a small multiple of the text, and accepts members only
+  /// in their fixed order.
   ///
-  /// - Parameter path: for messages.
+  /// - Parameter path: the manifest's path, for messages.
   public init(text: [UInt8], path: String) throws(CheckpointError) {
     func damaged(_ code: CheckpointError.Code, _ offset: Int, _ problem: String) -> CheckpointError {
       CheckpointError(code, path: path, offset: offset, problem: problem, remedy: CheckpointError.damaged)
@@ -60,34 +65,15 @@ extension Manifest {
     }
     let hash = text[head...].withUnsafeBytes(Frame.hash)
     guard text[..<head].elementsEqual(Self.head(hash: hash)) else {
-      throw damaged(.corrupt, 0, "the manifest's hash does not fit its text")
+      throw damaged(.corrupt, 0, "the manifest's hash does not match its text")
     }
     do {
       self = try text.withUnsafeBytes { try Self.parse($0) }
-    } catch let fault as SafetensorsJSON.Fault {
+    } catch let fault as JSONSyntaxError {
       throw damaged(.malformedManifest, fault.position, "malformed manifest: \(fault.problem)")
     } catch {
       throw damaged(.malformedManifest, 0, "malformed manifest: \(error)")
     }
     try validate(path: path)
   }
-}
-
-/// `text` as a JSON string.
-private func quoted(_ text: String) -> String {
-  var result = "\""
-  for scalar in text.unicodeScalars {
-    switch scalar {
-    case "\"": result += "\\\""
-    case "\\": result += "\\\\"
-    case "\n": result += "\\n"
-    case "\r": result += "\\r"
-    case "\t": result += "\\t"
-    case "\u{0}"..<"\u{20}":
-      let digits = String(scalar.value, radix: 16)
-      result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-    default: result.unicodeScalars.append(scalar)
-    }
-  }
-  return result + "\""
 }

@@ -1,9 +1,9 @@
-import Exports
+import Formats
 
 extension Manifest {
-  /// Proves coverage: every tensor is there once and whole, and every byte of every file belongs to one slice.
+  /// Checks coverage: every tensor is complete and occurs once, and every byte of every file belongs to one slice.
   ///
-  /// No arithmetic here can overflow, and nothing is allocated by a size that the manifest claims.
+  /// No arithmetic here can overflow, and no allocation has a size from the manifest.
   ///
   /// - Throws: `CheckpointError` of code `inconsistentLayout`, naming tensor, file and offset.
   func validate(path: String) throws(CheckpointError) {
@@ -16,7 +16,7 @@ extension Manifest {
     for (previous, next) in zip(tensors, tensors.dropFirst()) where !(previous.key < next.key) {
       throw fault(previous.key == next.key ? "the tensor appears twice" : "the tensors are not in order", next.key)
     }
-    var places: [[(slice: Slice, tensor: Int)]] = Array(repeating: [], count: files.count)
+    var slicesByFile: [[(slice: Slice, tensor: Int)]] = Array(repeating: [], count: files.count)
     for (index, tensor) in tensors.enumerated() {
       guard let byteCount = tensor.type.byteCount(shape: tensor.shape) else {
         throw fault("shape \(tensor.shape) is impossible", tensor.key)
@@ -38,21 +38,21 @@ extension Manifest {
             "\(slice.bytes) stored bytes (\(slice.encoding.rawValue)) for \(slice.range.count) elements of "
               + "\(tensor.type.rawValue)", tensor.key)
         }
-        places[slice.file].append((slice, index))
+        slicesByFile[slice.file].append((slice, index))
       }
       guard covered == count else { throw fault("only \(covered) of its \(count) elements are stored", tensor.key) }
     }
-    for (file, slices) in zip(files, places) { try validate(file, slices, path: path) }
+    for (file, slices) in zip(files, slicesByFile) { try validate(file, slices, path: path) }
     try validateNumbers(fault)
   }
 
-  /// The largest step and counter: no run comes near it, and sums with it stay far from the end of an Int.
+  /// The maximum step and counter: far above any run, and sums with it cannot overflow an Int.
   static let largestCount = 1 << 40
   static let largestRanks = 1 << 20
-  /// Bytes of all tensors, before they were compressed.
+  /// The maximum bytes of all tensors before compression.
   static let largestContent = 1 << 48
 
-  /// Proves that whatever counts with the manifest's numbers stays within bounds.
+  /// Checks that computations with the manifest's numbers stay within bounds.
   private func validateNumbers(
     _ fault: (_ problem: String, _ tensor: TensorKey?, _ offset: Int?) -> CheckpointError
   ) throws(CheckpointError) {
@@ -67,7 +67,7 @@ extension Manifest {
     guard 1...ranks ~= expertParallel, ranks.isMultiple(of: expertParallel) else {
       throw fault("'expert_parallel' is \(expertParallel), which does not divide \(ranks) ranks", nil, nil)
     }
-    // Without mini-MoEs nothing is divided, so the number says nothing.
+    // Without mini-MoEs the number has no meaning.
     guard 0...(miniMoEs == 0 ? Self.largestRanks : miniMoEs) ~= expertFiles else {
       throw fault("'expert_files' is \(expertFiles) for \(miniMoEs) mini-MoEs", nil, nil)
     }

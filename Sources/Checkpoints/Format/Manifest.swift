@@ -1,21 +1,21 @@
-import Exports
+import Formats
 
-/// What a checkpoint says about itself: the whole content of `manifest.json`.
+/// The table of contents of a checkpoint: `manifest.json`.
 ///
-/// The text is canonical: equal manifests are equal bytes, and its first member is the XXH64 of everything after it.
+/// The text is canonical: equal manifests have equal bytes. The first member is the XXH64 of everything after it.
 public struct Manifest: Sendable, Equatable {
   /// The version of the format that this program reads and writes.
   public static let version = 1
 
-  /// A run of a tensor's elements in a file.
-  public struct Slice: Sendable, Equatable {
+  /// Consecutive elements of a tensor in a file.
+  public struct Slice: Sendable, Equatable, Codable {
     /// Elements of the tensor, row-major.
     public var range: Range<Int>
-    /// 0 where several ranks hold these elements, or r + 1 where rank r alone did; it decides the file (`Placement`).
+    /// 0 if several ranks held these elements, or r + 1 if only rank r did; it decides the file (`Placement`).
     public var part: Int
     /// Index into `files`.
     public var file: Int
-    /// The first byte in the file, and how many.
+    /// The first byte in the file, and the number of bytes.
     public var offset: Int
     public var bytes: Int
     public var encoding: FrameEncoding
@@ -31,14 +31,14 @@ public struct Manifest: Sendable, Equatable {
     /// Slices in the order of their elements; together they are the tensor, each element once.
     public var slices: [Slice]
 
-    /// Elements; validation has proven that the product is no overflow.
+    /// The number of elements; validation has checked that the product does not overflow.
     public var count: Int { shape.reduce(1, *) }
     public var byteCount: Int { count * type.byteCount }
     public var storedByteCount: Int { slices.reduce(0) { $0 + $1.bytes } }
   }
 
   /// A file of slices.
-  public struct File: Sendable, Equatable {
+  public struct File: Sendable, Equatable, Codable {
     public var name: String
     public var byteCount: Int
 
@@ -48,16 +48,16 @@ public struct Manifest: Sendable, Equatable {
     }
   }
 
-  /// The program that wrote it.
+  /// The version of the program that wrote the checkpoint.
   public var program: String
   /// `train`, `pretrain`, or `weights` for a checkpoint of masters alone.
   public var phase: String
   /// Optimizer steps done.
   public var step: Int
-  /// Ranks of the run that wrote it, and ranks of one of its expert groups.
+  /// The number of ranks of the run, and of one of its expert groups.
   public var ranks: Int
   public var expertParallel: Int
-  /// Files that the mini-MoEs are divided over; 0: everything is in one file.
+  /// The number of files that hold the mini-MoEs; 0 if everything is in one file.
   public var expertFiles: Int
   /// Whole numbers of the run by name: data cursor, updates done, the step of the policy replica, and so on.
   public var counters: [String: Int]

@@ -1,9 +1,9 @@
 import Files
 
-/// A directory that a tool writes at a path of the user's choice: there when it is whole, or not at all.
+/// A directory that a tool writes atomically at a path that the user gave.
 enum CheckpointDraft {
-  /// Calls `body(draft)`, which writes durable shard files into the directory `draft` and returns their manifest; proves
-  /// the manifest, writes it, and gives the directory its name.
+  /// Calls `body(draft)`, which writes durable shard files into the directory `draft` and returns their manifest;
+  /// validates and writes the manifest, and gives the directory its name.
   ///
   /// - Throws: `CheckpointError` and what `body` throws; there is then nothing at `target`.
   static func write(
@@ -50,7 +50,7 @@ enum CheckpointDraft {
     withExtendedLifetime(claim) {}
   }
 
-  /// Whether a path that must be free is not.
+  /// Whether a path that must be free is taken.
   static func isTaken(_ path: Path, files: any FileLayer) throws(CheckpointError) -> Bool {
     if let problem = path.problem {
       throw CheckpointError(

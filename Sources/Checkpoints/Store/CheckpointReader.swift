@@ -1,18 +1,18 @@
-import Exports
 import Files
+import Formats
 import Foundation
 
 /// A checkpoint open for reading.
 ///
-/// Opening reads the manifest, proves it (see `Manifest.validate`) and holds the files' sizes and headers against it. A
-/// tensor's bytes are hashed before any of them is used. Any rank can read any part, whatever ranks wrote it.
+/// Opening reads and validates the manifest (see `Manifest.validate`) and compares the files' sizes and headers with
+/// it. A tensor's bytes are hashed before any of them is used. Every rank can read every part, on any number of ranks.
 public final class CheckpointReader: Sendable {
   /// The checkpoint's directory.
   public let path: String
   public let manifest: Manifest
   private let shards: [any ReadableFile]
 
-  /// - Throws: `CheckpointError`; what is no whole checkpoint is not opened.
+  /// - Throws: `CheckpointError` unless the checkpoint is complete.
   public init(_ path: String, files: any FileLayer = SystemFiles()) throws(CheckpointError) {
     self.path = path
     let manifestPath = "\(path)/\(Manifest.fileName)"
@@ -28,7 +28,7 @@ public final class CheckpointReader: Sendable {
     guard let text else {
       throw CheckpointError(
         .malformedManifest, path: manifestPath,
-        problem: "the manifest is longer than \(Manifest.largestText) bytes, or changes while it is read",
+        problem: "the manifest is longer than \(Manifest.largestText) bytes, or changed while it was read",
         remedy: CheckpointError.damaged)
     }
     manifest = try Manifest(text: text, path: manifestPath)
@@ -37,7 +37,7 @@ public final class CheckpointReader: Sendable {
     self.shards = shards
   }
 
-  /// Whether there is a directory at `path`, which is then to be read as a checkpoint.
+  /// Whether there is a directory at `path`, to be read as a checkpoint.
   public static func exists(_ path: String) -> Bool {
     var isDirectory: ObjCBool = false
     return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
@@ -64,7 +64,7 @@ public final class CheckpointReader: Sendable {
     }
     guard header == Shard.header else {
       throw CheckpointError(
-        .corrupt, path: filePath, offset: 0, problem: "the file does not begin as a shard does",
+        .corrupt, path: filePath, offset: 0, problem: "the file does not begin like a shard",
         remedy: CheckpointError.damaged)
     }
     return shard
@@ -82,7 +82,7 @@ public final class CheckpointReader: Sendable {
     return tensor
   }
 
-  /// The stored bytes of a slice, once their hash is right; valid as long as the block.
+  /// The stored bytes of a slice, after checking their hash; valid as long as the block.
   func stored(_ slice: Manifest.Slice, of tensor: Manifest.Tensor, into block: inout MemoryBlock)
     throws(CheckpointError) -> UnsafeRawBufferPointer
   {
@@ -108,13 +108,13 @@ public final class CheckpointReader: Sendable {
     return bytes
   }
 
-  /// What a thread needs to read tensors.
+  /// A thread's buffers for reading tensors.
   final class Workspace {
     var block = MemoryBlock(byteCount: 1 << 16)
     let decoder = FrameDecoder()
   }
 
-  /// Calls `body(first, bytes)` with the elements of a tensor in order, a block at a time.
+  /// Calls `body(first, bytes)` with the elements of a tensor in order, block by block.
   func elements(
     of tensor: Manifest.Tensor, _ workspace: Workspace, within range: Range<Int>? = nil,
     _ body: (Int, UnsafeRawBufferPointer) throws -> Void
@@ -135,7 +135,7 @@ public final class CheckpointReader: Sendable {
     }
   }
 
-  /// As `elements`, for those who compute with them: a number that is not finite ends it.
+  /// As `elements`, but a value that is not finite is an error.
   ///
   /// - Throws: `CheckpointError` of code `notFinite` naming the element, and what `elements` throws.
   func finiteElements(
@@ -152,7 +152,7 @@ public final class CheckpointReader: Sendable {
     }
   }
 
-  /// Fills every piece's memory, on `threads` threads.
+  /// Fills the memory of every piece, on `threads` threads.
   ///
   /// - Throws: `CheckpointError` naming the tensor that is missing, damaged, not finite, or of another type or shape; the
   ///   memory of all pieces is then undefined.
@@ -166,7 +166,7 @@ public final class CheckpointReader: Sendable {
           remedy: "use the configuration that the checkpoint was written with")
       }
     }
-    // The largest first, so that threads end together.
+    // The largest first, so that threads finish at about the same time.
     let inOrder = pieces.sorted { $0.byteCount > $1.byteCount }
     let turns = OrderedTurns(count: inOrder.count)
     Workers.run(min(threads, max(1, inOrder.count))) { [self] _ in

@@ -3,13 +3,13 @@ import Foundation
 
 /// The directory `checkpoints/` of a run: `step-000100/`, … , and `latest`, a file with the name of the newest.
 ///
-/// A checkpoint is written under a hidden name and renamed once all of it is durable, so what has a checkpoint's name is
-/// one. Only one rank (0) calls the methods that change anything, while its process holds the run's lock. What they
-/// remove is what this program has made; what else lies there stays, and stops nothing.
+/// A checkpoint is written under a hidden name and renamed once it is durable, so a directory with a checkpoint's name
+/// is complete. Only rank 0 calls the methods that change anything, while its process holds the run's lock. They remove
+/// only what this program made; other files stay and do not disturb them.
 public struct CheckpointStore: Sendable {
   public let path: String
   private let files: any FileLayer
-  /// A part of hidden names that nobody can foresee.
+  /// The unpredictable part of hidden names.
   private let token: String
 
   /// - Parameter token: the same on all ranks that write one checkpoint; nil: a random one.
@@ -19,7 +19,7 @@ public struct CheckpointStore: Sendable {
     self.token = token ?? RandomName.make()
   }
 
-  /// A checkpoint's name: step, and a number from 2 on where a damaged one has the plain name already.
+  /// A checkpoint's name: the step, and a number from 2 on if a damaged checkpoint already has the plain name.
   struct Name: Comparable {
     let step: Int
     let number: Int
@@ -56,12 +56,12 @@ public struct CheckpointStore: Sendable {
     }
   }
 
-  /// The paths of all checkpoints, the newest first; whether they are whole, opening them tells.
+  /// The paths of all checkpoints, the newest first; opening tells whether they are complete.
   public func checkpoints() throws(CheckpointError) -> [String] {
     try found().reversed().map { "\(path)/\($0.text)" }
   }
 
-  /// The checkpoint that a path stands for: itself, or the newest of a run's directory.
+  /// The checkpoint that a path refers to: the path itself, or the newest checkpoint of a run's directory.
   public static func checkpoint(at path: String) throws(CheckpointError) -> String {
     let path = Path(path).trimmed.text
     guard !CheckpointReader.exists("\(path)/checkpoints") else {
@@ -70,10 +70,10 @@ public struct CheckpointStore: Sendable {
     return path
   }
 
-  /// The path that checkpoints of this step are written at before they are whole.
+  /// The path of an unfinished checkpoint of this step.
   public func draft(step: Int) -> String { "\(path)/.\(Name(step: step).text).\(token).partial" }
 
-  /// Makes the directory durably, removes what a crash left unfinished, and starts a new checkpoint.
+  /// Creates the directory durably, removes what a crash left unfinished, and starts a new checkpoint.
   ///
   /// - Returns: the directory that all ranks write their files into.
   public func begin(step: Int) throws(CheckpointError) -> String {
@@ -91,7 +91,7 @@ public struct CheckpointStore: Sendable {
     return draft
   }
 
-  /// Removes drafts and half-removed checkpoints as far as this program has made them.
+  /// Removes drafts and half-removed checkpoints that this program made.
   public func clean() {
     for name in (try? files.ownNames(in: path)) ?? [] where Self.isHidden(name) {
       let hidden = "\(path)/\(name)"
@@ -103,7 +103,7 @@ public struct CheckpointStore: Sendable {
     }
   }
 
-  /// Whether it is the name of a draft, of a checkpoint that is being removed, or of a `latest` that is being written.
+  /// Whether this is the name of a draft, of a checkpoint being removed, or of a `latest` being written.
   private static func isHidden(_ name: String) -> Bool {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count >= 3, parts[0].isEmpty, ["partial", "removed"].contains(parts[parts.count - 1]) else {
@@ -112,13 +112,13 @@ public struct CheckpointStore: Sendable {
     return parts[1] == "latest" || Name(String(parts[1])) != nil
   }
 
-  /// Whether it is the name of a file that this program writes into a checkpoint.
+  /// Whether this program writes files of this name into a checkpoint.
   private static func isOwn(_ name: String) -> Bool { name == Manifest.fileName || name.hasSuffix(".qck") }
 
-  /// Gives up a checkpoint that could not be written; faults on the way do not matter, `clean` comes again.
+  /// Removes a checkpoint that could not be written. Errors are ignored: `clean` tries again.
   public func abandon(step: Int) { try? files.removeTree(draft(step: step), Self.isOwn) }
 
-  /// Makes a draft, whose files are durable, a checkpoint.
+  /// Turns a draft, whose files are durable, into a checkpoint.
   ///
   /// - Returns: its path.
   public func publish(_ manifest: Manifest) throws(CheckpointError) -> String {
@@ -139,16 +139,16 @@ public struct CheckpointStore: Sendable {
     return "\(path)/\(name)"
   }
 
-  /// What pruning did.
+  /// The result of pruning.
   public struct Pruning: Sendable, Equatable {
     /// The names removed.
     public var removed: [String] = []
-    /// Why others stay that would have been removed, a line each.
+    /// Why checkpoints stay that would have been removed, one line each.
     public var remarks: [String] = []
   }
 
-  /// Removes all but the newest `keep` checkpoints that open, milestones (multiples of `milestones` steps, where that is
-  /// not 0), damaged ones, and those that hold something else; the last two are left for people to look at.
+  /// Removes all checkpoints but the newest `keep` that open, milestones (multiples of `milestones` steps, if that is
+  /// not 0), damaged checkpoints, and those that contain foreign files; a person must decide about the last two.
   public func prune(keep: Int, milestones: Int) -> Pruning {
     var pruning = Pruning()
     var kept = 0
@@ -168,7 +168,7 @@ public struct CheckpointStore: Sendable {
           pruning.remarks.append("\(checkpoint) is kept: '\(stranger)' in it is not a checkpoint's")
           continue
         }
-        // Under its own name it is whole or not there.
+        // A checkpoint's own name is never that of an incomplete one.
         let hidden = "\(path)/.\(name.text).\(token).removed"
         try files.rename(checkpoint, to: hidden)
         pruning.removed.append(name.text)
@@ -180,17 +180,17 @@ public struct CheckpointStore: Sendable {
     return pruning
   }
 
-  /// A name in a checkpoint's directory that this program has not written; names that network file systems give to
-  /// removed files that are still open do not count.
+  /// A foreign name in a checkpoint's directory, other than the names that network file systems give to removed files
+  /// that are still open.
   private func stranger(in checkpoint: String, _ manifest: Manifest) throws(FileFault) -> String? {
     let own = Set(manifest.files.map(\.name) + [Manifest.fileName])
     return try files.ownNames(in: checkpoint).first { !own.contains($0) && !$0.hasPrefix(".nfs") }
   }
 
-  /// Takes checkpoints that are newer than `step` out of the way: a run that goes on from an older one makes others.
+  /// Renames checkpoints newer than `step`: a run resumed from an older checkpoint will write those steps again.
   ///
-  /// - Parameter damaged: paths of those that are left as they are.
-  /// - Returns: the names they had; they are kept as `abandoned-<name>`.
+  /// - Parameter damaged: paths of checkpoints to leave unchanged.
+  /// - Returns: their former names; they are kept as `abandoned-<name>`.
   public func setAside(after step: Int, leaving damaged: [String] = []) throws(CheckpointError) -> [String] {
     var names: [String] = []
     for name in try found() where name.step > step && !damaged.contains("\(path)/\(name.text)") {

@@ -1,48 +1,40 @@
-import Foundation
+import Files
 
-/// A file of slices: a header, then stored slices without gaps. What they are, the manifest says.
+/// A file of slices: a header, then stored slices without gaps, which the manifest describes.
 public enum Shard {
   /// The first bytes of every `.qck` file.
   package static let header = Array("QUILLANQCK\0\0".utf8) + [1, 0, 0, 0]
 }
 
-/// Which file holds what: a rule that any rank and any tool applies alike.
-public enum Placement {
-  static let consolidated = "model.qck"
+/// A shard file being written, slice by slice. Used by one thread at a time.
+final class ShardOutput: @unchecked Sendable {
+  private let name: String
+  private let file: any WritableFile
+  /// The bytes so far, the offset of the next slice.
+  private(set) var byteCount: Int
 
-  /// The file of a slice: `part` as in `Manifest.Slice`.
-  ///
-  /// What rank r alone holds is in `rank-r.qck`, its rollouts in `rollouts.qck` (rank 0) or `rollouts-r.qck`. Otherwise mini-MoE m of N is in file ⌊m·F/N⌋ of F expert files, named by
-  /// its first and last mini-MoE, and the rest in `replicated.qck`.
-  public static func file(_ key: TensorKey, part: Int, expertFiles: Int, miniMoEs: Int) -> String {
-    if expertFiles == 0 { return consolidated }
-    if key.kind == .rollout { return part <= 1 ? "rollouts.qck" : "rollouts-\(part - 1).qck" }
-    if part > 0 { return "rank-\(part - 1).qck" }
-    if let number = key.miniMoE, number < miniMoEs {
-      let index = number * expertFiles / miniMoEs
-      let first = (index * miniMoEs + expertFiles - 1) / expertFiles
-      let last = ((index + 1) * miniMoEs + expertFiles - 1) / expertFiles - 1
-      return "experts-\(first)-\(last).qck"
+  init(_ name: String, in directory: String, _ files: any FileLayer) throws(CheckpointError) {
+    self.name = name
+    do throws(FileFault) {
+      file = try files.createFile("\(directory)/\(name)")
+      try file.writeAll(Shard.header)
+    } catch { throw CheckpointError(writing: error) }
+    byteCount = Shard.header.count
+  }
+
+  func append(_ bytes: UnsafeRawBufferPointer, tensor: TensorKey) throws(CheckpointError) {
+    do throws(FileFault) { try file.writeAll(bytes) } catch {
+      throw CheckpointError(writing: error, tensor: tensor.description, offset: byteCount)
     }
-    return "replicated.qck"
+    byteCount += bytes.count
   }
 
-  /// How many expert files a run of `ranks` ranks writes, and which rank writes the file of mini-MoE m: as many ranks as
-  /// possible write at the same time, each only what it holds.
-  public static func expertFiles(ranks: Int, expertParallel: Int, miniMoEs: Int) -> Int {
-    miniMoEs.isMultiple(of: ranks) ? ranks : expertParallel
-  }
-
-  /// The rank that writes a tensor; `part` as in `TensorPiece`.
-  public static func writer(
-    _ key: TensorKey, part: Int?, ranks: Int, expertParallel: Int, miniMoEs: Int
-  ) -> Int {
-    if let part { return part }
-    guard key.kind != .rollout, let number = key.miniMoE else { return 0 }
-    let files = expertFiles(ranks: ranks, expertParallel: expertParallel, miniMoEs: miniMoEs)
-    let file = number * files / miniMoEs
-    // Expert rank e holds the mini-MoEs of files e·D ..< (e+1)·D, D files each; group d of the D writes the d-th.
-    let share = files / expertParallel
-    return file % share * expertParallel + file / share
+  /// Makes the file durable.
+  func finish() throws(CheckpointError) -> Manifest.File {
+    do throws(FileFault) {
+      try file.synchronize()
+      try file.close()
+    } catch { throw CheckpointError(writing: error) }
+    return Manifest.File(name: name, byteCount: byteCount)
   }
 }

@@ -1,14 +1,15 @@
 import Foundation
 import Synchronization
 
-/// Lets threads work on what all others leave of the cores, until somebody waits for them.
+/// Lets threads work only on idle cores, until a caller waits for them.
 ///
-/// The threads keep the normal priority and pause between blocks of work. Each has a scout, a thread that Linux runs only
-/// where a core is idle (SCHED_IDLE); whenever it runs, it lets its worker do one block. From `hurry` on nothing pauses.
+/// The threads keep the normal priority and pause between blocks of work. Each has a scout, a thread that Linux runs
+/// only if a core is idle (SCHED_IDLE); whenever it runs, it lets its worker do one block. After `hurry`, workers do
+/// not pause.
 ///
-/// The workers themselves cannot have a low priority: Linux lets no thread of an ordinary user raise its priority again
-/// (RLIMIT_NICE is 0), so whoever waited for them would wait for cores to be idle. For the same reason a scout never
-/// holds a lock, and nobody ever waits for one.
+/// The workers themselves cannot have a low priority: Linux does not let an ordinary user's thread raise its priority
+/// again (RLIMIT_NICE is 0), so a caller that waits for them would wait for idle cores. For the same reason a scout
+/// never holds a lock, and no thread waits for a scout.
 public final class SpareTime: Sendable {
   private struct State {
     var workers: [Worker] = []
@@ -19,7 +20,7 @@ public final class SpareTime: Sendable {
 
   public init() {}
 
-  /// Lets all workers go on without pauses: somebody waits for them.
+  /// Lets all workers continue without pauses, because a caller waits for them.
   public func hurry() {
     let workers = state.withLock { state in
       state.isHurried = true
@@ -28,7 +29,7 @@ public final class SpareTime: Sendable {
     for worker in workers { worker.hurry() }
   }
 
-  /// The calling thread as a worker, which ends with `finish`.
+  /// Makes the calling thread a worker until `finish`.
   func worker() -> Worker {
     let worker = Worker()
     let isHurried = state.withLock { state in
@@ -39,14 +40,14 @@ public final class SpareTime: Sendable {
     return worker
   }
 
-  /// One thread's pauses.
+  /// The pauses of one thread.
   final class Worker: Sendable {
     private let isHurried = Atomic(false)
     private let isFinished = Atomic(false)
-    /// A scout's word that a block may be done, and the worker's that it is done. Neither takes a lock.
+    /// The scout's permission for a block, and the worker's report that it is done. Neither takes a lock.
     private let mayWork = DispatchSemaphore(value: 0)
     private let hasWorked = DispatchSemaphore(value: 0)
-    /// Linux's SCHED_IDLE, which its headers show to GNU programs only.
+    /// Linux's SCHED_IDLE, which the headers define only for GNU programs.
     private static let idlePolicy: Int32 = 5
 
     fileprivate func startScout() {
@@ -63,7 +64,7 @@ public final class SpareTime: Sendable {
       mayWork.wait()
     }
 
-    /// Between two blocks: waits for a core that is idle, unless somebody waits for this thread.
+    /// Called between two blocks: waits for an idle core, unless a caller waits for this thread.
     func pause() {
       guard !isHurried.load(ordering: .acquiring) else { return }
       hasWorked.signal()

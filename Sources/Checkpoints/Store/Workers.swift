@@ -1,8 +1,8 @@
 import Foundation
 
-/// Threads of this module's own: work that waits (for a disk, for its turn) must not occupy those that training shares.
+/// This module's own threads: work that waits (for a disk, for its turn) must not block the threads of training.
 enum Workers {
-  /// Calls `body(worker)` on `count` threads, the caller's among them; returns when all are done.
+  /// Calls `body(worker)` on `count` threads, including the caller's; returns when all are done.
   static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     let group = DispatchGroup()
     for worker in 1..<max(1, count) {
@@ -19,7 +19,7 @@ enum Workers {
   }
 }
 
-/// Numbers 0, 1, 2, … handed out to workers, whose results are taken in that order; the first failure ends all.
+/// Hands out numbers 0, 1, 2, … to workers and takes their results in that order; the first failure ends all.
 final class OrderedTurns: @unchecked Sendable {
   private let condition = NSCondition()
   private let count: Int
@@ -29,7 +29,7 @@ final class OrderedTurns: @unchecked Sendable {
 
   init(count: Int) { self.count = count }
 
-  /// The next number, or nil where there is none left or work has failed.
+  /// The next number; nil if none is left or work has failed.
   func next() -> Int? {
     condition.lock()
     defer { condition.unlock() }
@@ -38,7 +38,7 @@ final class OrderedTurns: @unchecked Sendable {
     return taken - 1
   }
 
-  /// Runs `body` once all lower numbers are done; nothing where work has failed.
+  /// Runs `body` once all lower numbers are done; does nothing if work has failed.
   func inTurn(_ number: Int, _ body: () throws -> Void) {
     condition.lock()
     while finished != number, failure == nil { condition.wait() }
@@ -61,7 +61,7 @@ final class OrderedTurns: @unchecked Sendable {
     condition.unlock()
   }
 
-  /// Throws what the first failed work threw.
+  /// Throws the error of the first failed work.
   func check() throws {
     if let failure { throw failure }
   }

@@ -1,10 +1,9 @@
-import Exports
 import Foundation
 
-/// Rewrites a checkpoint in another layout. Stored slices are copied as they are, after hashes and numbers have been checked,
-/// so nothing is loaded, and a layout that is left and taken up again gives the same bytes.
+/// Rewrites a checkpoint in another layout. Stored slices are copied unchanged after their hashes and numbers have been
+/// checked, so no tensor is loaded, and converting to another layout and back gives the same bytes.
 public struct CheckpointConversion: Sendable {
-  /// Files that the mini-MoEs are divided over; 0: everything in one file; nil: as before.
+  /// The number of files that hold the mini-MoEs; 0: everything in one file; nil: unchanged.
   public var expertFiles: Int?
   /// Whether only masters and balance biases are kept.
   public var weightsOnly = false
@@ -44,7 +43,7 @@ public struct CheckpointConversion: Sendable {
     }
   }
 
-  /// Copies the slices of `manifest` file by file, and returns it with their new places.
+  /// Copies the slices of `manifest` file by file, and returns it with their new files and offsets.
   private func copy(
     _ old: Manifest, from reader: CheckpointReader, into draft: String, miniMoEs: Int, _ files: any FileLayer,
     _ meter: ProgressMeter
@@ -76,6 +75,6 @@ public struct CheckpointConversion: Sendable {
 }
 
 extension Manifest {
-  /// Mini-MoEs that any tensor is part of.
+  /// The number of mini-MoEs in the tensors' names.
   public var miniMoEs: Int { (tensors.compactMap(\.key.miniMoE).max() ?? -1) + 1 }
 }

@@ -1,29 +1,29 @@
 import CKernels
-import Exports
+import Formats
 import Foundation
 
-/// Where two checkpoints differ, tensor by tensor.
+/// The differences between two checkpoints, by tensor.
 public struct CheckpointDifference: Sendable, Equatable {
-  /// A tensor that is not the same in both.
+  /// A tensor that differs.
   public struct Row: Sendable, Equatable {
     public var key: TensorKey
-    /// What differs: `only in A`, `only in B`, `type`, `shape`, or nothing of those.
+    /// `only in A`, `only in B`, the two types or the two shapes; nil if only elements differ.
     public var problem: String?
-    /// Elements that differ.
+    /// The number of elements that differ.
     public var count = 0
-    /// The largest |a − b|; nil where the elements are no numbers.
+    /// The maximum |a − b|; nil if the elements are not floating-point numbers.
     public var largest: Double?
-    /// The element with the largest difference.
+    /// The element with the maximum difference.
     public var place = 0
   }
 
-  /// Tensors that differ, by key.
+  /// The tensors that differ, by key.
   public var rows: [Row] = []
-  /// Tensors compared.
+  /// The number of tensors compared.
   public var tensors = 0
   public var isIdentical: Bool { rows.isEmpty }
 
-  /// - Throws: `CheckpointError` where one of them is damaged.
+  /// - Throws: `CheckpointError` if either is damaged.
   public init(
     _ left: CheckpointReader, _ right: CheckpointReader, threads: Int,
     progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
@@ -54,7 +54,7 @@ public struct CheckpointDifference: Sendable, Equatable {
     var all: [Row] { rows.compactMap { $0 } }
   }
 
-  /// Compares on one thread, a block at a time.
+  /// Compares on one thread, block by block.
   private final class Comparison {
     let readers: (CheckpointReader, CheckpointReader)
     let workspaces = (CheckpointReader.Workspace(), CheckpointReader.Workspace())

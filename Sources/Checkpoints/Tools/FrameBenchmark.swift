@@ -1,23 +1,23 @@
 import CZstd
-import Exports
+import Formats
 import Foundation
 
-/// How small and how fast checkpoint frames are, beside zstd on the same bytes.
+/// The ratio and speed of checkpoint frames, compared with zstd on the same bytes.
 public enum FrameBenchmark {
-  /// One kind of data by one method.
+  /// The result of one method on one kind of data.
   public struct Row: Sendable {
     public let data: String
     public let method: String
-    /// Bytes over stored bytes.
+    /// Bytes divided by stored bytes.
     public let ratio: Double
-    /// Bytes of elements per second, over all threads.
+    /// Bytes of elements per second, of all threads together.
     public let compression: Double
     public let decompression: Double
   }
 
   /// - Parameters:
-  ///   - bytes: of each kind of data.
-  ///   - reader: a checkpoint to take masters and second moments from; nil: normal numbers.
+  ///   - bytes: the number of bytes of each kind of data.
+  ///   - reader: a checkpoint whose masters and second moments are used; nil: normal deviates.
   /// - Throws: `CheckpointError`.
   public static func measure(bytes: Int, threads: Int, from reader: CheckpointReader? = nil) throws -> [Row] {
     let masters = try reader.map { try floats(.master, $0, count: bytes / 4) } ?? normals(bytes / 4)
@@ -46,7 +46,7 @@ public enum FrameBenchmark {
     }
   }
 
-  /// Bytes of one thread, with what keeps them.
+  /// The bytes of one thread, and their owner.
   private struct Part: @unchecked Sendable {
     let bytes: UnsafeRawBufferPointer
     private let block: MemoryBlock
@@ -125,7 +125,7 @@ public enum FrameBenchmark {
       compression: Double(total) / writing, decompression: Double(total) / reading)
   }
 
-  /// Seconds of the fastest of three passes of all threads.
+  /// The seconds of the fastest of three passes of all threads.
   private static func best(_ threads: Int, _ prepare: @Sendable (Int) -> () -> Void) -> Double {
     (0..<3).map { _ in
       let work = Works(threads, prepare)
@@ -141,7 +141,7 @@ public enum FrameBenchmark {
     func run(_ number: Int) { works[number]() }
   }
 
-  /// Normal deviates of 0.02, as initial weights have them.
+  /// Normal deviates of 0.02, like initial weights.
   private static func normals(_ count: Int) -> [Float] {
     var state: UInt64 = 1
     func uniform() -> Double {

@@ -1,16 +1,16 @@
 import CKernels
-import Exports
 import Files
+import Formats
 import Foundation
 
-/// Weights as safetensors, out of a checkpoint and into one: masters and balance biases in F32 under their own names, in one
-/// file or in several with an index as the Python libraries write it.
+/// Converts weights from a checkpoint to safetensors and back: masters and balance biases in F32 under their own names,
+/// in one file, or in several with the index of the Python libraries.
 public enum SafetensorsConversion {
-  /// Writes the masters to `path`: one file, or with `largestFile` a directory of files of about that many bytes at most
-  /// (a larger tensor has a file to itself) and `model.safetensors.index.json`. Memory: one block of elements and the
+  /// Writes the masters to `path`: one file, or with `largestFile` a directory of files of at most about that many
+  /// bytes (a larger tensor has its own file) and `model.safetensors.index.json`. Memory: one block of elements and the
   /// largest stored slice.
   ///
-  /// - Parameter policy: what one file may stand in the place of; a directory replaces nothing.
+  /// - Parameter policy: what a single file may replace; a directory replaces nothing.
   /// - Throws: `CheckpointError`, `SafetensorsError`; there is then nothing at `path`.
   public static func export(
     _ reader: CheckpointReader, to path: String, largestFile: Int? = nil, policy: OutputPolicy = .new,
@@ -40,7 +40,7 @@ public enum SafetensorsConversion {
       for (index, group) in groups.enumerated() {
         let name = "model-\(padded(index + 1))-of-\(padded(groups.count)).safetensors"
         try write(group, of: reader, to: "\(draft)/\(name)", .own, metadata, meter)
-        places += group.map { "    \(quoted($0.key.name)): \(quoted(name))" }
+        places += group.map { "    \(JSONText.string($0.key.name)): \(JSONText.string(name))" }
       }
       let total = masters.reduce(0) { $0 + $1.byteCount }
       let index =
@@ -75,7 +75,7 @@ public enum SafetensorsConversion {
       }, metadata: metadata, policy: policy)
   }
 
-  /// A tensor that the model wants, and the tensors of the source whose elements, one after another, are its own.
+  /// A tensor of the model, and the source's tensors whose concatenated elements it has.
   public struct Wanted: Sendable {
     public var name: String
     public var shape: [Int]
@@ -92,8 +92,8 @@ public enum SafetensorsConversion {
   /// BF16 are widened exactly. Memory: the largest tensor twice.
   ///
   /// - Parameters:
-  ///   - wanted: every tensor of the model; the source must have all and may have others.
-  ///   - manifest: what the checkpoint says of itself, without files and tensors.
+  ///   - wanted: every tensor of the model; the source must have all of them and may have others.
+  ///   - manifest: the checkpoint's manifest without files and tensors.
   /// - Throws: `CheckpointError`, `SafetensorsError`; there is then nothing at `target`.
   public static func load(
     _ source: String, _ wanted: [Wanted], as manifest: Manifest, to target: String,
@@ -129,78 +129,4 @@ public enum SafetensorsConversion {
       return result
     }
   }
-}
-
-/// One safetensors file, or several with an index.
-private final class SafetensorsSet {
-  private let files: [SafetensorsFile]
-  private let path: String
-
-  init(_ path: String) throws {
-    self.path = path
-    guard CheckpointReader.exists(path) else {
-      files = [try SafetensorsFile(path: path)]
-      return
-    }
-    // The index only says which files there are; where a tensor is, the files themselves say.
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    let parts = names.filter { $0.hasSuffix(".safetensors") }.sorted()
-    guard !parts.isEmpty else {
-      throw CheckpointError(
-        .inaccessible, path: path, problem: "there is no safetensors file in this directory",
-        remedy: "name a safetensors file, or a directory of them")
-    }
-    files = try parts.map { try SafetensorsFile(path: "\(path)/\($0)") }
-  }
-
-  /// The elements of the sources of a tensor, one after another, as fp32.
-  func floats(_ wanted: SafetensorsConversion.Wanted) throws -> MemoryBlock {
-    let count = wanted.shape.reduce(1, *)
-    let block = MemoryBlock(byteCount: count * 4)
-    var done = 0
-    for source in wanted.sources {
-      let holders = files.filter { $0.tensors[source] != nil }
-      guard let file = holders.first, holders.count == 1, let entry = file.tensors[source] else {
-        throw CheckpointError(
-          holders.isEmpty ? .missingTensor : .inconsistentLayout, path: path, tensor: source,
-          problem: holders.isEmpty ? "no file has it" : "\(holders.count) files have it",
-          remedy: "name the source's tensors in a map (--map)")
-      }
-      let end = done + entry.elementCount
-      guard end <= count, wanted.sources.count > 1 || entry.shape == wanted.shape else {
-        throw CheckpointError(
-          .mismatch, path: file.path, tensor: source,
-          problem: "has shape \(entry.shape), '\(wanted.name)' wants \(wanted.shape)",
-          remedy: "use the configuration that fits these weights")
-      }
-      let target = block.pointer + done * 4
-      if entry.dataType == .float32 {
-        try file.read(source, into: UnsafeMutableRawBufferPointer(start: target, count: entry.byteRange.count))
-      } else {
-        let values = try file.floats(source)
-        values.withUnsafeBytes {
-          target.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(target), byteCount: $0.count)
-        }
-      }
-      done = end
-    }
-    let bytes = UnsafeRawBufferPointer(start: block.pointer, count: done * 4)
-    if let index = FiniteCheck.firstNonfinite(bytes, .float32) {
-      throw CheckpointError(
-        .notFinite, path: path, tensor: wanted.name, problem: "element \(index) is not finite",
-        remedy: "use weights from before the run diverged")
-    }
-    guard done == count else {
-      throw CheckpointError(
-        .mismatch, path: path, tensor: wanted.name, problem: "its sources have \(done) elements, it wants \(count)",
-        remedy: "correct the map")
-    }
-    return block
-  }
-}
-
-/// `text` as a JSON string.
-private func quoted(_ text: String) -> String {
-  let escaped = text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
-  return "\"\(escaped)\""
 }

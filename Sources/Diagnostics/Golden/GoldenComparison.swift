@@ -1,5 +1,6 @@
 import Configuration
 import Exports
+import Formats
 import Foundation
 import Layers
 import Learning

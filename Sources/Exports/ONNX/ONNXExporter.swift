@@ -1,4 +1,5 @@
 import Files
+import Formats
 import Foundation
 import Models
 import Parameters
@@ -15,7 +16,7 @@ import SwiftProtobuf
 ///
 /// Source of the schema: onnx.proto of ONNX 1.x, from which `onnx.pb.swift` is generated.
 public enum ONNXExporter {
-  /// What was written.
+  /// The sizes of an export.
   public struct Outcome: Sendable {
     public let files: [String]
   }
@@ -25,13 +26,13 @@ public enum ONNXExporter {
   private static let operatorSet = 21
   private static let representation = 10
 
-  /// Writes the graphs into an existing directory, each file whole or not at all.
+  /// Writes the graphs into an existing directory, each file atomically.
   ///
   /// - Parameters:
-  ///   - storesFloats: every weight as the fp32 value in use, instead of its number format.
+  ///   - storesFloats: stores every weight as the fp32 value in use instead of in its number format.
   ///   - metadata: strings for the files' metadata.
-  ///   - policy: what the files may stand in the place of.
-  /// - Throws: `SafetensorsError` where a file cannot be written.
+  ///   - policy: what the files may replace.
+  /// - Throws: `SafetensorsError` if a file cannot be written.
   public static func write(
     _ model: QuillanModel, _ weights: PackedModel, storesFloats: Bool, metadata: [String: String], version: String,
     to directory: String, policy: OutputPolicy = .own

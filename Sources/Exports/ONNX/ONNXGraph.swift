@@ -1,11 +1,11 @@
 import Foundation
 import SwiftProtobuf
 
-/// A graph while it is built: operators are appended and name their results.
+/// A graph under construction: operators are appended and name their results.
 ///
-/// A subgraph (a loop's body) shares its parent's constants, which it may use by name, and takes names of its own.
+/// A subgraph (a loop's body) uses its parent's constants by name and makes its own names.
 final class ONNXGraph {
-  /// A dimension of a value: a number, or a name for what varies.
+  /// A dimension of a value: a number, or the name of a variable dimension.
   enum Dimension {
     case fixed(Int)
     case named(String)
@@ -20,7 +20,7 @@ final class ONNXGraph {
   private var constants: [Onnx_TensorProto] = []
   private var constantNames: Set<String> = []
   private var count = 0
-  /// The part of the network that is being built; part of the names.
+  /// The part of the network under construction, a prefix of names.
   var scope = ""
 
   init(_ tensors: ONNXTensors) {
@@ -58,7 +58,7 @@ final class ONNXGraph {
     return node.output
   }
 
-  /// Appends an operator whose result has a given name.
+  /// Appends an operator with a named result.
   func add(_ type: String, _ arguments: [String], _ attributes: [Onnx_AttributeProto] = [], named name: String) {
     _ = add(type, arguments, attributes)
     nodes[nodes.count - 1].output = [name]

@@ -67,7 +67,7 @@ extension ONNXNetwork {
     graph.output("value", .float, [.named("batch"), .named("sequence")])
   }
 
-  /// What attention needs to know of positions, the same in every layer.
+  /// What attention computes from the positions, the same in every layer.
   struct Places {
     /// [batch, sequence] as a list.
     let shape: String
@@ -120,7 +120,7 @@ extension ONNXNetwork {
     let u = try norm(x, weight: "\(name).moe_norm.weight")
     let logits = try linear(add(u, c), "\(name).router", bias: false)
     let (chosen, gates) = try choose(logits, bias: try dense("\(name).router.bias"), configuration.miniMoeTopK)
-    // One token at a time: the weights that it picks are copied, and a whole prompt's would not fit.
+    // One token at a time: the weights that a token picks are copied, and those of a whole prompt would not fit.
     let body = graph.body("member")
     let member = ONNXNetwork(model: model, weights: weights, storesFloats: storesFloats, graph: body)
     try member.buildCouncil(layer)
@@ -208,7 +208,7 @@ extension ONNXNetwork {
     return graph.add("Gather", [stored, chosen])
   }
 
-  /// Routes inside the chosen mini-MoEs: places [k · slots] in the stack of all of them, and gates [k, slots].
+  /// Routes inside the chosen mini-MoEs: indices [k · slots] into the stack of all mini-MoEs, and gates [k, slots].
   private func pick(_ logits: String, _ router: String, _ chosen: String, count: Int, _ slots: Int) throws
     -> (indices: String, gates: String)
   {

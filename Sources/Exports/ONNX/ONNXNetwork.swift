@@ -4,7 +4,7 @@ import LowBit
 import Models
 import Parameters
 
-/// The pieces of the network as ONNX operators, reading packed weights.
+/// The parts of the network as ONNX operators, from packed weights.
 ///
 /// Shapes: N rows, d model, S matrices of a stack. Weights keep their number formats: ternary and int4 as INT4 with
 /// DequantizeLinear (per row, or per block of `int4_group` inputs), int8 as INT8, fp16 and bf16 as themselves; stacks
@@ -18,7 +18,7 @@ struct ONNXNetwork {
 
   var configuration: ModelConfiguration { model.configuration }
 
-  /// Rows ready for a product, and the scale that the product's rows take afterwards.
+  /// The rows of a product's input, and the scale by which the product's rows are then multiplied.
   struct Input {
     let values: String
     let scale: String?
@@ -58,7 +58,7 @@ struct ONNXNetwork {
     return try graph.constant(name, .float, model.table[id].shape, byteCount: values.count) { try $0(values) }
   }
 
-  /// An fp32 parameter of all mini-MoEs, one after another: [M · first, …], or [M, …] with `keepsMembers`.
+  /// An fp32 parameter of all mini-MoEs, concatenated: [M · first, …], or [M, …] with `keepsMembers`.
   func denseStack(_ part: String, keepsMembers: Bool = false) throws -> String {
     let ids = (0..<configuration.numMiniMoes).map { model.table.require("mini_moes.\($0).\(part)") }
     let own = model.table[ids[0]].shape
@@ -74,7 +74,7 @@ struct ONNXNetwork {
 
   // MARK: Products
 
-  /// Rounds or quantises rows for products with weights of a format: A8 leaves whole numbers, and their scale.
+  /// Rounds or quantises rows for products with weights of a format; A8 gives whole numbers and their scale.
   func input(_ x: String, _ format: NumberFormat) throws -> Input {
     switch format {
     case .fp32, .fp16: return Input(values: x, scale: nil)
@@ -182,8 +182,8 @@ struct ONNXNetwork {
     return try reshape(graph.add("Concat", halves, [.integer("axis", -1)]), [-1, rows, columns])
   }
 
-  /// The `k` choices of p = softmax(`logits` [R, n]) by p + bias [n or R, n]: indices, and gates [R, k] that are the chosen p
-  /// renormalised: the softmax of the chosen logits, which is a number however small they are.
+  /// The `k` choices of p = softmax(`logits` [R, n]) by p + bias [n or R, n]: indices, and gates [R, k] that are the
+  /// renormalised chosen p: the softmax of the chosen logits, which is finite however small they are.
   func choose(_ logits: String, bias: String, _ k: Int) throws -> (indices: String, gates: String) {
     let top = graph.addMany(
       "TopK", [add(softmax(logits), bias), try graph.integers([k])], results: 2,

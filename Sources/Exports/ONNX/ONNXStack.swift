@@ -3,7 +3,7 @@ import LowBit
 import Parameters
 import Tensors
 
-/// The matrices of one or several parameters, one after another, as constants of a graph.
+/// The matrices of one or more parameters, concatenated, as constants of a graph.
 struct ONNXStack {
   let ids: [ParameterID]
   private let weights: PackedModel
@@ -41,7 +41,7 @@ struct ONNXStack {
     }
   }
 
-  /// Codes as INT8, or as INT4 two to a byte where they fit.
+  /// Codes as INT8, or as INT4 two to a byte if they fit.
   func codes(_ name: String, _ shape: [Int], _ graph: ONNXGraph) throws -> String {
     if weights.weights(ids[0]).format == .int8 { return try bytes(name, shape, graph) }
     return try graph.constant(name, .int4, shape, byteCount: (elements + 1) / 2) { sink in

@@ -1,10 +1,12 @@
 import Files
+import Formats
 import Foundation
 import SwiftProtobuf
 
 /// The constant tensors of a network's graphs: inside the files, or outside in one file that the graphs share.
 ///
-/// A protobuf message ends at 2 GB and is read whole; numbers outside are mapped by runtimes and stored once.
+/// A protobuf message is limited to 2 GB and read as a whole; runtimes map numbers in a separate file, which are stored
+/// once.
 final class ONNXTensors {
   typealias Sink = (UnsafeRawBufferPointer) throws -> Void
 
@@ -23,7 +25,7 @@ final class ONNXTensors {
     location = path.map { Path($0).name } ?? ""
   }
 
-  /// The tensor of this name, made by `provide` (little-endian, row-major pieces) the first time.
+  /// The tensor of this name; the first call has `provide` pass its bytes (little-endian, row-major) to the sink.
   func tensor(
     _ name: String, _ type: Onnx_TensorProto.DataType, _ shape: [Int], byteCount: Int,
     _ provide: (_ sink: Sink) throws -> Void

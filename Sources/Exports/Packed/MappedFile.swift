@@ -1,9 +1,9 @@
 import Foundation
 
-/// A whole file mapped into memory, privately: writing to it changes this process's copy of a page, never the file.
+/// A whole file in a private memory map: a write changes this process's copy of a page, never the file.
 ///
-/// Pages come from the system's cache when they are touched. The file must not shrink while it is mapped (writers of
-/// this project never change a file in place; they rename a new one over it).
+/// Pages are loaded on first access. The file must not shrink while it is mapped (writers of this project never change
+/// a file in place; they rename a new file over it).
 final class MappedFile: @unchecked Sendable {
   let bytes: UnsafeMutableRawBufferPointer
 

@@ -1,19 +1,20 @@
 import CKernels
+import Formats
 import Foundation
 import LowBit
 import Parameters
 import Synchronization
 import Tensors
 
-/// A packed model on disk: the policy replica's own numbers, ready for generation.
+/// A packed model on disk: exactly the policy replica's numbers, ready for generation.
 ///
 /// Two layouts of the same content (`PackedFileIndex` has the bytes):
-/// - `compressed`: rows of codes and scales, independent of the kernels, each part a zstd frame; to keep and to send.
-/// - `mapped`: the kernels' own layout, used from the file's pages without a copy; to start at once. It is bound to the
-///   layout that the kernels of this program have on this machine (`PackedWeights.layoutFingerprint`) and refused
-///   elsewhere.
+/// - `compressed`: rows of codes and scales, independent of the kernels, each part a zstd frame; for storage and
+///   transfer.
+/// - `mapped`: the kernels' own layout, used from the file's pages without a copy; for a fast start. It is valid only
+///   if the kernels of this program on this machine have the same layout (`PackedWeights.layoutFingerprint`).
 ///
-/// Opening proves the index; `load` verifies the XXH64 of every part before its bytes are used.
+/// Opening validates the index; `load` verifies the XXH64 of every part before its bytes are used.
 public final class PackedFile: Sendable {
   public enum Layout: String, Sendable, Codable, CaseIterable {
     case compressed, mapped
@@ -23,7 +24,7 @@ public final class PackedFile: Sendable {
   public var layout: Layout { index.layout }
   /// Sizes, formats and tokenizer of the model.
   public var configuration: ConfigurationTree { index.configuration }
-  /// Where the weights came from.
+  /// The origin of the weights.
   public var metadata: [String: String] { index.metadata }
   /// Bytes of the file.
   public var byteCount: Int { file.bytes.count }
@@ -31,7 +32,7 @@ public final class PackedFile: Sendable {
   private let index: PackedFileIndex
   private let file: MappedFile
 
-  /// Whether the file at `path` starts as packed models do.
+  /// Whether the file at `path` starts like a packed model.
   public static func isPacked(_ path: String) -> Bool {
     guard let handle = FileHandle(forReadingAtPath: path) else { return false }
     defer { try? handle.close() }
@@ -55,7 +56,7 @@ public final class PackedFile: Sendable {
 
   /// The weights of a model with these parameters.
   ///
-  /// - Parameter derivedCount: room for what the model computes from its weights after loading.
+  /// - Parameter derivedCount: the number of values that the model computes from its weights after loading.
   /// - Throws: `PackedFileError` naming the tensor that is missing, extra, of another shape, or damaged.
   public func load(
     _ table: ParameterTable, int4Group: Int, derivedCount: Int, pool: WorkerPool
@@ -121,7 +122,7 @@ public final class PackedFile: Sendable {
     }
   }
 
-  /// What a tensor of this specification must consist of.
+  /// The format and parts that a tensor of this specification must have.
   private func expectedParts(_ specification: ParameterSpecification, int4Group: Int) -> (
     format: String, group: Int, parts: [(PackedFileIndex.Part.Kind, Int)]
   ) {
@@ -189,7 +190,7 @@ public final class PackedFile: Sendable {
     return PackedModel(table, packed: packed, dense: dense, derivedCount: derivedCount)
   }
 
-  /// Refuses what `expand` refuses, too: the kernels would compute with it.
+  /// Refuses the values that `expand` refuses, since the kernels would compute with them.
   private func checkNumbers(_ tensors: [PackedFileIndex.Tensor], of model: PackedModel, _ pool: WorkerPool)
     throws(PackedFileError)
   {
@@ -202,7 +203,7 @@ public final class PackedFile: Sendable {
     }
   }
 
-  /// - Throws: `PackedFileError` for the first tensor that `isGood` refuses; it is asked on several threads.
+  /// - Throws: `PackedFileError` for the first tensor that `isGood` refuses; several threads call it.
   private func checkEach(
     _ tensors: [PackedFileIndex.Tensor], _ pool: WorkerPool, _ isGood: @Sendable (PackedFileIndex.Tensor) -> Bool
   ) throws(PackedFileError) {

@@ -1,19 +1,22 @@
+import Errors
+import Formats
+
 /// Why a packed model could not be read: what, where (file, tensor, byte) and what to do about it.
-public struct PackedFileError: Error, Equatable, Sendable, CustomStringConvertible {
+public struct PackedFileError: QuillanError, Equatable {
   public enum Code: String, Sendable {
     /// The file cannot be opened or mapped.
     case inaccessible
-    /// Not a packed model at all.
+    /// The file is not a packed model.
     case foreign
-    /// A version of the format that this program does not know.
+    /// This program does not know the version of the format.
     case newer
     /// The file is shorter or longer than it says.
     case truncated
-    /// An index that contradicts itself, or bytes that do not have their hash.
+    /// The index contradicts itself, or bytes do not match their hash.
     case corrupt
-    /// Tensors of another model.
+    /// The tensors belong to another model.
     case mismatch
-    /// In another layout of the kernels than this program has on this machine.
+    /// The kernels of this program on this machine use another layout.
     case otherLayout
   }
 
@@ -22,7 +25,7 @@ public struct PackedFileError: Error, Equatable, Sendable, CustomStringConvertib
   public let tensor: String?
   public let offset: Int?
   public let problem: String
-  public let remedy: String
+  public let remedy: String?
 
   public init(
     _ code: Code, path: String, tensor: String? = nil, offset: Int? = nil, _ problem: String, remedy: String
@@ -35,14 +38,16 @@ public struct PackedFileError: Error, Equatable, Sendable, CustomStringConvertib
     self.remedy = remedy
   }
 
-  /// Whether the file's content is at fault rather than the machine.
+  /// Whether the file's content is at fault, not the machine.
   public var isCorruptData: Bool { code != .inaccessible }
 
-  /// One line: file, tensor, byte, problem, remedy.
-  public var description: String {
+  public var status: ErrorStatus { isCorruptData ? .data : .failure }
+
+  /// File, tensor and byte.
+  public var place: String? {
     var place = SafetensorsError.printable(path, limit: 400)
     if let tensor { place += ", tensor '\(SafetensorsError.printable(tensor))'" }
     if let offset { place += ", byte \(offset)" }
-    return "\(place): \(problem); \(remedy)"
+    return place
   }
 }

@@ -2,7 +2,7 @@ import CKernels
 import Foundation
 import LowBit
 
-/// The index at the end of a packed model: what the file holds and where.
+/// The index at the end of a packed model: the contents of the file and their offsets.
 ///
 /// A file is
 ///
@@ -11,9 +11,10 @@ import LowBit
 ///     index      JSON (this type) at a multiple of 64 bytes
 ///     32 bytes   offset, byte count and XXH64 of the index (UInt64 each), "QPACKEND"
 ///
-/// with all integers little-endian. Parts follow one another without holes, so every byte of the file is accounted for.
+/// with all integers little-endian. Parts follow one another without holes, so every byte of the file belongs to a
+/// known part.
 struct PackedFileIndex: Codable, Equatable {
-  /// A run of bytes of a tensor.
+  /// Consecutive bytes of a tensor.
   struct Part: Codable, Equatable {
     enum Kind: String, Codable {
       /// Rows of codes or floating values, as `PackedWeights` exports them.
@@ -23,7 +24,7 @@ struct PackedFileIndex: Codable, Equatable {
       /// The kernels' own bytes of a stack, and their scales.
       case kernelData = "kernel_data"
       case kernelScales = "kernel_scales"
-      /// fp32 values of a parameter that is no linear weight.
+      /// fp32 values of a parameter that is not a linear weight.
       case values
     }
 
@@ -84,7 +85,7 @@ struct PackedFileIndex: Codable, Equatable {
       uniqueKeysWithValues: NumberFormat.allCases.map { ($0.rawValue, hex(PackedWeights.layoutFingerprint($0))) })
   }
 
-  /// Reads and proves the index of `bytes`, a whole file.
+  /// Reads and validates the index of `bytes`, a whole file.
   static func read(_ bytes: UnsafeRawBufferPointer, path: String) throws(PackedFileError) -> (PackedFileIndex, Int) {
     let again = "write it again with quillan quantize, or copy it again"
     guard bytes.count >= magic.count, bytes.prefix(magic.count).elementsEqual(magic) else {
@@ -130,7 +131,7 @@ struct PackedFileIndex: Codable, Equatable {
     return (index, offset)
   }
 
-  /// Proves that parts lie one after another from the header to the index, with zeros between.
+  /// Checks that parts follow one another from the header to the index, with zeros between.
   private func checkCoverage(
     _ bytes: UnsafeRawBufferPointer, indexOffset: Int, path: String
   ) throws(PackedFileError) {

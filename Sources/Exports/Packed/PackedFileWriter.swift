@@ -1,5 +1,6 @@
 import CKernels
 import Files
+import Formats
 import Foundation
 import LowBit
 import Parameters
@@ -17,8 +18,8 @@ public struct PackedFileWriter {
 
   /// Writes `model` to `path`, atomically and durably.
   ///
-  /// - Parameter policy: what the file may stand in the place of.
-  /// - Throws: `SafetensorsError` where the file cannot be written.
+  /// - Parameter policy: what the file may replace.
+  /// - Throws: `SafetensorsError` if the file cannot be written.
   public static func write(
     _ model: PackedModel, configuration: ConfigurationTree, metadata: [String: String] = [:],
     layout: PackedFile.Layout, to path: String, policy: OutputPolicy = .own, pool: WorkerPool
@@ -26,7 +27,7 @@ public struct PackedFileWriter {
     let output = try SafetensorsOutput(path: path, policy: policy)
     var writer = PackedFileWriter(path: path, layout: layout, output: output)
     try writer.writeHeader()
-    // fp32 values first and in the order of the table, so that they lie in a mapped file as they do in memory.
+    // fp32 values come first and in the order of the parameters, so that a mapped file has their order in memory.
     let dense = model.table.ids.filter { !model.table[$0].isLinear }
     let linear = model.table.ids.filter { model.table[$0].isLinear }
     for batch in (dense + linear).batches(of: 4 * pool.threads) {
@@ -41,7 +42,7 @@ public struct PackedFileWriter {
 
   private typealias Content = (kind: PackedFileIndex.Part.Kind, bytes: [UInt8], content: Int)
 
-  /// A tensor's parts as they go into the file.
+  /// A tensor's parts as stored.
   private static func parts(of id: ParameterID, _ model: PackedModel, _ layout: PackedFile.Layout) -> [Content] {
     func part(_ kind: PackedFileIndex.Part.Kind, _ bytes: UnsafeRawBufferPointer, width: Int) -> Content {
       if layout == .mapped { return (kind, Array(bytes), bytes.count) }
@@ -132,7 +133,7 @@ public struct PackedFileWriter {
     try output.commit()
   }
 
-  /// One place for each tensor of a batch, written by whichever worker packs it.
+  /// One slot for each tensor of a batch, written by the worker that packs the tensor.
   private final class Places: @unchecked Sendable {
     let parts: UnsafeMutableBufferPointer<[Content]>
     init(_ count: Int) {

@@ -1,8 +1,8 @@
 import CKernels
 import CZstd
 
-/// Bytes as one zstd frame, after grouping the bytes of wide elements by significance (all first bytes, then all
-/// second bytes, …; the sign rotated to the lowest bit): exponents compress, mantissas do not disturb them.
+/// Bytes as one zstd frame, after grouping the bytes of wide elements by significance (all first bytes, then all second
+/// bytes, …; the sign rotated to the lowest bit): exponents compress well once mantissas are apart.
 enum ZstdFrame {
   /// Compresses `bytes`, elements of `width` bytes each (1, 2 or 4).
   static func compress(_ bytes: UnsafeRawBufferPointer, width: Int, level: Int32) -> [UInt8]? {
@@ -19,7 +19,7 @@ enum ZstdFrame {
     return isGood ? frame : nil
   }
 
-  /// The bytes of a frame, which must be exactly `target.count`; false for anything else.
+  /// Decompresses a frame; false if it does not have exactly `target.count` bytes.
   static func decompress(
     _ frame: UnsafeRawBufferPointer, width: Int, into target: UnsafeMutableRawBufferPointer
   ) -> Bool {

@@ -1,6 +1,6 @@
 import Errors
+import Formats
 import Foundation
-import Rollouts
 
 /// A chart of a report as HTML: the curves are an SVG that stretches to any width, the labels are text of the page, so that
 /// type has the page's size on a telephone too. The report's script shows the values under the pointer.

@@ -1,4 +1,4 @@
-import Rollouts
+import Formats
 
 /// Pieces of HTML whose text is escaped.
 enum HTMLText {

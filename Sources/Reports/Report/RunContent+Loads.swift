@@ -1,4 +1,4 @@
-import Rollouts
+import Formats
 
 /// The council's loads over the steps that metrics.jsonl records them for.
 extension RunContent {

@@ -1,7 +1,7 @@
 import Configuration
 import Files
+import Formats
 import Foundation
-import Rollouts
 
 /// What a run directory holds, read for a report. A run that is still going on, or was cut off, reads as far as it goes.
 public struct RunContent: Sendable {

@@ -1,5 +1,6 @@
 import Errors
 import Rollouts
+import Formats
 
 /// The council's loads as heat maps with named rows.
 extension RunReport {

@@ -1,6 +1,6 @@
 import Errors
+import Formats
 import Foundation
-import Rollouts
 
 /// Lines of samples.jsonl as HTML: a card for each prompt, with its answer and its completions, whose tokens are coloured by
 /// their log-probabilities.

@@ -1,7 +1,7 @@
 import Tensors
 
-/// A permutation of 0 ..< count of which any element can be computed alone: a Feistel network of eight rounds keyed by
-/// Philox (sequence = epoch), walked until it lands below the count.
+/// A permutation of 0 ..< count whose elements can be computed independently: a Feistel network of eight rounds keyed
+/// by Philox (sequence = epoch), walked until it lands below the count.
 ///
 /// Sources: Luby and Rackoff (1988); Black and Rogaway, Ciphers with arbitrary finite domains (2002), cycle walking.
 public struct CounterPermutation: Sendable {
@@ -22,11 +22,12 @@ public struct CounterPermutation: Sendable {
     halfBits = max(1, (bits + 1) / 2)
   }
 
-  /// The element at a place in 0 ..< count.
+  /// The element at an index in 0 ..< count.
   public subscript(index: Int) -> Int {
     precondition((0..<count).contains(index), "index \(index) of a permutation of \(count) elements")
     var value = UInt64(index)
-    // The domain is less than four times the count (or four), so a walk is short; it ends, since the cycle comes back.
+    // The domain is less than four times the count (or four), so a walk is short. It ends because the network is a
+    // permutation.
     repeat { value = network(value) } while value >= UInt64(count)
     return Int(value)
   }

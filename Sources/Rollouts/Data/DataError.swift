@@ -1,21 +1,22 @@
-/// A fault of a data file: what is wrong, where, and what to do, in one line.
-public struct DataError: Error, Equatable, Sendable, CustomStringConvertible {
+import Errors
+
+/// Why a data file cannot be used.
+public struct DataError: QuillanError, Equatable {
   /// The path as the user gave it.
   public let file: String
-  /// The line, from 1, where the fault belongs to one.
+  /// The line, from 1, if the fault is in one.
   public let line: Int?
   public let problem: String
-  public let remedy: String
+  public let remedy: String?
 
-  public init(file: String, line: Int? = nil, problem: String, remedy: String) {
+  public init(file: String, line: Int? = nil, problem: String, remedy: String?) {
     self.file = file
     self.line = line
     self.problem = problem
     self.remedy = remedy
   }
 
-  public var description: String {
-    let place = line.map { "\(file):\($0)" } ?? file
-    return "\(place): \(problem); \(remedy)"
-  }
+  /// `data` if the file could be read, so that the fault is in its contents.
+  public var status: ErrorStatus { line != nil || TextFile.isReadable(file) ? .data : .failure }
+  public var place: String? { line.map { "\(file):\($0)" } ?? file }
 }

@@ -1,10 +1,11 @@
+import Formats
 import Foundation
 
 /// Files with one JSON object on each line. Blank lines are skipped.
 enum JSONLines {
-  /// Bytes of a line, at most: reading one takes about four times as much memory.
+  /// The maximum bytes of a line; reading a line takes about four times as much memory.
   static let longestLine = 64 << 20
-  /// Endings of file names that mean JSON Lines.
+  /// File extensions of JSON Lines.
   static let pathExtensions: Set<String> = ["jsonl", "ndjson", "jsonlines", "jl"]
 
   struct Line {
@@ -15,7 +16,8 @@ enum JSONLines {
 
   /// The objects of a file.
   ///
-  /// - Throws: a missing, empty or blank file; a line that is too long, not UTF-8, not JSON, or not an object.
+  /// - Throws: `DataError` for a missing, empty or blank file, or a line that is too long, not UTF-8, not JSON, or not
+  ///   an object.
   static func lines(at url: URL, observe: ContentObserver = { _ in }) throws(DataError) -> [Line] {
     let bytes = try TextFile.bytes(at: url, longestLine: longestLine, observe: observe)
     try refuseList(bytes, url)
@@ -23,7 +25,7 @@ enum JSONLines {
     var number = 0
     for var content in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       number += 1
-      // Files that were joined keep the mark of each.
+      // Concatenated files contain the byte order mark of each.
       if content.starts(with: TextFile.byteOrderMark) { content = content.dropFirst(TextFile.byteOrderMark.count) }
       if content.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
       if String(validating: content, as: UTF8.self) == nil { throw TextFile.invalidEncoding(url, line: number) }
@@ -32,22 +34,22 @@ enum JSONLines {
         value = try JSONValue.parse(content, .exactNumbers)
       } catch {
         throw DataError(
-          file: url.relativePath, line: number, problem: "not JSON: \(error)", remedy: "write one JSON object a line")
+          file: url.relativePath, line: number, problem: "not JSON: \(error)", remedy: "write one JSON object per line")
       }
       guard let members = value.objectValue else {
         throw DataError(
-          file: url.relativePath, line: number, problem: "\(value.kind) where an object belongs",
-          remedy: "write one JSON object a line")
+          file: url.relativePath, line: number, problem: "expected an object, found \(value.kind)",
+          remedy: "write one JSON object per line")
       }
       lines.append(Line(number: number, members: members))
     }
     if lines.isEmpty {
-      throw DataError(file: url.relativePath, problem: "only blank lines", remedy: "write one JSON object a line")
+      throw DataError(file: url.relativePath, problem: "only blank lines", remedy: "write one JSON object per line")
     }
     return lines
   }
 
-  /// Refuses a file that is one JSON list, as many data sets are published.
+  /// Refuses a file that is one JSON list, a common form of data sets.
   private static func refuseList(_ bytes: [UInt8], _ url: URL) throws(DataError) {
     let space: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
     guard let first = bytes.firstIndex(where: { !space.contains($0) }), bytes[first] == UInt8(ascii: "[") else {
@@ -55,10 +57,10 @@ enum JSONLines {
     }
     throw DataError(
       file: url.relativePath, line: 1 + bytes[..<first].count { $0 == 0x0A }, problem: "one JSON list, not JSON Lines",
-      remedy: "write one JSON object a line: jq -c '.[]' FILE > FILE.jsonl")
+      remedy: "write one JSON object per line: jq -c '.[]' FILE > FILE.jsonl")
   }
 
-  /// The string under a key; nil where the key is absent and may be.
+  /// The string under a key; nil if the key is absent and optional.
   static func text(_ key: String, of line: Line, isRequired: Bool, file: URL) throws(DataError) -> String? {
     guard let value = line.members[key] else {
       if !isRequired { return nil }

@@ -1,14 +1,16 @@
-/// A question and what counts as its answer.
+import Formats
+
+/// A question and its answer.
 public struct Prompt: Equatable, Sendable {
-  /// The global number of this visit to a prompt: the same on every rank, and never a position in a batch.
+  /// The global number of this visit to a prompt, the same on every rank; not a position in a batch.
   public var id: Int64
-  /// What the model reads.
+  /// The text that the model continues.
   public var text: String
-  /// What the rewards compare with; empty where the data has none and none is asked for.
+  /// The answer that rewards compare with; empty if the data has none and none is required.
   public var answer: String
-  /// The other members of the prompt's JSON object, as they were.
+  /// The other members of the prompt's JSON object, unchanged.
   public var fields: [String: JSONValue]
-  /// Where the prompt is from, for error lines: `file:line`, or the task's name.
+  /// The origin of the prompt, for messages: `file:line`, or the task's name.
   public var origin: String
 
   public init(id: Int64, text: String, answer: String, fields: [String: JSONValue] = [:], origin: String) {
@@ -19,12 +21,6 @@ public struct Prompt: Equatable, Sendable {
     self.origin = origin
   }
 
-  /// A hash of text and answer, the same on every machine: what the prompt ledger adds up.
+  /// A hash of text and answer, the same on every machine, which the prompt ledger adds up.
   public var digest: UInt64 { StableHash.hash(Array(text.utf8) + [0] + Array(answer.utf8)) }
-}
-
-/// The two parts of a set of problems, which never share one.
-public enum Split: String, CaseIterable, Sendable {
-  case train
-  case heldOut = "held_out"
 }

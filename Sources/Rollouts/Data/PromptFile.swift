@@ -1,12 +1,12 @@
 import Foundation
 
-/// Prompts from JSON Lines: `{"prompt": "…", "answer": "…", …}`, other members kept.
+/// Prompts from JSON Lines: `{"prompt": "…", "answer": "…", …}`; other members are kept.
 public enum PromptFile {
-  /// The prompts of a file in its order, with ids from 0.
+  /// The prompts of a file in order, with ids from 0.
   ///
   /// - Parameters:
   ///   - requiresAnswer: whether a line without `answer` is an error; otherwise its answer is empty.
-  ///   - observe: gets all bytes of the file.
+  ///   - observe: called with all bytes of the file.
   /// - Throws: `DataError` naming file and line.
   public static func prompts(
     at url: URL, requiresAnswer: Bool = true, observe: ContentObserver = { _ in }

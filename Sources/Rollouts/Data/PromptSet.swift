@@ -14,19 +14,19 @@ public struct PromptSet: PromptSource {
 
   public var heldOutCount: Int? { distinctHeldOut.count }
 
-  /// Divides prompts by a hash of their text, so that repetitions stay in one part, whatever the seed.
+  /// Divides prompts by a hash of their text, so that repetitions stay in one part for every seed.
   ///
-  /// Canonically equivalent texts (NFC and NFD) are one text: they are in one part, and count once.
+  /// Canonically equivalent texts (NFC and NFD) count as one text.
   ///
   /// - Parameters:
   ///   - heldOutShare: the expected share of held-out prompts, from 0 to below 1.
-  ///   - use: what `train` prompts are drawn for.
+  ///   - use: the purpose of the `train` prompts.
   public init(
     name: String, prompts: [Prompt], seed: UInt64, heldOutShare: Double = 0.1, version: SplitVersion = .current,
     use: PromptUse = .reinforcement
   ) throws(TaskError) {
     try TaskError.checkShare(heldOutShare, task: name)
-    // A set of texts, since by the bytes of version 1 the forms of one text may differ.
+    // Strings compare by canonical equivalence; the bytes that version 1 hashes may differ between equivalent texts.
     let texts = Set(
       prompts.lazy.map(\.text).filter { StableHash.isHeldOut($0, share: heldOutShare, version: version) })
     try self.init(
@@ -34,7 +34,7 @@ public struct PromptSet: PromptSource {
       heldOut: prompts.filter { texts.contains($0.text) }, seed: seed, version: version, use: use)
   }
 
-  /// Takes the two parts as they are, which may share no prompt text.
+  /// Uses the given parts, which must not share a prompt text.
   public init(
     name: String, train: [Prompt], heldOut: [Prompt], seed: UInt64, version: SplitVersion = .current,
     use: PromptUse = .reinforcement
@@ -63,10 +63,10 @@ public struct PromptSet: PromptSource {
       throw TaskError(
         task: name, problem: "the \(split.rawValue) part is empty", remedy: "add prompts or change the held-out share")
     }
-    let (epoch, place) = index.quotientAndRemainder(dividingBy: prompts.count)
+    let (epoch, visit) = index.quotientAndRemainder(dividingBy: prompts.count)
     let element =
       split == .train
-      ? CounterPermutation(count: prompts.count, seed: seed, epoch: UInt64(epoch), stream: stream)[place] : place
+      ? CounterPermutation(count: prompts.count, seed: seed, epoch: UInt64(epoch), stream: stream)[visit] : visit
     var prompt = prompts[element]
     prompt.id = Int64(index)
     return prompt
@@ -75,9 +75,9 @@ public struct PromptSet: PromptSource {
   public func heldOut(count: Int) throws(TaskError) -> [Prompt] {
     let available = distinctHeldOut.count
     if available < count { throw TaskError.tooFewHeldOut(task: name, available: available, wanted: count) }
-    return distinctHeldOut.prefix(count).enumerated().map { place, prompt in
+    return distinctHeldOut.prefix(count).enumerated().map { number, prompt in
       var prompt = prompt
-      prompt.id = Int64(place)
+      prompt.id = Int64(number)
       return prompt
     }
   }

@@ -1,10 +1,12 @@
-/// How a prompt becomes what the model reads: text with members of the prompt's JSON object in braces.
+import Errors
+
+/// How a prompt becomes the model's input: text with members of the prompt's JSON object in braces.
 ///
 ///     "<|user|>{prompt}<|assistant|>"      "Q: {prompt}\nA: "      "{system}\n{prompt}"
 ///
 /// `{prompt}` is the prompt's text; other names are members of its line in the prompt file. `{{` and `}}` are braces.
-/// Names of special tokens in the template itself become those tokens; in a prompt's text they stay text, so data can
-/// not forge a turn. Without special tokens the whole text is encoded at once.
+/// Names of special tokens in the template become those tokens; in a prompt's text they stay text, so data cannot forge
+/// a turn. Without special tokens the whole text is encoded at once.
 public struct PromptTemplate: Equatable, Sendable {
   enum Part: Equatable, Sendable {
     case literal(String)
@@ -18,10 +20,10 @@ public struct PromptTemplate: Equatable, Sendable {
 
   private init(parts: [Part]) { self.parts = parts }
 
-  /// The template's own text, between members.
+  /// The template's text between members.
   public var literals: [String] { parts.compactMap { if case .literal(let text) = $0 { text } else { nil } } }
 
-  /// - Throws: `PromptTemplateError` where a brace is not closed or nothing but a name belongs between braces.
+  /// - Throws: `PromptTemplateError` if a brace is not closed, or contains anything but a name.
   public init(_ text: String) throws(PromptTemplateError) {
     var parts: [Part] = []
     var literal = ""
@@ -57,7 +59,7 @@ public struct PromptTemplate: Equatable, Sendable {
 
   /// The tokens that the model reads for a prompt.
   ///
-  /// - Throws: `PromptTemplateError` where the prompt lacks a member.
+  /// - Throws: `PromptTemplateError` if the prompt lacks a member.
   public func tokens(for prompt: Prompt, _ tokenizer: any Tokenizer) throws(PromptTemplateError) -> [Int32] {
     var tokens: [Int32] = []
     var text = ""
@@ -83,7 +85,7 @@ public struct PromptTemplate: Equatable, Sendable {
     return text.isEmpty ? tokens : tokens + tokenizer.encode(text)
   }
 
-  /// The leftmost special token, the longest of those that begin there.
+  /// The leftmost special token; of several at one position, the longest.
   private static func firstSpecial(in text: Substring, _ special: [String: Int32]) -> (Range<Substring.Index>, Int32)? {
     var found: (range: Range<Substring.Index>, id: Int32)?
     for (name, id) in special {
@@ -100,9 +102,9 @@ public struct PromptTemplate: Equatable, Sendable {
   }
 }
 
-/// A template that cannot be used: what is wrong with it, or what a prompt lacks.
-public struct PromptTemplateError: Error, Equatable, Sendable, CustomStringConvertible {
+/// Why a template cannot be used, alone or with a prompt.
+public struct PromptTemplateError: QuillanError, Equatable {
   public let problem: String
 
-  public var description: String { problem }
+  public var status: ErrorStatus { .failure }
 }

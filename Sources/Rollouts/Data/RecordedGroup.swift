@@ -1,9 +1,9 @@
-/// One sequence of a recorded trajectory: tokens, and which of them the recorded policy generated.
+/// One sequence of a recorded trajectory: tokens, and whether the recorded policy generated each.
 public struct RecordedSequence: Equatable, Sendable {
   public let tokens: [Int32]
-  /// Whether token t was generated; only those are optimised. The first never is.
+  /// Whether token t was generated; only generated tokens are optimised. The first token never is.
   public let mask: [Bool]
-  /// The recorded policy's log-probability of each generated token; nil where it was not recorded.
+  /// The recorded policy's log-probability of each generated token; nil if not recorded.
   public let logProbabilities: [Float]?
 
   public init(tokens: [Int32], mask: [Bool], logProbabilities: [Float]? = nil) {
@@ -15,10 +15,10 @@ public struct RecordedSequence: Equatable, Sendable {
   }
 }
 
-/// A recorded trajectory: one sequence, or several where its steps do not extend one another.
+/// A recorded trajectory: one sequence, or several if its steps do not extend one another.
 public struct RecordedTrajectory: Equatable, Sendable {
   public let sequences: [RecordedSequence]
-  /// Nil: no score; the trajectory is left out of its group.
+  /// Nil if the trajectory has no score: it is then left out of its group.
   public let reward: Double?
 
   public init(sequences: [RecordedSequence], reward: Double?) {

@@ -1,14 +1,14 @@
 import Foundation
 import Tensors
 
-/// Decides by content, never by place, which part a problem belongs to, so that no repetition can cross over.
+/// Decides by content, not by position, which part a problem belongs to, so that repetitions stay in one part.
 enum StableHash {
   /// FNV-1a of 64 bits: the same on every machine and in every run.
   static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
     bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 
-  /// Whether a text belongs to the held-out part. Canonically equivalent texts (NFC and NFD) are one text.
+  /// Whether a text belongs to the held-out part. Canonically equivalent texts (NFC and NFD) count as one text.
   static func isHeldOut(_ text: String, share: Double, version: SplitVersion) -> Bool {
     let isNormal = version == .byNumber || text.utf8.allSatisfy { $0 < 0x80 }
     return isHeldOut((isNormal ? text : text.precomposedStringWithCanonicalMapping).utf8, share: share)

@@ -2,10 +2,10 @@ import Foundation
 
 /// Documents for pre-training, divided into a part to train on and a held-out part.
 ///
-/// - A file of JSON Lines (`.jsonl`, `.ndjson`, `.json`) holds one document a line, `{"text": "…"}`; a document is held
-///   out by a hash of its text, so repetitions stay in one part.
-/// - Any other file is one document of plain text. Its last part is held out, cut at the first line break behind the
-///   share, so that the held-out text is not surrounded by trained text.
+/// - A file of JSON Lines (`.jsonl`, `.ndjson`, `.json`) holds one document per line, `{"text": "…"}`; a document is
+///   held out by a hash of its text, so repetitions stay in one part.
+/// - Any other file is one document of plain text. Its last part is held out, from the first line break after the
+///   training share, so that trained text does not surround it.
 public struct TextCorpus: Sendable {
   public let train: [String]
   public let heldOut: [String]
@@ -14,8 +14,8 @@ public struct TextCorpus: Sendable {
   ///
   /// - Parameters:
   ///   - heldOutShare: of bytes (plain text) or documents, from 0 to below 1; 0 holds nothing out.
-  ///   - observe: gets all bytes of the file.
-  /// - Throws: `DataError` naming file and line, also where a part would be empty.
+  ///   - observe: called with all bytes of the file.
+  /// - Throws: `DataError` naming file and line, also if a part would be empty.
   public init(
     contentsOf url: URL, heldOutShare: Double = 0.1, version: SplitVersion = .current,
     observe: ContentObserver = { _ in }
@@ -56,7 +56,7 @@ public struct TextCorpus: Sendable {
       let next = text.utf8.index(after: lineBreak)
       if next < text.endIndex { return next }
     }
-    // No line break that leaves anything behind it: the scalar that holds the byte is cut in front.
+    // No line break has text after it: cut in front of the scalar that contains the byte.
     var scalar = start
     while scalar.samePosition(in: text.unicodeScalars) == nil { scalar = text.utf8.index(before: scalar) }
     return scalar

@@ -1,19 +1,20 @@
 import Foundation
 
-/// Takes the bytes of a file as they were read, to say later whether it has changed.
+/// Receives the bytes of a file as read, so that a later change can be detected.
 public typealias ContentObserver = (UnsafeRawBufferPointer) -> Void
 
-/// Whole text files, checked to be UTF-8.
+/// Text files in UTF-8, read as a whole.
 enum TextFile {
   static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
-  /// Bytes of a read.
-  private static let piece = 1 << 20
+  /// The bytes of one read.
+  private static let readSize = 1 << 20
 
-  /// The bytes of a file without a byte order mark; it must exist, be readable and not be empty.
+  /// The bytes of a file without a byte order mark. The file must exist, be readable and not empty.
   ///
   /// - Parameters:
-  ///   - longestLine: bytes of a line, at most; a longer one is an error before it is read whole. Nil: no limit.
-  ///   - observe: gets all bytes of the file.
+  ///   - longestLine: the maximum bytes of a line; a longer line is an error before it is read as a whole. Nil: no
+  ///     limit.
+  ///   - observe: called with all bytes of the file.
   static func bytes(
     at url: URL, longestLine: Int? = nil, observe: ContentObserver = { _ in }
   ) throws(DataError) -> [UInt8] {
@@ -26,10 +27,18 @@ enum TextFile {
     }
     let bytes = try read(url, longestLine: longestLine)
     if bytes.isEmpty {
-      throw DataError(file: url.relativePath, problem: "the file is empty", remedy: "check that it was written whole")
+      throw DataError(
+        file: url.relativePath, problem: "the file is empty", remedy: "check that it was written completely")
     }
     bytes.withUnsafeBytes(observe)
     return bytes.starts(with: byteOrderMark) ? Array(bytes.dropFirst(byteOrderMark.count)) : bytes
+  }
+
+  /// Whether there is a file at the path and its permissions allow reading.
+  static func isReadable(_ path: String) -> Bool {
+    var isDirectory: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && !isDirectory.boolValue
+      && FileManager.default.isReadableFile(atPath: path)
   }
 
   private static func read(_ url: URL, longestLine: Int?) throws(DataError) -> [UInt8] {
@@ -43,24 +52,24 @@ enum TextFile {
     var (line, lineStart) = (1, 0)
     while true {
       let next: Data?
-      do { next = try handle.read(upToCount: piece) } catch { throw unreadable(error.localizedDescription) }
+      do { next = try handle.read(upToCount: readSize) } catch { throw unreadable(error.localizedDescription) }
       guard let next, !next.isEmpty else { return bytes }
       let start = bytes.count
       bytes.append(contentsOf: next)
       guard let longestLine else { continue }
-      for place in start..<bytes.count where bytes[place] == UInt8(ascii: "\n") {
-        if place - lineStart > longestLine { break }
-        (line, lineStart) = (line + 1, place + 1)
+      for index in start..<bytes.count where bytes[index] == UInt8(ascii: "\n") {
+        if index - lineStart > longestLine { break }
+        (line, lineStart) = (line + 1, index + 1)
       }
       if bytes.count - lineStart > longestLine {
         throw DataError(
           file: url.relativePath, line: line, problem: "the line is longer than \(longestLine >> 20) MiB",
-          remedy: "divide it; a line holds one object")
+          remedy: "divide the line; a line is one object")
       }
     }
   }
 
-  /// The text of a file; a fault of its UTF-8 names the line.
+  /// The text of a file; an error in its UTF-8 names the line.
   static func text(at url: URL, observe: ContentObserver = { _ in }) throws(DataError) -> String {
     let bytes = try bytes(at: url, observe: observe)
     guard let text = String(validating: bytes, as: UTF8.self) else {

@@ -1,10 +1,10 @@
 import Foundation
 import Tensors
 
-/// The tokens of documents end to end, cut into windows for training and evaluation.
+/// The concatenated tokens of documents, cut into windows for training and evaluation.
 ///
 /// The stream is: end token, document 1, end token, document 2, …, end token. A window of `length` tokens predicts
-/// length − 1, so windows step by length − 1 and every token behind the first is predicted once.
+/// length − 1, so windows advance by length − 1 and every token after the first is predicted once.
 public struct TokenStream: Sendable {
   public let tokens: [Int32]
   /// The UTF-8 bytes of the documents.
@@ -27,7 +27,7 @@ public struct TokenStream: Sendable {
   /// The window that sequence `sequence` of step `step` trains on: number w = step · sequencesPerStep + sequence of the
   /// visiting order. Each epoch visits windows in a new order (`CounterPermutation`) and from a new first token.
   ///
-  /// - Parameter length: the tokens of a window, at least 2. A stream that is shorter is its only window.
+  /// - Parameter length: the tokens of a window, at least 2. A shorter stream is its only window.
   public func window(seed: UInt64, step: Int, sequence: Int, sequencesPerStep: Int, length: Int) -> ArraySlice<Int32> {
     precondition(length >= 2, "a window of \(length) tokens predicts nothing")
     precondition(step >= 0 && (0..<sequencesPerStep).contains(sequence), "sequence \(sequence) of \(sequencesPerStep)")
@@ -36,15 +36,15 @@ public struct TokenStream: Sendable {
     if predictions <= stride { return tokens[...] }
     let offsets = min(stride, predictions - stride + 1)
     let count = max(1, (predictions - offsets + 1) / stride)
-    let (epoch, place) = (step * sequencesPerStep + sequence).quotientAndRemainder(dividingBy: count)
+    let (epoch, element) = (step * sequencesPerStep + sequence).quotientAndRemainder(dividingBy: count)
     // The permutation uses positions below 2³¹.
     let word = Philox(seed: seed).words(stream: .shuffling, sequence: UInt64(epoch), position: .max, count: 1)[0]
     let offset = Int(word) % offsets
-    let start = offset + stride * CounterPermutation(count: count, seed: seed, epoch: UInt64(epoch))[place]
+    let start = offset + stride * CounterPermutation(count: count, seed: seed, epoch: UInt64(epoch))[element]
     return tokens[start..<start + length]
   }
 
-  /// The whole stream in windows of at most `length` tokens, each beginning with the last token of the one before.
+  /// The whole stream in windows of at most `length` tokens, each beginning with the last token of the previous window.
   public func consecutiveWindows(length: Int) -> [ArraySlice<Int32>] {
     precondition(length >= 2, "a window of \(length) tokens predicts nothing")
     return stride(from: 0, to: tokens.count - 1, by: length - 1).map { start in

@@ -1,21 +1,22 @@
+import Formats
 import Foundation
 
-/// Recorded trajectories as JSON Lines, one group a line:
+/// Recorded trajectories as JSON Lines, one group per line:
 ///
 ///     {"question": "…", "trajectories": [{"reward": 1, "steps": [{"state": "…", "action": "…"}, …]}, …]}
 ///     {"question": "…", "trajectories": [{"reward": 0.5, "tokens": [5, 7, 9], "mask": [0, 1, 1], "logprobs": [−1.5, −0.25]}]}
 ///
-/// A step's `state` is what the policy read before it wrote `action`; a state that does not begin with the question
-/// (the step's own `question`, or the group's) has it in front. Where a step's state begins with everything before it,
-/// action included, both are one sequence, of which only the actions are optimised (multi-turn); otherwise a new sequence
-/// begins. The end token follows the last action of each sequence, unless the trajectory says `"finished": false`. Text is
-/// encoded here, once; `tokens` are used as they are. `logprobs` has one number for each generated token, at least −1000.
+/// A step's `state` is the policy's input for `action`. The question (the step's own, or the group's) is put in front
+/// of a state that does not begin with it. If a step's state begins with the previous state and action, both steps are
+/// one sequence, of which only the actions are optimised (multi-turn); otherwise a new sequence begins. The end token
+/// follows the last action of each sequence, unless the trajectory says `"finished": false`. Text is encoded on
+/// reading; `tokens` are used unchanged. `logprobs` has one number for each generated token, at least −1000.
 public enum TrajectoryFile {
-  /// The groups of a file in its order.
+  /// The groups of a file in order.
   ///
   /// - Parameters:
-  ///   - vocabularySize: ids are below it.
-  ///   - observe: gets all bytes of the file.
+  ///   - vocabularySize: token ids must be below this.
+  ///   - observe: called with all bytes of the file.
   /// - Throws: `DataError` naming file and line.
   public static func groups(
     at url: URL, tokenizer: any Tokenizer, vocabularySize: Int, observe: ContentObserver = { _ in }
@@ -34,8 +35,9 @@ public enum TrajectoryFile {
     let tokenizer: any Tokenizer
     let vocabularySize: Int
 
-    /// No token of a lower log-probability is ever drawn; other programs write −9999 for a token that was filtered out.
-    static let leastLogProbability = -1000.0
+    /// Sampling never draws a token of lower log-probability; other programs write −9999 for a token that was filtered
+    /// out.
+    static let minimumLogProbability = -1000.0
 
     func fault(_ problem: String, _ remedy: String) -> DataError {
       DataError(file: file.relativePath, line: line, problem: problem, remedy: remedy)
@@ -46,7 +48,7 @@ public enum TrajectoryFile {
         throw fault("'question' is \(members["question"]?.kind ?? "missing")", "write it as a string")
       }
       guard let list = members["trajectories"]?.listValue, !list.isEmpty else {
-        throw fault("'trajectories' is missing or no list of trajectories", "give at least one")
+        throw fault("'trajectories' is missing or not a list of trajectories", "give at least one")
       }
       var trajectories: [RecordedTrajectory] = []
       for (index, value) in list.enumerated() {
@@ -80,7 +82,8 @@ public enum TrajectoryFile {
         sequences = [try tokens(members, name)]
       }
       for sequence in sequences where !sequence.mask.contains(true) {
-        throw fault("\(name) has a sequence of \(sequence.tokens.count) tokens, none generated", "mark what was")
+        throw fault(
+          "\(name) has a sequence of \(sequence.tokens.count) tokens, none generated", "mark the generated tokens")
       }
       return RecordedTrajectory(sequences: sequences, reward: written.numberValue)
     }
@@ -114,19 +117,19 @@ public enum TrajectoryFile {
       guard numbers.count == count, numbers.count == value.listValue?.count, numbers.allSatisfy({ $0 <= 1e-4 }) else {
         throw fault(
           "the logprobs of \(name) are not \(count) numbers of at most 0",
-          "give one for each generated token, or none at all")
+          "give one for each generated token, or leave out logprobs")
       }
-      if let missing = numbers.first(where: { $0 < Self.leastLogProbability }) {
+      if let missing = numbers.first(where: { $0 < Self.minimumLogProbability }) {
         throw fault(
-          "the logprobs of \(name) hold \(missing), which stands for no log-probability at all",
-          "give the log-probability that the token was drawn with, at least \(Self.leastLogProbability), or leave out logprobs"
+          "the logprobs of \(name) contain \(missing), which is not a log-probability",
+          "give the log-probability with which the token was drawn, at least \(Self.minimumLogProbability), or leave out logprobs"
         )
       }
       return numbers.map { Float($0) }
     }
 
-    /// A sequence while steps extend it.
-    struct Growing {
+    /// A sequence under construction, which steps extend.
+    struct SequenceBuilder {
       var text: String
       var tokens: [Int32]
       var mask: [Bool]
@@ -139,44 +142,45 @@ public enum TrajectoryFile {
       guard let steps = value.listValue, !steps.isEmpty else {
         throw fault("the steps of \(name) are missing", "give a list of {state, action}")
       }
-      var done: [Growing] = []
+      var sequences: [SequenceBuilder] = []
       for (index, step) in steps.enumerated() {
         guard let members = step.objectValue, let action = members["action"]?.textValue,
           let state = (members["state"] ?? .text("")).textValue,
           let ownQuestion = (members["question"] ?? .text(question)).textValue
         else {
-          throw fault("step \(index) of \(name) has no action, or a member that is no string", "give state and action")
+          throw fault(
+            "step \(index) of \(name) has no action, or a member that is not a string", "give state and action")
         }
         let read = state.hasPrefix(ownQuestion) ? state : ownQuestion + state
-        if let last = done.last, read.utf8.starts(with: last.text.utf8) {
+        if let last = sequences.last, read.utf8.starts(with: last.text.utf8) {
           let added = tokenizer.encode(bytes: Array(read.utf8.dropFirst(last.text.utf8.count)))
-          done[done.count - 1].tokens += added
-          done[done.count - 1].mask += added.map { _ in false }
+          sequences[sequences.count - 1].tokens += added
+          sequences[sequences.count - 1].mask += added.map { _ in false }
         } else {
           let tokens = tokenizer.encode(read)
           guard !tokens.isEmpty else {
             throw fault("step \(index) of \(name) begins with nothing", "give a question or a state before the action")
           }
-          done.append(Growing(text: "", tokens: tokens, mask: tokens.map { _ in false }))
+          sequences.append(SequenceBuilder(text: "", tokens: tokens, mask: tokens.map { _ in false }))
         }
         var written = tokenizer.encode(action)
-        let goesOn = index + 1 < steps.count && extends(steps[index + 1], read + action, question)
-        if finished, !goesOn { written.append(tokenizer.endToken) }
-        let own = try logProbabilities(members["logprobs"], count: written.count, "step \(index) of \(name)")
-        let place = done.count - 1
-        done[place].tokens += written
-        done[place].mask += written.map { _ in true }
-        done[place].text = read + action
-        if let own, let before = done[place].logProbabilities {
-          done[place].logProbabilities = before + own
+        let isContinued = index + 1 < steps.count && extends(steps[index + 1], read + action, question)
+        if finished, !isContinued { written.append(tokenizer.endToken) }
+        let recorded = try logProbabilities(members["logprobs"], count: written.count, "step \(index) of \(name)")
+        let last = sequences.count - 1
+        sequences[last].tokens += written
+        sequences[last].mask += written.map { _ in true }
+        sequences[last].text = read + action
+        if let recorded, let before = sequences[last].logProbabilities {
+          sequences[last].logProbabilities = before + recorded
         } else {
-          done[place].logProbabilities = nil
+          sequences[last].logProbabilities = nil
         }
       }
-      return done.map { RecordedSequence(tokens: $0.tokens, mask: $0.mask, logProbabilities: $0.logProbabilities) }
+      return sequences.map { RecordedSequence(tokens: $0.tokens, mask: $0.mask, logProbabilities: $0.logProbabilities) }
     }
 
-    /// Whether a step reads everything before it.
+    /// Whether a step's input begins with `text`.
     func extends(_ step: JSONValue, _ text: String, _ question: String) -> Bool {
       let members = step.objectValue ?? [:]
       let ownQuestion = members["question"]?.textValue ?? question

@@ -1,16 +1,16 @@
-/// A number as text writes it, compared by its exact value: "1,234.50" and "+1234.5" are equal, and so are "1/2" and
-/// "0.5". `NumberScanner` has the grammar.
+/// A number in a text, compared by its exact value: "1,234.50" and "+1234.5" are equal, and so are "1/2" and "0.5".
+/// `NumberScanner` has the grammar.
 struct DecimalNumber: Equatable, Sendable {
   let isNegative: Bool
   /// The digits without zeros at either end; empty: zero.
   let digits: String
   /// The value is ± digits · 10^exponent / denominator.
   let exponent: Int
-  /// 1, or what no decimal is equal to: a reduced fraction's denominator with another prime factor than 2 and 5.
+  /// 1, or the denominator of a reduced fraction that no decimal equals: it has a prime factor other than 2 and 5.
   let denominator: UInt64
 
-  /// The number that a text gives as its result: the first one behind the last `####` (GSM8K's form), else the last one in
-  /// the last `\boxed{…}`, else the last one of the text. Nil if that is written in a way that cannot be read.
+  /// The result of a text: the first number after the last `####` (GSM8K's form), else the last number in the last
+  /// `\boxed{…}`, else the last number of the text. Nil if there is none, or it cannot be read.
   static func result(of text: String) -> DecimalNumber? {
     let bytes = Array(text.utf8)
     if let start = end(of: "####", in: bytes) { return NumberScanner.runs(in: bytes[start...]).first?.value }
@@ -24,7 +24,7 @@ struct DecimalNumber: Equatable, Sendable {
     return NumberScanner.runs(in: bytes[...]).last?.value
   }
 
-  /// The place behind the last occurrence.
+  /// The index after the last occurrence.
   private static func end(of marker: String, in bytes: [UInt8]) -> Int? {
     let marker = Array(marker.utf8)
     guard bytes.count >= marker.count else { return nil }

@@ -1,4 +1,4 @@
-/// 1 where the completion is the answer, white space at the ends aside; else 0.
+/// 1 if the completion equals the answer, ignoring white space at the ends; else 0.
 public struct ExactMatchReward: Reward {
   public let name = "exact_match"
 

@@ -1,11 +1,11 @@
-/// 1 if a regular expression matches somewhere in the completion, else 0. `^` and `$` anchor a pattern at the completion's
-/// ends. A completion on which the pattern takes too many steps has no score.
+/// 1 if a regular expression matches somewhere in the completion, else 0. `^` and `$` anchor a pattern at the
+/// completion's ends. A completion on which matching takes too many steps has no score.
 public struct FormatReward: Reward {
   public let name = "format"
   public let pattern: String
   private let expression: Pattern
 
-  /// - Throws: `RewardError` if the pattern is not a regular expression, or too large a one.
+  /// - Throws: `RewardError` if the pattern is not a regular expression, or is too large.
   public init(pattern: String) throws(RewardError) {
     self.pattern = pattern
     do {

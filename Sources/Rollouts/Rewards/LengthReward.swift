@@ -2,7 +2,7 @@
 ///
 ///     score = clip((zeroAt − n) / (zeroAt − fullAt), 0, 1)
 ///
-/// Shorter is better where fullAt < zeroAt, longer where fullAt > zeroAt.
+/// Shorter is better if fullAt < zeroAt, longer if fullAt > zeroAt.
 public struct LengthReward: Reward {
   public let name = "length"
   /// The tokens at which, and beyond which, the score is 1.
@@ -10,7 +10,7 @@ public struct LengthReward: Reward {
   /// The tokens at which, and beyond which, the score is 0.
   public let zeroAt: Int
 
-  /// - Throws: `RewardError` where the bounds are equal or negative.
+  /// - Throws: `RewardError` if the bounds are equal or negative.
   public init(fullAt: Int, zeroAt: Int) throws(RewardError) {
     if fullAt == zeroAt || fullAt < 0 || zeroAt < 0 {
       throw RewardError(

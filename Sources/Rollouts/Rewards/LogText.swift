@@ -1,6 +1,6 @@
-/// Texts of models and of other programs, made fit for a line of the log.
+/// Makes texts of models and other programs fit for a line of the log.
 enum LogText {
-  /// The text as a literal on one line, with escapes for control characters; a longer one ends with how long it is.
+  /// The text as a literal on one line, with control characters escaped; a text beyond the limit ends with its length.
   static func quoted(_ text: String, limit: Int) -> String {
     let shown = String(text.prefix(limit)).debugDescription
     return text.count > limit ? "\(shown)… (\(text.count) characters)" : shown

@@ -8,9 +8,9 @@
 ///     fraction  = whole "/" digits | ("\frac" | "\dfrac" | "\tfrac" | "\cfrac") integer integer
 ///     mixed     = whole " " digits "/" digits, a proper fraction | whole "\frac" …
 ///
-/// Commas also group as in India (1,00,000); elsewhere a comma separates numbers, and it is never a decimal sign. A sign
-/// belongs to a number if no digit, letter or closing bracket stands in front of the sign. A run of digits that goes on in
-/// any other way (1.2.3, 1/2/3, 2^10, 5², 2½, 0x1F, 1/0) has no value; it is not read in part.
+/// Commas also group as in India (1,00,000); elsewhere a comma separates numbers, and it is never a decimal sign. A
+/// sign belongs to a number unless a digit, letter or closing bracket precedes it. A run of digits that continues in
+/// any other way (1.2.3, 1/2/3, 2^10, 5², 2½, 0x1F, 1/0) has no value; no part of it is read.
 struct NumberScanner {
   /// A part of the text that looks like a number.
   struct Run {
@@ -43,13 +43,13 @@ struct NumberScanner {
     return runs
   }
 
-  /// The place of the brace that closes the one at `start`, at most `limit` bytes behind it.
+  /// The index of the brace that closes the one at `start`, at most `limit` bytes after it.
   static func closingBrace(of start: Int, in bytes: ArraySlice<UInt8>, limit: Int = .max) -> Int? {
     var depth = 0
-    for place in start..<(bytes.endIndex - start > limit ? start + limit : bytes.endIndex) {
-      if bytes[place] == UInt8(ascii: "{") { depth += 1 }
-      if bytes[place] == UInt8(ascii: "}") { depth -= 1 }
-      if depth == 0 { return place }
+    for index in start..<(bytes.endIndex - start > limit ? start + limit : bytes.endIndex) {
+      if bytes[index] == UInt8(ascii: "{") { depth += 1 }
+      if bytes[index] == UInt8(ascii: "}") { depth -= 1 }
+      if depth == 0 { return index }
     }
     return nil
   }
@@ -76,7 +76,7 @@ struct NumberScanner {
     return DecimalNumber(isNegative: isNegative, whole: whole, fraction: fraction, power: exponent)
   }
 
-  /// What only a whole number goes on with: a fraction, a mixed number, a power of ten. Nil: none of them.
+  /// The continuations of a whole number only: a fraction, a mixed number, a power of ten. Nil if there is none.
   private mutating func takeRest(ofWhole whole: [UInt8], _ isNegative: Bool) -> Run? {
     let start = position
     if has("/"), isDigit(position + 1) {
@@ -131,8 +131,8 @@ struct NumberScanner {
 
   private static let separators = [",", " ", "\u{A0}", "\u{2009}", "\u{202F}", "'", "’", "_", "{,}", "\\,", ",\\!"]
 
-  /// Groups of exactly three digits, each behind the separator.
-  private mutating func takeGroups(_ separator: String, atLeast least: Int) -> [UInt8]? {
+  /// Groups of exactly three digits, each after the separator.
+  private mutating func takeGroups(_ separator: String, atLeast minimum: Int) -> [UInt8]? {
     let start = position
     let width = separator.utf8.count
     var digits: [UInt8] = []
@@ -140,7 +140,7 @@ struct NumberScanner {
       position += width
       digits += takeDigits()
     }
-    if digits.count >= 3 * least { return digits }
+    if digits.count >= 3 * minimum { return digits }
     position = start
     return nil
   }
@@ -230,7 +230,7 @@ struct NumberScanner {
     return DecimalNumber(isNegative: isNegative, whole: whole, numerator: parts[0], denominator: parts[1])
   }
 
-  /// Skips what makes the run before it something else than a number of the grammar.
+  /// Skips characters after a run that make it something other than a number of the grammar.
   private mutating func skipContinuation() -> Bool {
     let start = position
     while true {
@@ -254,7 +254,7 @@ struct NumberScanner {
     }
   }
 
-  /// Superscripts and fractions of one character.
+  /// Superscripts, and fractions in one character.
   private static let marks = "²³¹⁰⁴⁵⁶⁷⁸⁹⁻½¼¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞".map(String.init)
 
   // MARK: Bytes
@@ -265,12 +265,12 @@ struct NumberScanner {
 
   private func has(_ text: String) -> Bool { bytes[position...].starts(with: text.utf8) }
 
-  private func isDigit(_ place: Int) -> Bool {
-    bytes.indices.contains(place) && (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[place])
+  private func isDigit(_ index: Int) -> Bool {
+    bytes.indices.contains(index) && (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[index])
   }
 
-  private func isHexadecimal(_ place: Int) -> Bool {
-    bytes.indices.contains(place) && Character(Unicode.Scalar(bytes[place])).hexDigitValue != nil
+  private func isHexadecimal(_ index: Int) -> Bool {
+    bytes.indices.contains(index) && Character(Unicode.Scalar(bytes[index])).hexDigitValue != nil
   }
 
   private mutating func takeDigits() -> [UInt8] {
@@ -279,7 +279,7 @@ struct NumberScanner {
     return Array(bytes[start..<position])
   }
 
-  /// A sign and digits, the plus left out; nil, and nothing taken, if there are no digits.
+  /// A sign and digits, without a plus; nil, and nothing taken, if there are no digits.
   private mutating func takeInteger() -> [UInt8]? {
     let start = position
     let minus = ["-", "−"].first { has($0) }
@@ -298,9 +298,9 @@ struct NumberScanner {
     return first.count != second.count ? first.count < second.count : first.lexicographicallyPrecedes(second)
   }
 
-  /// Whether a minus, with a currency sign between it and the number or not, is the sign of the number.
-  private func isNegative(at place: Int) -> Bool {
-    var before = bytes[..<place]
+  /// Whether a minus before the number, with or without a currency sign between, is its sign.
+  private func isNegative(at index: Int) -> Bool {
+    var before = bytes[..<index]
     for currency in ["\\$", "$", "€", "£", "¥"] where before.suffix(currency.utf8.count).elementsEqual(currency.utf8) {
       before = before.dropLast(currency.utf8.count)
       break

@@ -1,9 +1,9 @@
 /// 1 if the completion's result is the answer's number, else 0.
 ///
-/// The result of a text is the first number behind its last `####` (GSM8K's form: Cobbe et al., 2021), else the last one in
-/// its last `\boxed{…}`, else its last number. What counts as a number is `numeric_match` in the article on rewards. Values
-/// are compared exactly: signs count; separators between thousands and zeros at the ends do not, and 1/2 is 0.5.
-/// Undefined (NaN) if the prompt's answer holds no number.
+/// The result of a text is the first number after its last `####` (GSM8K's form: Cobbe et al., 2021), else the last
+/// number in its last `\boxed{…}`, else its last number. The article on rewards has the grammar of numbers
+/// (`numeric_match`). Values are compared exactly: signs count; thousands separators and zeros at the ends do not, and
+/// 1/2 equals 0.5. Undefined (NaN) if the prompt's answer contains no number.
 public struct NumericMatchReward: Reward {
   public let name = "numeric_match"
 

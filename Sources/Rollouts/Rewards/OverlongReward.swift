@@ -2,7 +2,7 @@
 ///
 ///     score = 0 for y ≤ L − c;  ((L − c) − y) / c for L − c < y ≤ L;  −1 beyond.
 ///
-/// Source: Yu et al., DAPO (2025), equation 13, with its plateau, as in TRL; verl's line falls on below −1.
+/// Source: Yu et al., DAPO (2025), equation 13, with its plateau, as in TRL; in verl the score falls below −1.
 public struct OverlongReward: Reward {
   public let name = "overlong"
   /// L, in tokens.
@@ -10,7 +10,7 @@ public struct OverlongReward: Reward {
   /// c, in tokens.
   public let cache: Int
 
-  /// - Throws: `RewardError` where the cache is not in 1 … maximumLength.
+  /// - Throws: `RewardError` if the cache is not in 1 … maximumLength.
   public init(maximumLength: Int, cache: Int) throws(RewardError) {
     if cache < 1 || cache > maximumLength {
       throw RewardError(
@@ -25,7 +25,7 @@ public struct OverlongReward: Reward {
     penalty(tokens: completionTokens)
   }
 
-  /// The score of a completion of that many tokens.
+  /// The score of a completion of `tokens` tokens.
   public func penalty(tokens: Int) -> Double {
     min(0, max(-1, Double(maximumLength - cache - tokens) / Double(cache)))
   }

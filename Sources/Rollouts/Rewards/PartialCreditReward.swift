@@ -1,9 +1,9 @@
-/// The share of characters that are right where they stand, so that a nearly right answer teaches something:
+/// The share of characters that are correct at their position, so that a nearly correct answer gives a signal:
 ///
 ///     score = |{i : c_i = a_i}| / max(|a|, |c|)
 ///
-/// for the characters c of the completion and a of the answer, white space at the ends aside. Missing and surplus
-/// characters count as wrong ones; two empty texts score 1.
+/// for the characters c of the completion and a of the answer, ignoring white space at the ends. Missing and surplus
+/// characters count as wrong; two empty texts score 1.
 public struct PartialCreditReward: Reward {
   public let name = "partial_credit"
 

@@ -1,5 +1,5 @@
 extension StringProtocol {
-  /// The text without white space at its two ends.
+  /// The text without white space at both ends.
   var trimmed: SubSequence {
     guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace }) else {
       return self[endIndex...]

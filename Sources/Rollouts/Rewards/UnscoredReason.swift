@@ -2,7 +2,7 @@
 public enum UnscoredReason: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
   /// The scorer gave no answer in time.
   case timeout
-  /// The scorer ended while it had the completion.
+  /// The scorer ended before it answered.
   case crash
   /// The scorer answered that it has no score.
   case none
@@ -19,7 +19,7 @@ public enum UnscoredReason: String, CaseIterable, Codable, CodingKeyRepresentabl
   /// The pattern takes too many steps on the completion.
   case patternLimit = "pattern_limit"
 
-  /// Whether there was an answer, which cannot be used.
+  /// Whether there was an answer that cannot be used.
   public var isInvalid: Bool {
     switch self {
     case .notFinite, .outOfRange, .notANumber, .missing, .unreadable: true
@@ -27,7 +27,7 @@ public enum UnscoredReason: String, CaseIterable, Codable, CodingKeyRepresentabl
     }
   }
 
-  /// The metrics that count it.
+  /// The metrics that count this reason.
   public var metrics: [String] { isInvalid ? ["unscored/invalid", "invalid/\(rawValue)"] : ["unscored/\(rawValue)"] }
 
   /// The reason in a few words, for log lines.

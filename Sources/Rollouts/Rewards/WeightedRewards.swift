@@ -1,4 +1,4 @@
-/// The weighted sum of rewards, which keeps each reward's own score for the metrics.
+/// The weighted sum of rewards, which also keeps each reward's score for the metrics.
 public struct WeightedRewards: Sendable {
   public struct Term: Sendable {
     public let reward: any Reward
@@ -15,7 +15,7 @@ public struct WeightedRewards: Sendable {
     public let total: Double
     /// Each reward's score without its weight, in the order of the terms.
     public let parts: [Double]
-    /// Figures that rewards give beside their scores, as `reward/figure`.
+    /// Additional metrics of the rewards, as `reward/name`.
     public let metrics: [String: Double]
 
     public init(total: Double, parts: [Double], metrics: [String: Double]) {
@@ -25,7 +25,7 @@ public struct WeightedRewards: Sendable {
     }
   }
 
-  /// A score, weighted or not, beyond ± this counts as none: it would leave the range of fp32 on the way to the weights.
+  /// A score, weighted or not, beyond ± this counts as unscored: it would overflow fp32 on the way to the weights.
   public static let largestScore = 1e12
 
   public let terms: [Term]
@@ -33,17 +33,17 @@ public struct WeightedRewards: Sendable {
   /// The rewards' names, in the order of `Score.parts`.
   public var names: [String] { terms.map(\.reward.name) }
 
-  /// - Throws: `RewardError` where there is no term, a weight is not finite, or two rewards have one name.
+  /// - Throws: `RewardError` if there is no term, a weight is not finite, or two rewards have the same name.
   public init(_ terms: [Term]) throws(RewardError) {
     if terms.isEmpty {
       throw RewardError(reward: "sum", problem: "there are no rewards", remedy: "name at least one")
     }
-    for (place, term) in terms.enumerated() {
+    for (index, term) in terms.enumerated() {
       if !term.weight.isFinite {
         throw RewardError(
           reward: term.reward.name, problem: "a weight of \(term.weight)", remedy: "give a finite number")
       }
-      if terms[..<place].contains(where: { $0.reward.name == term.reward.name }) {
+      if terms[..<index].contains(where: { $0.reward.name == term.reward.name }) {
         throw RewardError(reward: term.reward.name, problem: "named twice", remedy: "keep one of the two")
       }
     }
@@ -52,7 +52,7 @@ public struct WeightedRewards: Sendable {
 
   /// The scores of one completion.
   ///
-  /// - Throws: `RewardError` where a score is not finite, naming reward, prompt and completion, or there is none.
+  /// - Throws: `RewardError` if a score is not finite, naming reward, prompt and completion, or there is none.
   public func score(
     prompt: Prompt, completion: String, completionTokens: Int, finished: Bool
   ) throws(RewardError) -> Score {
@@ -65,19 +65,19 @@ public struct WeightedRewards: Sendable {
     }
   }
 
-  /// What the terms together say about a completion.
+  /// The combined result of the terms for a completion.
   public enum Outcome: Equatable, Sendable {
     case scored(Score)
-    /// The first term without a score, and why; what the other terms say is dropped with the completion.
+    /// The first term without a score, and the reason; the scores of other terms are dropped with the completion.
     case unscored(reward: String, UnscoredReason)
 
-    /// The score, where there is one.
+    /// The score, if there is one.
     public var score: Score? { if case .scored(let score) = self { score } else { nil } }
   }
 
-  /// The scores of completions, in their order; each term sees all of them at once.
+  /// The scores of completions, in order; each term gets all completions at once.
   ///
-  /// - Throws: `RewardError` where a score is not finite, naming reward, prompt and completion, or a scorer fails.
+  /// - Throws: `RewardError` if a score is not finite, naming reward, prompt and completion, or a scorer fails.
   public func outcomes(_ items: [RewardItem]) throws(RewardError) -> [Outcome] {
     var columns: [[RewardOutcome]] = []
     for term in terms { columns.append(try term.reward.outcomes(items)) }
@@ -88,14 +88,14 @@ public struct WeightedRewards: Sendable {
       for (term, column) in zip(terms, columns) {
         switch column[index] {
         case .unscored(let reason): return .unscored(reward: term.reward.name, reason)
-        case .scored(let part, let own):
+        case .scored(let part, let figures):
           let weighted = term.weight * part
           guard abs(part) <= Self.largestScore, abs(weighted) <= Self.largestScore else {
             return .unscored(reward: term.reward.name, .outOfRange)
           }
           parts.append(part)
           total += weighted
-          for (name, value) in own { metrics["\(term.reward.name)/\(name)"] = value }
+          for (name, value) in figures { metrics["\(term.reward.name)/\(name)"] = value }
         }
       }
       return .scored(Score(total: total, parts: parts, metrics: metrics))

@@ -7,16 +7,16 @@ import Tensors
 
 /// Generates trajectories from a policy replica, in batches, with a key-value cache.
 ///
-/// The trajectories of a prompt share its latents and prefill. Every number is keyed by global ids and absolute
-/// positions, and a row's arithmetic does not depend on its batch: a trajectory is the same bits in any batch, on any
-/// rank, and its log-probabilities are those of the training forward pass.
+/// The trajectories of a prompt share its latents and prefill. Every random number is keyed by global ids and absolute
+/// positions, and a row's arithmetic does not depend on its batch: a trajectory has the same bits in every batch and on
+/// every rank, and its log-probabilities are those of the training forward pass.
 public struct Sampler: Sendable {
-  /// One prompt and the trajectories wanted for it.
+  /// One prompt and the trajectories requested for it.
   public struct Request: Sendable {
     public let prompt: [Int32]
-    /// Global trajectory numbers; the first one keys the prompt's latents.
+    /// Global trajectory numbers; the first keys the prompt's latents.
     public let trajectories: [UInt64]
-    /// Generated tokens of each, at most; nil: the options' `maxNewTokens`.
+    /// The maximum number of generated tokens of each; nil: the options' `maxNewTokens`.
     public let limit: Int?
 
     public init(prompt: [Int32], trajectories: [UInt64], limit: Int? = nil) {
@@ -32,10 +32,10 @@ public struct Sampler: Sendable {
   public let options: SamplingOptions
   public let endToken: Int32
   public let seed: UInt64
-  /// `maximumBatch` unless told otherwise.
+  /// The default of `maximumBatch`.
   public static let standardBatch = 256
 
-  /// Sequences that are decoded together at most; bounds memory, changes no number.
+  /// The maximum number of sequences decoded together. It bounds memory and does not change results.
   public let maximumBatch: Int
 
   public init(
@@ -49,9 +49,9 @@ public struct Sampler: Sendable {
     self.maximumBatch = maximumBatch
   }
 
-  /// A token that was just drawn.
+  /// A newly drawn token.
   public struct Draw {
-    /// The place of its request among those given to `sample`, and of its trajectory in the request.
+    /// The index of the request, and of the trajectory in the request.
     public let request: Int
     public let sample: Int
     public let token: Int32
@@ -60,13 +60,13 @@ public struct Sampler: Sendable {
     let logits: UnsafeBufferPointer<Float>
     let logSumExp: Float
 
-    /// The `count` most probable tokens with their log-probabilities; valid while the observer runs.
+    /// The `count` most probable tokens with their log-probabilities; valid only during the observer's call.
     public func likeliest(_ count: Int) -> [(token: Int32, logProbability: Float)] {
       var best: [Int] = []
       for index in logits.indices {
         if best.count == count, let last = best.last, logits[index] <= logits[last] { continue }
-        let place = best.firstIndex { logits[index] > logits[$0] } ?? best.count
-        best.insert(index, at: place)
+        let position = best.firstIndex { logits[index] > logits[$0] } ?? best.count
+        best.insert(index, at: position)
         if best.count > count { best.removeLast() }
       }
       return best.map { (Int32($0), logits[$0] - logSumExp) }
@@ -75,8 +75,8 @@ public struct Sampler: Sendable {
 
   /// The trajectories of every request, in order.
   ///
-  /// - Parameter observer: called with every token as it is drawn, the trajectories of a step in order; false ends that
-  ///   trajectory.
+  /// - Parameter observer: called with every token when it is drawn, in the order of trajectories; returning false ends
+  ///   the trajectory.
   /// - Throws: `SamplingError` if logits are not finite.
   /// - Precondition: a prompt and the tokens that its request allows fit into the model's `max_seq_len`.
   public func sample(
@@ -103,32 +103,32 @@ public struct Sampler: Sendable {
     return results
   }
 
-  /// As many trajectories of a request as are decoded together: all, or some of more than a batch takes.
+  /// The trajectories of a request that are decoded together: all of them, or as many as a batch holds.
   private struct Part {
     let request: Int
     let samples: Range<Int>
     let whole: Request
 
-    /// What keys the prompt's latents.
+    /// The id that keys the prompt's latents.
     var promptID: UInt64 { whole.trajectories[0] }
   }
 
-  /// One sequence while it grows.
-  private struct Growing {
-    /// The places of its request and of itself in the request.
+  /// A sequence being decoded.
+  private struct DecodedSequence {
+    /// The index of the request, and of the trajectory in the request.
     let request: Int
     let sample: Int
     let id: UInt64
     let promptID: UInt64
     let promptLength: Int
-    /// Generated tokens, at most.
+    /// The maximum number of generated tokens.
     let limit: Int
     var tokens: [Int32]
     var latents: [UInt8]
     var logProbabilities: [Float] = []
     let cache: KeyValueCache
     var finished = false
-    /// Ended by the observer.
+    /// Whether the observer ended the sequence.
     var isEnded = false
 
     var generated: Int { tokens.count - promptLength }
@@ -139,34 +139,34 @@ public struct Sampler: Sendable {
     _ parts: [Part], _ weights: PackedModel, _ context: Context, _ observer: (Draw) -> Bool,
     into results: inout [[Trajectory]]
   ) throws {
-    var growing: [Growing] = []
+    var decoded: [DecodedSequence] = []
     try context.arena.scoped {
-      let hidden = prefill(parts, weights, context, &growing)
+      let hidden = prefill(parts, weights, context, &decoded)
       var rows: [Int] = []
       for (index, part) in parts.enumerated() { rows += [Int](repeating: index, count: part.samples.count) }
       try extend(
-        &growing, Array(growing.indices), model.gather(hidden, rows: rows, count: rows.count, context), weights,
+        &decoded, Array(decoded.indices), model.gather(hidden, rows: rows, count: rows.count, context), weights,
         context, observer)
     }
-    var active = growing.indices.filter { goesOn(growing[$0]) }
+    var active = decoded.indices.filter { isUnfinished(decoded[$0]) }
     while !active.isEmpty {
       try context.arena.scoped {
         let spans = active.enumerated().map { row, index in
-          Span(first: row, count: 1, position: growing[index].tokens.count - 1)
+          Span(first: row, count: 1, position: decoded[index].tokens.count - 1)
         }
-        let tokens = active.map { growing[$0].tokens[growing[$0].tokens.count - 1] }
+        let tokens = active.map { decoded[$0].tokens[decoded[$0].tokens.count - 1] }
         let batch = TokenBatch(tokens: tokens, spans: spans, in: context.arena)
         let prefix = model.prefix(batch, weights, context)
-        let latents = sampleLatents(prefix, active.map { identity(growing[$0]) }, weights, context)
-        for (row, index) in active.enumerated() { append(latents, row, to: &growing[index]) }
+        let latents = sampleLatents(prefix, active.map { identity(decoded[$0]) }, weights, context)
+        for (row, index) in active.enumerated() { append(latents, row, to: &decoded[index]) }
         let pass = model.trunk(
-          prefix, latents: latents, caches: active.map { growing[$0].cache }, retention: .nothing, weights, context)
-        try extend(&growing, active, pass.hidden, weights, context, observer)
+          prefix, latents: latents, caches: active.map { decoded[$0].cache }, retention: .nothing, weights, context)
+        try extend(&decoded, active, pass.hidden, weights, context, observer)
       }
-      active = active.filter { goesOn(growing[$0]) }
+      active = active.filter { isUnfinished(decoded[$0]) }
     }
-    addLastLatents(&growing, weights, context)
-    for sequence in growing {
+    addLastLatents(&decoded, weights, context)
+    for sequence in decoded {
       results[sequence.request].append(
         Trajectory(
           id: sequence.id, promptID: sequence.promptID, promptLength: sequence.promptLength, tokens: sequence.tokens,
@@ -175,18 +175,18 @@ public struct Sampler: Sendable {
     }
   }
 
-  private func goesOn(_ sequence: Growing) -> Bool {
+  private func isUnfinished(_ sequence: DecodedSequence) -> Bool {
     !sequence.finished && !sequence.isEnded && sequence.generated < sequence.limit
   }
 
   /// The identity of the latents at a sequence's last position.
-  private func identity(_ sequence: Growing) -> ReasoningDiffusion.Identity {
+  private func identity(_ sequence: DecodedSequence) -> ReasoningDiffusion.Identity {
     ReasoningDiffusion.Identity(sequence: sequence.id, position: UInt32(sequence.tokens.count - 1))
   }
 
   /// Runs every prompt once, fills the caches, and returns h at each prompt's last position.
   private func prefill(
-    _ parts: [Part], _ weights: PackedModel, _ context: Context, _ growing: inout [Growing]
+    _ parts: [Part], _ weights: PackedModel, _ context: Context, _ decoded: inout [DecodedSequence]
   ) -> Matrix {
     let hidden = context.arena.matrix(parts.count, model.configuration.dim)
     for (index, part) in parts.enumerated() {
@@ -211,12 +211,12 @@ public struct Sampler: Sendable {
         hidden.row(index).update(from: pass.hidden.row(length - 1), count: hidden.columns)
       }
       for sample in part.samples {
-        let own = model.makeCache(positions: length + limit)
-        own.copyPrefix(length, from: cache)
-        growing.append(
-          Growing(
+        let copy = model.makeCache(positions: length + limit)
+        copy.copyPrefix(length, from: cache)
+        decoded.append(
+          DecodedSequence(
             request: part.request, sample: sample, id: part.whole.trajectories[sample], promptID: part.promptID,
-            promptLength: length, limit: limit, tokens: prompt, latents: latents, cache: own))
+            promptLength: length, limit: limit, tokens: prompt, latents: latents, cache: copy))
       }
     }
     return hidden
@@ -231,7 +231,7 @@ public struct Sampler: Sendable {
     return bits
   }
 
-  private func append(_ latents: UnsafeMutablePointer<UInt8>?, _ row: Int, to sequence: inout Growing) {
+  private func append(_ latents: UnsafeMutablePointer<UInt8>?, _ row: Int, to sequence: inout DecodedSequence) {
     guard let latents else { return }
     let bytes = model.latentBytes
     sequence.latents += UnsafeBufferPointer(start: latents + row * bytes, count: bytes)
@@ -239,7 +239,7 @@ public struct Sampler: Sendable {
 
   /// Draws the next token of sequences `indices` from rows of h.
   private func extend(
-    _ growing: inout [Growing], _ indices: [Int], _ hidden: Matrix, _ weights: PackedModel, _ context: Context,
+    _ decoded: inout [DecodedSequence], _ indices: [Int], _ hidden: Matrix, _ weights: PackedModel, _ context: Context,
     _ observer: (Draw) -> Bool
   ) throws(SamplingError) {
     let vocabulary = model.configuration.vocabSize
@@ -255,11 +255,11 @@ public struct Sampler: Sendable {
     for (row, index) in indices.enumerated() {
       let values = logits.row(row)
       let logSumExp = distribution.logSumExp[row]
-      let unpenalized = penalize(values, growing[index].tokens)
+      let unpenalized = penalize(values, decoded[index].tokens)
       let normalizer = unpenalized.isEmpty ? logSumExp : Self.logSumExp(values, count: vocabulary)
-      // If one logit is not a number, the sum is not a number.
+      // If a logit is NaN, the sum is NaN.
       guard logSumExp.isFinite, normalizer.isFinite else {
-        throw SamplingError(trajectory: growing[index].id, position: growing[index].tokens.count)
+        throw SamplingError(trajectory: decoded[index].id, position: decoded[index].tokens.count)
       }
       if !options.greedy {
         for entry in 0..<vocabulary { probabilities[entry] = values[entry] - normalizer }
@@ -268,21 +268,21 @@ public struct Sampler: Sendable {
         }
       }
       let word = generator.word(
-        stream: .tokenSampling, sequence: growing[index].id, position: UInt32(growing[index].tokens.count))
+        stream: .tokenSampling, sequence: decoded[index].id, position: UInt32(decoded[index].tokens.count))
       let token = chooser.choose(values, probabilities, uniform: Philox.uniform(word))
       for (seen, value) in unpenalized { values[Int(seen)] = value }
-      growing[index].tokens.append(Int32(token))
-      growing[index].logProbabilities.append(values[token] - logSumExp)
-      growing[index].finished = Int32(token) == endToken
+      decoded[index].tokens.append(Int32(token))
+      decoded[index].logProbabilities.append(values[token] - logSumExp)
+      decoded[index].finished = Int32(token) == endToken
       let draw = Draw(
-        request: growing[index].request, sample: growing[index].sample, token: Int32(token),
+        request: decoded[index].request, sample: decoded[index].sample, token: Int32(token),
         logProbability: values[token] - logSumExp,
         logits: UnsafeBufferPointer(start: values, count: vocabulary), logSumExp: logSumExp)
-      growing[index].isEnded = !observer(draw)
+      decoded[index].isEnded = !observer(draw)
     }
   }
 
-  /// Applies the repetition penalty to the logits of `tokens`; returns what they were.
+  /// Applies the repetition penalty to the logits of `tokens`; returns their former values.
   private func penalize(_ logits: UnsafeMutablePointer<Float>, _ tokens: [Int32]) -> [(Int32, Float)] {
     let penalty = options.repetitionPenalty
     guard penalty != 1 else { return [] }
@@ -294,22 +294,22 @@ public struct Sampler: Sendable {
   }
 
   private static func logSumExp(_ logits: UnsafePointer<Float>, count: Int) -> Float {
-    var most = logits[0]
-    for index in 1..<max(1, count) where logits[index] > most { most = logits[index] }
+    var maximum = logits[0]
+    for index in 1..<max(1, count) where logits[index] > maximum { maximum = logits[index] }
     var sum = 0.0
-    for index in 0..<count { sum += exp(Double(logits[index] - most)) }
-    return most + Float(log(sum))
+    for index in 0..<count { sum += exp(Double(logits[index] - maximum)) }
+    return maximum + Float(log(sum))
   }
 
-  /// Latents of the last tokens, which were never fed to the layers.
-  private func addLastLatents(_ growing: inout [Growing], _ weights: PackedModel, _ context: Context) {
+  /// Draws the latents of the last tokens, which the layers have not processed.
+  private func addLastLatents(_ decoded: inout [DecodedSequence], _ weights: PackedModel, _ context: Context) {
     guard model.diffusion != nil else { return }
     context.arena.scoped {
-      let tokens = growing.map { $0.tokens[$0.tokens.count - 1] }
-      let spans = growing.enumerated().map { Span(first: $0, count: 1, position: $1.tokens.count - 1) }
+      let tokens = decoded.map { $0.tokens[$0.tokens.count - 1] }
+      let spans = decoded.enumerated().map { Span(first: $0, count: 1, position: $1.tokens.count - 1) }
       let prefix = model.prefix(TokenBatch(tokens: tokens, spans: spans, in: context.arena), weights, context)
-      let latents = sampleLatents(prefix, growing.map(identity), weights, context)
-      for index in growing.indices { append(latents, index, to: &growing[index]) }
+      let latents = sampleLatents(prefix, decoded.map(identity), weights, context)
+      for index in decoded.indices { append(latents, index, to: &decoded[index]) }
     }
   }
 }

@@ -1,6 +1,8 @@
-/// A distribution that no token can be drawn from, in one line.
-public struct SamplingError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The global number of the trajectory, and the position in it that was to be drawn.
+import Errors
+
+/// A distribution from which no token can be drawn.
+public struct SamplingError: QuillanError, Equatable {
+  /// The global number of the trajectory, and the position of the token.
   public let trajectory: UInt64
   public let position: Int
 
@@ -9,8 +11,10 @@ public struct SamplingError: Error, Equatable, Sendable, CustomStringConvertible
     self.position = position
   }
 
-  public var description: String {
+  public var status: ErrorStatus { .failure }
+  public var problem: String {
     "the model's logits at position \(position) of trajectory \(trajectory) are not finite, so no token can be drawn: its "
-      + "weights have diverged; use earlier ones"
+      + "weights have diverged"
   }
+  public var remedy: String? { "use earlier weights" }
 }

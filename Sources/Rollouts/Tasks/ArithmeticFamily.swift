@@ -8,15 +8,15 @@ public struct ArithmeticFamily: ProblemFamily {
   /// Operands have from `minimumDigits` to `digits` digits, all numbers equally likely; 0 has one digit.
   public let digits: Int
   public let minimumDigits: Int
-  /// Whether numbers are written with leading zeros, so that all prompts, and all answers, have one length (but for the
-  /// sign of a negative difference).
+  /// Whether numbers are written with leading zeros, so that all prompts, and all answers, have the same length (except
+  /// for the sign of a negative difference).
   public let isZeroPadded: Bool
   /// Whether the answer is written from its last digit to its first, the order in which carries run.
   public let isAnswerReversed: Bool
 
   public var name: String { operation.rawValue }
 
-  /// - Throws: `TaskError` where digits are outside 1 … 9, or the minimum is above them.
+  /// - Throws: `TaskError` if digits are outside 1 … 9, or the minimum exceeds them.
   public init(
     operation: Operation, digits: Int, minimumDigits: Int? = nil, isZeroPadded: Bool = false,
     isAnswerReversed: Bool = false

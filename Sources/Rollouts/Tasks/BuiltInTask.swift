@@ -1,18 +1,18 @@
-/// The built-in tasks by the names that a configuration uses.
+/// The built-in tasks by their names in a configuration.
 public enum BuiltInTask: String, CaseIterable, Sendable {
   case addition, subtraction, multiplication, sorting, reversal, copy
 
-  /// How difficult a task is, and how it is written.
+  /// The difficulty and notation of a task.
   public struct Options: Equatable, Sendable {
-    /// Digits of an operand, or symbols of a string, at most.
+    /// The maximum number of digits of an operand, or of symbols of a string.
     public var size = 2
-    /// At least; `nil` means `size`.
+    /// The minimum number; nil means `size`.
     public var minimumSize: Int?
     /// Arithmetic: leading zeros (`ArithmeticFamily.isZeroPadded`).
     public var isZeroPadded = false
-    /// Arithmetic: the answer from its last digit (`ArithmeticFamily.isAnswerReversed`).
+    /// Arithmetic: the answer starts with its last digit (`ArithmeticFamily.isAnswerReversed`).
     public var isAnswerReversed = false
-    /// Strings: of what.
+    /// Strings: the symbols.
     public var alphabet = SequenceFamily.Alphabet.digits
 
     public init() {}
@@ -20,7 +20,7 @@ public enum BuiltInTask: String, CaseIterable, Sendable {
 
   /// The problems of the task.
   ///
-  /// - Throws: `TaskError` where a size is out of range.
+  /// - Throws: `TaskError` if a size is out of range.
   public func family(_ options: Options = Options()) throws(TaskError) -> any ProblemFamily {
     if let operation = ArithmeticFamily.Operation(rawValue: rawValue) {
       return try ArithmeticFamily(

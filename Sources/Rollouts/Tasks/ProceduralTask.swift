@@ -3,8 +3,8 @@ import Tensors
 /// Prompts drawn from a family of problems.
 ///
 /// Prompt i of a part is drawn with sequence i of Philox (stream 8 for reinforcement, otherwise 7): attempt a = 0, 1, …
-/// takes the words of position a, and the first problem that belongs to the part is taken. Whether a problem is held out
-/// depends on its text alone: not on the seed, nor on which other problems the family has.
+/// uses the words of position a, and the first problem that belongs to the part is used. Whether a problem is held out
+/// depends only on its text, not on the seed nor on the other problems of the family.
 public struct ProceduralTask: PromptSource {
   public let family: any ProblemFamily
   public let seed: UInt64
@@ -12,7 +12,7 @@ public struct ProceduralTask: PromptSource {
   private let version: SplitVersion
   private let stream: RandomStream
   private static let maximumAttempts: UInt32 = 10_000
-  /// Spaces up to this size are listed; larger ones are drawn from.
+  /// Spaces up to this size are enumerated; larger ones are sampled.
   private static let maximumListed = 1 << 20
 
   public var name: String { family.name }
@@ -24,7 +24,7 @@ public struct ProceduralTask: PromptSource {
 
   /// - Parameters:
   ///   - heldOutShare: the expected share of held-out problems, from 0 to below 1.
-  ///   - use: what `train` prompts are drawn for.
+  ///   - use: the purpose of the `train` prompts.
   public init(
     family: any ProblemFamily, seed: UInt64, heldOutShare: Double = 0.2, version: SplitVersion = .current,
     use: PromptUse = .reinforcement
@@ -65,7 +65,7 @@ public struct ProceduralTask: PromptSource {
     return StableHash.isHeldOut(bytes, share: heldOutShare)
   }
 
-  /// Problems of the largest sizes, for what must hold them; with a difference's longest answer.
+  /// Problems of maximum size, to size buffers; among them the longest answer of a difference.
   public var largest: [Prompt] {
     let all = family.radices.map { $0 - 1 }
     return [all, [0] + all.dropFirst()].map { prompt($0, id: 0) }
@@ -95,8 +95,8 @@ public struct ProceduralTask: PromptSource {
     }
     if let spaceSize {
       let order = CounterPermutation(count: spaceSize, seed: 0, epoch: 0)
-      for place in 0..<spaceSize where found.count < limit {
-        let choices = self.choices(number: UInt64(order[place]))
+      for index in 0..<spaceSize where found.count < limit {
+        let choices = self.choices(number: UInt64(order[index]))
         if isHeldOut(choices) { add(choices) }
       }
     } else {
@@ -112,7 +112,7 @@ public struct ProceduralTask: PromptSource {
     return found
   }
 
-  /// The number of rows of choices, where they can be listed.
+  /// The number of rows of choices, if they can be enumerated.
   private var spaceSize: Int? {
     var size: UInt64 = 1
     for radix in family.radices {

@@ -18,7 +18,7 @@ public struct SequenceFamily: ProblemFamily {
 
   public var name: String { operation.rawValue }
 
-  /// - Throws: `TaskError` where the length is outside 1 … 1,000, or the minimum is above it.
+  /// - Throws: `TaskError` if the length is outside 1 … 1,000, or the minimum exceeds it.
   public init(operation: Operation, alphabet: Alphabet, length: Int, minimumLength: Int? = nil) throws(TaskError) {
     if !(1...1000).contains(length) {
       throw TaskError(task: operation.rawValue, problem: "a length of \(length)", remedy: "give from 1 to 1000")
@@ -35,7 +35,7 @@ public struct SequenceFamily: ProblemFamily {
     self.minimumLength = minimumLength
   }
 
-  /// The length's choice, then one choice per symbol; those behind the length are not used.
+  /// The length's choice, then one choice per symbol; those beyond the length are not used.
   public var radices: [UInt64] {
     [UInt64(length - minimumLength + 1)] + Array(repeating: UInt64(alphabet.symbols.count), count: length)
   }

@@ -1,10 +1,13 @@
-/// A fault of a task's settings or prompts: what is wrong, where, and what to do, in one line.
-public struct TaskError: Error, Equatable, Sendable, CustomStringConvertible {
+import Errors
+
+/// Why a task's settings or prompts cannot be used.
+public struct TaskError: QuillanError, Equatable {
   public let task: String
   public let problem: String
-  public let remedy: String
+  public let remedy: String?
 
-  public var description: String { "task \(task): \(problem); \(remedy)" }
+  public var status: ErrorStatus { .usage }
+  public var place: String? { "task \(task)" }
 
   static func checkShare(_ share: Double, task: String) throws(TaskError) {
     if !(0..<1).contains(share) {

@@ -1,10 +1,12 @@
+import Formats
 import Foundation
 
 extension BytePairTokenizer {
-  /// A tokenizer of a `vocab.json` (token → id) and its `merges.txt`, as GPT-2 was published.
+  /// A tokenizer from a `vocab.json` (token → id) and its `merges.txt`, the files of GPT-2.
   ///
   /// - Parameter endToken: the vocabulary's name of the token that ends a text.
-  /// - Throws: a missing or malformed file, ids with holes, a byte without a token, a merge of unknown tokens.
+  /// - Throws: `TokenizerError` for a missing or malformed file, ids with holes, a byte without a token, or a merge of
+  ///   unknown tokens.
   public init(vocabulary: URL, merges: URL, endToken: String = "<|endoftext|>") throws(TokenizerError) {
     let file = vocabulary.relativePath
     let root = try Self.readJSON(vocabulary)
@@ -18,12 +20,13 @@ extension BytePairTokenizer {
         pairs: try MergePair.parse(mergesText, file: merges.relativePath), file: file))
   }
 
-  /// A tokenizer of a Hugging Face `tokenizer.json` that holds a byte-level BPE with GPT-2's division into words.
+  /// A tokenizer from a Hugging Face `tokenizer.json` with a byte-level BPE and GPT-2's division into words.
   ///
-  /// Its added tokens are never made from text. Post-processors are not applied: they only surround texts with special
-  /// tokens.
+  /// Its added tokens are never produced from text. Post-processors are not applied: they only surround texts with
+  /// special tokens.
   ///
-  /// - Throws: a missing or malformed file, or a model, normaliser or pre-tokenizer that would give other ids.
+  /// - Throws: `TokenizerError` for a missing or malformed file, or a model, normaliser or pre-tokenizer that would
+  ///   give other ids.
   public init(tokenizer: URL, endToken: String = "<|endoftext|>") throws(TokenizerError) {
     let file = tokenizer.relativePath
     let root = try Self.readJSON(tokenizer)
@@ -50,7 +53,7 @@ extension BytePairTokenizer {
 }
 
 extension BytePairVocabulary {
-  /// A vocabulary from visible token names and ids; `added` are the special tokens, which may or may not be in `members`.
+  /// A vocabulary from visible token names and ids; `added` are the special tokens, in `members` or not.
   init(
     members: [String: JSONValue], added: [String: Int32], endTokenText: String, pairs: [MergePair], file: String
   ) throws(TokenizerError) {

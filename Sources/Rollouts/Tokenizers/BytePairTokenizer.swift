@@ -1,7 +1,7 @@
 /// Byte-level byte-pair encoding with GPT-2's division into words.
 ///
 /// A text is cut into words (`WordScanner`), each word into bytes, and neighbouring symbols are merged by rank until no
-/// merge applies. The end token is never made from text: `<|endoftext|>` in a text is encoded as its characters.
+/// merge applies. The end token is never produced from text: `<|endoftext|>` in a text is encoded as its characters.
 ///
 /// Measured on one x86-64 core in release: 37 MB/s on English text and code, 9 MB/s on Chinese and Japanese characters at
 /// random, 8 MB/s on random bytes, 4 MB/s on one word of two million bytes; loading GPT-2's merges takes 0.1 s.
@@ -13,7 +13,7 @@ public struct BytePairTokenizer: Tokenizer {
   public var specialTokens: [String: Int32] { vocabulary.specialTokens }
   private let vocabulary: BytePairVocabulary
 
-  /// GPT-2's tokenizer from the merges that come with this package: 50,257 tokens, `<|endoftext|>` = 50256.
+  /// GPT-2's tokenizer from the merges in this package: 50,257 tokens, `<|endoftext|>` = 50256.
   public static func gpt2() throws(TokenizerError) -> BytePairTokenizer {
     let merges = try PackageResource.text(named: "gpt2-merges.txt")
     return BytePairTokenizer(vocabulary: try BytePairVocabulary(merges: merges, file: "gpt2-merges.txt"))

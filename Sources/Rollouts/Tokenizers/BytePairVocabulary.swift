@@ -9,20 +9,20 @@ struct BytePairVocabulary: Sendable {
   let merges: MergeTable
   /// Names of special tokens.
   private(set) var specialTokens: [String: Int32] = [:]
-  /// The tokens' bytes end to end, token i at starts[i] ..< starts[i + 1]; special tokens have none.
+  /// The concatenated bytes of the tokens, token i at starts[i] ..< starts[i + 1]; special tokens have none.
   private let allBytes: [UInt8]
   private let starts: [Int]
 
   static let endTokenText = "<|endoftext|>"
 
-  /// The bytes of a token, or nil where the id is not in the vocabulary.
+  /// The bytes of a token; nil if the id is not in the vocabulary.
   func bytes(of id: Int32) -> ArraySlice<UInt8>? {
     guard id >= 0, Int(id) < size else { return nil }
     return allBytes[starts[Int(id)]..<starts[Int(id) + 1]]
   }
 
-  /// A vocabulary made of the text of a merges file alone: 256 byte symbols in GPT-2's order, the merges in order, the
-  /// end token.
+  /// A vocabulary from only the text of a merges file: 256 byte symbols in GPT-2's order, the merges in order, the end
+  /// token.
   init(merges text: String, file: String) throws(TokenizerError) {
     let pairs = try MergePair.parse(text, file: file)
     var tokens = ByteSymbols.order.map { [$0] }
@@ -32,7 +32,7 @@ struct BytePairVocabulary: Sendable {
     specialTokens = [Self.endTokenText: endToken]
   }
 
-  /// A vocabulary of `tokens` (id → bytes), to which the special ids that lie above them are added.
+  /// A vocabulary of `tokens` (id → bytes) and the special ids above them.
   init(tokens: [[UInt8]], endToken: Int32, special: Set<Int32>, pairs: [MergePair], file: String) throws(TokenizerError)
   {
     var idOfToken: [[UInt8]: Int32] = [:]
@@ -84,6 +84,6 @@ struct BytePairVocabulary: Sendable {
     self.starts = starts
   }
 
-  /// Gives special tokens their names.
+  /// Sets the names of special tokens.
   mutating func name(specialTokens names: [String: Int32]) { specialTokens = names }
 }

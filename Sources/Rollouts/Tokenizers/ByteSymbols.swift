@@ -1,4 +1,4 @@
-/// GPT-2's way of writing bytes as visible characters, in which vocabulary and merge files are written.
+/// GPT-2's notation of bytes as visible characters in vocabulary and merge files.
 ///
 /// Printable bytes of Latin-1 stand for themselves; the 68 others become U+0100, U+0101, … in byte order.
 /// Source: `bytes_to_unicode` of GPT-2's encoder (Radford et al., 2019).
@@ -16,7 +16,7 @@ enum ByteSymbols {
     return bytes
   }()
 
-  /// The bytes that a token's visible form stands for, or nil where a character is no byte symbol.
+  /// The bytes that a token's visible form stands for; nil if a character is not a byte symbol.
   static func bytes(of text: some StringProtocol) -> [UInt8]? {
     var bytes: [UInt8] = []
     for scalar in text.unicodeScalars {

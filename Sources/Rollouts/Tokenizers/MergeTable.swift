@@ -20,7 +20,7 @@ struct MergeTable: Sendable {
     mask = size - 1
   }
 
-  /// Adds a merge; false where the pair already has one.
+  /// Adds a merge; false if the pair already has one.
   mutating func insert(left: Int32, right: Int32, merge: Merge) -> Bool {
     let slot = slot(left: left, right: right)
     if keys[slot] != Self.empty { return false }
@@ -29,7 +29,7 @@ struct MergeTable: Sendable {
     return true
   }
 
-  /// The merge of two neighbouring ids, if there is one.
+  /// The merge of two adjacent ids, if there is one.
   func merge(left: Int32, right: Int32) -> Merge? {
     let slot = slot(left: left, right: right)
     return keys[slot] == Self.empty ? nil : merges[slot]

@@ -1,7 +1,7 @@
-/// Applies merges to one word at a time: always the lowest rank, of equal ranks the leftmost, until none is left.
+/// Applies merges to one word at a time: always the lowest rank, on ties the leftmost, until none applies.
 ///
-/// The symbols are a linked list and the candidates a heap, so a word of n bytes takes O(n log n) steps, however long
-/// a run without a break is.
+/// The symbols are a linked list and the candidates a heap, so a word of n bytes takes O(n log n) steps, also if it is
+/// long.
 struct MergeWorkspace {
   private var ids: [Int32] = []
   private var next: [Int] = []
@@ -35,7 +35,7 @@ struct MergeWorkspace {
     while let candidate = popCandidate() {
       let position = Int(candidate & 0xFFFF_FFFF)
       let right = next[position]
-      // A candidate is stale where one of its two symbols has changed since it was pushed.
+      // A candidate is stale if one of its symbols has changed since it was pushed.
       guard ids[position] != Self.merged, right < count,
         let merge = merges.merge(left: ids[position], right: ids[right]), UInt64(merge.rank) == candidate >> 32
       else { continue }

@@ -1,8 +1,8 @@
 /// Text to token ids and back.
 ///
-/// Every tokenizer encodes any bytes, also invalid UTF-8, and `decodeBytes(encode(bytes:))` gives them back.
-/// Special tokens (end, begin, pad) are never produced from text, and decode to nothing, so that a decoded completion
-/// is exactly what was written.
+/// Every tokenizer encodes any bytes, also invalid UTF-8, and `decodeBytes(encode(bytes:))` returns them. Special
+/// tokens (end, begin, pad) are never produced from text, and decode to nothing, so that a decoded completion is
+/// exactly the written text.
 public protocol Tokenizer: Sendable {
   /// Ids are 0 ..< vocabularySize.
   var vocabularySize: Int { get }
@@ -10,7 +10,7 @@ public protocol Tokenizer: Sendable {
   /// The id that ends a text.
   var endToken: Int32 { get }
 
-  /// Special tokens by the names that a prompt template may use.
+  /// Special tokens by their names in a prompt template.
   var specialTokens: [String: Int32] { get }
 
   /// The token ids of a byte string.

@@ -1,4 +1,6 @@
-/// The parts of a Hugging Face `tokenizer.json` that decide ids, checked to mean what `BytePairTokenizer` computes.
+import Formats
+
+/// The parts of a Hugging Face `tokenizer.json` that decide ids, checked to match `BytePairTokenizer`.
 struct TokenizerFile {
   private let root: [String: JSONValue]
   private let model: [String: JSONValue]
@@ -26,8 +28,8 @@ struct TokenizerFile {
   }
 
   func vocabulary(endTokenText: String) throws(TokenizerError) -> BytePairVocabulary {
-    guard let vocabulary = model["vocab"]?.objectValue else { throw fault("model.vocab is missing or no object") }
-    guard let merges = model["merges"]?.listValue else { throw fault("model.merges is missing or no list") }
+    guard let vocabulary = model["vocab"]?.objectValue else { throw fault("model.vocab is missing or not an object") }
+    guard let merges = model["merges"]?.listValue else { throw fault("model.merges is missing or not a list") }
     var pairs: [MergePair] = []
     for (rank, merge) in merges.enumerated() {
       guard let pair = Self.pair(merge) else { throw fault("merge \(rank) is not two byte symbols") }
@@ -38,7 +40,7 @@ struct TokenizerFile {
       guard let members = entry.objectValue, let content = members["content"]?.textValue,
         let integer = members["id"]?.integerValue, let id = Int32(exactly: integer), id >= 0
       else { throw fault("an entry of added_tokens has no content or no id") }
-      // The tokenizers library makes such a token from text, and writes it as text.
+      // The tokenizers library encodes text as such a token and decodes it to text.
       if members["special"]?.boolValue != true {
         throw TokenizerError(
           file: file, line: nil, problem: "the added token '\(content)' (id \(id)) is not special",

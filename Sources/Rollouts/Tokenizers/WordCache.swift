@@ -1,7 +1,7 @@
 /// The ids of words already seen in one call of `encode`, by open addressing on the words' bytes.
 ///
-/// A word is named by its place in the text that is being encoded, and its ids by their place in the output, so the
-/// cache stores no bytes and no ids.
+/// A word is stored as its range in the encoded text, and its ids as their range in the output, so the cache stores
+/// neither bytes nor ids.
 struct WordCache {
   private struct Entry {
     var start = -1
@@ -18,7 +18,7 @@ struct WordCache {
 
   init() { entries = Array(repeating: Entry(), count: 64) }
 
-  /// The slot of the word and, where it was seen before, the range of its ids in the output.
+  /// The slot of the word and, if it was seen before, the range of its ids in the output.
   func find(_ word: Range<Int>, in text: UnsafeBufferPointer<UInt8>) -> (slot: Int, ids: Range<Int>?) {
     var slot = Self.hash(word, in: text) & (entries.count - 1)
     while entries[slot].start >= 0 {
@@ -31,7 +31,7 @@ struct WordCache {
     return (slot, nil)
   }
 
-  /// Remembers a word at the empty slot that `find` gave.
+  /// Stores a word in the empty slot that `find` returned.
   mutating func insert(_ word: Range<Int>, ids: Range<Int>, slot: Int, in text: UnsafeBufferPointer<UInt8>) {
     if used >= Self.maximumEntries { return }
     entries[slot] = Entry(

@@ -1,11 +1,11 @@
-/// Cuts bytes into the words that byte-pair merges stay inside: GPT-2's pattern
+/// Cuts bytes into the words within which byte-pair merges apply: GPT-2's pattern
 ///
 ///     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 ///
-/// written out by hand. A byte that is not part of valid UTF-8 counts as a character of the fourth kind, so that every
-/// byte string has exactly one division, and the words joined are the bytes.
+/// implemented by hand. A byte that is not part of valid UTF-8 counts as a character of the fourth kind, so every byte
+/// string has exactly one division, and the words concatenated are the bytes.
 struct WordScanner {
-  /// What a character is to the pattern: `\p{L}`, `\p{N}`, `\s` (the property White_Space), or none of them.
+  /// The class of a character in the pattern: `\p{L}`, `\p{N}`, `\s` (the property White_Space), or none of them.
   enum CharacterClass: UInt8 {
     case other, letter, number, space
   }

@@ -2,6 +2,7 @@ import Checkpoints
 import Checks
 import Configuration
 import Exports
+import Formats
 import Foundation
 import Learning
 import Logging

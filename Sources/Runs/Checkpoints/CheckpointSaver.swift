@@ -84,7 +84,7 @@ final class CheckpointSaver {
       let written = try ShardWriter.write(
         own, expertFiles: expertFiles, miniMoEs: miniMoEs, in: draft, threads: threads, files: files,
         spareTime: work.spareTime, taken: { _ in work.take() })
-      return Manifest.text(of: written)
+      return try WrittenShard.encode(written)
     }
     return events
   }
@@ -154,7 +154,7 @@ final class CheckpointSaver {
     let (store, settings, expected) = (store, settings, expected)
     self.work = SaveWork(pieces: 0) { _ in
       guard let parts, var manifest else { return [] }
-      let written = try parts.flatMap { try Manifest.written(from: $0) }
+      let written = try parts.enumerated().flatMap { try WrittenShard.decode($1, rank: $0) }
       let drafted = store.draft(step: manifest.step)
       try manifest.join(written, expected: expected, path: drafted)
       let path = try store.publish(manifest)

@@ -1,6 +1,6 @@
 import CKernels
-import Exports
 import Files
+import Formats
 import Parameters
 
 /// Every parameter under its own name in fp32 or bf16.

@@ -1,6 +1,7 @@
 import Checkpoints
 import Configuration
 import Exports
+import Formats
 import Foundation
 import LowBit
 import Models

@@ -1,4 +1,5 @@
 import Errors
+import Formats
 import Foundation
 import LowBit
 import Models

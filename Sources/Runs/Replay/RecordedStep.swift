@@ -4,6 +4,7 @@ import Foundation
 import Learning
 import Reports
 import Rollouts
+import Formats
 
 /// What a run directory says about one of its steps: the configuration that it ran with, where it can be started from,
 /// and the figures that it gave.

@@ -1,4 +1,4 @@
-import Rollouts
+import Formats
 
 /// The figures of a step that was made again, held against those on record.
 public struct StepComparison: Sendable {

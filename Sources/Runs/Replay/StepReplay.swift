@@ -1,6 +1,7 @@
 import Checkpoints
 import Exports
 import Learning
+import Formats
 import MPI
 import Parameters
 import Rollouts

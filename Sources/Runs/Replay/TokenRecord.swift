@@ -2,6 +2,7 @@ import Errors
 import Objectives
 import Reports
 import Rollouts
+import Formats
 
 /// What a step computes of one token that its loss is about.
 public struct TokenRecord: Sendable {

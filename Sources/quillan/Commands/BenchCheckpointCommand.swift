@@ -1,7 +1,7 @@
 import ArgumentParser
 import Checkpoints
+import Formats
 import Foundation
-import Rollouts
 import Tensors
 import Training
 

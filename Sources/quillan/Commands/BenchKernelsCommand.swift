@@ -1,6 +1,6 @@
 import ArgumentParser
+import Formats
 import Foundation
-import Rollouts
 import Tensors
 import Training
 

@@ -1,7 +1,7 @@
 import ArgumentParser
+import Formats
 import Foundation
 import MPI
-import Rollouts
 import Training
 
 /// `quillan bench parallel`.

@@ -1,7 +1,7 @@
 import ArgumentParser
+import Formats
 import Foundation
 import Tensors
-import Rollouts
 import Training
 
 /// What the benchmarks have in common: the form of their results, and an earlier result to compare with.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Optimizers
 import Training
 
 /// `quillan bench train-step`.

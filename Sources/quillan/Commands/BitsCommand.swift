@@ -1,5 +1,6 @@
 import ArgumentParser
 import Exports
+import Formats
 import LowBit
 import Training
 

@@ -1,9 +1,9 @@
 import ArgumentParser
 import Checkpoints
 import Files
+import Formats
 import Foundation
 import Models
-import Rollouts
 import Training
 
 /// `quillan checkpoint convert`.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Checkpoints
-import Rollouts
+import Formats
 import Training
 
 /// `quillan checkpoint inspect`.

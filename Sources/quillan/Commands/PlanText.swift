@@ -1,4 +1,4 @@
-import Rollouts
+import Formats
 import Training
 
 /// What `quillan plan` prints of a model and a rank.

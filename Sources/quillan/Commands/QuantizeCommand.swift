@@ -1,9 +1,9 @@
 import ArgumentParser
 import Exports
+import Formats
 import Foundation
 import MPI
 import Models
-import Rollouts
 import Tensors
 import Training
 

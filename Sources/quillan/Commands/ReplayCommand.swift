@@ -1,5 +1,5 @@
 import ArgumentParser
-import Exports
+import Formats
 import Rollouts
 import Training
 

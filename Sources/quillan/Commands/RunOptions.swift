@@ -1,6 +1,6 @@
 import ArgumentParser
-import Exports
 import Files
+import Formats
 import MPI
 import Training
 

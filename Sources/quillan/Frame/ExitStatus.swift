@@ -1,5 +1,6 @@
 import Checkpoints
 import Exports
+import Formats
 import Foundation
 import Models
 import Rollouts

@@ -61,7 +61,7 @@ struct GenerationOptions: ParsableArguments {
   func options(stops: [String] = []) -> TextGenerator.Options {
     var options = TextGenerator.Options()
     options.sampling.maxNewTokens = maxTokens ?? 128
-    options.sampling.greedy = temperature < SamplingOptions.leastTemperature
+    options.sampling.greedy = temperature < SamplingOptions.minimumTemperature
     options.sampling.temperature = options.sampling.greedy ? 1 : Float(temperature)
     options.sampling.topK = topK
     options.sampling.topP = topP

@@ -2,7 +2,8 @@ import Foundation
 import Rollouts
 import Testing
 
-@Suite("Texts that are there twice") struct EqualTextTests {
+@Suite("Repeated texts")
+struct EqualTextTests {
   /// Names with an accent, each as one scalar (NFC) and as two (NFD).
   private static let forms = (0..<200).map { ("caf\u{E9} \($0)", "cafe\u{301} \($0)") }
 
@@ -12,7 +13,7 @@ import Testing
     }
   }
 
-  @Test("Repeated held-out prompts count once, wherever they are counted", arguments: SplitVersion.allCases)
+  @Test("Repeated held-out prompts count once in every count", arguments: SplitVersion.allCases)
   func repetitions(version: SplitVersion) throws {
     let texts = (0..<300).map { "\($0)+1=" }
     let once = try PromptSet(
@@ -38,7 +39,7 @@ import Testing
     #expect(try set.heldOut(count: count).count == count)
   }
 
-  @Test("The form in which a text is written does not decide its part")
+  @Test("The normalisation form of a text does not affect its part")
   func partOfForms() throws {
     let composed = try PromptSet(
       name: "data", prompts: Self.prompts(Self.forms.map(\.0)), seed: 0, heldOutShare: 0.3)
@@ -48,7 +49,7 @@ import Testing
     #expect(composed.heldOut.first.map { Array($0.text.utf8) } != decomposed.heldOut.first.map { Array($0.text.utf8) })
   }
 
-  @Test("Demonstrations and reinforcement visit the prompts in different orders, but for version 1")
+  @Test("Demonstrations and reinforcement visit the prompts in different orders, except in version 1")
   func orders() throws {
     func texts(_ use: PromptUse, _ version: SplitVersion) throws -> [String] {
       let set = try PromptSet(

@@ -1,12 +1,13 @@
 import Rollouts
 import Testing
 
-@Suite struct PromptSetTests {
+@Suite("Prompt sets")
+struct PromptSetTests {
   private static func prompts(_ count: Int) -> [Prompt] {
     (0..<count).map { Prompt(id: Int64($0), text: "p\($0 % 150)", answer: "", origin: "data.jsonl:\($0 + 1)") }
   }
 
-  @Test("Each epoch visits every train prompt once, in an order of its own")
+  @Test("Each epoch visits every train prompt once, in a different order")
   func epochs() throws {
     let set = try PromptSet(name: "data", prompts: Self.prompts(100), seed: 3)
     let count = set.train.count
@@ -33,7 +34,7 @@ import Testing
     #expect(throws: TaskError.self) { try set.heldOut(count: distinct + 1) }
   }
 
-  @Test("Parts that share a prompt are refused with both places")
+  @Test("Parts that share a prompt are refused with both origins")
   func overlap() {
     let prompts = Self.prompts(3)
     let error = #expect(throws: TaskError.self) {
@@ -42,7 +43,7 @@ import Testing
     #expect(error?.description.contains("data.jsonl:2 holds out a prompt that data.jsonl:2 trains on") == true)
   }
 
-  @Test("An empty part and a share that is no share are errors")
+  @Test("An empty part and a share out of range are errors")
   func faults() throws {
     let set = try PromptSet(name: "data", prompts: Self.prompts(3), seed: 0, heldOutShare: 0)
     #expect(throws: TaskError.self) { try set.prompt(index: 0, split: .heldOut) }

@@ -1,7 +1,8 @@
 import Rollouts
 import Testing
 
-@Suite struct PromptTemplateTests {
+@Suite("Prompt templates")
+struct PromptTemplateTests {
   private let prompt = Prompt(
     id: 0, text: "2+2<|end|>", answer: "4", fields: ["system": .text("Add."), "level": .integer(3)], origin: "p:7")
 
@@ -9,14 +10,14 @@ import Testing
     ByteTokenizer().decode(try PromptTemplate(template).tokens(for: prompt, ByteTokenizer()))
   }
 
-  @Test("The plain template is the prompt alone, as it is encoded without one")
+  @Test("The plain template encodes the prompt alone, as without a template")
   func plain() throws {
     let tokens = try PromptTemplate("{prompt}").tokens(for: prompt, ByteTokenizer())
     #expect(tokens == ByteTokenizer().encode(prompt.text))
     #expect(try PromptTemplate("{prompt}") == PromptTemplate.plain)
   }
 
-  @Test("Members stand where the template says; doubled braces are braces")
+  @Test("Members are inserted where the template names them; doubled braces are braces")
   func members() throws {
     #expect(try text("{system}\nQ: {prompt} = ") == "Add.\nQ: 2+2<|end|> = ")
     #expect(try text("{{x}} {prompt}{prompt}") == "{x} 2+2<|end|>2+2<|end|>")
@@ -32,13 +33,13 @@ import Testing
   }
 
   @Test(
-    "What is no template is refused",
+    "An invalid template is refused",
     arguments: ["", "no member", "{prompt", "prompt}", "{prompt} {}", "{prompt} {a b}", "{{prompt}}"])
   func malformed(template: String) {
     #expect(throws: PromptTemplateError.self) { try PromptTemplate(template) }
   }
 
-  @Test("A prompt without the template's member is named")
+  @Test("An error names a prompt without a member of the template")
   func missing() {
     for name in ["other", "level"] {
       let error = #expect(throws: PromptTemplateError.self) { try text("{prompt}{\(name)}") }

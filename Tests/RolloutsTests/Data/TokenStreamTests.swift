@@ -1,10 +1,11 @@
 import Rollouts
 import Testing
 
-@Suite struct TokenStreamTests {
+@Suite("Token stream")
+struct TokenStreamTests {
   private static let text = String((0..<1000).map { Character(Unicode.Scalar(UInt8(32 + $0 % 90))) })
 
-  @Test("Documents stand between end tokens")
+  @Test("Documents are separated by end tokens")
   func stream() {
     let stream = TokenStream(documents: ["ab", "é"], tokenizer: ByteTokenizer())
     #expect(stream.tokens == [256, 97, 98, 256, 0xC3, 0xA9, 256])
@@ -12,7 +13,7 @@ import Testing
     #expect(TokenStream.bitsPerByte(negativeLogLikelihood: 4, bytes: stream.byteCount) == 4 / 0.6931471805599453 / 4)
   }
 
-  @Test("Consecutive windows predict every token behind the first once", arguments: [2, 3, 17, 1001, 1002, 5000])
+  @Test("Consecutive windows predict every token after the first once", arguments: [2, 3, 17, 1001, 1002, 5000])
   func consecutive(length: Int) {
     let stream = TokenStream(documents: [Self.text], tokenizer: ByteTokenizer())
     let windows = stream.consecutiveWindows(length: length)
@@ -20,7 +21,7 @@ import Testing
     #expect(windows.allSatisfy { (2...length).contains($0.count) })
   }
 
-  @Test("An epoch's windows do not overlap in what they predict; the order follows the seed alone")
+  @Test("An epoch's windows predict disjoint tokens; their order depends only on the seed")
   func training() {
     let stream = TokenStream(documents: [Self.text], tokenizer: ByteTokenizer())
     // 1,001 predictions, stride 16, offsets below 16: 61 windows an epoch.

@@ -1,24 +1,25 @@
 import Foundation
 import Rollouts
+import TestSupport
 import Testing
 
-@Suite struct TrajectoryFileTests {
-  @Test("A log-probability that stands for none is named with its line", arguments: [-9999.0, -1e30, -1000.5])
+@Suite("Recorded trajectories")
+struct TrajectoryFileTests {
+  @Test("A placeholder for a log-probability is refused with its line", arguments: [-9999.0, -1e30, -1000.5])
   func missingLogProbability(value: Double) throws {
     func line(_ number: Double) -> String {
       "{\"question\":\"a\",\"trajectories\":[{\"reward\":0,\"tokens\":[97,98],\"mask\":[0,1],\"logprobs\":[\(number)]}]}\n"
     }
     let error = #expect(throws: DataError.self) { try groups(line(-1000) + line(value)) }
-    #expect(error?.line == 2 && error?.problem.contains("stands for no log-probability") == true)
+    #expect(error?.line == 2 && error?.problem.hasSuffix("which is not a log-probability") == true)
     #expect(try groups(line(-1000))[0].trajectories[0].sequences[0].logProbabilities == [-1000])
   }
 
   private func groups(_ lines: String) throws -> [RecordedGroup] {
     var groups: [RecordedGroup] = []
-    try TemporaryFolder.with { folder in
-      let file = try folder.write(Data(lines.utf8), to: "recorded.jsonl")
-      groups = try TrajectoryFile.groups(at: file, tokenizer: ByteTokenizer(), vocabularySize: 259)
-    }
+    let folder = try TemporaryFolder()
+    let file = try folder.write(Data(lines.utf8), to: "recorded.jsonl")
+    groups = try TrajectoryFile.groups(at: file, tokenizer: ByteTokenizer(), vocabularySize: 259)
     return groups
   }
 
@@ -46,7 +47,7 @@ import Testing
     #expect(sequence.logProbabilities == nil)
   }
 
-  @Test("Steps that read something else are sequences of their own, with the question in front")
+  @Test("Steps with other inputs are separate sequences, with the question in front")
   func separate() throws {
     let line =
       #"{"question": "Q", "trajectories": [{"reward": null, "finished": false, "steps": ["#
@@ -58,7 +59,7 @@ import Testing
     #expect(trajectory.sequences.map(\.logProbabilities) == [[-1], [-2]])
   }
 
-  @Test("Tokens with a mask are used as they are")
+  @Test("Tokens with a mask are used unchanged")
   func tokens() throws {
     let line =
       #"{"trajectories": [{"reward": 0.5, "tokens": [1, 2, 3, 4], "mask": [0, 1, false, true], "logprobs": [-0.5, -1.5]},"#
@@ -72,7 +73,7 @@ import Testing
   }
 
   @Test(
-    "What cannot be learned from is refused with its line",
+    "Trajectories that cannot be trained on are refused with their line",
     arguments: [
       (#"{"question": "q"}"#, "trajectories"), (#"{"trajectories": []}"#, "at least one"),
       (#"{"trajectories": [{"tokens": [1, 2], "mask": [0, 1]}]}"#, "reward"),

@@ -1,18 +1,19 @@
 import Foundation
 import Rollouts
+import TestSupport
 import Testing
 
-@Suite("Types in recorded trajectories") struct TrajectoryTypeTests {
+@Suite("Types in recorded trajectories")
+struct TrajectoryTypeTests {
   private func fault(_ trajectory: String) throws -> DataError? {
     var fault: DataError?
-    try TemporaryFolder.with { folder in
-      let file = try folder.write(
-        Data("{\"question\": \"q\", \"trajectories\": [\(trajectory)]}\n".utf8), to: "recorded.jsonl")
-      do throws(DataError) {
-        _ = try TrajectoryFile.groups(at: file, tokenizer: ByteTokenizer(), vocabularySize: 259)
-      } catch {
-        fault = error
-      }
+    let folder = try TemporaryFolder()
+    let file = try folder.write(
+      Data("{\"question\": \"q\", \"trajectories\": [\(trajectory)]}\n".utf8), to: "recorded.jsonl")
+    do throws(DataError) {
+      _ = try TrajectoryFile.groups(at: file, tokenizer: ByteTokenizer(), vocabularySize: 259)
+    } catch {
+      fault = error
     }
     return fault
   }
@@ -28,7 +29,7 @@ import Testing
   }
 
   @Test(
-    "A reward is a number that can be learned from, or null", arguments: ["\"1\"", "true", "[1]", "1e300", "-1e13"])
+    "A reward is a number within the limits, or null", arguments: ["\"1\"", "true", "[1]", "1e300", "-1e13"])
   func reward(value: String) throws {
     let error = try fault("{\"reward\": \(value), \"steps\": [{\"action\": \"c\"}]}")
     #expect(error?.line == 1 && error?.description.contains("reward of trajectory 0") == true)

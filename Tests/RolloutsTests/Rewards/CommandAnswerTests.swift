@@ -1,10 +1,12 @@
+import Formats
 import Foundation
 import Rollouts
 import Synchronization
 import Testing
 
 /// Programs are shell scripts that answer each line of a batch by a line of their own.
-@Suite("Answers of a reward's program") struct CommandAnswerTests {
+@Suite("Answers of a reward's program")
+struct CommandAnswerTests {
   private final class Lines: Sendable {
     private let lines = Mutex<[String]>([])
     var all: [String] { lines.withLock { $0 } }
@@ -39,7 +41,7 @@ import Testing
   }
 
   @Test(
-    "An answer that cannot be used is unscored by its kind, at once, by the same process; the others count",
+    "An invalid answer leaves its completion unscored at once, with its reason; the process continues and others count",
     arguments: [
       (#"{"id":%s,"reward":NaN}"#, UnscoredReason.notFinite), (#"{"id":%s,"reward":Infinity}"#, .notFinite),
       (#"{"id":%s,"reward":-Infinity}"#, .notFinite), (#"{"id":%s,"reward":1e999}"#, .notFinite),
@@ -81,7 +83,7 @@ import Testing
     }
   }
 
-  @Test("Members of the prompt's line arrive as they were, an id and what is called finished too")
+  @Test("Members of the prompt's line arrive unchanged, including id and finished")
   func members() throws {
     let text = #"""
       {"id":"gsm-7","finished":"maybe","uid":9007199254740993,"hash":18446744073709551615,"x":1e-7,"y":1.50,"z":-0,
@@ -104,7 +106,7 @@ import Testing
     ] { #expect(line.contains(#""\#(name)":\#(value)"#), "\(name) in \(line)") }
   }
 
-  @Test("A program that answers in another order says which by the member quillan")
+  @Test("A program may answer in another order with the member quillan")
   func order() throws {
     let reward = try reward(
       """
@@ -123,7 +125,7 @@ import Testing
     #expect(try reward.outcomes(items(1)) == [.scored(1, metrics: ["b": 2])])
   }
 
-  @Test("Messages that repeat are said once, then counted; floods of either stream neither block nor fill the log")
+  @Test("Repeated messages are logged once, then counted; floods on either stream neither block nor fill the log")
   func repeats() throws {
     let log = Lines()
     let reward = try reward(

@@ -4,7 +4,8 @@ import Synchronization
 import Testing
 
 /// Workers are shell scripts: `id` and `text` of each line are cut out, `answer R` answers reward R.
-@Suite("Rewards by command") struct CommandRewardTests {
+@Suite("Rewards by command")
+struct CommandRewardTests {
   private static let prelude = """
     answer() { printf '{"id":%s,"reward":%s,"metrics":{"pid":%s}}\\n' "$id" "$1" $$; }
     next() {
@@ -59,7 +60,7 @@ import Testing
     #expect(reward.score(prompt: items(["x"])[0].prompt, completion: "2.5", completionTokens: 1, finished: true) == 2.5)
   }
 
-  @Test("Null, words and missing rewards are unscored, and each says why")
+  @Test("Null, strings and missing rewards leave completions unscored, each with its reason")
   func unscored() throws {
     let reward = try reward(
       "next; answer 0; next; answer null; next; answer '\"good\"'; next; printf '{\"id\":%s}\\n' $id; next; answer 1; next"
@@ -71,7 +72,7 @@ import Testing
     #expect(outcomes[3] == .unscored(.missing))
   }
 
-  @Test("A completion that ends its process has no score; the others of its batch are scored by the next process")
+  @Test("A completion that ends its process has no score; the next process scores the others of its batch")
   func crash() throws {
     let reward = try reward("while :; do next; [ \"$text\" = crash ] && exit 7; answer 1; done")
     let outcomes = try reward.outcomes(items(["a", "crash", "b", "crash", "c", "d"]))
@@ -79,7 +80,7 @@ import Testing
     #expect(outcomes[1] == .unscored(.crash) && outcomes[3] == .unscored(.crash))
   }
 
-  @Test("A completion that hangs its process is unscored in time, and nothing of the process is left")
+  @Test("A completion that hangs its process is unscored after the timeout, and no descendant of the process survives")
   func timeout() throws {
     let reward = try reward(
       "while :; do next; [ \"$text\" = hang ] && { sleep 100 & echo child $! >&2; wait; }; answer 1; done")
@@ -95,7 +96,7 @@ import Testing
     #expect(kill(alive, 0) == 0)
   }
 
-  @Test("What a process writes to stderr is logged; other lines of its output are no answers")
+  @Test("A process's stderr is logged; other lines of its output are not answers")
   func messages() throws {
     let log = Lines()
     let reward = try reward(
@@ -106,7 +107,7 @@ import Testing
     #expect(log.all.contains { $0.contains("not an answer to anything asked: thinking") })
   }
 
-  @Test("A program that never answers is an error that shows its last message")
+  @Test("A program that never answers is an error with its last message")
   func broken() throws {
     let reward = try reward("echo no module named numpy >&2; exit 1")
     let error = #expect(throws: RewardError.self) { try reward.outcomes(items(["a", "b", "c", "d", "e"])) }
@@ -119,7 +120,7 @@ import Testing
     #expect(throws: RewardError.self) { try slow.outcomes(items(["a", "b", "c", "d"])) }
   }
 
-  @Test("A program that is not there is an error before anything runs")
+  @Test("A missing program is an error before anything runs")
   func missing() {
     for command in [["no-such-program-anywhere"], ["/no/such/program"], []] {
       #expect(throws: RewardError.self) {
@@ -128,7 +129,7 @@ import Testing
     }
   }
 
-  @Test("Completions and answers far larger than a pipe pass without a deadlock")
+  @Test("Completions and answers far larger than a pipe's buffer do not deadlock")
   func large() throws {
     let reward = try CommandReward(
       name: "own",

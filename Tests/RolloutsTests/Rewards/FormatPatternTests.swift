@@ -1,7 +1,8 @@
 import Rollouts
 import Testing
 
-@Suite("Format patterns") struct FormatPatternTests {
+@Suite("Format patterns")
+struct FormatPatternTests {
   private func outcome(_ pattern: String, _ completion: String) throws -> RewardOutcome {
     let item = RewardItem(
       id: 0, prompt: Prompt(id: 0, text: "q", answer: "a", origin: "test"), completion: completion,
@@ -49,7 +50,7 @@ import Testing
     }
   }
 
-  @Test("Carriage returns, combining marks and look-arounds are taken scalar by scalar")
+  @Test("Carriage returns, combining marks and look-arounds are matched scalar by scalar")
   func scalars() throws {
     #expect(try matches(#"a\r?\nb"#, "a\r\nb") == true)
     #expect(try matches(#"^a\Rb$"#, "a\r\nb") == true)
@@ -62,7 +63,7 @@ import Testing
   }
 
   @Test(
-    "Nested repetition takes no more steps than instructions and places",
+    "Nested repetition takes at most instructions times positions steps",
     arguments: [
       #"^(\S+\s?)+\.END$"#, "(a+)+$", "(a|aa)+$", "^(a*)*$", "(.*)*x", "^(([a-z])+.)+[A-Z]([a-z])+$", "(a|a)*b",
     ])
@@ -70,7 +71,7 @@ import Testing
     #expect(try matches(pattern, String(repeating: "a", count: 20_000) + "!") == false)
   }
 
-  @Test("A pattern with too many steps leaves the completion without a score, always the same one")
+  @Test("A pattern with too many steps leaves the same completion unscored every time")
   func limit() throws {
     let text = String(repeating: "a", count: 60)
     for _ in 0..<2 { #expect(try outcome(#"^(a*)*(a*)*(a*)*(b)\4$"#, text) == .unscored(.patternLimit)) }
@@ -85,7 +86,7 @@ import Testing
   }
 
   @Test(
-    "What is not a pattern, or too large a one, is refused with its place",
+    "An invalid or too large pattern is refused with the character",
     arguments: [
       ("(a", "a '(' is not closed at character 3"), ("a)", "a ')' without its '(' at character 2"),
       ("[a", "a '[' is not closed"), ("*a", "'*' has nothing to repeat at character 1"),
@@ -101,7 +102,7 @@ import Testing
   }
 
   @Test(
-    "Brackets inside brackets are refused beyond a depth, of any kind and number",
+    "Nested brackets of any kind are refused beyond a depth",
     arguments: ["(", "[", "(?:", "(?=", "(?>"])
   func deep(bracket: String) throws {
     for count in [101, 5000, 1_000_000] {

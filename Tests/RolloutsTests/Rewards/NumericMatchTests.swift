@@ -1,7 +1,8 @@
 import Rollouts
 import Testing
 
-@Suite("Numeric match") struct NumericMatchTests {
+@Suite("Numeric match")
+struct NumericMatchTests {
   private func score(_ answer: String, _ completion: String) -> Double {
     NumericMatchReward().score(
       prompt: Prompt(id: 0, text: "q", answer: answer, origin: "test"), completion: completion, completionTokens: 1,
@@ -32,7 +33,7 @@ import Testing
   }
 
   @Test(
-    "A number is not read in part",
+    "Part of a number is not a number",
     arguments: [
       ("3", "1e3"), ("3", "1.5e-3"), (#"\frac{3}{2}"#, #"\frac{1}{2}"#), ("0", "10 000"), ("2", "1/2"),
       ("0", "1.000.000"),
@@ -48,7 +49,7 @@ import Testing
     #expect(score(answer, completion) == 0, "\(answer) and \(completion)")
   }
 
-  @Test("The result is the number behind ####, else the one in the last box, else the last one")
+  @Test("The result is the number after ####, else that in the last box, else the last number")
   func result() {
     let right = [
       ("3", "1 and 2 #### 3 of 4"), ("5", #"\boxed{4} so \boxed{5} in 6 steps"#), ("5", #"\boxed{x = 5}, 7"#),
@@ -67,7 +68,7 @@ import Testing
     #expect(score(answer, "1").isNaN)
   }
 
-  @Test("Numbers of any length, and texts that imitate numbers, end")
+  @Test("Scanning numbers of any length, and texts that imitate numbers, takes bounded time")
   func hostile() {
     let digits = String(repeating: "9", count: 50_000)
     #expect(score(digits, digits) == 1)

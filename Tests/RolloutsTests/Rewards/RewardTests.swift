@@ -3,7 +3,8 @@ import Rollouts
 import TestSupport
 import Testing
 
-@Suite struct RewardTests {
+@Suite("Rewards")
+struct RewardTests {
   private func score(
     _ reward: some Reward, answer: String = "", completion: String = "", tokens: Int = 0
   ) -> Double {
@@ -13,7 +14,7 @@ import Testing
       finished: true)
   }
 
-  @Test("An exact match forgives white space at the ends only")
+  @Test("An exact match ignores white space only at the ends")
   func exactMatch() {
     #expect(score(ExactMatchReward(), answer: "85", completion: " 85\n") == 1)
     #expect(score(ExactMatchReward(), answer: "85 ", completion: "85") == 1)
@@ -22,7 +23,7 @@ import Testing
     #expect(score(ExactMatchReward(), answer: "", completion: " ") == 1)
   }
 
-  @Test("Partial credit is the share of characters right in their place")
+  @Test("Partial credit is the share of characters that are correct at their position")
   func partialCredit() {
     let cases: [(String, String, Double)] = [
       ("123", "123", 1), ("123", "124", 2.0 / 3), ("123", "12", 2.0 / 3), ("123", "1234", 0.75), ("123", "", 0),
@@ -56,7 +57,7 @@ import Testing
     #expect(score(NumericMatchReward(), answer: "none", completion: "1").isNaN)
   }
 
-  @Test("A format is a regular expression, and a bad pattern is named")
+  @Test("A format is a regular expression, and an error names an invalid one")
   func format() throws {
     let reward = try FormatReward(pattern: #"^<think>[\s\S]*</think>\s*\d+$"#)
     #expect(score(reward, completion: "<think>a\nb</think> 12") == 1)

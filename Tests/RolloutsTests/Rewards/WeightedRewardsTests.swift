@@ -1,7 +1,8 @@
 import Rollouts
 import Testing
 
-@Suite struct WeightedRewardsTests {
+@Suite("Weighted rewards")
+struct WeightedRewardsTests {
   private struct Constant: Reward {
     let name: String
     let value: Double
@@ -23,7 +24,9 @@ import Testing
     #expect(rewards.names == ["exact_match", "a", "b"])
   }
 
-  @Test("A score that is no number stops, naming reward, prompt and completion", arguments: [Double.nan, .infinity])
+  @Test(
+    "A score that is not finite is an error that names reward, prompt and completion",
+    arguments: [Double.nan, .infinity])
   func notFinite(value: Double) throws {
     let rewards = try WeightedRewards([.init(Constant(name: "broken", value: value))])
     let error = #expect(throws: RewardError.self) {
@@ -36,7 +39,7 @@ import Testing
     #expect(!line.contains("\n"))
   }
 
-  @Test("No rewards, a name twice and a weight that is no number are errors")
+  @Test("No rewards, a repeated name and a weight that is not finite are errors")
   func faults() {
     #expect(throws: RewardError.self) { try WeightedRewards([]) }
     #expect(throws: RewardError.self) { try WeightedRewards([.init(ExactMatchReward()), .init(ExactMatchReward())]) }
@@ -44,7 +47,7 @@ import Testing
   }
 
   @Test(
-    "A score beyond the range leaves the completion without one, also by its weight", arguments: [1e308, -1e13, 1e6])
+    "A score out of range, also after weighting, leaves the completion unscored", arguments: [1e308, -1e13, 1e6])
   func outOfRange(value: Double) throws {
     let rewards = try WeightedRewards([
       .init(ExactMatchReward()), .init(Constant(name: "large", value: value), weight: 1e9),
@@ -53,7 +56,7 @@ import Testing
     #expect(try rewards.outcomes([item]) == [.unscored(reward: "large", .outOfRange)])
   }
 
-  @Test("One term without a score leaves the completion without one, whatever the others say")
+  @Test("One term without a score leaves the completion unscored")
   func oneTermMissing() throws {
     struct Odd: Reward {
       let name = "odd"

@@ -1,7 +1,8 @@
 import Rollouts
 import Testing
 
-@Suite struct FamilyTests {
+@Suite("Problem families")
+struct FamilyTests {
   @Test("Arithmetic is written as configured")
   func arithmetic() throws {
     let plain = try ArithmeticFamily(operation: .addition, digits: 2)
@@ -38,7 +39,7 @@ import Testing
     #expect(letters.problem([0, 25, 0, 12]) == ("sort zam=", "amz"))
   }
 
-  @Test("Sizes out of range are errors that say the range")
+  @Test("Sizes out of range are errors with the range")
   func faults() {
     for digits in [0, 10] {
       let error = #expect(throws: TaskError.self) { try ArithmeticFamily(operation: .addition, digits: digits) }

@@ -1,7 +1,8 @@
 import Rollouts
 import Testing
 
-@Suite struct ProceduralTaskTests {
+@Suite("Procedural tasks")
+struct ProceduralTaskTests {
   private static func task(
     _ name: BuiltInTask, size: Int, seed: UInt64 = 1, share: Double = 0.2
   ) throws -> ProceduralTask {
@@ -10,7 +11,7 @@ import Testing
     return try ProceduralTask(family: name.family(options), seed: seed, heldOutShare: share)
   }
 
-  @Test("Train and held-out prompts never meet, whatever the seeds", arguments: BuiltInTask.allCases)
+  @Test("Train and held-out prompts are disjoint for all seeds", arguments: BuiltInTask.allCases)
   func partsAreDisjoint(name: BuiltInTask) throws {
     let heldOut = Set(try Self.task(name, size: 3).heldOut(count: 150).map(\.text))
     #expect(heldOut.count == 150)
@@ -22,7 +23,7 @@ import Testing
     }
   }
 
-  @Test("A prompt is a function of seed, part and index")
+  @Test("A prompt depends only on seed, part and index")
   func determinism() throws {
     let task = try Self.task(.addition, size: 2, seed: 7)
     let again = try Self.task(.addition, size: 2, seed: 7)
@@ -56,7 +57,7 @@ import Testing
     }
   }
 
-  @Test("A space too large to list gives distinct held-out problems too")
+  @Test("A space too large to enumerate also gives distinct held-out problems")
   func largeSpace() throws {
     let task = try Self.task(.sorting, size: 40)
     #expect(task.heldOutCount == nil)

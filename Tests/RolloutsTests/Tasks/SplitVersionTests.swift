@@ -1,7 +1,8 @@
 import Rollouts
 import Testing
 
-@Suite("Which part a problem belongs to") struct SplitVersionTests {
+@Suite("Which part a problem belongs to")
+struct SplitVersionTests {
   private static func task(
     _ name: BuiltInTask, size: Int, minimum: Int? = nil, padded: Bool = false, seed: UInt64 = 0,
     version: SplitVersion = .current, use: PromptUse = .reinforcement
@@ -27,7 +28,7 @@ import Testing
   }
 
   @Test(
-    "A problem has one part in every task that has it",
+    "A problem is in the same part in every task",
     arguments: [BuiltInTask.addition, .subtraction, .multiplication])
   func arithmetic(name: BuiltInTask) throws {
     let variants = try [
@@ -44,7 +45,7 @@ import Testing
   }
 
   @Test(
-    "Strings of a length have one part, whatever lengths there are beside it", arguments: [BuiltInTask.sorting, .copy])
+    "Strings of one length keep their part when other lengths are added", arguments: [BuiltInTask.sorting, .copy])
   func strings(name: BuiltInTask) throws {
     let short = try Self.task(name, size: 3)
     let mixed = try Self.task(name, size: 5, minimum: 2)
@@ -53,7 +54,7 @@ import Testing
     #expect(heldOut.isSuperset(of: try short.heldOut(count: 200).map(\.text)))
   }
 
-  @Test("Version 1 keeps the parts of version 0.1, which counted from the smallest number")
+  @Test("Version 1 has the parts of version 0.1, which counted from the smallest number")
   func firstVersion() throws {
     let task = try Self.task(.addition, size: 2, version: .byNumber)
     let mixed = try Self.task(.addition, size: 2, minimum: 1, version: .byNumber)
@@ -67,7 +68,7 @@ import Testing
   private static let firstHeldOut = ["98+86=", "16+20=", "64+43=", "77+88="]
   private static let firstTrained = ["73+29=", "71+51=", "68+80=", "81+18="]
 
-  @Test("Reinforcement draws other problems than demonstrations, but for version 1, and holds out the same")
+  @Test("Reinforcement draws other problems than demonstrations, except in version 1, and holds out the same")
   func orders() throws {
     func texts(_ use: PromptUse, _ version: SplitVersion, _ split: Split = .train) throws -> [String] {
       let task = try Self.task(.addition, size: 2, version: version, use: use)

@@ -3,7 +3,8 @@ import Rollouts
 import TestSupport
 import Testing
 
-@Suite struct BytePairLoadingTests {
+@Suite("Loading byte-pair tokenizers")
+struct BytePairLoadingTests {
   /// GPT-2's way of writing bytes, as a table of this test's own.
   private static let symbols: [String] = {
     var symbols = [String](repeating: "", count: 256)
@@ -37,39 +38,37 @@ import Testing
     return try JSONSerialization.data(withJSONObject: root)
   }
 
-  @Test("vocab.json with merges.txt, and tokenizer.json, give the ids that the files say")
+  @Test("The files vocab.json with merges.txt, and tokenizer.json, give the ids in them")
   func loads() throws {
-    try TemporaryFolder.with { folder in
-      let vocabulary = try folder.write(JSONSerialization.data(withJSONObject: Self.vocabulary), to: "vocab.json")
-      let merges = try folder.write(Data("#version: 0.2\na b\nab c\n".utf8), to: "merges.txt")
-      let whole = try folder.write(Self.tokenizerFile(), to: "tokenizer.json")
-      for tokenizer in [
-        try BytePairTokenizer(vocabulary: vocabulary, merges: merges), try BytePairTokenizer(tokenizer: whole),
-      ] {
-        #expect(tokenizer.vocabularySize == 259)
-        #expect(tokenizer.endToken == 258)
-        #expect(tokenizer.encode("abcab ba") == [257, 256, 32, 98, 97])
-        #expect(tokenizer.decode([257, 256, 258]) == "abcab")
-      }
+    let folder = try TemporaryFolder()
+    let vocabulary = try folder.write(JSONSerialization.data(withJSONObject: Self.vocabulary), to: "vocab.json")
+    let merges = try folder.write(Data("#version: 0.2\na b\nab c\n".utf8), to: "merges.txt")
+    let whole = try folder.write(Self.tokenizerFile(), to: "tokenizer.json")
+    for tokenizer in [
+      try BytePairTokenizer(vocabulary: vocabulary, merges: merges), try BytePairTokenizer(tokenizer: whole),
+    ] {
+      #expect(tokenizer.vocabularySize == 259)
+      #expect(tokenizer.endToken == 258)
+      #expect(tokenizer.encode("abcab ba") == [257, 256, 32, 98, 97])
+      #expect(tokenizer.decode([257, 256, 258]) == "abcab")
     }
   }
 
-  @Test("A malformed merges file is named with its line")
+  @Test("An error names a malformed merges file and its line")
   func malformedMerges() throws {
-    try TemporaryFolder.with { folder in
-      let vocabulary = try folder.write(JSONSerialization.data(withJSONObject: Self.vocabulary), to: "vocab.json")
-      for (text, line) in [("a b\nab\n", 2), ("#version: 0.2\na b\nq r\n", 3), ("a b\na b\n", 2)] {
-        let merges = try folder.write(Data(text.utf8), to: "merges.txt")
-        let error = #expect(throws: TokenizerError.self) {
-          try BytePairTokenizer(vocabulary: vocabulary, merges: merges)
-        }
-        #expect(error?.line == line, "\(text)")
-      }
+    let folder = try TemporaryFolder()
+    let vocabulary = try folder.write(JSONSerialization.data(withJSONObject: Self.vocabulary), to: "vocab.json")
+    for (text, line) in [("a b\nab\n", 2), ("#version: 0.2\na b\nq r\n", 3), ("a b\na b\n", 2)] {
+      let merges = try folder.write(Data(text.utf8), to: "merges.txt")
       let error = #expect(throws: TokenizerError.self) {
-        try BytePairTokenizer(vocabulary: vocabulary, merges: folder.url("absent.txt"))
+        try BytePairTokenizer(vocabulary: vocabulary, merges: merges)
       }
-      #expect(error?.description.contains("absent.txt: no such file") == true)
+      #expect(error?.line == line, "\(text)")
     }
+    let error = #expect(throws: TokenizerError.self) {
+      try BytePairTokenizer(vocabulary: vocabulary, merges: folder.url("absent.txt"))
+    }
+    #expect(error?.description.contains("absent.txt: no such file") == true)
   }
 
   @Test("A tokenizer.json that would give other ids is refused with the reason")
@@ -104,15 +103,14 @@ import Testing
         }
       ),
     ]
-    try TemporaryFolder.with { folder in
-      for (reason, change) in changes {
-        let url = try folder.write(Self.tokenizerFile(change), to: "tokenizer.json")
-        let error = #expect(throws: TokenizerError.self) { try BytePairTokenizer(tokenizer: url) }
-        #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
-      }
-      let url = try folder.write(Self.tokenizerFile().prefix(100), to: "tokenizer.json")
-      #expect(throws: TokenizerError.self) { try BytePairTokenizer(tokenizer: url) }
-      #expect(throws: TokenizerError.self) { try BytePairTokenizer(tokenizer: url, endToken: "<|absent|>") }
+    let folder = try TemporaryFolder()
+    for (reason, change) in changes {
+      let url = try folder.write(Self.tokenizerFile(change), to: "tokenizer.json")
+      let error = #expect(throws: TokenizerError.self) { try BytePairTokenizer(tokenizer: url) }
+      #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
     }
+    let url = try folder.write(Self.tokenizerFile().prefix(100), to: "tokenizer.json")
+    #expect(throws: TokenizerError.self) { try BytePairTokenizer(tokenizer: url) }
+    #expect(throws: TokenizerError.self) { try BytePairTokenizer(tokenizer: url, endToken: "<|absent|>") }
   }
 }

@@ -3,7 +3,8 @@ import Rollouts
 import TestSupport
 import Testing
 
-@Suite struct BytePairTokenizerTests {
+@Suite("Byte-pair tokenizer")
+struct BytePairTokenizerTests {
   private struct Golden: Decodable {
     let text: String
     let ids: [Int32]
@@ -25,7 +26,7 @@ import Testing
     #expect(tokenizer.endToken == 50256)
   }
 
-  @Test("Any bytes come back, also those that are not UTF-8")
+  @Test("Any bytes are encoded and decoded unchanged, also invalid UTF-8")
   func roundTrip() {
     var generator = SeededGenerator(3)
     for length in [0, 1, 2, 3, 7, 31, 64, 257, 4099] {
@@ -41,21 +42,21 @@ import Testing
     }
   }
 
-  @Test("Repeated words have the ids of the first, whatever stands around them")
+  @Test("Repeated words have the ids of the first in any surroundings")
   func repeatedWords() {
     let words = (0..<500).map { " word\($0 % 37)x\($0 % 11)" }
     let together = tokenizer.encode(words.joined())
     #expect(together == words.flatMap { tokenizer.encode($0) })
   }
 
-  @Test("A run of half a million bytes without a break is encoded, and comes back")
+  @Test("A word of half a million bytes is encoded and decoded")
   func longRun() {
     let bytes = [UInt8](repeating: UInt8(ascii: "a"), count: 500_000)
     let ids = tokenizer.encode(bytes: bytes)
     #expect(tokenizer.decodeBytes(ids) == bytes)
   }
 
-  @Test("The end token is never made from text and decodes to nothing")
+  @Test("The end token is never produced from text and decodes to nothing")
   func endToken() {
     let ids = tokenizer.encode("<|endoftext|>")
     #expect(!ids.contains(tokenizer.endToken))
@@ -63,7 +64,7 @@ import Testing
     #expect(tokenizer.decode([-1, 50257]) == "\u{FFFD}\u{FFFD}")
   }
 
-  @Test("White space, contractions and classes divide as GPT-2's pattern says")
+  @Test("White space, contractions and classes are divided as by GPT-2's pattern")
   func division() {
     // Ids of single tokens tell the division: each expected string is one word.
     let cases: [(String, [String])] = [

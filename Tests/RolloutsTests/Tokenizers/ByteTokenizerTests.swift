@@ -1,10 +1,11 @@
 import Rollouts
 import Testing
 
-@Suite struct ByteTokenizerTests {
+@Suite("Byte tokenizer")
+struct ByteTokenizerTests {
   private let tokenizer = ByteTokenizer()
 
-  @Test("Ids are the bytes, and every byte comes back")
+  @Test("Ids are the bytes, and every byte is decoded")
   func bytes() {
     let bytes = Array(UInt8.min...UInt8.max)
     #expect(tokenizer.encode(bytes: bytes) == (0..<256).map { Int32($0) })

@@ -1,14 +1,14 @@
 import Foundation
 
-/// Starting processes with given standard streams.
+/// Starts processes with given standard streams.
 enum ChildProcess {
-  /// Why the system started none.
+  /// Why the system started no process.
   struct Failure: Error {
     let code: Int32
     var text: String { String(cString: strerror(code)) }
   }
 
-  /// A pipe whose ends no child inherits by itself.
+  /// A pipe whose ends children do not inherit.
   static func pipe() throws(Failure) -> (read: Int32, write: Int32) {
     var ends: [Int32] = [-1, -1]
     guard Foundation.pipe(&ends) == 0 else { throw Failure(code: errno) }
@@ -16,10 +16,10 @@ enum ChildProcess {
     return (ends[0], ends[1])
   }
 
-  /// Starts `command`, whose first element is a path or a name to look up, as the leader of a process group of its own,
-  /// with signals as they are by default.
+  /// Starts `command`, whose first element is a path or a name to look up, as the leader of a new process group, with
+  /// default signal handling.
   ///
-  /// - Parameter streams: its standard streams; nil: /dev/null.
+  /// - Parameter streams: the standard streams; nil is /dev/null.
   static func start(_ command: [String], environment: [String: String], streams: [Int32?]) throws(Failure) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -31,7 +31,7 @@ enum ChildProcess {
         posix_spawn_file_actions_addopen(&actions, Int32(target), "/dev/null", O_RDWR, 0)
       }
     }
-    // Other workers' pipes, and the sockets and shared memory of MPI, stay here.
+    // Children must not inherit other workers' pipes, nor the sockets and shared memory of MPI.
     for descriptor in openDescriptors where descriptor > 2 {
       posix_spawn_file_actions_addclose(&actions, descriptor)
     }

@@ -1,8 +1,8 @@
 import Foundation
 
-/// The processes of a `CommandReward` and what they are working on.
+/// The processes of a `CommandReward` and their work.
 struct CommandPool: ~Copyable {
-  /// A process with the completions it was given and has not answered, oldest first.
+  /// A process and the completions that it has not answered yet, oldest first.
   private struct Worker {
     let process: WorkerProcess
     var given: [Int] = []
@@ -17,13 +17,13 @@ struct CommandPool: ~Copyable {
   private let environment: [String: String]
   private let log: @Sendable (String) -> Void
   private var workers: [Worker] = []
-  /// Processes in a row that ended or were ended without one answer.
+  /// Consecutive processes that ended, or were killed, without an answer.
   private var fruitless = 0
   private var lastMessage = ""
   private var messages = RepeatedMessages()
   /// Completions without a score so far, by reason.
   private var unscored: [UnscoredReason: Int] = [:]
-  /// So many make it a fault of the program, not of a completion.
+  /// After this many, the program is at fault, not a completion.
   private static let maximumFruitless = 3
 
   init(
@@ -37,7 +37,7 @@ struct CommandPool: ~Copyable {
     self.log = log
   }
 
-  /// The outcomes of one call while they come in.
+  /// The state of one call of `outcomes`.
   private struct Call {
     let items: [RewardItem]
     let lines: [[UInt8]]
@@ -51,7 +51,7 @@ struct CommandPool: ~Copyable {
       items: items, lines: items.map(RewardProtocol.line),
       results: [RewardOutcome?](repeating: nil, count: items.count), queue: ArraySlice(items.indices), open: items.count
     )
-    // A process that ended while it had nothing to do is nobody's fault.
+    // A process that ended while idle is not an error.
     for index in workers.indices { _ = hear(index) }
     workers.removeAll { !$0.process.isOpen }
     while call.open > 0 {
@@ -73,7 +73,7 @@ struct CommandPool: ~Copyable {
       guard idle * settings.batch < call.queue.count else { break }
       workers.append(Worker(process: try WorkerProcess(command, environment: environment, reward: name)))
     }
-    // Shares of equal size, so that no process has a long batch while another has nothing.
+    // Equal shares, so that no process is idle while another has a long batch.
     let share = (call.queue.count + settings.workers - 1) / settings.workers
     for index in workers.indices where workers[index].given.isEmpty && !call.queue.isEmpty {
       let given = Array(call.queue.prefix(min(settings.batch, max(1, share))))
@@ -84,7 +84,7 @@ struct CommandPool: ~Copyable {
     }
   }
 
-  /// Waits until something can be read or written, or the next time is up.
+  /// Waits until a stream can be read or written, or the next timeout.
   private func wait() {
     var descriptors = workers.flatMap(\.process.polled)
     let left = workers.filter { !$0.given.isEmpty }.map { limit($0) - seconds(since: $0.since) }.min() ?? 0
@@ -97,7 +97,7 @@ struct CommandPool: ~Copyable {
 
   private func seconds(since start: ContinuousClock.Instant) -> Double { (ContinuousClock.now - start) / .seconds(1) }
 
-  /// Passes messages on and returns the lines of output.
+  /// Forwards messages and returns the lines of output.
   private mutating func hear(_ index: Int) -> [String] {
     let (lines, messages) = workers[index].process.exchange()
     for message in messages {
@@ -115,12 +115,12 @@ struct CommandPool: ~Copyable {
     for line in hear(index) {
       switch RewardProtocol.answer(line, given: workers[index].given, of: call.items) {
       case .other: say("not an answer to anything asked: \(line)")
-      case .outcome(let place, let outcome, let problem):
-        if let position = workers[index].given.firstIndex(of: place) { workers[index].given.remove(at: position) }
+      case .outcome(let question, let outcome, let problem):
+        if let position = workers[index].given.firstIndex(of: question) { workers[index].given.remove(at: position) }
         workers[index].since = .now
         workers[index].hasAnswered = true
         fruitless = 0
-        settle(place, outcome, problem.map { "\($0): \(LogText.plain(line, limit: 4000))" }, &call)
+        settle(question, outcome, problem.map { "\($0): \(LogText.plain(line, limit: 4000))" }, &call)
       }
     }
     if !workers[index].process.isOpen, !workers[index].given.isEmpty { try blame(index, .crash, &call) }
@@ -132,7 +132,7 @@ struct CommandPool: ~Copyable {
     try blame(index, .timeout, &call)
   }
 
-  /// Ends a process; the completion that it was at has no score, the others are given out again.
+  /// Kills a process. Its oldest completion has no score; its others are assigned again.
   private mutating func blame(_ index: Int, _ reason: UnscoredReason, _ call: inout Call) throws(RewardError) {
     let end = workers[index].process.end()
     let given = workers[index].given
@@ -151,17 +151,17 @@ struct CommandPool: ~Copyable {
     }
   }
 
-  /// - Parameter problem: what is wrong with the answer, and the answer, if it cannot be used.
-  private mutating func settle(_ place: Int, _ outcome: RewardOutcome, _ problem: String?, _ call: inout Call) {
-    guard call.results[place] == nil else { return }
-    call.results[place] = outcome
+  /// - Parameter problem: why the answer cannot be used, with the answer; nil if it can.
+  private mutating func settle(_ question: Int, _ outcome: RewardOutcome, _ problem: String?, _ call: inout Call) {
+    guard call.results[question] == nil else { return }
+    call.results[question] = outcome
     call.open -= 1
     guard case .unscored(let reason) = outcome, let problem else { return }
     let count = unscored[reason, default: 0] + 1
     unscored[reason] = count
-    // The first is shown whole, whatever else was said; the others are counted, also in the metrics of their step.
+    // The first is always logged in full; the others are counted, also in the metrics of their step.
     if count == 1 {
-      let item = call.items[place]
+      let item = call.items[question]
       log(
         "reward \(name): no score (\(reason.text)). The answer: \(problem). It was asked about \(item.shownPrompt) "
           + "with completion \(item.shownCompletion). Further ones are counted as \(reason.metrics.joined(separator: ", "))"

@@ -1,28 +1,28 @@
 import Foundation
 import Synchronization
 
-/// A reward that programs of one's own compute: a pool of processes that read completions and write scores, JSON Lines
-/// both ways.
+/// A reward computed by a program of the user: a pool of processes that read completions and write scores, both as JSON
+/// Lines.
 ///
 ///     → {"id": 17, "prompt": "…", "completion": "…", "answer": "…", …the prompt's other members}
 ///     ← {"id": 17, "reward": 0.5, "metrics": {"words": 3}}
 ///
-/// A program reads line by line, answers each line by one line in the same order, and flushes it; `reward` is a number or
-/// null, `metrics` (numbers by name) may be left out. It ends when its input ends. What it writes to stderr goes to the
-/// log, repeats collapsed. No answer within the time, an end in between, null, or an answer that cannot be used leaves a
-/// completion *unscored*, never scored 0; a process that hangs is killed with all that it started, and replaced.
+/// The program reads line by line, answers each line with one line in the same order, and flushes it; `reward` is a
+/// number or null, `metrics` (numbers by name) may be left out. It ends when its input ends. Its stderr goes to the
+/// log, with repetitions collapsed. A timeout, the end of the process, null, or an answer that cannot be used leaves a
+/// completion *unscored*, never scored 0. A process that hangs is killed with its descendants and replaced.
 /// `RewardProtocol` has the members of the lines.
 public final class CommandReward: Reward {
   public struct Settings: Sendable, Equatable {
     /// Program and arguments.
     public var command: [String]
-    /// Processes of this rank.
+    /// The number of processes of this rank.
     public var workers = 1
-    /// Completions that a process is given at a time.
+    /// The maximum number of unanswered completions of a process.
     public var batch = 16
     /// Seconds for one completion.
     public var timeout = 10.0
-    /// Seconds for a new process's first answer, in which it loads what it needs.
+    /// Seconds for a new process's first answer, which include its loading time.
     public var startTimeout = 60.0
 
     public init(command: [String]) { self.command = command }
@@ -32,12 +32,12 @@ public final class CommandReward: Reward {
   public let settings: Settings
   private let pool: Mutex<CommandPool>
 
-  /// Starts no process yet: the first completions do.
+  /// Does not start a process; `outcomes` does.
   ///
   /// - Parameters:
-  ///   - rank: this process's number, which workers find as `QUILLAN_RANK`.
-  ///   - log: takes the lines that workers write to stderr.
-  /// - Throws: `RewardError` where there is no such program.
+  ///   - rank: this process's number, which workers get as `QUILLAN_RANK`.
+  ///   - log: called with the lines that workers write to stderr.
+  /// - Throws: `RewardError` if there is no such program.
   public init(
     name: String, settings: Settings, rank: Int = 0, log: @escaping @Sendable (String) -> Void
   ) throws(RewardError) {
@@ -45,7 +45,7 @@ public final class CommandReward: Reward {
       settings.workers > 0 && settings.batch > 0, "\(settings.workers) workers, batches of \(settings.batch)")
     guard let program = settings.command.first, let path = Self.lookUp(program) else {
       throw RewardError(
-        reward: name, problem: "there is no program '\(settings.command.first ?? "")'",
+        reward: name, problem: "the program '\(settings.command.first ?? "")' was not found",
         remedy: "give a path, or a name on PATH, as the first word of the command")
     }
     self.name = name
@@ -64,14 +64,14 @@ public final class CommandReward: Reward {
   }
 
   public func outcomes(_ items: [RewardItem]) throws(RewardError) -> [RewardOutcome] {
-    // The pool's own error passes through the lock as a value.
+    // A value, because the lock's closure has no typed throws.
     let result: Result<[RewardOutcome], RewardError> = pool.withLock { pool in
       do throws(RewardError) { return .success(try pool.outcomes(items)) } catch { return .failure(error) }
     }
     return try result.get()
   }
 
-  /// The path of a program that can be run.
+  /// The path of an executable program; nil if there is none.
   private static func lookUp(_ program: String) -> String? {
     let manager = FileManager.default
     func isProgram(_ path: String) -> Bool {
@@ -84,13 +84,13 @@ public final class CommandReward: Reward {
     return folders.map { "\($0)/\(program)" }.first(where: isProgram)
   }
 
-  /// Workers die with this process even where it is killed and they do not look at their input.
+  /// Makes workers die with this process, even if it is killed and they do not read their input.
   private static func mortal(_ command: [String]) -> [String] {
     guard let setpriv = lookUp("setpriv") else { return command }
     return [setpriv, "--pdeathsig", "KILL", "--"] + command
   }
 
-  /// This process's environment without what would make a worker a rank of this run.
+  /// This process's environment without the variables that would make a worker a rank of this run.
   private static func environment(rank: Int) -> [String: String] {
     var variables = ProcessInfo.processInfo.environment.filter { name, _ in
       !["OMPI_", "PMIX_", "PMI_", "PRTE_", "OPAL_"].contains { name.hasPrefix($0) }

@@ -1,10 +1,10 @@
 import Foundation
 
-/// A shell beside a worker that outlives this process just long enough to kill what the worker started.
+/// A shell that outlives this process just long enough to kill a worker's descendants.
 ///
-/// The shell reads from a pipe whose other end only this process holds. However this process ends (`kill -9` included), the
-/// system closes that end, and the shell kills the worker's process group, and every process that has inherited the
-/// worker's mark in its environment: also those that have left the group, and those whose parents have ended.
+/// The shell reads from a pipe whose other end only this process holds. When this process ends (also by `kill -9`), the
+/// system closes that end. The shell then kills the worker's process group and every process that inherited the
+/// worker's mark in its environment, even if it left the group or its parent has ended.
 struct ProcessGuard {
   /// The environment variable that marks a worker and its descendants.
   static let variable = "QUILLAN_REWARD_PROCESS"
@@ -49,11 +49,11 @@ struct ProcessGuard {
     _ = write(lifeline, line, line.count)
   }
 
-  /// Lets the shell do its work, and waits for it.
+  /// Makes the shell kill the processes, and waits for it.
   func end() {
     close(lifeline)
     var status: Int32 = 0
-    // Far longer than it takes; a shell that cannot end must not stop this process.
+    // Far longer than needed; a shell that does not end must not block this process.
     for _ in 0..<2000 {
       guard waitpid(process, &status, WNOHANG) == 0 else { return }
       usleep(1000)

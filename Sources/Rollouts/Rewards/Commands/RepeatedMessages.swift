@@ -1,12 +1,12 @@
-/// Lets the first of similar messages through and counts the others, and no more in all than a person reads.
+/// Admits the first of similar messages and counts the others, and limits the total rate.
 ///
-/// Messages are similar if they differ in digits only. The tenth, hundredth, … of a kind says how many there were.
+/// Messages are similar if they differ only in digits. The tenth, hundredth, … of a kind reports the number so far.
 struct RepeatedMessages {
-  /// Characters of a message that are shown.
+  /// The maximum number of characters shown of a message.
   static let longest = 1000
-  /// Kinds that are told apart.
+  /// The maximum number of distinct kinds.
   private static let maximumKinds = 1000
-  /// Lines that may be shown at once, and seconds until one more may be.
+  /// The number of lines that may be shown at once, and the seconds until one more may be shown.
   private static let burst = 40.0
   private static let refillSeconds = 10.0
 

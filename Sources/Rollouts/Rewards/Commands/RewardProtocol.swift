@@ -1,14 +1,15 @@
+import Formats
 import Foundation
 
-/// The lines that a reward's program reads and writes; the article on rewards documents them.
+/// The lines that a reward's program reads and writes, documented in the article on rewards.
 enum RewardProtocol {
-  /// Members of a line that say what this program says, whatever the prompt's own line has under their names.
+  /// Members of a line that this program sets, even if the prompt's line has members of these names.
   private static let reserved: Set<String> = ["completion", "quillan", "row"]
 
-  /// The line for a completion: the members of the prompt's line as they were, and what is asked about.
+  /// The line for a completion: the members of the prompt's line, and the completion.
   ///
-  /// The prompt's own `id` and `finished` stay; `quillan` has the completion's. Other members of the prompt whose names are
-  /// taken are in `row`.
+  /// `id` and `finished` are the prompt's, if it has them; the completion's are in `quillan`. The prompt's members with
+  /// reserved names are in `row`.
   static func line(_ item: RewardItem) -> [UInt8] {
     var members = item.prompt.fields
     let hidden = members.filter { reserved.contains($0.key) }
@@ -22,54 +23,54 @@ enum RewardProtocol {
     return Array(JSONValue.object(members).serialized.utf8) + [UInt8(ascii: "\n")]
   }
 
-  /// What a line calls `id`: the prompt's own, or the completion's number.
+  /// The value of `id` in a line: the prompt's, or the completion's number.
   private static func address(of item: RewardItem) -> JSONValue {
     item.prompt.fields["id"] ?? .integer(Int(item.id))
   }
 
-  /// What a line of a program's output says.
+  /// The meaning of a line of a program's output.
   enum Answer {
-    /// What became of the completion at a place of those asked about; `problem` says why an answer cannot be used.
+    /// The outcome of the completion at an index; `problem` says why the answer cannot be used.
     case outcome(Int, RewardOutcome, problem: String?)
-    /// Not an answer to anything that is asked.
+    /// Not an answer to an open question.
     case other
   }
 
   /// Reads a line.
   ///
-  /// - Parameter given: places of the completions that the program has and did not answer, oldest first.
+  /// - Parameter given: indices of the completions that the program has not answered, oldest first.
   static func answer(_ line: String, given: [Int], of items: [RewardItem]) -> Answer {
     guard line.utf8.first(where: { $0 != 0x20 && $0 != 0x09 }) == UInt8(ascii: "{") else { return .other }
     let members: [String: JSONValue]
     do throws(JSONSyntaxError) {
       members = try JSONValue.parse(line.utf8, [.exactNumbers, .nonFiniteNumbers]).objectValue ?? [:]
     } catch {
-      // Python's own text of a dictionary, for example.
-      guard let id = number(ofBrokenLine: line), let place = given.first(where: { isAddressed($0, id, items) }) else {
+      // For example the text of a Python dictionary.
+      guard let id = number(ofBrokenLine: line), let index = given.first(where: { isAddressed($0, id, items) }) else {
         return .other
       }
-      return .outcome(place, .unscored(.unreadable), problem: "it is not JSON: \(error)")
+      return .outcome(index, .unscored(.unreadable), problem: "it is not JSON: \(error)")
     }
     if let id = members["quillan"]?.objectValue?["id"]?.integerValue {
-      guard let place = given.first(where: { items[$0].id == UInt64(max(0, id)) }) else { return .other }
+      guard let index = given.first(where: { items[$0].id == UInt64(max(0, id)) }) else { return .other }
       let (outcome, problem) = outcome(members)
-      return .outcome(place, outcome, problem: problem)
+      return .outcome(index, outcome, problem: problem)
     }
-    if let id = members["id"], let place = given.first(where: { isAddressed($0, id, items) }) {
+    if let id = members["id"], let index = given.first(where: { isAddressed($0, id, items) }) {
       let (outcome, problem) = outcome(members)
-      return .outcome(place, outcome, problem: problem)
+      return .outcome(index, outcome, problem: problem)
     }
-    // An answer with a wrong id belongs to the oldest question; any other number may be a late answer.
-    guard members["reward"] != nil, members["id"]?.numberValue == nil, let place = given.first else { return .other }
-    let problem = members["id"].map { "'id' is \($0.kind) and not what was asked" } ?? "it has no 'id'"
-    return .outcome(place, .unscored(.unreadable), problem: problem)
+    // An answer whose id is not a number belongs to the oldest question; another number may be a late answer.
+    guard members["reward"] != nil, members["id"]?.numberValue == nil, let index = given.first else { return .other }
+    let problem = members["id"].map { "'id' is \($0.kind), not the id of the question" } ?? "it has no 'id'"
+    return .outcome(index, .unscored(.unreadable), problem: problem)
   }
 
-  private static func isAddressed(_ place: Int, _ id: JSONValue, _ items: [RewardItem]) -> Bool {
-    let address = address(of: items[place])
+  private static func isAddressed(_ index: Int, _ id: JSONValue, _ items: [RewardItem]) -> Bool {
+    let address = address(of: items[index])
     if address == id { return true }
     guard let wanted = address.numberValue, let found = id.numberValue else { return false }
-    // Integers beyond a double's precision are equal by their digits only.
+    // Beyond a double's precision, integers compare by their digits.
     return wanted == found && abs(wanted) < 0x1p53
   }
 

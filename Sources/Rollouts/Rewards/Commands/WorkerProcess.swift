@@ -1,9 +1,9 @@
 import Foundation
 
-/// A child process with pipes to its three standard streams, in a process group of its own, that dies with this process.
+/// A child process with pipes to its standard streams, in its own process group, that dies with this process.
 ///
-/// Invariants: the pipes' ends here are not inherited by another worker and never block; `end()` has been called once
-/// before the value is given up, after which no process and no zombie is left.
+/// Invariants: no other worker inherits this process's ends of the pipes, and they never block; `end()` is called once
+/// before the object is released, and leaves neither process nor zombie.
 final class WorkerProcess {
   let identifier: pid_t
   private let keeper: ProcessGuard
@@ -15,22 +15,22 @@ final class WorkerProcess {
   private var unreadErrors: [UInt8] = []
   private(set) var isOpen = true
   private var hasEnded = false
-  /// A line longer than this is no answer.
+  /// A longer line is not an answer.
   private static let longestLine = 1 << 24
-  /// A message without an end is cut after so many bytes.
+  /// A message without a line break is cut after this many bytes.
   private static let longestMessage = 1 << 16
-  /// Bytes of a stream that are read before anything else is looked at, so that a flood holds up nothing.
+  /// The maximum bytes read from a stream at once, so that a flood of output does not delay other work.
   private static let largestRead = 1 << 20
 
   /// Starts `command`, whose first element is a path or a name to look up.
   ///
-  /// - Throws: `RewardError` where the system starts no process.
+  /// - Throws: `RewardError` if the system cannot start a process.
   init(_ command: [String], environment: [String: String], reward: String) throws(RewardError) {
-    // A worker that ended makes writing to it an error, not a signal that ends this process.
+    // Makes writing to a worker that has ended an error instead of a signal that ends this process.
     signal(SIGPIPE, SIG_IGN)
     var ends: [Int32] = []
     do throws(ChildProcess.Failure) {
-      // First the guard, so that there is no moment in which the worker has none.
+      // The guard starts first, so that the worker is never without one.
       let keeper = try ProcessGuard()
       var pipes: [(read: Int32, write: Int32)] = []
       do throws(ChildProcess.Failure) {
@@ -61,10 +61,10 @@ final class WorkerProcess {
 
   deinit { end() }
 
-  /// Whether bytes wait for the process to read.
+  /// Whether there are bytes that the process has not accepted yet.
   var hasUnsent: Bool { !unsent.isEmpty }
 
-  /// The descriptors to wait for.
+  /// The descriptors to poll.
   var polled: [pollfd] {
     guard isOpen else { return [] }
     var result = [
@@ -74,7 +74,7 @@ final class WorkerProcess {
     return result
   }
 
-  /// Sends bytes as the process takes them; what it does not take yet is sent by `exchange`.
+  /// Sends as many bytes as the process accepts; `exchange` sends the rest.
   func send(_ bytes: [UInt8]) {
     unsent += bytes
     flush()
@@ -86,16 +86,16 @@ final class WorkerProcess {
       if count > 0 {
         unsent.removeFirst(count)
       } else if errno != EINTR {
-        // Full: later. Broken: its output ends too, which `exchange` sees.
+        // If the pipe is full, later. If it is broken, the output also ends, which `exchange` notices.
         if errno != EAGAIN { unsent = [] }
         return
       }
     }
   }
 
-  /// Writes and reads what is possible without waiting.
+  /// Writes and reads as much as possible without blocking.
   ///
-  /// - Returns: whole lines of output and of errors. `isOpen` is false after the end of the output.
+  /// - Returns: complete lines of output and of errors. `isOpen` is false after the end of the output.
   func exchange() -> (lines: [String], messages: [String]) {
     flush()
     var lines: [String] = []
@@ -113,7 +113,7 @@ final class WorkerProcess {
     return (lines, messages)
   }
 
-  /// Whether the stream has not ended.
+  /// Whether the stream is still open.
   private static func read(_ stream: Int32, into unread: inout [UInt8], _ lines: inout [String]) -> Bool {
     var block = [UInt8](repeating: 0, count: 1 << 16)
     var left = largestRead
@@ -133,7 +133,7 @@ final class WorkerProcess {
     return true
   }
 
-  /// Kills the process with all that it started, and waits until the system has forgotten it.
+  /// Kills the process and its descendants, and reaps it.
   ///
   /// - Returns: how it ended, in words.
   @discardableResult func end() -> String {

@@ -1,5 +1,5 @@
-/// A regular expression with a bound on its work, which is counted in steps and not in seconds: the result is the same on
-/// every machine and rank.
+/// A regular expression with bounded work. The bound counts steps, not seconds, so the result is the same on every
+/// machine and rank.
 ///
 /// | syntax | meaning |
 /// |---|---|
@@ -16,7 +16,7 @@
 struct Pattern: Sendable {
   private let program: PatternProgram
 
-  /// - Throws: what is wrong, at which character; also where groups are nested too deep or repetitions too large.
+  /// - Throws: `PatternError` with the character; also if groups are nested too deep or repetitions too large.
   init(_ text: String) throws(PatternError) { program = try PatternProgram(text) }
 
   /// Whether the pattern matches somewhere in the text; nil if that takes too many steps.
@@ -28,4 +28,12 @@ struct Pattern: Sendable {
       return nil
     }
   }
+}
+
+/// Why a pattern is not valid, and at which character (from 1).
+struct PatternError: Error, CustomStringConvertible {
+  let problem: String
+  let character: Int
+
+  var description: String { "\(problem) at character \(character)" }
 }

@@ -1,19 +1,19 @@
-/// Runs a program over a text: backtracking that tries no instruction twice at one place, so that without backreferences
-/// the steps are at most instructions · places. The steps are counted, and so bounded on every machine alike.
+/// Runs a program over a text by backtracking that tries no instruction twice at one position: without backreferences
+/// there are at most instructions · positions steps. The number of steps is limited, equally on every machine.
 struct PatternMatcher {
-  /// Too many steps, or too large a table of what was tried.
+  /// Too many steps, or too large a table of tried pairs.
   struct LimitExceeded: Error {}
 
-  /// Steps for one text.
+  /// The maximum steps for one text.
   static let maximumSteps = 1 << 24
-  /// The same with backreferences, whose steps cost more and may be exponentially many.
+  /// The maximum steps with backreferences, whose steps cost more and may be exponentially many.
   static let maximumBacktracking = 1 << 21
-  /// Bits of the table: instructions · places.
+  /// The maximum bits of the table: instructions · positions.
   static let maximumTable = 1 << 28
 
   private struct Thread {
     var instruction: Int
-    var place: Int
+    var position: Int
     var slots: [Int]
   }
 
@@ -21,7 +21,7 @@ struct PatternMatcher {
   private let text: [Unicode.Scalar]
   private let limit: Int
   private var steps = 0
-  /// What was tried, from any start: a bit for each place and instruction.
+  /// The pairs of position and instruction that were tried, from any start, one bit each.
   private var table: [UInt64] = []
 
   init(_ program: PatternProgram, _ text: String) throws(LimitExceeded) {
@@ -39,15 +39,15 @@ struct PatternMatcher {
     let slots = [Int](repeating: -1, count: program.slotCount)
     for start in 0...text.count {
       var tried: Set<Int>?
-      if try run(Thread(instruction: 0, place: start, slots: slots), &tried) != nil { return true }
+      if try run(Thread(instruction: 0, position: start, slots: slots), &tried) != nil { return true }
     }
     return false
   }
 
-  /// - Parameter tried: of a run inside another, which has a success of its own; nil: the table.
+  /// - Parameter tried: the tried pairs of an inner run, which succeeds separately; nil is the table.
   private mutating func isTried(_ thread: Thread, _ tried: inout Set<Int>?) -> Bool {
     if program.hasBackreferences { return false }
-    let key = thread.place * program.instructions.count + thread.instruction
+    let key = thread.position * program.instructions.count + thread.instruction
     if tried != nil { return tried?.insert(key).inserted == false }
     let bit: UInt64 = 1 << UInt64(key & 63)
     if table[key >> 6] & bit != 0 { return true }
@@ -55,20 +55,20 @@ struct PatternMatcher {
     return false
   }
 
-  /// Where the instructions from the thread's on first lead to their `accept`, and what they noted.
+  /// The position and saved positions of the first `accept` that the instructions from the thread's on lead to.
   private mutating func run(_ start: Thread, _ tried: inout Set<Int>?) throws(LimitExceeded) -> Thread? {
     var waiting = [start]
     while var thread = waiting.popLast() {
-      var goesOn = true
-      while goesOn {
+      var isAlive = true
+      while isAlive {
         steps += 1
         if steps > limit { throw LimitExceeded() }
         if isTried(thread, &tried) { break }
         switch program.instructions[thread.instruction] {
         case .accept: return thread
         case .scalar(let set):
-          goesOn = thread.place < text.count && program.sets[set].contains(text[thread.place])
-          thread.place += 1
+          isAlive = thread.position < text.count && program.sets[set].contains(text[thread.position])
+          thread.position += 1
           thread.instruction += 1
         case .jump(let next): thread.instruction = next
         case .split(let first, let second):
@@ -77,24 +77,24 @@ struct PatternMatcher {
           waiting.append(other)
           thread.instruction = first
         case .assertion(let assertion):
-          goesOn = holds(assertion, at: thread.place)
+          isAlive = holds(assertion, at: thread.position)
           thread.instruction += 1
         case .lookahead(let next, let isNegative):
           let found = try nested(thread)
-          goesOn = (found == nil) == isNegative
+          isAlive = (found == nil) == isNegative
           if let found, !isNegative { thread.slots = found.slots }
           thread.instruction = next
         case .atomic(let next):
-          if let found = try nested(thread) { thread = found } else { goesOn = false }
+          if let found = try nested(thread) { thread = found } else { isAlive = false }
           thread.instruction = next
         case .backreference(let group, let ignoresCase):
-          goesOn = takeGroup(group, ignoresCase: ignoresCase, &thread)
+          isAlive = takeGroup(group, ignoresCase: ignoresCase, &thread)
           thread.instruction += 1
         case .save(let slot):
-          thread.slots[slot] = thread.place
+          thread.slots[slot] = thread.position
           thread.instruction += 1
         case .progress(let slot):
-          goesOn = thread.slots[slot] < thread.place
+          isAlive = thread.slots[slot] < thread.position
           thread.instruction += 1
         }
       }
@@ -109,32 +109,32 @@ struct PatternMatcher {
     return try run(inner, &tried)
   }
 
-  /// Consumes what a group matched; a group that did not take part matches nothing.
+  /// Consumes the text that a group matched; a group without a match fails.
   private mutating func takeGroup(_ group: Int, ignoresCase: Bool, _ thread: inout Thread) -> Bool {
     let (start, end) = (thread.slots[2 * group - 2], thread.slots[2 * group - 1])
-    guard start >= 0, end >= start, thread.place + end - start <= text.count else { return false }
+    guard start >= 0, end >= start, thread.position + end - start <= text.count else { return false }
     for offset in 0..<(end - start) {
-      let (wanted, found) = (text[start + offset], text[thread.place + offset])
+      let (wanted, found) = (text[start + offset], text[thread.position + offset])
       guard wanted == found || (ignoresCase && ScalarSet(wanted, ignoresCase: true).contains(found)) else {
         return false
       }
     }
     steps += end - start
-    thread.place += end - start
+    thread.position += end - start
     return true
   }
 
-  private func holds(_ assertion: PatternNode.Assertion, at place: Int) -> Bool {
+  private func holds(_ assertion: PatternNode.Assertion, at position: Int) -> Bool {
     switch assertion {
-    case .textStart: return place == 0
-    case .textEnd: return place == text.count
+    case .textStart: return position == 0
+    case .textEnd: return position == text.count
     case .textEndBeforeNewline:
-      return place == text.count || (place == text.count - 1 && ScalarSet.isNewline(text[place]))
-    case .lineStart: return place == 0 || ScalarSet.isNewline(text[place - 1])
-    case .lineEnd: return place == text.count || ScalarSet.isNewline(text[place])
+      return position == text.count || (position == text.count - 1 && ScalarSet.isNewline(text[position]))
+    case .lineStart: return position == 0 || ScalarSet.isNewline(text[position - 1])
+    case .lineEnd: return position == text.count || ScalarSet.isNewline(text[position])
     case .wordBoundary, .noWordBoundary:
-      let before = place > 0 && ScalarSet.isWord(text[place - 1])
-      let behind = place < text.count && ScalarSet.isWord(text[place])
+      let before = position > 0 && ScalarSet.isWord(text[position - 1])
+      let behind = position < text.count && ScalarSet.isWord(text[position])
       return (before != behind) == (assertion == .wordBoundary)
     }
   }

@@ -1,10 +1,10 @@
-/// Reads a pattern; `Pattern` documents the syntax.
+/// Parses a pattern; `Pattern` documents the syntax.
 ///
 /// Invariant: `position` never passes `scalars.count`, and `depth` bounds the recursion.
 struct PatternParser {
-  /// Groups inside groups.
+  /// The maximum nesting of groups.
   static let maximumDepth = 100
-  /// The counts of a repetition.
+  /// The maximum count of a repetition.
   static let maximumCount = 1000
 
   private struct Flags {
@@ -21,7 +21,7 @@ struct PatternParser {
   private(set) var captureCount = 0
   private var names: [String: Int] = [:]
   /// The largest group number that a backreference names.
-  private var largestReference = (group: 0, place: 0)
+  private var largestReference = (group: 0, character: 0)
 
   init(_ text: String) { scalars = Array(text.unicodeScalars) }
 
@@ -30,7 +30,7 @@ struct PatternParser {
     if position < scalars.count { throw fault("a ')' without its '('") }
     if largestReference.group > captureCount {
       throw PatternError(
-        problem: "there is no group \(largestReference.group) to refer to", place: largestReference.place)
+        problem: "there is no group \(largestReference.group) to refer to", character: largestReference.character)
     }
     return node
   }
@@ -76,7 +76,7 @@ struct PatternParser {
     return true
   }
 
-  /// Nil for a comment or a change of flags, which match nothing.
+  /// Nil for a comment or a change of flags.
   private mutating func parseAtom() throws(PatternError) -> PatternNode? {
     let scalar = advance()
     switch scalar {
@@ -149,7 +149,7 @@ struct PatternParser {
     if !take(")") { throw fault("a '(' is not closed") }
   }
 
-  /// `(?i)` holds to the end of the group that it stands in, `(?i:…)` for its own.
+  /// `(?i)` applies to the end of the enclosing group, `(?i:…)` to its own group.
   private mutating func parseFlags() throws(PatternError) -> PatternNode? {
     let outer = flags
     var isOn = true
@@ -177,7 +177,7 @@ struct PatternParser {
 
   private mutating func parseQuantifier(_ atom: PatternNode, start: Int) throws(PatternError) -> PatternNode {
     if flags.isExtended { while skipExtendedSpace() {} }
-    var counts: (least: Int, most: Int?)?
+    var counts: (minimum: Int, maximum: Int?)?
     if take("*") {
       counts = (0, nil)
     } else if take("+") {
@@ -194,25 +194,25 @@ struct PatternParser {
     }
     let kind: PatternNode.RepetitionKind = take("?") ? .lazy : take("+") ? .possessive : .greedy
     if let next = peek(), ["*", "+", "?"].contains(next) { throw fault("'\(next)' has nothing to repeat") }
-    return .repetition(atom, least: counts.least, most: counts.most, kind: kind)
+    return .repetition(atom, minimum: counts.minimum, maximum: counts.maximum, kind: kind)
   }
 
   /// `{n}`, `{n,}`, `{,m}` or `{n,m}`; nil, and nothing taken, if the brace is a character.
   private mutating func parseCounts() throws(PatternError) -> (Int, Int?)? {
     let start = position
     guard take("{") else { return nil }
-    let least = try takeCount()
+    let minimum = try takeCount()
     let hasComma = take(",")
-    let most = hasComma ? try takeCount() : least
-    guard take("}"), least != nil || most != nil else {
+    let maximum = hasComma ? try takeCount() : minimum
+    guard take("}"), minimum != nil || maximum != nil else {
       position = start
       return nil
     }
-    if let least, let most, least > most {
+    if let minimum, let maximum, minimum > maximum {
       position = start
-      throw fault("a repetition of at least \(least) and at most \(most)")
+      throw fault("a repetition of at least \(minimum) and at most \(maximum)")
     }
-    return (least ?? 0, most)
+    return (minimum ?? 0, maximum)
   }
 
   private mutating func takeCount() throws(PatternError) -> Int? {
@@ -242,9 +242,9 @@ struct PatternParser {
       let pair = PatternNode.sequence([.scalar(literal("\r")), .scalar(literal("\n"))])
       return taken(.alternatives([pair, .scalar(ScalarSet([.named(.newline, isNegative: false)]))]))
     case "1"..."9":
-      let place = position + 1
+      let character = position + 1
       let group = try takeCount() ?? 0
-      if group > largestReference.group { largestReference = (group, place) }
+      if group > largestReference.group { largestReference = (group, character) }
       return .backreference(group, ignoresCase: flags.ignoresCase)
     case "k":
       position += 1
@@ -268,7 +268,7 @@ struct PatternParser {
     return node
   }
 
-  /// What `\` and the next characters stand for, inside a class or not.
+  /// The set that `\` and the next characters stand for, inside or outside a class.
   private mutating func parseEscapedMember() throws(PatternError) -> ScalarSet.Member {
     guard let next = peek() else { throw fault("the pattern ends with '\\'") }
     position += 1
@@ -417,5 +417,5 @@ struct PatternParser {
     return true
   }
 
-  private func fault(_ problem: String) -> PatternError { PatternError(problem: problem, place: position + 1) }
+  private func fault(_ problem: String) -> PatternError { PatternError(problem: problem, character: position + 1) }
 }

@@ -4,17 +4,18 @@ struct PatternProgram: Sendable {
     /// Consumes one scalar of a set.
     case scalar(Int)
     case jump(Int)
-    /// Tries the first place, then the second.
+    /// Tries the first instruction, then the second.
     case split(Int, Int)
     case assertion(PatternNode.Assertion)
-    /// Runs the instructions behind it up to their `accept` at this place, then goes on at `next` without consuming.
+    /// Runs the following instructions up to their `accept` at this position, then continues at `next` without
+    /// consuming.
     case lookahead(next: Int, isNegative: Bool)
-    /// The same, and goes on where they ended.
+    /// As `lookahead`, but continues where they ended.
     case atomic(next: Int)
     case backreference(Int, ignoresCase: Bool)
-    /// Notes the place, as a group's bound or a repetition's start.
+    /// Saves the position, as a group's bound or a repetition's start.
     case save(Int)
-    /// Fails if nothing was consumed since the place was noted.
+    /// Fails if nothing was consumed since the position was saved.
     case progress(Int)
     case accept
   }
@@ -40,12 +41,12 @@ struct PatternProgram: Sendable {
     }
   }
 
-  /// Instructions, at most: repetitions are written out.
+  /// The maximum number of instructions; repetitions are unrolled.
   static let maximumCount = 20_000
 
   private(set) var instructions: [Instruction] = []
   private(set) var sets: [IndexedSet] = []
-  /// Places that a match notes; 0 without backreferences, since only those look at groups.
+  /// The number of saved positions; 0 without backreferences, since only they read groups.
   private(set) var slotCount = 0
   private var work = 0
 
@@ -57,7 +58,7 @@ struct PatternProgram: Sendable {
     instructions.append(.accept)
   }
 
-  /// Whether what a place leads to depends on how it was reached.
+  /// Whether the result from a position depends on how it was reached.
   var hasBackreferences: Bool { slotCount > 0 }
 
   private static func hasBackreference(_ node: PatternNode) -> Bool {
@@ -79,7 +80,7 @@ struct PatternProgram: Sendable {
     work += 1
     if work > Self.maximumCount {
       throw PatternError(
-        problem: "the repetitions, written out, have more than \(Self.maximumCount) parts; repeat less", place: 1)
+        problem: "the repetitions, written out, have more than \(Self.maximumCount) parts; repeat less", character: 1)
     }
     switch node {
     case .empty: break
@@ -92,10 +93,10 @@ struct PatternProgram: Sendable {
       if hasBackreferences { instructions.append(.save(2 * number - 2)) }
       try add(body)
       if hasBackreferences { instructions.append(.save(2 * number - 1)) }
-    case .repetition(let body, let least, let most, .possessive):
-      try addNested(.repetition(body, least: least, most: most, kind: .greedy)) { .atomic(next: $0) }
-    case .repetition(let body, let least, let most, let kind):
-      try addRepetition(body, least: least, most: most, isLazy: kind == .lazy)
+    case .repetition(let body, let minimum, let maximum, .possessive):
+      try addNested(.repetition(body, minimum: minimum, maximum: maximum, kind: .greedy)) { .atomic(next: $0) }
+    case .repetition(let body, let minimum, let maximum, let kind):
+      try addRepetition(body, minimum: minimum, maximum: maximum, isLazy: kind == .lazy)
     case .assertion(let assertion): instructions.append(.assertion(assertion))
     case .lookahead(let body, let isNegative): try addNested(body) { .lookahead(next: $0, isNegative: isNegative) }
     case .atomic(let body): try addNested(body) { .atomic(next: $0) }
@@ -105,10 +106,10 @@ struct PatternProgram: Sendable {
   }
 
   private mutating func addNested(_ body: PatternNode, _ head: (Int) -> Instruction) throws(PatternError) {
-    let place = append(.accept)
+    let start = append(.accept)
     try add(body)
     instructions.append(.accept)
-    instructions[place] = head(instructions.count)
+    instructions[start] = head(instructions.count)
   }
 
   private mutating func addAlternatives(_ parts: [PatternNode]) throws(PatternError) {
@@ -126,10 +127,12 @@ struct PatternProgram: Sendable {
     for end in ends { instructions[end] = .jump(instructions.count) }
   }
 
-  private mutating func addRepetition(_ body: PatternNode, least: Int, most: Int?, isLazy: Bool) throws(PatternError) {
+  private mutating func addRepetition(_ body: PatternNode, minimum: Int, maximum: Int?, isLazy: Bool)
+    throws(PatternError)
+  {
     func split(_ body: Int, _ rest: Int) -> Instruction { isLazy ? .split(rest, body) : .split(body, rest) }
-    for _ in 0..<least { try add(body) }
-    guard let most else {
+    for _ in 0..<minimum { try add(body) }
+    guard let maximum else {
       let start = append(.accept)
       var slot: Int?
       if hasBackreferences {
@@ -144,10 +147,10 @@ struct PatternProgram: Sendable {
       return
     }
     var splits: [Int] = []
-    for _ in least..<most {
+    for _ in minimum..<maximum {
       splits.append(append(.accept))
       try add(body)
     }
-    for place in splits { instructions[place] = split(place + 1, instructions.count) }
+    for index in splits { instructions[index] = split(index + 1, instructions.count) }
   }
 }

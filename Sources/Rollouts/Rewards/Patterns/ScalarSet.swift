@@ -1,4 +1,4 @@
-/// A set of Unicode scalars: what `.`, `\d` or `[a-z]` stand for.
+/// A set of Unicode scalars, such as `.`, `\d` or `[a-z]`.
 struct ScalarSet: Sendable {
   indirect enum Member: Sendable {
     case range(ClosedRange<UInt32>)
@@ -7,7 +7,7 @@ struct ScalarSet: Sendable {
     case set(ScalarSet)
   }
 
-  /// The sets that have a name.
+  /// The named sets.
   enum Name: String, CaseIterable, Sendable {
     case any, newline, digit, word, space, horizontalSpace
     // POSIX names besides digit, word and space.
@@ -79,7 +79,7 @@ struct ScalarSet: Sendable {
     }
   }
 
-  /// The two letters that Unicode calls a general category by.
+  /// The two-letter name of a general category in Unicode.
   private static func abbreviation(_ category: Unicode.GeneralCategory) -> String {
     switch category {
     case .uppercaseLetter: "Lu"

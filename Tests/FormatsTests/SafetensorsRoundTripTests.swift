@@ -1,4 +1,4 @@
-import Exports
+import Formats
 import Foundation
 import TestSupport
 import Testing
@@ -9,7 +9,7 @@ struct SafetensorsRoundTripTests {
 
   static func fixture(_ name: String) -> String { Fixtures.url("golden/\(name).safetensors").path }
 
-  @Test("the golden files open and every tensor has the bytes of its shape", arguments: goldenNames)
+  @Test("The golden files open and every tensor has the bytes of its shape", arguments: goldenNames)
   func goldenFiles(name: String) throws {
     let file = try SafetensorsFile(path: Self.fixture(name))
     #expect(file.tensors.count == (name.hasSuffix("weights") ? 104 : 166))
@@ -23,9 +23,9 @@ struct SafetensorsRoundTripTests {
     }
   }
 
-  @Test("rewriting a file of the Python library gives the same bytes", arguments: goldenNames)
+  @Test("Rewriting a file of the Python library gives the same bytes", arguments: goldenNames)
   func rewriting(name: String) throws {
-    let directory = try TemporaryDirectory()
+    let folder = try TemporaryFolder()
     let source = try SafetensorsFile(path: Self.fixture(name))
     let tensors = source.tensors.map { name, entry in
       SafetensorsTensor(name: name, dataType: entry.dataType, shape: entry.shape) { sink in
@@ -36,16 +36,16 @@ struct SafetensorsRoundTripTests {
         }
       }
     }
-    try SafetensorsWriter.write(path: directory.path("copy"), tensors: tensors, metadata: source.metadata)
-    let copy = try Data(contentsOf: URL(fileURLWithPath: directory.path("copy")))
+    try SafetensorsWriter.write(path: folder.path("copy"), tensors: tensors, metadata: source.metadata)
+    let copy = try folder.data("copy")
     #expect(try copy == Data(contentsOf: URL(fileURLWithPath: Self.fixture(name))))
-    #expect(try directory.contents() == ["copy"])
+    #expect(try folder.names == ["copy"])
   }
 
-  @Test("every element type, awkward shapes, names and metadata come back as they were written")
+  @Test("Every element type, awkward shapes, names and metadata are read back as written")
   func roundTrip() throws {
-    let directory = try TemporaryDirectory()
-    let path = directory.path("all")
+    let folder = try TemporaryFolder()
+    let path = folder.path("all")
     let awkward = "a\"b\\c\n\u{1}\u{8}é😀/\u{7F}"
     let tensors = [
       SafetensorsTensor(name: "f64", dataType: .float64, shape: [2], elements: [1.5, -Double.infinity]),
@@ -81,8 +81,8 @@ struct SafetensorsRoundTripTests {
 
   @Test("16-bit floats widen exactly")
   func widening() throws {
-    let directory = try TemporaryDirectory()
-    let path = directory.path("narrow")
+    let folder = try TemporaryFolder()
+    let path = folder.path("narrow")
     let half: [UInt16] = [0x3C00, 0xC000, 0x0001, 0x7BFF, 0x7C00, 0x8000]
     let brain: [UInt16] = [0x3F80, 0xC000, 0x0001, 0x7F7F, 0x7F80, 0x8000]
     try SafetensorsWriter.write(
@@ -99,27 +99,11 @@ struct SafetensorsRoundTripTests {
     #expect(throws: SafetensorsError.self) { try file.floats("absent") }
   }
 
-  @Test("an empty set of tensors is a file of sixteen bytes")
+  @Test("A file without tensors has sixteen bytes")
   func nothing() throws {
-    let directory = try TemporaryDirectory()
-    try SafetensorsWriter.write(path: directory.path("none"), tensors: [])
-    #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path("none"))).count == 16)
-    #expect(try SafetensorsFile(path: directory.path("none")).tensors.isEmpty)
+    let folder = try TemporaryFolder()
+    try SafetensorsWriter.write(path: folder.path("none"), tensors: [])
+    #expect(try folder.data("none").count == 16)
+    #expect(try SafetensorsFile(path: folder.path("none")).tensors.isEmpty)
   }
-}
-
-/// A directory that disappears with its owner.
-final class TemporaryDirectory {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appendingPathComponent("quillan-exports-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-
-  func contents() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: url.path).sorted() }
 }

@@ -1,5 +1,7 @@
+import Errors
+
 /// Why a safetensors file could not be read or written: what, where (file, tensor, byte) and what to do about it.
-public struct SafetensorsError: Error, Equatable, Sendable, CustomStringConvertible {
+public struct SafetensorsError: QuillanError, Equatable {
   public enum Code: String, Sendable {
     /// The file or its directory cannot be opened, created or renamed.
     case inaccessible
@@ -13,29 +15,29 @@ public struct SafetensorsError: Error, Equatable, Sendable, CustomStringConverti
     case unsupportedType
     /// Sizes, holes, overlaps or surplus bytes.
     case inconsistentLayout
-    /// A tensor that was asked for is not in the file.
+    /// A requested tensor is not in the file.
     case missingTensor
-    /// A tensor has another type or shape than was asked for.
+    /// A tensor does not have the requested type or shape.
     case mismatch
     /// No space (or quota, or file size) left while writing.
     case diskFull
-    /// Another failure while writing.
+    /// Writing failed for another reason.
     case writeFailed
-    /// The tensors handed to the writer cannot form a file.
+    /// The tensors given to the writer cannot form a file.
     case invalidTensor
   }
 
   public let code: Code
   public let path: String
-  /// The tensor concerned, where there is one.
+  /// The tensor concerned, if any.
   public let tensor: String?
-  /// The byte of the file concerned, where there is one.
+  /// The byte of the file concerned, if any.
   public let offset: Int?
   public let problem: String
-  public let remedy: String
+  public let remedy: String?
 
   public init(
-    code: Code, path: String, tensor: String? = nil, offset: Int? = nil, problem: String, remedy: String
+    code: Code, path: String, tensor: String? = nil, offset: Int? = nil, problem: String, remedy: String?
   ) {
     self.code = code
     self.path = path
@@ -45,8 +47,7 @@ public struct SafetensorsError: Error, Equatable, Sendable, CustomStringConverti
     self.remedy = remedy
   }
 
-  /// Whether the file's content is at fault (corrupt, incompatible or not what was expected), rather than the
-  /// machine it lies on.
+  /// Whether the file's content is at fault (corrupt, incompatible or unexpected), not the machine.
   public var isCorruptData: Bool {
     switch code {
     case .truncated, .malformedHeader, .unsupportedType, .inconsistentLayout, .missingTensor, .mismatch: true
@@ -54,15 +55,17 @@ public struct SafetensorsError: Error, Equatable, Sendable, CustomStringConverti
     }
   }
 
-  /// One line: file, tensor, byte, problem, remedy. Names come from files, so they are shortened and escaped.
-  public var description: String {
+  public var status: ErrorStatus { isCorruptData ? .data : .failure }
+
+  /// File, tensor and byte. Names come from files, so they are shortened and escaped.
+  public var place: String? {
     var place = Self.printable(path, limit: 400)
     if let tensor { place += ", tensor '\(Self.printable(tensor))'" }
     if let offset { place += ", byte \(offset)" }
-    return "\(place): \(problem); \(remedy)"
+    return place
   }
 
-  /// `text` with control characters escaped and at most `limit` characters (the rest left out).
+  /// `text` with control characters escaped, cut to `limit` characters.
   package static func printable(_ text: String, limit: Int = 120) -> String {
     var shown = ""
     var count = 0

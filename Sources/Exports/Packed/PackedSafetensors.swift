@@ -1,4 +1,5 @@
 import Files
+import Formats
 import LowBit
 import Parameters
 import Tensors
@@ -52,8 +53,7 @@ public enum PackedSafetensors {
 
   /// Reads what `write` wrote into an empty packed model.
   ///
-  /// - Throws: `SafetensorsError` naming the tensor that is missing, extra, of another shape, or has values that no
-  ///   weights have.
+  /// - Throws: `SafetensorsError` naming the tensor that is missing, extra, of another shape, or has impossible values.
   public static func load(_ file: SafetensorsFile, into model: PackedModel, pool: WorkerPool) throws {
     var expected: Set<String> = []
     func check(_ name: String, _ type: SafetensorsDataType, _ shape: [Int]) throws {

@@ -1,7 +1,8 @@
-import Rollouts
+import Formats
 import Testing
 
-@Suite("Reading JSON numbers") struct JSONReadingTests {
+@Suite("Reading JSON numbers")
+struct JSONReadingTests {
   @Test(
     "Exact numbers are written as they were read",
     arguments: [
@@ -13,7 +14,7 @@ import Testing
     #expect(try JSONValue.parse(text.utf8, .exactNumbers).serialized == text)
   }
 
-  @Test("An exact number has the value of its text, and is a whole number only if it fits")
+  @Test("An exact number has the value of its text, and is an integer only if it fits")
   func values() throws {
     #expect(try JSONValue.parse("1.50".utf8, .exactNumbers).numberValue == 1.5)
     #expect(try JSONValue.parse("18446744073709551615".utf8, .exactNumbers).integerValue == nil)
@@ -24,7 +25,7 @@ import Testing
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse("1e999".utf8, .exactNumbers) }
   }
 
-  @Test("NaN and infinities are numbers only if that is asked for")
+  @Test("NaN and infinities are numbers only on request")
   func nonFinite() throws {
     for (text, value) in [("Infinity", Double.infinity), ("-Infinity", -.infinity), ("1e999", .infinity)] {
       #expect(try JSONValue.parse(text.utf8, .nonFiniteNumbers) == .number(value))

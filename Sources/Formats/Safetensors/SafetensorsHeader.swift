@@ -1,9 +1,9 @@
-/// The header of a safetensors file: what it holds and where, proven consistent.
+/// The validated header of a safetensors file: its tensors and where they are.
 ///
 /// A file is: 8 bytes N (unsigned, little-endian), N bytes of JSON, then the tensors' bytes. The JSON maps names to
 /// `{"dtype": …, "shape": […], "data_offsets": [begin, end]}` with offsets counted from the first byte after the
-/// header, and may map `__metadata__` to an object of strings. The ranges must cover the rest of the file exactly:
-/// no hole, no overlap, nothing after the last. N is at most 100 MB, which bounds what an attacker can make us build.
+/// header, and may map `__metadata__` to an object of strings. The ranges must cover the rest of the file exactly: no
+/// hole, no overlap, nothing after the last. N is at most 100 MB, which bounds the memory that a hostile file can take.
 ///
 /// Source: the safetensors format specification (Hugging Face), README section "Format".
 struct SafetensorsHeader {
@@ -25,7 +25,7 @@ struct SafetensorsHeader {
     } catch let error as SafetensorsError {
       throw error
     } catch {
-      let fault = error as? SafetensorsJSON.Fault
+      let fault = error as? JSONSyntaxError
       throw SafetensorsError(
         code: .malformedHeader, path: path, offset: 8 + (fault?.position ?? 0),
         problem: "malformed header: \(fault?.problem ?? "\(error)")",
@@ -35,16 +35,15 @@ struct SafetensorsHeader {
   }
 
   private mutating func parse(_ bytes: UnsafeRawBufferPointer) throws {
-    var json = SafetensorsJSON(bytes)
-    guard bytes.first == UInt8(ascii: "{") else { throw json.fault("'{' expected") }
+    var json = JSONScanner(bytes)
+    guard bytes.first == UInt8(ascii: "{") else { throw json.fault("the first byte is not '{'") }
     try json.expect("{")
     var isFirst = true
     var hasMetadata = false
     while try json.another(before: "}", isFirst: isFirst) {
       isFirst = false
       let start = json.position
-      let name = try json.string()
-      try json.expect(":")
+      let name = try json.key()
       if name == "__metadata__" {
         guard !hasMetadata else { throw json.fault("'__metadata__' appears twice", at: start) }
         hasMetadata = true
@@ -56,16 +55,14 @@ struct SafetensorsHeader {
         }
       }
     }
-    json.skipSpace()
-    guard json.position == bytes.count else { throw json.fault("text after the header's object") }
+    try json.expectEnd()
   }
 
-  private static func strings(_ json: inout SafetensorsJSON) throws(SafetensorsJSON.Fault) -> [String: String] {
+  private static func strings(_ json: inout JSONScanner) throws(JSONSyntaxError) -> [String: String] {
     try json.expect("{")
     var strings: [String: String] = [:]
     while try json.another(before: "}", isFirst: strings.isEmpty) {
-      let key = try json.string()
-      try json.expect(":")
+      let key = try json.key()
       guard strings.updateValue(try json.string(), forKey: key) == nil else {
         throw json.fault("the metadata key '\(SafetensorsError.printable(key))' appears twice")
       }
@@ -73,7 +70,7 @@ struct SafetensorsHeader {
     return strings
   }
 
-  private func entry(named name: String, _ json: inout SafetensorsJSON, headerByteCount: Int) throws -> Entry {
+  private func entry(named name: String, _ json: inout JSONScanner, headerByteCount: Int) throws -> Entry {
     let start = json.position
     var typeName: String?
     var shape: [Int]?
@@ -82,8 +79,7 @@ struct SafetensorsHeader {
     try json.expect("{")
     while try json.another(before: "}", isFirst: isFirst) {
       isFirst = false
-      let key = try json.string()
-      try json.expect(":")
+      let key = try json.key()
       switch (key, typeName, shape, range) {
       case ("dtype", nil, _, _): typeName = try json.string()
       case ("shape", _, nil, _): shape = try json.integers(limit: Self.maximumDimensions)
@@ -116,7 +112,7 @@ struct SafetensorsHeader {
     return Entry(dataType: type, shape: shape, byteRange: begin..<end)
   }
 
-  /// Proves that the tensors cover `dataStart..<fileByteCount` exactly once.
+  /// Checks that the tensors cover `dataStart..<fileByteCount` exactly once.
   private func checkCoverage(dataStart: Int, fileByteCount: Int) throws(SafetensorsError) {
     var covered = dataStart
     let inOrder = tensors.sorted {

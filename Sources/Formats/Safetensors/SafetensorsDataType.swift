@@ -1,7 +1,7 @@
 /// The element types that safetensors files of this project may hold, under the format's own names.
 ///
 /// Elements are little-endian and dense, in row-major order.
-public enum SafetensorsDataType: String, Sendable, CaseIterable {
+public enum SafetensorsDataType: String, Sendable, Codable, CaseIterable {
   case bool = "BOOL"
   case uint8 = "U8"
   case int8 = "I8"
@@ -23,10 +23,10 @@ public enum SafetensorsDataType: String, Sendable, CaseIterable {
     }
   }
 
-  /// Where the reference writer puts tensors of this type: higher ranks first, so wide elements stay aligned.
-  /// The order of the cases above is that order.
+  /// The reference writer sorts tensors by descending rank, so wide elements stay aligned. The order of the cases above
+  /// is that order.
   var layoutRank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 
-  /// Bytes of a dense tensor of `shape`, or nil where an extent is negative or the product too large (`Extents`).
+  /// Bytes of a dense tensor of `shape`; nil if an extent is negative or the product too large (`Extents`).
   public func byteCount(shape: [Int]) -> Int? { Extents.product(shape).map { $0 * byteCount } }
 }

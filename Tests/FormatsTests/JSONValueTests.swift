@@ -1,8 +1,9 @@
-import Rollouts
+import Formats
 import Testing
 
-@Suite struct JSONValueTests {
-  @Test("Values are read as they are written")
+@Suite("JSON values")
+struct JSONValueTests {
+  @Test("Values are read as written")
   func values() throws {
     let text =
       #" {"a": [1, -2.5e1, true, null], "b": {"c": "x\n\"\\\u00e9\ud83d\ude42/é"}, "n": 12345678901234567168} "#
@@ -28,7 +29,7 @@ import Testing
     #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(text.utf8) }
   }
 
-  @Test("A fault names its byte")
+  @Test("A syntax error names its byte")
   func position() {
     let error = #expect(throws: JSONSyntaxError.self) { try JSONValue.parse("{\"a\": x}".utf8) }
     #expect(error?.description == "expected a value, found 'x' at byte 7")

@@ -2,15 +2,15 @@ import Foundation
 
 /// A safetensors file open for reading.
 ///
-/// Opening reads and proves the header only (see `SafetensorsHeader`); tensors are read when asked for, one at a
-/// time, so a file of any size costs the memory of its largest tensor. Bytes come by positioned reads rather than a
-/// memory map: a file that shrinks while it is open gives an error, not a signal. Instances may be shared by threads.
+/// Opening reads and validates only the header (see `SafetensorsHeader`). Tensors are read one at a time on request, so
+/// a file needs no more memory than its largest tensor. Positioned reads are used instead of a memory map: a file that
+/// shrinks while it is open causes an error, not a signal. Threads may share an instance.
 public final class SafetensorsFile: Sendable {
   /// One tensor of the file.
   public struct Entry: Sendable, Equatable {
     public let dataType: SafetensorsDataType
     public let shape: [Int]
-    /// Where the tensor's bytes are, counted from the start of the file.
+    /// The tensor's bytes, counted from the start of the file.
     public let byteRange: Range<Int>
 
     public var elementCount: Int { byteRange.count / dataType.byteCount }
@@ -52,12 +52,12 @@ public final class SafetensorsFile: Sendable {
     guard let entry = tensors[name] else {
       throw SafetensorsError(
         code: .missingTensor, path: path, tensor: name, problem: "the file has no such tensor",
-        remedy: "use a file written for this model (it has \(tensors.count) tensors)")
+        remedy: "use a file written for this model (this file has \(tensors.count) tensors)")
     }
     return entry
   }
 
-  /// Reads the tensor's bytes into `target`, which must have exactly their number.
+  /// Reads the tensor's bytes into `target`, which must be of exactly that size.
   public func read(_ name: String, into target: UnsafeMutableRawBufferPointer) throws(SafetensorsError) {
     let entry = try entry(name)
     precondition(
@@ -161,7 +161,7 @@ extension SafetensorsFile {
   ) throws(SafetensorsError) {
     var done = 0
     while done < target.count {
-      // One call moves at most 2 GiB on Linux; half of it keeps every system within its limit.
+      // A read is limited to 2 GiB on Linux.
       let wanted = min(target.count - done, 1 << 30)
       let count = pread(descriptor, target.baseAddress! + done, wanted, off_t(start + done))
       if count < 0 && errno == EINTR { continue }

@@ -1,8 +1,8 @@
 /// A tensor to be written: name, element type, shape and a source of its bytes.
 ///
-/// `provide` is called once, when the tensor's turn comes, and hands its bytes on in as many pieces as it likes, so a
-/// set of tensors is written without a copy of it (a 2 GB model streams from its own buffers). Pieces are
-/// little-endian, row-major, and valid during the call of `sink` only.
+/// `provide` is called once, when the tensor is written, and passes its bytes to `sink` in any number of calls, so a
+/// model is written from its own buffers without a copy. Bytes are little-endian, row-major, and need to be valid only
+/// during the call of `sink`.
 public struct SafetensorsTensor {
   public typealias Sink = (UnsafeRawBufferPointer) throws -> Void
 
@@ -20,7 +20,7 @@ public struct SafetensorsTensor {
     self.provide = provide
   }
 
-  /// A tensor whose elements lie in an array: Float for F32, Int32 for I32, UInt8 for U8 and so on.
+  /// A tensor with the elements of an array: Float for F32, Int32 for I32, UInt8 for U8 and so on.
   ///
   /// - Precondition: one element of the array is one element of `dataType`.
   public init<Element: BitwiseCopyable & Sendable>(

@@ -1,7 +1,7 @@
 import Files
 import Foundation
 
-/// A numpy array file (.npy, versions 1 to 3) of floating-point numbers in C order, read in pieces.
+/// A numpy array file (.npy, versions 1 to 3) of floating-point numbers in C order, read some rows at a time.
 public final class NumpyFile {
   public let path: String
   public let shape: [Int]
@@ -11,40 +11,40 @@ public final class NumpyFile {
 
   public var count: Int { Extents.product(shape) ?? 0 }
 
-  /// - Throws: `NumpyError` for what is no such file.
+  /// - Throws: `NumpyError` if the file is not such an array.
   public init(path: String) throws(NumpyError) {
     self.path = path
     guard let handle = FileHandle(forReadingAtPath: path) else {
-      throw NumpyError(path: path, problem: "cannot be read; check the path", isBadData: false)
+      throw NumpyError(path: path, problem: "cannot be read", remedy: "check the path", isBadData: false)
     }
     self.handle = handle
     func bytes(_ count: Int) throws(NumpyError) -> [UInt8] {
       guard let data = try? handle.read(upToCount: count), data.count == count else {
-        throw NumpyError(path: path, problem: "ends inside its header; copy it again")
+        throw NumpyError(path: path, problem: "ends inside its header", remedy: "copy it again")
       }
       return Array(data)
     }
     let start = try bytes(8)
     guard start.prefix(6).elementsEqual([0x93] + Array("NUMPY".utf8)), (1...3).contains(start[6]) else {
-      throw NumpyError(path: path, problem: "is no .npy file of version 1 to 3; write it with numpy.save")
+      throw NumpyError(path: path, problem: "is not a .npy file of version 1 to 3", remedy: "write it with numpy.save")
     }
     let lengthBytes = try bytes(start[6] == 1 ? 2 : 4)
     let length = lengthBytes.reversed().reduce(0) { $0 << 8 | Int($1) }
     guard length <= 1 << 20 else { throw NumpyError(path: path, problem: "has a header of \(length) bytes") }
     let header = String(decoding: try bytes(length), as: UTF8.self)
     func value(_ key: String) -> Substring? {
-      guard let place = header.range(of: "'\(key)':") else { return nil }
-      return header[place.upperBound...].drop { $0 == " " }
+      guard let range = header.range(of: "'\(key)':") else { return nil }
+      return header[range.upperBound...].drop { $0 == " " }
     }
     guard let type = value("descr"), let order = value("fortran_order"), let extents = value("shape") else {
       throw NumpyError(path: path, problem: "has a header without descr, fortran_order or shape")
     }
     let types = ["'<f4'": 4, "'<f8'": 8, "'<f2'": 2]
     guard let width = types.first(where: { type.hasPrefix($0.key) })?.value else {
-      throw NumpyError(path: path, problem: "does not hold little-endian floats; save it as float32")
+      throw NumpyError(path: path, problem: "does not hold little-endian floats", remedy: "save it as float32")
     }
     guard order.hasPrefix("False") else {
-      throw NumpyError(path: path, problem: "is in Fortran order; save numpy.ascontiguousarray of it")
+      throw NumpyError(path: path, problem: "is in Fortran order", remedy: "save numpy.ascontiguousarray of it")
     }
     guard extents.hasPrefix("("), let end = extents.firstIndex(of: ")") else {
       throw NumpyError(path: path, problem: "has no shape in its header")
@@ -58,7 +58,7 @@ public final class NumpyFile {
       }
       shape.append(extent)
     }
-    // A shape with an extent of 0 says how many rows of nothing there are, in a file of any size.
+    // With an extent of 0 the file's size does not bound the other extents.
     guard let elements = Extents.product(shape), elements > 0 || shape.allSatisfy({ $0 <= Self.largestEmptyExtent })
     else { throw NumpyError(path: path, problem: "has the impossible shape \(shape)") }
     let total = elements * width
@@ -71,22 +71,23 @@ public final class NumpyFile {
     guard size == here + UInt64(total) else {
       throw NumpyError(
         path: path,
-        problem: "has \(size - min(size, here)) bytes of numbers, its shape \(shape) \(total); copy it again")
+        problem: "has \(size - min(size, here)) bytes of numbers; its shape \(shape) needs \(total)",
+        remedy: "copy it again")
     }
     dataStart = here
   }
 
   private let dataStart: UInt64
   /// The largest extent of an array without numbers.
-  static let largestEmptyExtent = 1 << 20
+  package static let largestEmptyExtent = 1 << 20
 
-  /// Calls `body` with the numbers in order, in pieces of whole rows.
-  public func eachPiece(rows: Int, columns: Int, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void) throws {
+  /// Calls `body` with the first row and the numbers of one block of rows after another.
+  public func eachBlock(rows: Int, columns: Int, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void) throws {
     let width = isDouble ? 8 : isHalf ? 2 : 4
-    let most = max(1, (4 << 20) / max(1, columns))
+    let blockRows = max(1, (4 << 20) / max(1, columns))
     try handle.seek(toOffset: dataStart)
-    for first in stride(from: 0, to: rows, by: most) {
-      let count = min(most, rows - first) * columns
+    for first in stride(from: 0, to: rows, by: blockRows) {
+      let count = min(blockRows, rows - first) * columns
       guard count > 0, let data = try handle.read(upToCount: count * width), data.count == count * width else {
         if count == 0 { return }
         throw NumpyError(path: path, problem: "became shorter while it was read")
@@ -102,7 +103,7 @@ public final class NumpyFile {
     }
   }
 
-  /// Writes an array of fp32 numbers, which `provide` hands on in pieces; whole or not at all.
+  /// Writes an array of fp32 numbers, atomically; `provide` passes the bytes to its sink, in any number of calls.
   public static func write(
     path: String, shape: [Int], policy: OutputPolicy = .own,
     _ provide: (_ sink: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
@@ -117,19 +118,4 @@ public final class NumpyFile {
     try provide { try output.append($0, tensor: nil) }
     try output.commit()
   }
-}
-
-/// A .npy file that cannot be used.
-public struct NumpyError: Error, Equatable, CustomStringConvertible {
-  public let path: String
-  public let problem: String
-  public let isBadData: Bool
-
-  init(path: String, problem: String, isBadData: Bool = true) {
-    self.path = path
-    self.problem = problem
-    self.isBadData = isBadData
-  }
-
-  public var description: String { "\(path): \(problem)" }
 }

@@ -1,11 +1,11 @@
-/// Arithmetic on extents that a file claims: nothing here traps, whatever they are.
+/// Arithmetic on the extents in a file. No value makes it trap.
 package enum Extents {
-  /// The largest number of elements, or of bytes, that is read: 2⁴⁸, more than any machine's memory.
+  /// The maximum number of elements or bytes: 2⁴⁸, more than the memory of any machine.
   package static let largest = 1 << 48
 
-  /// The product of extents, or nil where one is negative or those other than 0 give more than `largest`.
+  /// The product of the extents; nil if an extent is negative or the product of those other than 0 exceeds `largest`.
   ///
-  /// An extent of 0 does not make the others harmless: whoever takes a part of the shape multiplies them.
+  /// The other extents matter even if one is 0: code that uses part of a shape multiplies them.
   package static func product(_ extents: some Sequence<Int>) -> Int? {
     var (product, isEmpty) = (1, false)
     for extent in extents {

@@ -1,6 +1,6 @@
 extension JSONValue {
-  /// The JSON text on one line with sorted keys, so that equal values are equal bytes. A number has the fewest digits that
-  /// read back to the same value; one that is not finite is written as null.
+  /// The JSON text on one line with sorted keys, so that equal values are equal bytes. A number has the fewest
+  /// digits that read back to the same value; a number that is not finite is written as null.
   public var serialized: String {
     var result = ""
     append(to: &result)
@@ -14,7 +14,7 @@ extension JSONValue {
     case .integer(let value): result += String(value)
     case .number(let value): result += value.isFinite ? "\(value)" : "null"
     case .literal(let text): result += text
-    case .text(let value): Self.append(text: value, to: &result)
+    case .text(let value): JSONText.append(value, .oneLine, to: &result)
     case .list(let values):
       result += "["
       for (index, value) in values.enumerated() {
@@ -26,34 +26,12 @@ extension JSONValue {
       result += "{"
       for (index, member) in members.sorted(by: { $0.key < $1.key }).enumerated() {
         if index > 0 { result += "," }
-        Self.append(text: member.key, to: &result)
+        JSONText.append(member.key, .oneLine, to: &result)
         result += ":"
         member.value.append(to: &result)
       }
       result += "}"
     }
-  }
-
-  private static func append(text: String, to result: inout String) {
-    result += "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      case "\0"..." ", "\u{7F}", "\u{2028}", "\u{2029}":
-        if scalar == " " {
-          result += " "
-        } else {
-          let digits = String(scalar.value, radix: 16)
-          result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-        }
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    result += "\""
   }
 }
 

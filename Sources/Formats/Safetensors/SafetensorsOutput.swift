@@ -11,7 +11,7 @@ package final class SafetensorsOutput {
     do { file = try OutputFile(path, policy) } catch { throw SafetensorsError(error) }
   }
 
-  /// Appends `bytes`. The `tensor` is named in the error where it fails.
+  /// Appends `bytes`; an error names `tensor`.
   package func append(_ bytes: UnsafeRawBufferPointer, tensor: String?) throws(SafetensorsError) {
     do { try file.append(bytes) } catch { throw SafetensorsError(error, tensor: tensor, offset: file.byteCount) }
   }

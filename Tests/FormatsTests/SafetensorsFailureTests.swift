@@ -1,5 +1,6 @@
-import Exports
+import Formats
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Hostile and damaged safetensors files, and writes that fail")
@@ -116,10 +117,10 @@ struct SafetensorsFailureTests {
     Hostile("bytes without a tensor", .inconsistentLayout, "{}", data: 1),
   ]
 
-  @Test("a hostile file is refused with its place and the remedy, in one line", arguments: hostile)
+  @Test("A hostile file is refused with its place and a remedy, in one line", arguments: hostile)
   func refusal(file: Hostile) throws {
-    let directory = try TemporaryDirectory()
-    let path = directory.path("hostile")
+    let folder = try TemporaryFolder()
+    let path = folder.path("hostile")
     try Data(file.bytes).write(to: URL(fileURLWithPath: path))
     let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile(path: path) }
     #expect(error?.code == file.code)
@@ -128,10 +129,10 @@ struct SafetensorsFailureTests {
     #expect(line.hasPrefix(path) && !line.contains("\n") && line.utf8.count < 1500)
   }
 
-  @Test("a file cut at any length is refused")
+  @Test("A file cut at any length is refused")
   func everyTruncation() throws {
-    let directory = try TemporaryDirectory()
-    let whole = directory.path("whole")
+    let folder = try TemporaryFolder()
+    let whole = folder.path("whole")
     try SafetensorsWriter.write(
       path: whole,
       tensors: [
@@ -140,24 +141,24 @@ struct SafetensorsFailureTests {
       ])
     let bytes = try Data(contentsOf: URL(fileURLWithPath: whole))
     for count in 0..<bytes.count {
-      let path = directory.path("cut")
+      let path = folder.path("cut")
       try bytes.prefix(count).write(to: URL(fileURLWithPath: path))
       #expect(throws: SafetensorsError.self) { try SafetensorsFile(path: path) }
     }
   }
 
-  @Test("any single damaged byte of a header is refused or changes only what it names")
+  @Test("A damaged byte of a header is refused or changes only the value that contains it")
   func everyFlip() throws {
-    let directory = try TemporaryDirectory()
-    let whole = directory.path("whole")
+    let folder = try TemporaryFolder()
+    let whole = folder.path("whole")
     try SafetensorsWriter.write(path: whole, tensors: [SafetensorsTensor(name: "a", shape: [3], floats: [1, 2, 3])])
     let bytes = try Data(contentsOf: URL(fileURLWithPath: whole))
     for index in 0..<(bytes.count - 12) {
       for bit in 0..<8 {
         var damaged = bytes
         damaged[index] ^= 1 << UInt8(bit)
-        try damaged.write(to: URL(fileURLWithPath: directory.path("flip")))
-        guard let file = try? SafetensorsFile(path: directory.path("flip")) else { continue }
+        try damaged.write(to: URL(fileURLWithPath: folder.path("flip")))
+        guard let file = try? SafetensorsFile(path: folder.path("flip")) else { continue }
         for (name, entry) in file.tensors {
           #expect(try file.withBytes(of: name) { $0.count } == entry.byteRange.count)
         }
@@ -165,10 +166,10 @@ struct SafetensorsFailureTests {
     }
   }
 
-  @Test("a file that shrinks while it is open gives an error, not a crash")
+  @Test("A file that shrinks while open causes an error, not a crash")
   func shrinking() throws {
-    let directory = try TemporaryDirectory()
-    let path = directory.path("shrinking")
+    let folder = try TemporaryFolder()
+    let path = folder.path("shrinking")
     try SafetensorsWriter.write(path: path, tensors: [SafetensorsTensor(name: "a", shape: [3], floats: [1, 2, 3])])
     let file = try SafetensorsFile(path: path)
     #expect(truncate(path, 20) == 0)
@@ -176,17 +177,19 @@ struct SafetensorsFailureTests {
     #expect(error?.code == .truncated && error?.tensor == "a")
   }
 
-  @Test("what cannot be opened says so", arguments: ["/nonexistent/model.safetensors", "/tmp", "/dev/null"])
+  @Test(
+    "A file that cannot be opened is reported as inaccessible",
+    arguments: ["/nonexistent/model.safetensors", "/tmp", "/dev/null"])
   func unopenable(path: String) {
     let error = #expect(throws: SafetensorsError.self) { try SafetensorsFile(path: path) }
     #expect(error?.code == .inaccessible && error?.isCorruptData == false)
   }
 
-  @Test("a write that fails leaves the old file and nothing else")
+  @Test("A write that fails leaves the old file and nothing else")
   func failingWrite() throws {
     struct Failure: Error {}
-    let directory = try TemporaryDirectory()
-    let path = directory.path("model")
+    let folder = try TemporaryFolder()
+    let path = folder.path("model")
     try SafetensorsWriter.write(path: path, tensors: [SafetensorsTensor(name: "a", shape: [1], floats: [1])])
     let before = try Data(contentsOf: URL(fileURLWithPath: path))
     let bad: [SafetensorsTensor] = [
@@ -201,17 +204,17 @@ struct SafetensorsFailureTests {
     let good = SafetensorsTensor(name: "a", shape: [1], floats: [2])
     for tensor in bad {
       #expect(throws: (any Error).self) { try SafetensorsWriter.write(path: path, tensors: [good, tensor]) }
-      #expect(try directory.contents() == ["model"])
+      #expect(try folder.names == ["model"])
       #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
     }
     #expect(throws: SafetensorsError.self) {
-      try SafetensorsWriter.write(path: directory.path("missing/model"), tensors: [good])
+      try SafetensorsWriter.write(path: folder.path("missing/model"), tensors: [good])
     }
-    #expect(throws: SafetensorsError.self) { try SafetensorsWriter.write(path: directory.url.path, tensors: [good]) }
-    #expect(try directory.contents() == ["model"])
+    #expect(throws: SafetensorsError.self) { try SafetensorsWriter.write(path: folder.url.path, tensors: [good]) }
+    #expect(try folder.names == ["model"])
   }
 
-  @Test("a full disk is named as such, with the tensor and the byte")
+  @Test("A full disk has its own code, with the tensor and the byte")
   func fullDisk() throws {
     let error = #expect(throws: SafetensorsError.self) {
       // Every write to this device fails as a full disk does.

@@ -1,12 +1,12 @@
 import Files
 
-/// Writes safetensors files, laid out as the reference implementation does: tensors by element width (widest first)
-/// and then by name, the header padded with spaces to a multiple of 8 bytes. Equal content gives equal bytes.
+/// Writes safetensors files in the layout of the reference implementation: tensors by element width (widest first) and
+/// then by name, the header padded with spaces to a multiple of 8 bytes. Files of equal content have equal bytes.
 public enum SafetensorsWriter {
   /// Writes `tensors` to `path`, atomically and durably: after an error or a kill at any instant, `path` is either
   /// what it was before or the complete new file.
   ///
-  /// - Parameter policy: what the file may stand in the place of.
+  /// - Parameter policy: what the file may replace.
   /// - Throws: `SafetensorsError`, and whatever a tensor's `provide` throws.
   public static func write(
     path: String, tensors: [SafetensorsTensor], metadata: [String: String] = [:], policy: OutputPolicy = .own
@@ -38,10 +38,10 @@ public enum SafetensorsWriter {
   private static func header(
     path: String, tensors: [SafetensorsTensor], metadata: [String: String]
   ) throws(SafetensorsError) -> [UInt8] {
-    var parts: [String] = []
+    var members: [(key: String, value: String)] = []
     if !metadata.isEmpty {
       let pairs = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-      parts.append("\"__metadata__\":{" + pairs.map { quoted($0) + ":" + quoted($1) }.joined(separator: ",") + "}")
+      members.append(("__metadata__", JSONText.object(pairs.map { ($0.key, JSONText.string($0.value)) })))
     }
     var names: Set<String> = ["__metadata__"]
     var offset = 0
@@ -51,13 +51,14 @@ public enum SafetensorsWriter {
       }
       let (end, overflow) = offset.addingReportingOverflow(try byteCount(of: tensor, path: path))
       guard !overflow else { throw invalid(path, tensor.name, "the file would exceed 2^63 bytes") }
-      let shape = tensor.shape.map(String.init).joined(separator: ",")
-      parts.append(
-        "\(quoted(tensor.name)):{\"dtype\":\"\(tensor.dataType.rawValue)\",\"shape\":[\(shape)],"
-          + "\"data_offsets\":[\(offset),\(end)]}")
+      let entry = JSONText.object([
+        ("dtype", JSONText.string(tensor.dataType.rawValue)), ("shape", JSONText.list(tensor.shape)),
+        ("data_offsets", JSONText.list([offset, end])),
+      ])
+      members.append((tensor.name, entry))
       offset = end
     }
-    var json = Array("{\(parts.joined(separator: ","))}".utf8)
+    var json = Array(JSONText.object(members).utf8)
     json.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
     guard json.count <= SafetensorsHeader.maximumByteCount else {
       throw SafetensorsError(
@@ -78,26 +79,5 @@ public enum SafetensorsWriter {
   private static func invalid(_ path: String, _ tensor: String, _ problem: String) -> SafetensorsError {
     SafetensorsError(
       code: .invalidTensor, path: path, tensor: tensor, problem: problem, remedy: "correct the tensors to be written")
-  }
-
-  /// `text` as a JSON string, escaping only what JSON demands.
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      case "\u{8}": result += "\\b"
-      case "\u{C}": result += "\\f"
-      case "\u{0}"..<"\u{20}":
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }
