@@ -43,7 +43,7 @@ package struct RankState: Sendable, Equatable {
 
 extension FlightRecorder {
   /// Where this rank is now.
-  static func rankState(rank: Int) -> RankState {
+  package static func rankState(rank: Int) -> RankState {
     var result = RankState(rank: rank)
     let (now, collective, phase) = state.withLock { state -> (UInt64, FlightEvent?, FlightEvent?) in
       result.step = state.step
