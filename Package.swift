@@ -109,7 +109,7 @@ let package = Package(
       ]),
     .target(
       name: "Reports",
-      dependencies: ["Configuration", "Errors", "Files", "Formats", "Learning", "Rollouts", protobuf],
+      dependencies: ["Configuration", "Errors", "Files", "Formats", "Learning", "Rollouts", "Runs", protobuf],
       exclude: ["TensorBoard/tensorboard.proto"]),
     .target(
       name: "Checks",
@@ -209,7 +209,7 @@ let package = Package(
       name: "TrainingTests",
       dependencies: [
         "CAllocations", "Checkpoints", "Formats", "Layers", "LowBit", "Models", "MPI", "Objectives", "Optimizers",
-        "Parallelism", "Parameters", "Rollouts", "Tensors", "TestSupport", "Training", protobuf,
+        "Parallelism", "Parameters", "Rollouts", "Telemetry", "Tensors", "TestSupport", "Training", protobuf,
       ]),
     .testTarget(
       name: "CommandTests",

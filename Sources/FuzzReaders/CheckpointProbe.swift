@@ -31,9 +31,12 @@ enum CheckpointProbe {
   static func read(_ input: UnsafeRawBufferPointer) -> Any? {
     guard input.count >= 2 else { return nil }
     let cut = min(input.count - 2, Int(input[0]) << 8 | Int(input[1]))
-    let body = Array(input[2..<2 + cut])
-    let files = InputFiles(
-      manifest: Manifest.signed(body), shard: Shard.header + Array(input[(2 + cut)...]))
+    return read(
+      manifest: Manifest.signed(Array(input[2..<2 + cut])), shard: Shard.header + Array(input[(2 + cut)...]))
+  }
+
+  static func read(manifest: [UInt8], shard: [UInt8]) -> Any? {
+    let files = InputFiles(manifest: manifest, shard: shard)
     guard let reader = try? CheckpointReader("c", files: files) else { return nil }
     _ = try? CheckpointDifference(reader, reader, threads: 1)
     let tensors = reader.manifest.tensors.filter { $0.byteCount < 1 << 20 && $0.type == .float32 }

@@ -8,7 +8,8 @@ import Foundation
 ///     FuzzReaders --list                      the readers' names
 ///     FuzzReaders READER --seeds DIRECTORY    writes inputs to start from
 ///     FuzzReaders READER --mutate N [SEED]    reads N changed seeds, the same for the same SEED
-///     FuzzReaders READER --flips              reads every seed with each of its bits flipped, and counts what became of it
+///     FuzzReaders READER --flips              reads whole files as they are on a disk (`WholeFile`) with each of their bits
+///                                             flipped, and counts what became of it
 ///     FuzzReaders READER FILE ...             reads files
 enum FuzzReaders {
   static func run(_ arguments: [String]) throws {
@@ -52,14 +53,16 @@ enum FuzzReaders {
   }
 
   private static func flip(_ reader: Reader) throws {
+    let files = try WholeFile.of(reader)
+    guard !files.isEmpty else { return print("\(reader.rawValue): not a file of its own, so without flips") }
     var (refused, free, other) = (0, 0, 0)
     var places: [String] = []
-    for seed in try Seeds.of(reader) {
-      let whole = reader.read(seed).map { "\($0)" }
-      for bit in 0..<8 * seed.count {
-        var input = seed
+    for file in files {
+      let whole = file.read(file.bytes).map { "\($0)" }
+      for bit in 0..<8 * file.bytes.count {
+        var input = file.bytes
         input[bit / 8] ^= 1 << UInt8(bit % 8)
-        guard let result = reader.read(input) else {
+        guard let result = file.read(input) else {
           refused += 1
           continue
         }

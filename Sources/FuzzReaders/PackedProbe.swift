@@ -33,19 +33,19 @@ enum PackedProbe {
   }()
 
   /// A whole file of the model.
-  private static func file(_ layout: PackedFile.Layout) throws -> Data {
+  static func file(_ layout: PackedFile.Layout) throws -> [UInt8] {
     let weights = model.makePackedModel()
     let context = Context(threads: 1)
     model.pack(model.initialParameters(seed: 1, pool: pool), into: weights, context)
     try PackedFileWriter.write(
       weights, configuration: ["model": ["dim": .integer(8)]], layout: layout, to: path, pool: pool)
     defer { try? FileManager.default.removeItem(atPath: path) }
-    return try Data(contentsOf: URL(fileURLWithPath: path))
+    return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
   }
 
   /// An input that gives a whole file.
   static func seed(_ layout: PackedFile.Layout) throws -> [UInt8] {
-    let bytes = Array(try file(layout))
+    let bytes = try file(layout)
     let end = bytes.count - 32
     let start = bytes[end..<end + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
     let text = bytes[start..<end]
@@ -63,7 +63,10 @@ enum PackedProbe {
     for value in [start, UInt64(text.count), ck_xxh64(text, Int64(text.count), 0)] {
       withUnsafeBytes(of: value.littleEndian) { bytes += $0 }
     }
-    bytes += Array("QPACKEND".utf8)
+    return readFile(bytes + Array("QPACKEND".utf8))
+  }
+
+  static func readFile(_ bytes: [UInt8]) -> Any? {
     guard let file = try? PackedFile(path: Scratch.write(bytes, "x.qpk")),
       let weights = try? file.load(model.table, int4Group: 8, derivedCount: model.derivedCount, pool: pool)
     else { return nil }

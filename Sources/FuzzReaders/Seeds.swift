@@ -13,8 +13,15 @@ enum Seeds {
     }
   }
 
-  /// A small whole checkpoint, laid out for each of its readers.
-  private static func checkpoint() throws -> [Reader: [[UInt8]]] {
+  /// The manifest and the shard of a small whole checkpoint.
+  static func checkpointFiles() throws -> (manifest: [UInt8], shard: [UInt8]) {
+    let checkpoint = try wholeCheckpoint()
+    return (checkpoint.manifest.text(), checkpoint.shard)
+  }
+
+  private static func wholeCheckpoint() throws -> (
+    manifest: Manifest, shard: [UInt8], frames: [(type: Int, count: Int, name: String)]
+  ) {
     let draft = "\(Scratch.folder)/draft"
     try FileManager.default.createDirectory(atPath: draft, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: draft) }
@@ -36,9 +43,14 @@ enum Seeds {
       program: "0", phase: "train", step: 3, ranks: 1, expertParallel: 1, expertFiles: 0,
       counters: ["updates": 3], configuration: "model:\n  dim: 8\n")
     try manifest.join([written], expected: nil, path: draft)
+    return (manifest, Array(try Data(contentsOf: URL(fileURLWithPath: "\(draft)/model.qck"))), frames)
+  }
+
+  /// The checkpoint laid out for each of its readers.
+  private static func checkpoint() throws -> [Reader: [[UInt8]]] {
+    let (manifest, shard, frames) = try wholeCheckpoint()
     let text = manifest.text()
     let body = Array(text.drop { $0 != UInt8(ascii: ",") })
-    let shard = try Data(contentsOf: URL(fileURLWithPath: "\(draft)/model.qck"))
     let cut = [UInt8(body.count >> 8 & 0xFF), UInt8(body.count & 0xFF)]
     var seeds: [Reader: [[UInt8]]] = [
       .manifest: [text], .signedManifest: [body], .checkpoint: [cut + body + shard.dropFirst(Shard.header.count)],

@@ -8,6 +8,10 @@ import Rollouts
 import Tensors
 
 /// Measures weights on held-out data. All ranks must call the same methods; results are equal on every rank.
+///
+/// A stop signal cuts a measurement short: each rank that has received it ends its sequences at the next token or leaves
+/// out its next batch, then all ranks drop what they have and throw `StopSignal.CutShort`. Where no process listens to
+/// `StopSignal`, that never happens.
 public struct Evaluator {
   public let configuration: RunConfiguration
   public let model: QuillanModel
@@ -74,7 +78,8 @@ public struct Evaluator {
         prompt: try PromptTokens.encode(all[index], tokenizer, configuration),
         trajectories: (0..<draws).map { Self.firstID + UInt64(index * draws + $0) })
     }
-    let groups = try sampler.sample(requests, weights, context)
+    let groups = try sampler.sample(requests, weights, context) { _ in !StopSignal.isReceived }
+    try requireNoStop()
     let items = zip(share.range, groups).flatMap { index, group in
       group.map { trajectory in
         RewardItem(
@@ -172,7 +177,8 @@ public struct Evaluator {
     let share = Share(of: chosen.count, rank: communicator.rank, size: communicator.size)
     let batch = max(1, MicroBatches.tokens(recomputed: false) / length)
     var records: [WindowRecord] = []
-    for first in stride(from: share.range.lowerBound, to: share.range.upperBound, by: batch) {
+    for first in stride(from: share.range.lowerBound, to: share.range.upperBound, by: batch)
+    where !StopSignal.isReceived {
       let indices = chosen[first..<min(first + batch, share.range.upperBound)]
       let sequences = indices.map { Array(windows[$0]) }
       let latents = LatentSampling.latents(
@@ -190,6 +196,7 @@ public struct Evaluator {
             bytes: tokenizer.decodeBytes(Array(sequence.dropFirst())).count))
       }
     }
+    try requireNoStop()
     var totals = WindowRecord()
     for record in try communicator.gather(records: records) {
       totals.negativeLogLikelihood += record.negativeLogLikelihood
@@ -214,6 +221,11 @@ public struct Evaluator {
     var negativeLogLikelihood = 0.0
     var tokens = 0
     var bytes = 0
+  }
+
+  /// Throws on all ranks if one has been asked to stop and so may have left out a part of its work. Collective.
+  private func requireNoStop() throws {
+    if try StopSignal.isRequested(communicator) { throw StopSignal.CutShort() }
   }
 
   /// At most `count` of the numbers 0 ..< `total`, at equal distances.

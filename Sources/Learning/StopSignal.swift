@@ -45,8 +45,14 @@ public enum StopSignal {
     _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount)
   }
 
+  /// Whether this rank has been asked to stop. Once it has, it always has.
+  public static var isReceived: Bool { received.load(ordering: .relaxed) }
+
   /// Whether any rank has been asked to stop. Collective.
   public static func isRequested(_ communicator: Communicator) throws(MPIError) -> Bool {
-    try communicator.allReduce(Int32(received.load(ordering: .relaxed) ? 1 : 0), .maximum) != 0
+    try communicator.allReduce(Int32(isReceived ? 1 : 0), .maximum) != 0
   }
+
+  /// Thrown on all ranks out of work that a stop signal cut short.
+  struct CutShort: Error {}
 }

@@ -2,6 +2,7 @@ import Configuration
 import Files
 import Formats
 import Foundation
+import Runs
 
 /// The directory of one run: `runs/<name>/` with `config.yaml`, `metrics.jsonl`, `samples.jsonl` and the plot.
 ///
@@ -86,6 +87,22 @@ public struct RunDirectory: Sendable, Equatable {
       let members = (try? JSONValue.parse(bytes))?.objectValue, members["format"]?.textValue == Self.format
     else { return nil }
     return members["name"]?.textValue
+  }
+
+  /// Removes the directory of a run that has not recorded anything, unless it holds more than what a run begins with.
+  ///
+  /// - Returns: whether it is gone.
+  func removeBeginnings() -> Bool {
+    let beginnings = Set(
+      [identity, configuration, metrics, samples, alarms, sessions, "\(path)/\(RunLock.fileName)"].map {
+        String($0.dropFirst(path.count + 1))
+      })
+    guard let names = try? FileManager.default.contentsOfDirectory(atPath: path),
+      names.allSatisfy({ beginnings.contains($0) || $0.hasPrefix("events.out.tfevents.") }),
+      let handle = try? DirectoryHandle(path)
+    else { return false }
+    for name in names { try? handle.removeFile(name) }
+    return rmdir(path) == 0
   }
 
   /// Proves that nothing is in the place of a file that the run will write, so that its end does not fail for it.

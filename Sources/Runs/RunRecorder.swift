@@ -30,6 +30,10 @@ public final class RunRecorder {
   private let panels: [Panel]
   private let session: RunSession.Writer
   private var lastStep: Int
+  /// The step of the last evaluation recorded; nil before the first.
+  private var lastEvaluation: Int?
+  /// Whether this session has recorded a step or an evaluation.
+  private var hasRecorded = false
   private var nextPlot: ContinuousClock.Instant
   private let alarms: JSONLinesFile
   /// What alarms have seen so far; nil without alarms.
@@ -102,6 +106,7 @@ public final class RunRecorder {
     let numbers = line.compactMapValues(\.numberValue)
     if step > 0, observing { _ = health?.observe(step: step, numbers) }
     best.take(numbers)
+    if numbers.keys.contains(where: { $0.hasPrefix("eval/") }) { lastEvaluation = step }
     for (name, value) in line where name != "step" {
       let number: Double
       switch value {
@@ -129,6 +134,7 @@ public final class RunRecorder {
     step: Int, _ values: [String: Double], prompts: PromptLedger? = nil, loads: RoutingSnapshot? = nil
   ) throws {
     lastStep = step
+    hasRecorded = true
     for alarm in health?.observe(step: step, values, loads) ?? [] {
       try alarms.append([
         "step": .integer(step), "since": .integer(alarm.step), "name": .text(alarm.name),
@@ -182,11 +188,14 @@ public final class RunRecorder {
     best.isImproved(by: values) ? best.measure(of: values) : nil
   }
 
-  /// Records an evaluation of the weights after `step` steps.
+  /// Records an evaluation of the weights after `step` steps. A run that goes on from a checkpoint may repeat the last one,
+  /// which is not recorded twice.
   ///
   /// - Parameter measure: by which it is the best so far and its weights were kept; nil where they were not.
   public func record(step: Int, evaluation values: [String: Double], bestBy measure: String? = nil) throws {
-    guard !values.isEmpty else { return }
+    guard !values.isEmpty, step != lastEvaluation else { return }
+    lastEvaluation = step
+    hasRecorded = true
     best.take(values)
     try metrics.write(step: step, values.mapValues(JSONValue.number))
     for (name, value) in values.sorted(by: { $0.key < $1.key }) {
@@ -215,7 +224,14 @@ public final class RunRecorder {
   }
 
   /// Records that the session failed, if it has not ended; for the way out of an error, which this must not hide.
-  package func abandon() { try? session.end(.failed, step: lastStep) }
+  ///
+  /// - Parameter removing: whether to remove the directory if the run has left nothing in it.
+  package func abandon(removingIfEmpty removing: Bool = false) {
+    guard session.isOpen else { return }
+    try? session.end(.failed, step: lastStep)
+    guard removing, !hasRecorded, directory.removeBeginnings() else { return }
+    progress.note("\(directory.path) was removed: the run ended before its first step or evaluation")
+  }
 
   /// Draws the plot again if that is due: often enough to follow a run, and never for more than a small share of its time.
   private func plotIfDue() throws {

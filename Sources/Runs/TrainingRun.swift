@@ -111,7 +111,7 @@ public struct TrainingRun {
     if let point { owner.assembly.configuration.checkpoint.weights = point.weights }
     let recorder = try owner.recorder(
       point, title: title, total: total, parameters: run.learner.model.table.parameterCount)
-    defer { recorder?.abandon() }
+    defer { recorder?.abandon(removingIfEmpty: point?.directory == nil) }
     let lock = try recorder.map { try point?.lock ?? RunLock($0.directory.path) }
     defer { withExtendedLifetime(lock) {} }
     let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
@@ -132,22 +132,52 @@ public struct TrainingRun {
     }
     var done = point?.step ?? 0
     var before = recorder?.first ?? [:]
-    if point == nil {
-      before = try evaluate().0
-      try recorder?.record(step: 0, evaluation: before)
-    }
     var after = before
     var examples: [CompletionSample] = []
     var stopped = false
+    // Whether a signal cut an evaluation short; the checkpoint then says that the evaluation is due.
+    var isCutShort = false
     var cost = EvaluationCost()
     var isFinished = point?.isFinished ?? false
     let goal = title == "train" ? 0 : configuration.pretrain.stopAtExactMatch
     let every = title == "train" ? configuration.evaluation.every : configuration.pretrain.evalEvery
-    if isFinished || done >= total {
+    func hasReachedGoal() -> Bool { goal > 0 && (after["eval/exact_match"] ?? 0) >= goal }
+    // Evaluates the weights after `done` steps and records it.
+    func assess() throws {
+      saves.isEvaluationDue = true
+      let began = ContinuousClock.now
       (after, examples) = try evaluate()
-      // The goal may be another than it was.
-      isFinished = goal > 0 && (after["eval/exact_match"] ?? 0) >= goal
+      saves.isEvaluationDue = false
+      guard done > 0 else {
+        (before, examples) = (after, [])
+        try recorder?.record(step: 0, evaluation: before)
+        return
+      }
+      let warning = cost.add(
+        evaluation: (ContinuousClock.now - began) / .seconds(1),
+        every: (title == "train" ? "evaluation.every" : "pretrain.eval_every", every),
+        count: configuration.evaluation.count)
+      if let warning { recorder?.note(warning) }
+      let measure = configuration.evaluation.keepBest ? recorder?.measureOfBest(after) : nil
+      if try communicator.broadcast(measure == nil ? 0 : 1, from: 0) != 0 {
+        var metadata = metadata(done, title)
+        if let measure, let value = after[measure] { metadata["best_\(measure)"] = "\(value)" }
+        try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata)
+      }
+      try recorder?.record(step: done, evaluation: after, bestBy: measure)
+      isFinished = hasReachedGoal()
     }
+    do {
+      if point?.isEvaluationDue ?? true {
+        try assess()
+        if point != nil, isFinished || done >= total { try saves.step(isLast: true, isFinished: isFinished) }
+      } else if isFinished || done >= total {
+        (after, examples) = try evaluate()
+        // The goal may be another than it was.
+        isFinished = hasReachedGoal()
+      }
+    } catch is StopSignal.CutShort { (stopped, isCutShort) = (true, true) }
+    saves.isFinished = isFinished
     while done < total, !stopped, !isFinished {
       FlightRecorder.step = done + 1
       let began = ContinuousClock.now
@@ -167,25 +197,11 @@ public struct TrainingRun {
       }
       if let table = debug?.takeGradientTable() { recorder?.note(table) }
       if done == total || (every > 0 && done % every == 0) {
-        let began = ContinuousClock.now
-        (after, examples) = try evaluate()
-        let warning = cost.add(
-          evaluation: (ContinuousClock.now - began) / .seconds(1),
-          every: (title == "train" ? "evaluation.every" : "pretrain.eval_every", every),
-          count: configuration.evaluation.count)
-        if let warning { recorder?.note(warning) }
-        let measure = configuration.evaluation.keepBest ? recorder?.measureOfBest(after) : nil
-        if try communicator.broadcast(measure == nil ? 0 : 1, from: 0) != 0 {
-          var metadata = metadata(done, title)
-          if let measure, let value = after[measure] { metadata["best_\(measure)"] = "\(value)" }
-          try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata)
-        }
-        try recorder?.record(step: done, evaluation: after, bestBy: measure)
-        isFinished = goal > 0 && (after["eval/exact_match"] ?? 0) >= goal
+        do { try assess() } catch is StopSignal.CutShort { (stopped, isCutShort) = (true, true) }
       }
       try saves.step(isLast: stopped || isFinished || done == total, isFinished: isFinished)
     }
-    stopped = stopped && !isFinished && done < total
+    stopped = isCutShort || (stopped && !isFinished && done < total)
     let checkpoint = try saves.finish(mustSave: stopped)
     if !stopped {
       try WeightsFile.save(run.learner, to: recorder?.directory.weights, metadata: metadata(done, title))

@@ -6,6 +6,7 @@ import Models
 import MPI
 import Parallelism
 import Parameters
+import Telemetry
 import Tensors
 
 /// Masters as a safetensors file: every parameter and balance bias under its own name, in fp32.
@@ -59,10 +60,30 @@ public enum WeightsFile {
     return store
   }
 
-  /// Writes the masters of all ranks, atomically, on rank 0; what it does not hold its expert group sends. Collective.
+  /// Writes the masters of all ranks, atomically, on rank 0; its expert group sends what it does not hold. Collective:
+  /// returns once the file is whole. No rank is in a collective meanwhile, so the watchdog does not take a slow disk for
+  /// a hang.
   ///
   /// - Parameter path: where; not used on other ranks than 0.
   public static func save(_ learner: Learner, to path: String?, metadata: [String: String] = [:]) throws {
+    FlightRecorder.begin(ActivityLabel("weights file"))
+    defer { FlightRecorder.end() }
+    try write(learner, to: path, metadata)
+    try waitForAll(learner.communicator)
+  }
+
+  /// A barrier that ranks ask for between pauses instead of being inside it.
+  private static func waitForAll(_ communicator: Communicator) throws(MPIError) {
+    var barrier = try communicator.iBarrier()
+    var pause = 0.001
+    while !(try barrier.test()) {
+      Thread.sleep(forTimeInterval: pause)
+      pause = min(2 * pause, 0.1)
+    }
+    try barrier.wait()
+  }
+
+  private static func write(_ learner: Learner, to path: String?, _ metadata: [String: String]) throws {
     let masters = learner.masters
     let table = masters.table
     let group = learner.topology.expertGroup

@@ -3,8 +3,10 @@ import Layers
 import MPI
 import Parallelism
 import Parameters
-import TestSupport
+import Synchronization
+import Telemetry
 import Testing
+import TestSupport
 import Training
 
 /// What expert parallelism may not change, on as many ranks as this process has (see `ParallelismTests`).
@@ -179,5 +181,29 @@ struct ExpertParallelismTests {
       let read = try assembly.masters(weights: path, whole: true)
       #expect(Fingerprint.of(read) == Fingerprint.of(try assembly.masters(whole: true)))
     }
+  }
+
+  @Test("Ranks that wait for a slow writer of weights are in no collective, which the watchdog would end")
+  func slowWriter() throws {
+    let ranks = try Ranks.together()
+    let folder = try SharedFolder(ranks)
+    let assembly = try run(1).assembly(ranks)
+    let learner = try assembly.learner(assembly.masters())
+    let longest = Mutex(0.0)
+    let isOver = DispatchSemaphore(value: 0)
+    let thread = Thread {
+      while isOver.wait(timeout: .now() + 0.01) == .timedOut {
+        let seconds = RankState(rank: ranks.rank, FlightRecorder.snapshot()).waiting?.seconds ?? 0
+        longest.withLock { $0 = max($0, seconds) }
+      }
+    }
+    try ranks.barrier()
+    thread.start()
+    if ranks.rank == 0 { Thread.sleep(forTimeInterval: 1.5) }
+    try WeightsFile.save(learner, to: ranks.rank == 0 ? "\(folder.path)/weights.safetensors" : nil)
+    // Whoever left the save before the file is there waits here.
+    try ranks.barrier()
+    isOver.signal()
+    #expect(longest.withLock { $0 } < 0.75)
   }
 }

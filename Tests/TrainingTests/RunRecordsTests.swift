@@ -52,6 +52,30 @@ import Training
     }
   }
 
+  @Test(
+    "A run whose first evaluation fails leaves no directory, unless something else is in it", arguments: [false, true])
+  func failedStart(hasStranger: Bool) throws {
+    let ranks = try Ranks.alone()
+    let folder = try SharedFolder(ranks)
+    let assembly = try tiny(folder).assembly(ranks)
+    let materials = try assembly.materials(for: .train, weights: nil)
+    let table = materials.masters.table
+    materials.masters.values(table.require("final_norm.weight"))[3] = .infinity
+    let path = "\(folder.path)/run"
+    let run = TrainingRun(assembly, name: "run") { directory in
+      if hasStranger { _ = FileManager.default.createFile(atPath: "\(directory.path)/notes.txt", contents: nil) }
+    }
+    #expect(throws: (any Error).self) { try run.train(materials) }
+    let left = try? FileManager.default.contentsOfDirectory(atPath: path)
+    if hasStranger {
+      #expect(left?.contains("notes.txt") == true && left?.contains("config.yaml") == true)
+      let sessions = try String(contentsOfFile: "\(path)/sessions.jsonl", encoding: .utf8)
+      #expect(sessions.contains("\"outcome\":\"failed\""))
+    } else {
+      #expect(left == nil)
+    }
+  }
+
   @Test("The table of samples for TensorBoard has one line a sample and shows what Markdown would take for markup")
   func table() {
     let samples = [

@@ -17,9 +17,10 @@ public enum ShardWriter {
     let inOrder = pieces.sorted { ($0.key, $0.range.lowerBound) < ($1.key, $1.range.lowerBound) }
     let output = Recorder(try ShardOutput(name, in: directory, files))
     let turns = OrderedTurns(count: inOrder.count)
-    Workers.run(min(threads, max(1, inOrder.count))) { _ in
+    let workers = min(threads, max(1, inOrder.count))
+    Workers.run(workers) { _ in
       let encoder = FrameEncoder()
-      let worker = spareTime?.worker()
+      let worker = spareTime?.worker(of: workers)
       defer { worker?.finish() }
       while let number = turns.next() {
         let piece = inOrder[number]

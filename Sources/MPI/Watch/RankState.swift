@@ -45,7 +45,7 @@ package struct RankState: Sendable, Equatable {
 
 extension RankState {
   /// The state of this rank, from a snapshot of its flight recorder.
-  init(rank: Int, _ snapshot: FlightRecorder.Snapshot) {
+  package init(rank: Int, _ snapshot: FlightRecorder.Snapshot) {
     self.init(rank: rank)
     step = snapshot.step
     progress = snapshot.progress

@@ -24,7 +24,10 @@ final class RunCheckpoints {
   /// Whether that is the last one that was begun, and otherwise why not.
   private var isLastSaved = false
   private var lastProblem = ""
-  private var isFinished = false
+  /// Whether the run has come to its end, and whether the weights as they are have yet to be evaluated, which a run
+  /// that goes on then does first: what the next checkpoint says.
+  var isFinished = false
+  var isEvaluationDue = false
   /// Remarks that have been said; the same obstacle is met at every save.
   private var said: Set<String> = []
 
@@ -97,6 +100,7 @@ final class RunCheckpoints {
     var snapshot = RunSnapshot(run)
     snapshot.counters.merge(inputs.counters) { own, _ in own }
     if isFinished { snapshot.counters["finished"] = 1 }
+    if isEvaluationDue { snapshot.counters["evaluation_due"] = 1 }
     if let health = recorder?.health { snapshot.pieces.append(HealthState.piece(health, rank: communicator.rank)) }
     let manifest = Manifest(
       program: ProgramVersion.text, phase: phase, step: snapshot.step, ranks: ranks, expertParallel: parallel,

@@ -16,6 +16,8 @@ struct RunResumption {
     var step: Int
     /// Whether the run had come to its end.
     var isFinished: Bool
+    /// Whether a stop cut the evaluation of these weights short.
+    var isEvaluationDue: Bool
     /// Damaged checkpoints that were skipped, and what is wrong with each.
     var skipped: [(path: String, problem: String)]
     /// Settings that differ from those that the checkpoint was written with.
@@ -63,7 +65,8 @@ struct RunResumption {
         try run.completeResume()
         return Point(
           directory: found.directory.map(RunDirectory.init(path:)), checkpoint: path, step: manifest.step,
-          isFinished: manifest.counters["finished"] == 1, skipped: skipped, changes: rules.changes,
+          isFinished: manifest.counters["finished"] == 1,
+          isEvaluationDue: manifest.counters["evaluation_due"] == 1, skipped: skipped, changes: rules.changes,
           weights: rules.weights, health: health, lock: lock)
       case .damaged(let problem):
         if found.isNamed { throw TrainingError(.data, isAgreed: true, problem) }

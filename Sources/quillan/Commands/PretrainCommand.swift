@@ -9,7 +9,7 @@ struct PretrainCommand: ParsableCommand {
       Learns from data.text (plain text or JSON Lines with "text") where the configuration names one, otherwise from \
       demonstrations of data.task or data.prompts. Writes a run directory with config.yaml, metrics.jsonl, TensorBoard \
       events, plot.svg and weights.safetensors. SIGUSR1 (without mpirun also Ctrl-C or SIGTERM) stops \
-      after the current step, saves a checkpoint and exits 75; --resume goes on from it.
+      after the current step or within an evaluation, saves a checkpoint and exits 75; --resume goes on from it.
       """)
 
   @OptionGroup var options: RunOptions

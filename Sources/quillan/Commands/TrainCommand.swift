@@ -8,8 +8,8 @@ struct TrainCommand: ParsableCommand {
     discussion: """
       Every rank samples its groups from π_old, scores them, and all ranks reduce their gradients. Start it under \
       mpirun for several ranks. Writes a run directory like pretrain, with samples.jsonl. SIGUSR1 (without \
-      mpirun also Ctrl-C or SIGTERM) stops after the current step, saves a checkpoint and exits 75; --resume goes on from \
-      it, on any number of ranks.
+      mpirun also Ctrl-C or SIGTERM) stops after the current step or within an evaluation, saves a checkpoint and \
+      exits 75; --resume goes on from it, on any number of ranks.
       """)
 
   @OptionGroup var options: RunOptions
