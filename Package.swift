@@ -62,7 +62,7 @@ let package = Package(
         "CKernels", "CZstd", "Errors", "Files", "Tensors", "LowBit", "Parameters", "Layers", "Models", protobuf,
       ],
       exclude: ["ONNX/onnx.proto"]),
-    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Errors", "Files", "Exports"]),
+    .target(name: "Checkpoints", dependencies: ["CKernels", "CZstd", "Errors", "Files", "Tensors", "Exports"]),
     .target(
       name: "Training",
       dependencies: [

@@ -94,9 +94,9 @@ public final class CouncilExchange: @unchecked Sendable {
   }
 
   /// The L_aux values, one per sequence of `terms`, to which the owned `member` adds.
-  func values(_ member: Int) -> UnsafeMutablePointer<Double>? {
+  func values(_ member: Int) -> ArrayView<Double>? {
     guard let values, let terms else { return nil }
-    return values + (member - owned.lowerBound) * terms.sequences
+    return ArrayView(values + (member - owned.lowerBound) * terms.sequences, count: terms.sequences)
   }
 
   /// Runs a backward pass with gradients that take one weight-gradient product per stacked matrix over all layers
@@ -124,7 +124,7 @@ public final class CouncilExchange: @unchecked Sendable {
   /// The rows for this rank's mini-MoEs in `layer`, given rows `inputs` that `order` sorted by mini-MoE. If the layer
   /// has been computed before, the kept rows.
   func dispatch(
-    _ inputs: Matrix, _ order: SlotOrder, sequence: UnsafePointer<Int32>?, layer: Int, _ lane: Lane
+    _ inputs: Matrix, _ order: SlotOrder, sequence: ArrayView<Int32>?, layer: Int, _ lane: Lane
   ) -> (CouncilWork, Layout) {
     while kept.count <= layer { kept.append(nil) }
     if let kept = kept[layer] { return (kept.work, kept.layout) }
@@ -193,7 +193,7 @@ public final class CouncilExchange: @unchecked Sendable {
 
   /// Number of rows from each rank, for each owned mini-MoE and each sequence of that rank, in that order, in scratch
   /// memory.
-  private func exchangeSizes(_ order: SlotOrder, _ sequence: UnsafePointer<Int32>?) -> ArenaList<Int32> {
+  private func exchangeSizes(_ order: SlotOrder, _ sequence: ArrayView<Int32>?) -> ArenaList<Int32> {
     let mine = sequenceCounts[transport.rank]
     let lengths = times(owned.count, sequenceCounts)
     let all = ArenaList<Int32>(uninitialized: lengths.reduce(0, +), in: scratch)
@@ -210,7 +210,7 @@ public final class CouncilExchange: @unchecked Sendable {
   /// - Parameter counts: the result of `exchangeSizes`.
   private func arrange(
     _ counts: ArenaList<Int32>, _ order: SlotOrder
-  ) -> (Layout, ArenaList<CouncilWork.Segment>, UnsafePointer<Int32>) {
+  ) -> (Layout, ArenaList<CouncilWork.Segment>, ArrayView<Int32>) {
     let ranks = 0..<transport.size
     var received = ArenaList<Int>(capacity: transport.size, in: arena)
     var sent = ArenaList<Int>(capacity: transport.size, in: arena)
@@ -227,7 +227,7 @@ public final class CouncilExchange: @unchecked Sendable {
       sent.append(Int(order.starts[(rank + 1) * owned.count] - order.starts[rank * owned.count]))
       total += rows
     }
-    let sequences = arena.allocate(Int32.self, total)
+    let sequences = arena.view(Int32.self, total)
     let place = separate == nil ? arena.allocate(Int32.self, total) : nil
     var segments = ArenaList<CouncilWork.Segment>(capacity: owned.count * transport.size, in: arena)
     var sorted = 0
@@ -256,7 +256,7 @@ public final class CouncilExchange: @unchecked Sendable {
       }
     }
     return (
-      Layout(sent: sent, received: received, place: place, rows: total), segments, UnsafePointer(sequences)
+      Layout(sent: sent, received: received, place: place, rows: total), segments, sequences
     )
   }
 

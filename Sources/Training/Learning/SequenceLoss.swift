@@ -82,7 +82,7 @@ public struct SequenceLoss: Sendable {
   ) {
     if sequences.isEmpty {
       if let exchange {
-        model.assist(exchange, loads: loads, retention: retention, weights, gradients, context)
+        model.serveOtherRanks(exchange, loads: loads, retention: retention, weights, gradients, context)
       }
       return
     }
@@ -91,21 +91,19 @@ public struct SequenceLoss: Sendable {
       let batch = Batch(sequences, in: arena)
       let pass = forward(batch, retention: retention, loads: loads, weights, context)
       let rows = batch.predictors.count
-      let selected = model.gather(pass.hidden, rows: batch.predictors.pointer, count: rows, context)
-      let input = model.head.input(selected, weights, context.main)
+      let selected = model.gather(pass.hidden, rows: batch.predictors.view, context)
+      let lane = ForwardLane(weights, context.main)
       let distribution = model.head.forward(
-        input, targets: batch.targets.pointer, temperature: temperature, weights, context.main)
-      let values = arena.allocate(Float.self, rows)
+        model.head.input(selected, lane), targets: batch.targets.view, temperature: temperature, lane)
+      let values = arena.vector(rows)
       model.values(selected, weights, into: values)
 
-      let dLogProbability = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
-      let dEntropy = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
-      let dValues = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
+      let dLogProbability = arena.view(repeating: Float(0), count: rows)
+      let dEntropy = arena.view(repeating: Float(0), count: rows)
+      let dValues = arena.view(repeating: Float(0), count: rows)
       for index in batch.tokens.spans.indices {
         let range = batch.rows(index)
-        func part(_ numbers: UnsafeMutablePointer<Float>) -> UnsafeMutableBufferPointer<Float> {
-          UnsafeMutableBufferPointer(start: numbers + range.lowerBound, count: range.count)
-        }
+        func part(_ numbers: Vector) -> UnsafeMutableBufferPointer<Float> { numbers.part(range).buffer }
         evaluate(
           index,
           Evaluation(
@@ -117,18 +115,17 @@ public struct SequenceLoss: Sendable {
 
       let dSelected = arena.zeros(selected.rows, selected.columns)
       model.head.backward(
-        input, targets: batch.targets.pointer, temperature: temperature, distribution,
-        dLogProbability: dLogProbability, dEntropy: dEntropy, weights, gradients, into: dSelected, context.main)
+        distribution, dLogProbability: dLogProbability, dEntropy: dEntropy, into: dSelected,
+        BackwardLane(weights, gradients, context.main))
       model.backwardValues(selected, dValues: dValues, gradients)
       let dHidden = arena.zeros(pass.hidden.rows, pass.hidden.columns)
-      for row in 0..<rows {
-        Kernels.table.pointee.add_scaled(
-          Int64(dHidden.columns), 1, dSelected.row(row), dHidden.row(batch.predictors[row]))
-      }
+      for row in 0..<rows { dHidden[batch.predictors[row]].add(dSelected[row]) }
       let diffusionLosses = ArenaList<Double>(repeating: 0, count: sequences.count, in: arena)
       model.backward(
-        pass, dHidden: dHidden, diffusionLoss: diffusion, diffusionCoefficients: batch.diffusionWeights.pointer,
-        diffusionLosses: diffusionLosses.pointer, weights, gradients, context)
+        pass, dHidden: dHidden,
+        QuillanModel.DiffusionLosses(
+          diffusion, coefficients: batch.diffusionWeights.view, into: diffusionLosses.view),
+        weights, gradients, context)
       for index in diffusionLosses.indices {
         losses(index, Losses(auxiliary: pass.auxiliaryLoss(index), diffusion: diffusionLosses[index]))
       }
@@ -141,12 +138,11 @@ public struct SequenceLoss: Sendable {
     context.arena.scoped {
       let batch = Batch(sequences, in: context.arena)
       let pass = forward(batch, retention: .nothing, loads: nil, weights, context)
-      let selected = model.gather(
-        pass.hidden, rows: batch.predictors.pointer, count: batch.predictors.count, context)
+      let selected = model.gather(pass.hidden, rows: batch.predictors.view, context)
+      let lane = ForwardLane(weights, context.main)
       let distribution = model.head.forward(
-        model.head.input(selected, weights, context.main), targets: batch.targets.pointer, temperature: temperature,
-        weights, context.main)
-      let values = context.arena.allocate(Float.self, selected.rows)
+        model.head.input(selected, lane), targets: batch.targets.view, temperature: temperature, lane)
+      let values = context.arena.vector(selected.rows)
       model.values(selected, weights, into: values)
       return sequences.indices.map { index in
         let range = batch.rows(index)
@@ -167,7 +163,7 @@ public struct SequenceLoss: Sendable {
         members: model.council.members.count, loads: $0, in: context.arena)
     }
     return model.trunk(
-      model.prefix(batch.tokens, weights, context), latents: model.diffusion == nil ? nil : batch.latents.pointer,
+      model.prefix(batch.tokens, weights, context), latents: model.diffusion == nil ? nil : batch.latents.view,
       report: report, exchange: exchange, retention: retention, weights, context)
   }
 

@@ -42,11 +42,10 @@ struct SequenceInspection {
     }
     (signals, chosen) = context.arena.scoped {
       let prefix = model.prefix(TokenBatch(sequences: [sequence.tokens], in: context.arena), weights, context)
-      let pass = sequence.latents.withUnsafeBufferPointer {
-        model.trunk(
-          prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, retention: .everything, weights, context)
-      }
-      let chosen = pass.layers.map { Array(UnsafeBufferPointer(start: $0.chosen, count: length * topK)) }
+      let pass = model.trunk(
+        prefix, latents: model.diffusion == nil ? nil : context.arena.view(of: sequence.latents),
+        retention: .everything, weights, context)
+      let chosen = pass.layers.map { Array($0.chosen) }
       let signals = Self.signals(sequence, pass.hidden, model, weights, context)
       add("tokens", .int32, [length], sequence.tokens)
       if !sequence.latents.isEmpty { add("latents", .uint8, [length, model.latentBytes], sequence.latents) }
@@ -72,11 +71,12 @@ struct SequenceInspection {
     guard !sequence.positions.isEmpty else {
       return SequenceLoss.Signals(logProbabilities: [], entropies: [], values: [])
     }
-    let rows = sequence.positions.map { $0 - 1 }
-    let selected = model.gather(hidden, rows: rows, count: rows.count, context)
+    let arena = context.arena
+    let selected = model.gather(hidden, rows: arena.view(of: sequence.positions.map { $0 - 1 }), context)
+    let lane = ForwardLane(weights, context.main)
     let distribution = model.head.forward(
-      model.head.input(selected, weights, context.main), targets: sequence.positions.map { sequence.tokens[$0] },
-      temperature: sequence.temperature, weights, context.main)
+      model.head.input(selected, lane), targets: arena.view(of: sequence.positions.map { sequence.tokens[$0] }),
+      temperature: sequence.temperature, lane)
     return SequenceLoss.Signals(
       logProbabilities: sequence.positions.indices.map { distribution.logProbability[$0] },
       entropies: sequence.positions.indices.map { distribution.entropy[$0] },
