@@ -66,7 +66,7 @@ let package = Package(
       dependencies: ["CKernels", "LowBit", "Parameters", "Tensors"]),
     .target(
       name: "Models",
-      dependencies: ["CKernels", "Layers", "LowBit", "Parameters", "Tensors"]),
+      dependencies: ["Layers", "LowBit", "Parameters", "Tensors"]),
 
     // The method.
     .target(
@@ -75,7 +75,7 @@ let package = Package(
     .target(name: "Objectives"),
     .target(
       name: "Optimizers",
-      dependencies: ["CKernels", "Parameters", "Tensors"]),
+      dependencies: ["Parameters", "Tensors"]),
     .target(
       name: "Rollouts",
       dependencies: ["Errors", "Formats", "Layers", "LowBit", "Models", "Parameters", "Tensors"],
@@ -89,7 +89,7 @@ let package = Package(
       exclude: ["ONNX/onnx.proto"]),
     .target(
       name: "Checkpoints",
-      dependencies: ["CKernels", "CZstd", "Errors", "Files", "Formats"]),
+      dependencies: ["CKernels", "CZstd", "Errors", "Files", "Formats", "Tensors"]),
     .target(
       name: "Configuration",
       dependencies: ["Files", "Models", "Objectives", "Optimizers", "Parameters", "Rollouts", yams]),

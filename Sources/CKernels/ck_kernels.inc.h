@@ -344,9 +344,11 @@ static double sum_squares(int64_t count, const float *x) {
 }
 
 // Four queries share each block of keys; every score, sum and output is one query's own chain of operations.
-static void attention(int64_t M, int64_t position, int64_t head_dim, float scale, const float *q, int64_t q_row,
-                      const float *keys, const float *values, int64_t value_row, float *out, int64_t out_row,
-                      float *maxima, float *inverses, float *scores) {
+static void attention(int64_t M, int64_t position, const ck_attention *operands) {
+  const int64_t head_dim = operands->head_dim, q_row = operands->q_row, value_row = operands->value_row;
+  const int64_t out_row = operands->out_row;
+  const float scale = operands->scale, *q = operands->q, *keys = operands->keys, *values = operands->values;
+  float *out = operands->out, *maxima = operands->maxima, *inverses = operands->inverses, *scores = operands->scores;
   for (int64_t m = 0; m < M; m += 4) {
     const int64_t rows = M - m < 4 ? M - m : 4, last = position + m + rows - 1;
     const int64_t blocks = last / 16 + 1, span = blocks * 16;
@@ -404,12 +406,13 @@ static void attention(int64_t M, int64_t position, int64_t head_dim, float scale
 
 // Four queries at a time: keys, values and their gradients are read once for four, and every gradient still adds its
 // queries in order. Queries past the end count as zeros.
-static void attention_backward(int64_t T, int64_t head_dim, float scale, const float *q, const float *k,
-                               const float *v, int64_t row, const float *keys, const float *values_t,
-                               const float *out, const float *dout, int64_t out_row, const float *maxima,
-                               const float *inverses, float *dq, float *dk, float *dv, int64_t gradient_row,
-                               float *scratch) {
-  (void)v;
+static void attention_backward(int64_t T, const ck_attention_gradient *operands) {
+  const int64_t head_dim = operands->head_dim, row = operands->row, out_row = operands->out_row;
+  const int64_t gradient_row = operands->gradient_row;
+  const float scale = operands->scale, *q = operands->q, *k = operands->k, *keys = operands->keys;
+  const float *values = operands->values, *out = operands->out, *dout = operands->dout;
+  const float *maxima = operands->maxima, *inverses = operands->inverses;
+  float *dq = operands->dq, *dk = operands->dk, *dv = operands->dv, *scratch = operands->scratch;
   for (int64_t t = 0; t < T; t += 4) {
     const int64_t rows = T - t < 4 ? T - t : 4, last = t + rows - 1, blocks = last / 16 + 1, span = blocks * 16;
     float *p = scratch, *ds = scratch + 4 * span, mean[4] = {0}, most[4] = {0}, inverse[4] = {0};
@@ -427,7 +430,7 @@ static void attention_backward(int64_t T, int64_t head_dim, float scale, const f
     for (int64_t b = 0; b < blocks; ++b) {
       v16f s[4] = {splat(0), splat(0), splat(0), splat(0)}, dp[4] = {splat(0), splat(0), splat(0), splat(0)};
       for (int64_t i = 0; i < head_dim; ++i) {
-        const v16f key = load16(keys + (b * head_dim + i) * 16), value = load16(values_t + (b * head_dim + i) * 16);
+        const v16f key = load16(keys + (b * head_dim + i) * 16), value = load16(values + (b * head_dim + i) * 16);
         for (int j = 0; j < 4; ++j) {
           s[j] = fma16(splat(qs[j][i]), key, s[j]);
           dp[j] = fma16(splat(douts[j][i]), value, dp[j]);

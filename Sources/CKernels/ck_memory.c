@@ -96,7 +96,7 @@ int64_t ck_reference_fixed_add(int64_t count, int64_t bound, const float *x, int
 static __int128 wide(int64_t low, int64_t high) { return (__int128)high * (INT64_C(1) << CK_FIXED_CARRY) + low; }
 
 bool ck_fixed_carry(float x, int64_t *low, int64_t *high) {
-  if (!(fabsf(x) < CK_FIXED_MOST)) return false;
+  if (!(fabsf(x) < CK_FIXED_LIMIT)) return false;
   const __int128 sum = (__int128)*low + (__int128)rint((double)x * 0x1p50);
   const __int128 carry = (sum + (INT64_C(1) << (CK_FIXED_CARRY - 1))) >> CK_FIXED_CARRY;
   *high += (int64_t)carry;

@@ -112,5 +112,12 @@ static void normals(int64_t count, uint32_t first, const uint32_t key[2], const 
   }
 }
 
-static const ck_memory_table memory_kernels = {adamw,     adamw_8,    pack,           fixed_add,
-                                               fixed_read, first_nonfinite, normals};
+static const ck_memory_table memory_kernels = {
+    .adamw = adamw,
+    .adamw_8 = adamw_8,
+    .pack = pack,
+    .fixed_add = fixed_add,
+    .fixed_read = fixed_read,
+    .first_nonfinite = first_nonfinite,
+    .normals = normals,
+};

@@ -115,57 +115,44 @@ void ck_reference_quantize_a8(int64_t M, int64_t K, const float *x, int64_t x_ro
   }
 }
 
-static int32_t code_at(const ck_packed *p, const uint8_t *panel, int64_t lane, int64_t padded_k) {
-  int64_t step = padded_k / 16, k = padded_k % 16;
-  switch (p->format) {
-    case CK_TERNARY: return ((panel[step * 64 + lane * 4 + k % 4] >> (2 * (k / 4))) & 3) - 1;
-    case CK_INT4: {
-      uint8_t byte = panel[step * 128 + 64 * (k / 8) + lane * 4 + k % 4];
-      return (k % 8 < 4 ? byte & 15 : byte >> 4) - 8;
-    }
-    default: return (int32_t)panel[step * 256 + 64 * (k / 4) + lane * 4 + k % 4] - 128;
-  }
-}
-
 void ck_reference_gemm_a8(int64_t M, const ck_activations *A, const ck_packed *B, int64_t matrix, const float *bias,
                           float *C, int64_t c_row) {
-  int64_t padded = (int64_t)B->groups * B->group_padded, panels = (B->rows + 15) / 16;
-  const uint8_t *data = B->data + matrix * B->matrix_bytes;
+  int64_t padded = (int64_t)B->groups * B->group_padded;
   const float *scales = B->scales + matrix * B->matrix_scales;
   for (int64_t m = 0; m < M; ++m)
     for (int64_t n = 0; n < B->rows; ++n) {
-      const uint8_t *panel = data + (n / 16) * (B->matrix_bytes / panels);
       float sum = 0;
       for (int64_t g = 0; g < B->groups; ++g) {
         int32_t dot = 0;
-        for (int64_t i = 0; i < B->group_padded; ++i) {
-          int64_t k = g * B->group_padded + i;
-          dot += code_at(B, panel, n % 16, k) * A->codes[m * padded + k];
-        }
+        for (int64_t i = 0; i < B->group; ++i)
+          dot += ck_packed_code(B, matrix, n, g * B->group + i) * A->codes[m * padded + g * B->group_padded + i];
         sum = fmaf(scales[((n / 16) * B->groups + g) * 16 + n % 16], (float)dot, sum);
       }
       C[m * c_row + n] = fmaf(A->scales[m], sum, bias ? bias[n] : 0.0f);
     }
 }
 
+static float attention_score(int64_t head_dim, float scale, const float *q, const float *k) {
+  float sum = 0;
+  for (int64_t i = 0; i < head_dim; ++i) sum = fmaf(q[i], k[i], sum);
+  return sum * scale;
+}
+
+// Scores are computed anew for every use, so the specification needs no memory.
 void ck_reference_attention(int64_t position, int64_t head_dim, float scale, const float *q, const float *k,
                             int64_t k_row, const float *v, int64_t v_row, float *out) {
   float m = -INFINITY, lanes[16] = {0};
-  float scores[position + 1];
   for (int64_t s = 0; s <= position; ++s) {
-    float sum = 0;
-    for (int64_t i = 0; i < head_dim; ++i) sum = fmaf(q[i], k[s * k_row + i], sum);
-    scores[s] = sum * scale;
-    m = scores[s] > m ? scores[s] : m;
+    float score = attention_score(head_dim, scale, q, k + s * k_row);
+    m = score > m ? score : m;
   }
-  for (int64_t s = 0; s <= position; ++s) {
-    scores[s] = ck_reference_exp(scores[s] - m);
-    lanes[s % 16] += scores[s];
-  }
+  for (int64_t s = 0; s <= position; ++s)
+    lanes[s % 16] += ck_reference_exp(attention_score(head_dim, scale, q, k + s * k_row) - m);
   float inverse = 1.0f / fold(lanes);
   for (int64_t i = 0; i < head_dim; ++i) {
     float sum = 0;
-    for (int64_t s = 0; s <= position; ++s) sum = fmaf(scores[s], v[s * v_row + i], sum);
+    for (int64_t s = 0; s <= position; ++s)
+      sum = fmaf(ck_reference_exp(attention_score(head_dim, scale, q, k + s * k_row) - m), v[s * v_row + i], sum);
     out[i] = sum * inverse;
   }
 }

@@ -1,7 +1,7 @@
 #include "ck_threads.h"
 
-// Swift's calling convention, as its compiler follows it: a closure is a function and a context, which travels in a
-// register of its own (Clang, "Attributes in Clang": swiftcall, swift_context).
+// Swift's calling convention: a closure is a function and a context; the context has a register of its own (Clang,
+// "Attributes in Clang": swiftcall, swift_context).
 #define SWIFT __attribute__((swiftcall))
 #define CONTEXT __attribute__((swift_context))
 
@@ -15,7 +15,7 @@ struct ck_job {
 
 void ck_job_call(const ck_job *job, int64_t part) { job->function(part, job->context); }
 
-// What the job captured lives at least until this returns: it is an argument.
+// The captured variables live at least until this function returns, because the closure is its argument.
 SWIFT void ck_job_lend(job_function job, void *job_context, work_function work, void *work_context);
 SWIFT void ck_job_lend(job_function job, void *job_context, work_function work, void *work_context) {
   const ck_job lent = {job, job_context};

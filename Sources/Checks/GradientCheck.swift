@@ -51,7 +51,7 @@ package struct GradientCheck {
     let specification = model.table[id]
     if specification.role == .balanceBias { return "moved by loads, it has no gradient" }
     if learner.experts != nil { return "needs parallel.expert 1" }
-    if specification.name.hasPrefix("value_head.") { return nil }
+    if specification.owner == .valueHead { return nil }
     let precision = model.precision
     var formats = [
       ("overseer", precision.overseer), ("attention", precision.attention), ("experts", precision.experts),
@@ -88,7 +88,7 @@ package struct GradientCheck {
     let start = Array(values)
     let size = start.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
     let step = max(0.01, 0.01 * size)
-    let isValueHead = model.table[id].name.hasPrefix("value_head.")
+    let isValueHead = model.table[id].owner == .valueHead
     func at(_ distance: Double) -> Double? {
       for index in values.indices {
         values[index] = Float(Double(start[index]) + distance * Double(gradient[index]) / norm)

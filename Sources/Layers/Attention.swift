@@ -4,9 +4,9 @@ import Tensors
 
 /// Causal multi-head attention without biases: softmax(q kᵀ / sqrt(h)) v with rotary positions, then `out`.
 ///
-/// Shapes: T tokens of the batch, d model width, h = d / heads. The result of a query depends only on the keys and
-/// values of its own sequence, taken in index order, so one query against a cache gives the same bits as the whole
-/// sequence. Scores of four queries are held at a time: memory is O(T), never O(T²).
+/// Shapes: T tokens of the batch, d model width, h = d / heads features of a head. The result of a query depends only on
+/// the keys and values of its own sequence, taken in index order, so one query against a cache gives the same bits as
+/// the whole sequence. Scores of four queries are held at a time: memory is O(T), never O(T²).
 public struct Attention: Sendable {
   public let qkv: Linear
   public let out: Linear
@@ -23,136 +23,129 @@ public struct Attention: Sendable {
   private var headDim: Int { rotary.headDim }
   private var scale: Float { 1 / Float(headDim).squareRoot() }
 
-  public struct Saved: BitwiseCopyable, @unchecked Sendable {
+  public struct Saved: BitwiseCopyable, Sendable {
     let input: QuantizedInput
-    let qkv: Matrix
-    let maxima: UnsafeMutablePointer<Float>
-    let inverses: UnsafeMutablePointer<Float>
-    let attended: Matrix
+    let heads: Heads
     let outInput: QuantizedInput
   }
 
-  /// Writes out(attention(x)) [T, d]. With `caches`, span i continues the sequence of cache i in layer `layer`.
-  public func forward(
-    _ x: Matrix, spans: ArenaList<Span>, caches: [KeyValueCache]?, layer: Int, _ weights: PackedModel, into y: Matrix,
-    _ context: Context
-  ) -> Saved {
-    let lane = context.main
+  /// The operands and results of all heads.
+  struct Heads: BitwiseCopyable, Sendable {
+    /// Queries, keys and values after rotation [T, 3 · d].
+    let qkv: Matrix
+    /// Of each query's scores, as `AttentionHead` gives them [heads, T].
+    let maxima: Matrix
+    let inverses: Matrix
+    /// Results [T, d].
+    let attended: Matrix
+  }
+
+  /// Writes out(attention(x)) [T, d] of layer `layer`.
+  public func forward(_ x: Matrix, layer: Int, into y: Matrix, _ pass: ForwardPassContext) -> Saved {
+    let (main, context, spans) = (pass.main, pass.context, pass.spans)
     let dim = x.columns
-    let input = qkv.input(x, weights, lane)
-    let projected = lane.arena.matrix(x.rows, 3 * dim)
-    qkv.forward(input, weights, into: projected, lane)
-    let maxima = UncheckedSendable(lane.arena.allocate(Float.self, heads * x.rows))
-    let inverses = UncheckedSendable(lane.arena.allocate(Float.self, heads * x.rows))
-    let attended = lane.arena.matrix(x.rows, dim)
-    lane.scratch.scoped {
-      let views = lane.scratch.allocate(KeyValueView.self, spans.count)
+    let input = qkv.input(x, main)
+    let all = Heads(
+      qkv: main.arena.matrix(x.rows, 3 * dim), maxima: main.arena.matrix(heads, x.rows),
+      inverses: main.arena.matrix(heads, x.rows), attended: main.arena.matrix(x.rows, dim))
+    qkv.forward(input, into: all.qkv, main)
+    main.scratch.scoped {
+      let views = main.scratch.view(KeyValueView.self, spans.count)
       for (index, span) in spans.enumerated() {
-        views[index] = caches?[index].layer(layer) ?? temporaryView(span, lane.scratch)
+        views[index] = pass.caches?[index].layer(layer) ?? temporaryView(span, main.scratch)
       }
-      context.pool.each(spans.count, least: max(1, 8192 / (x.rows * dim / max(1, spans.count) + 1))) { _, index in
-        let span = spans[index]
-        for offset in 0..<span.count {
-          let row = projected.row(span.first + offset)
-          rotary.apply(row, heads: 2 * heads, position: span.position + offset)
-          views[index].store(position: span.position + offset, key: row + dim, value: row + 2 * dim)
-        }
+      // All keys of a sequence must be stored before its first query, so this is a loop of its own.
+      context.pool.each(spans.count, cost: .scalar(x.rows * dim / max(1, spans.count) + 1)) { _, index in
+        store(spans[index], all.qkv, in: views[index])
       }
+      // Query t of a sequence meets t + 1 keys: about half of this number of multiply-adds, twice.
       let work = spans.reduce(0) { $0 + $1.count * ($1.position + $1.count) } * headDim
-      context.pool.each(spans.count * heads, least: max(1, spans.count * heads * 16384 / max(1, work))) {
+      context.pool.each(spans.count * heads, cost: .transcendental(work / max(1, spans.count * heads))) {
         worker, index in
-        let span = spans[index / heads]
-        let head = index % heads
-        let scratch = context.scratch[worker]
-        scratch.scoped {
-          let scores = scratch.allocate(Float.self, 4 * VectorLanes.padded(span.position + span.count))
-          Kernels.table.pointee.attention(
-            Int64(span.count), Int64(span.position), Int64(headDim), scale,
-            projected.row(span.first) + head * headDim, Int64(3 * dim), views[index / heads].headKeys(head),
-            views[index / heads].headValues(head), Int64(headDim), attended.row(span.first) + head * headDim,
-            Int64(dim), maxima.value + head * x.rows + span.first, inverses.value + head * x.rows + span.first, scores)
-        }
+        let (span, head) = (spans[index / heads], index % heads)
+        let view = views[index / heads]
+        operands(head, span, all, keys: view.keys(head)).forward(
+          position: span.position, values: view.values(head), scratch: context.scratch[worker])
       }
     }
-    let outInput = out.input(attended, weights, lane)
-    out.forward(outInput, weights, into: y, lane)
-    return Saved(
-      input: input, qkv: projected, maxima: maxima.value, inverses: inverses.value, attended: attended,
-      outInput: outInput)
+    let outInput = out.input(all.attended, main)
+    out.forward(outInput, into: y, main)
+    return Saved(input: input, heads: all, outInput: outInput)
+  }
+
+  /// Rotates the queries and keys of one sequence in place, and stores its keys and values.
+  private func store(_ span: Span, _ projected: Matrix, in view: KeyValueView) {
+    let dim = heads * headDim
+    for offset in 0..<span.count {
+      let row = projected[span.first + offset]
+      rotary.apply(row, heads: 2 * heads, position: span.position + offset)
+      view.store(position: span.position + offset, key: row.part(dim..<2 * dim), value: row.part(2 * dim..<3 * dim))
+    }
+  }
+
+  /// The operands of one head over one sequence.
+  private func operands(_ head: Int, _ span: Span, _ all: Heads, keys: Vector) -> AttentionHead {
+    AttentionHead(
+      queries: part(0, of: all.qkv, head, span), keys: keys, scale: scale,
+      output: part(0, of: all.attended, head, span), maxima: all.maxima[head].part(span.rows),
+      inverses: all.inverses[head].part(span.rows))
+  }
+
+  /// The columns of one head in block `block` of `x` [T, blocks · d] (queries, keys, values), for the rows of a sequence.
+  private func part(_ block: Int, of x: Matrix, _ head: Int, _ span: Span) -> MatrixPart {
+    let first = (block * heads + head) * headDim
+    return x.part(rows: span.rows, columns: first..<first + headDim)
   }
 
   private func temporaryView(_ span: Span, _ arena: Arena) -> KeyValueView {
     precondition(span.position == 0, "a span that starts at \(span.position) needs a cache")
-    let count = KeyValueView.count(heads: heads, headDim: headDim, positions: span.count)
     return KeyValueView(
-      keys: arena.allocate(Float.self, count), values: arena.allocate(Float.self, count), heads: heads,
+      arena.vector(KeyValueView.count(heads: heads, headDim: headDim, positions: span.count)), heads: heads,
       headDim: headDim, positions: span.count)
   }
 
   /// Adds to `dx` and to the gradients of the two weights. Whole sequences only.
-  func backward(
-    _ dy: Matrix, _ saved: Saved, spans: ArenaList<Span>, _ weights: PackedModel, _ gradients: Gradients,
-    into dx: Matrix, _ context: Context
-  ) {
-    let lane = context.main
+  func backward(_ dy: Matrix, _ saved: Saved, into dx: Matrix, _ pass: BackwardPassContext) {
+    let (main, context, spans) = (pass.main, pass.context, pass.spans)
     let dim = dy.columns
-    lane.scratch.scoped {
-      let dAttended = lane.scratch.zeros(dy.rows, dim)
-      out.backward(dy, saved.outInput, weights, gradients, into: dAttended, lane)
-      let dProjected = lane.scratch.zeros(dy.rows, 3 * dim)
+    main.scratch.scoped {
+      let dAttended = main.scratch.zeros(dy.rows, dim)
+      out.backward(dy, saved.outInput, into: dAttended, main)
+      let dProjected = main.scratch.zeros(dy.rows, 3 * dim)
       context.pool.each(spans.count * heads) { worker, index in
-        backwardHead(
-          spans[index / heads], index % heads, saved, dAttended, dProjected, rows: dy.rows,
-          scratch: context.scratch[worker])
+        backwardHead(index % heads, spans[index / heads], saved.heads, dAttended, dProjected, context.scratch[worker])
       }
       for span in spans {
         for offset in 0..<span.count {
           rotary.apply(
-            dProjected.row(span.first + offset), heads: 2 * heads, position: span.position + offset, inverse: true)
+            dProjected[span.first + offset], heads: 2 * heads, position: span.position + offset, inverse: true)
         }
       }
-      qkv.backward(dProjected, saved.input, weights, gradients, into: dx, lane)
+      qkv.backward(dProjected, saved.input, into: dx, main)
     }
   }
 
   private func backwardHead(
-    _ span: Span, _ head: Int, _ saved: Saved, _ dAttended: Matrix, _ dProjected: Matrix, rows: Int, scratch: Arena
+    _ head: Int, _ span: Span, _ all: Heads, _ dAttended: Matrix, _ dProjected: Matrix, _ scratch: Arena
   ) {
     precondition(span.position == 0, "gradients of a span that starts at \(span.position)")
-    let dim = dAttended.columns
     scratch.scoped {
-      let blocked = VectorLanes.padded(span.count) * headDim
-      let keys = scratch.allocate(Float.self, blocked)
-      let values = scratch.allocate(Float.self, blocked)
-      let q = saved.qkv.row(span.first) + head * headDim
+      let (keyRows, valueRows) = (part(1, of: all.qkv, head, span), part(2, of: all.qkv, head, span))
+      let count = VectorLanes.padded(span.count) * headDim
       // Lanes after the last key are masked after the product, but they must not slow it down or spread NaN: clear
       // them.
-      keys.update(repeating: 0, count: blocked)
-      values.update(repeating: 0, count: blocked)
+      let keys = scratch.view(repeating: Float(0), count: count)
+      let values = scratch.view(repeating: Float(0), count: count)
       for position in 0..<span.count {
-        let row = q + position * 3 * dim
-        KeyValueView.spread(row + dim, into: keys, position: position, headDim: headDim)
-        KeyValueView.spread(row + 2 * dim, into: values, position: position, headDim: headDim)
+        KeyValueView.spread(keyRows[position], into: keys, position: position)
+        KeyValueView.spread(valueRows[position], into: values, position: position)
       }
-      let d = dProjected.row(span.first) + head * headDim
-      Kernels.table.pointee.attention_backward(
-        Int64(span.count), Int64(headDim), scale, q, q + dim, q + 2 * dim, Int64(3 * dim), keys, values,
-        saved.attended.row(span.first) + head * headDim, dAttended.row(span.first) + head * headDim, Int64(dim),
-        saved.maxima + head * rows + span.first, saved.inverses + head * rows + span.first, d, d + dim, d + 2 * dim,
-        Int64(3 * dim), scratch.allocate(Float.self, 8 * VectorLanes.padded(span.count)))
+      operands(head, span, all, keys: keys).backward(
+        keyRows: keyRows, values: values, dOutput: part(0, of: dAttended, head, span),
+        addingTo: (
+          queries: part(0, of: dProjected, head, span), keys: part(1, of: dProjected, head, span),
+          values: part(2, of: dProjected, head, span)
+        ), scratch: scratch)
     }
-  }
-}
-
-/// Rows first..<first+count of a packed batch: consecutive positions of one sequence, starting at `position`.
-public struct Span: BitwiseCopyable, Sendable, Equatable {
-  public let first: Int
-  public let count: Int
-  public let position: Int
-
-  public init(first: Int, count: Int, position: Int = 0) {
-    self.first = first
-    self.count = count
-    self.position = position
   }
 }

@@ -4,12 +4,12 @@ import Tensors
 ///
 /// Contributions are kept per mini-MoE and added in mini-MoE order, so the sum does not depend on threads or placement.
 /// They are in an arena's memory, which no copy may outlive; copies share the same contributions.
-public struct BalanceReport: @unchecked Sendable {
+public struct BalanceReport: Sendable {
   public let terms: BalanceTerms
   /// The sequence of each token of the micro-batch.
-  let sequence: UnsafeMutablePointer<Int32>
+  let sequence: ArrayView<Int32>
   /// For each sequence, one value per level: the routers of the layers, then each mini-MoE.
-  private let parts: UnsafeMutablePointer<Double>
+  private let parts: ArrayView<Double>
   private let levels: Int
   /// Nil if the report counts nothing.
   private var loads: RoutingLoads?
@@ -19,15 +19,14 @@ public struct BalanceReport: @unchecked Sendable {
   ///   - loads: counters of routed slots; nil if neither loads nor L_aux are wanted.
   public init(terms: BalanceTerms, members: Int, loads: RoutingLoads?, in arena: Arena) {
     self.terms = terms
-    sequence = arena.allocate(Int32.self, terms.lengths.reduce(0, +))
+    sequence = arena.view(Int32.self, terms.lengths.reduce(0, +))
     var first = 0
     for (index, length) in terms.lengths.enumerated() {
-      (sequence + first).update(repeating: Int32(index), count: length)
+      sequence.part(first..<first + length).fill(Int32(index))
       first += length
     }
     levels = 1 + members
-    parts = arena.allocate(Double.self, levels * terms.sequences)
-    parts.update(repeating: 0, count: levels * terms.sequences)
+    parts = arena.view(repeating: 0, count: levels * terms.sequences)
     self.loads = loads
   }
 
@@ -41,12 +40,12 @@ public struct BalanceReport: @unchecked Sendable {
   /// Whether anything is counted.
   var counts: Bool { loads != nil }
 
-  func values(level: Int) -> UnsafeMutablePointer<Double>? {
-    loads == nil ? nil : parts + level * terms.sequences
+  func values(level: Int) -> ArrayView<Double>? {
+    loads == nil ? nil : parts.part(level * terms.sequences..<(level + 1) * terms.sequences)
   }
-  func layerLoads(_ layer: Int) -> UnsafeMutablePointer<Int64>? { loads.map { $0.layer(layer) } }
-  func expertLoads(_ member: Int) -> UnsafeMutablePointer<Int64>? { loads.map { $0.experts(member) } }
-  func microLoads(_ member: Int) -> UnsafeMutablePointer<Int64>? { loads.map { $0.micros(member) } }
+  func layerLoads(_ layer: Int) -> ArrayView<Int64>? { loads.map { $0.layer(layer) } }
+  func expertLoads(_ member: Int) -> ArrayView<Int64>? { loads.map { $0.experts(member) } }
+  func microLoads(_ member: Int) -> ArrayView<Int64>? { loads.map { $0.micros(member) } }
 
   /// L_aux of a sequence; 0 if the report counts nothing.
   public func auxiliaryLoss(_ sequence: Int) -> Double {
@@ -56,7 +55,7 @@ public struct BalanceReport: @unchecked Sendable {
 
 /// How often each router chose each of its choices, as integers: the routers of the layers first, then the expert
 /// routers of the mini-MoEs, then their micro-agent routers, in one block that can be all-reduced.
-public final class RoutingLoads: @unchecked Sendable {
+public final class RoutingLoads: Sendable {
   public let layers: Int
   public let miniMoEs: Int
   public let experts: Int
@@ -71,12 +70,15 @@ public final class RoutingLoads: @unchecked Sendable {
     counts = AlignedBuffer(count: layers * miniMoEs + miniMoEs * (experts + micros))
   }
 
-  public func layer(_ index: Int) -> UnsafeMutablePointer<Int64> { counts.pointer + index * miniMoEs }
-  public func experts(_ member: Int) -> UnsafeMutablePointer<Int64> {
-    counts.pointer + layers * miniMoEs + member * experts
+  /// Loads of the router of one layer [mini-MoEs].
+  public func layer(_ index: Int) -> ArrayView<Int64> { part(index * miniMoEs, miniMoEs) }
+  /// Loads of the expert router of one mini-MoE [experts].
+  public func experts(_ member: Int) -> ArrayView<Int64> { part(layers * miniMoEs + member * experts, experts) }
+  /// Loads of the micro-agent router of one mini-MoE [micro agents].
+  public func micros(_ member: Int) -> ArrayView<Int64> {
+    part(layers * miniMoEs + miniMoEs * experts + member * micros, micros)
   }
-  public func micros(_ member: Int) -> UnsafeMutablePointer<Int64> {
-    counts.pointer + layers * miniMoEs + miniMoEs * experts + member * micros
-  }
+
+  private func part(_ first: Int, _ count: Int) -> ArrayView<Int64> { counts.view.part(first..<first + count) }
   public func clear() { counts.clear() }
 }

@@ -95,9 +95,9 @@ public final class CouncilExchange: @unchecked Sendable {
   }
 
   /// The L_aux values, one per sequence of `terms`, to which the owned `member` adds.
-  func values(_ member: Int) -> UnsafeMutablePointer<Double>? {
+  func values(_ member: Int) -> ArrayView<Double>? {
     guard let values, let terms else { return nil }
-    return values + (member - owned.lowerBound) * terms.sequences
+    return ArrayView(values + (member - owned.lowerBound) * terms.sequences, count: terms.sequences)
   }
 
   /// Runs a backward pass with gradients that take one weight-gradient product per stacked matrix over all layers
@@ -125,7 +125,7 @@ public final class CouncilExchange: @unchecked Sendable {
   /// The rows for this rank's mini-MoEs in `layer`, given rows `inputs` that `order` sorted by mini-MoE. If the layer
   /// has been computed before, the kept rows.
   func dispatch(
-    _ inputs: Matrix, _ order: SlotOrder, sequence: UnsafePointer<Int32>?, layer: Int, _ lane: Lane
+    _ inputs: Matrix, _ order: SlotOrder, sequence: ArrayView<Int32>?, layer: Int, _ lane: Lane
   ) -> (CouncilWork, Layout) {
     while layers.count <= layer { layers.append(nil) }
     if let done = layers[layer] { return (done.work, done.layout) }
@@ -194,7 +194,7 @@ public final class CouncilExchange: @unchecked Sendable {
 
   /// Number of rows from each rank, for each owned mini-MoE and each sequence of that rank, in that order, in scratch
   /// memory.
-  private func exchangeSizes(_ order: SlotOrder, _ sequence: UnsafePointer<Int32>?) -> ArenaList<Int32> {
+  private func exchangeSizes(_ order: SlotOrder, _ sequence: ArrayView<Int32>?) -> ArenaList<Int32> {
     let mine = sequenceCounts[transport.rank]
     let lengths = times(owned.count, sequenceCounts)
     let all = ArenaList<Int32>(uninitialized: lengths.reduce(0, +), in: scratch)
@@ -218,7 +218,7 @@ public final class CouncilExchange: @unchecked Sendable {
   /// - Returns: the layout, the segments, and the sequence of each row, numbered over all ranks.
   private func arrange(
     _ counts: ArenaList<Int32>, _ order: SlotOrder
-  ) -> (Layout, ArenaList<CouncilWork.Segment>, UnsafePointer<Int32>) {
+  ) -> (Layout, ArenaList<CouncilWork.Segment>, ArrayView<Int32>) {
     let sources = 0..<transport.size
     var sent = ArenaList<Int>(capacity: transport.size, in: arena)
     var received = ArenaList<Int>(capacity: transport.size, in: arena)
@@ -238,7 +238,7 @@ public final class CouncilExchange: @unchecked Sendable {
       rows += received[source]
     }
 
-    let sequences = arena.allocate(Int32.self, rows)
+    let sequences = arena.view(Int32.self, rows)
     let sortedRow = separate == nil ? arena.allocate(Int32.self, rows) : nil
     var segments = ArenaList<CouncilWork.Segment>(capacity: owned.count * transport.size, in: arena)
     var sortedRows = 0
@@ -269,7 +269,7 @@ public final class CouncilExchange: @unchecked Sendable {
       }
     }
     let layout = Layout(sent: sent, received: received, sortedRow: sortedRow, rows: rows)
-    return (layout, segments, UnsafePointer(sequences))
+    return (layout, segments, sequences)
   }
 
   /// Ends the forward passes: each rank receives the contributions to L_aux of its sequences from the owners, by

@@ -2,7 +2,7 @@ import Tensors
 
 /// The rows that this rank's mini-MoEs compute in one layer of a micro-batch, sorted so that the rows of a segment are
 /// consecutive.
-struct CouncilWork: BitwiseCopyable, @unchecked Sendable {
+struct CouncilWork: BitwiseCopyable, Sendable {
   /// Rows of one mini-MoE that may share a product.
   struct Segment: BitwiseCopyable, Sendable {
     let member: Int
@@ -28,9 +28,9 @@ struct CouncilWork: BitwiseCopyable, @unchecked Sendable {
   /// The rows u that the members read [R, d].
   let inputs: Matrix
   /// The sequence of each row, numbered as in `BalanceTerms`; arbitrary if nothing is reported.
-  let sequence: UnsafePointer<Int32>
+  let sequence: ArrayView<Int32>
 
-  init(segments: ArenaList<Segment>, inputs: Matrix, sequence: UnsafePointer<Int32>, in arena: Arena) {
+  init(segments: ArenaList<Segment>, inputs: Matrix, sequence: ArrayView<Int32>, in arena: Arena) {
     self.segments = segments
     self.inputs = inputs
     self.sequence = sequence
@@ -45,7 +45,7 @@ struct CouncilWork: BitwiseCopyable, @unchecked Sendable {
   var members: Int { starts.count }
 
   /// The indices in `segments` of one member's segments.
-  func segments(ofMember place: Int) -> Range<Int> {
-    starts[place]..<(place + 1 < members ? starts[place + 1] : segments.count)
+  func segments(ofMember index: Int) -> Range<Int> {
+    starts[index]..<(index + 1 < members ? starts[index + 1] : segments.count)
   }
 }

@@ -53,124 +53,105 @@ public struct Denoiser: Sendable {
     let downInput: QuantizedInput
   }
 
-  public struct Saved: BitwiseCopyable, @unchecked Sendable {
+  public struct Saved: BitwiseCopyable, Sendable {
     let latents: QuantizedInput
-    let steps: UnsafePointer<Int32>
+    let levels: ArrayView<Int32>
     let blocks: ArenaList<BlockSaved>
     let outNorm: RMSNorm.Saved
     let outInput: QuantizedInput
   }
 
-  /// RMSNorm(x_ctx)·context_norm, shared by every denoising step of the same positions.
-  public func context(_ xContext: Matrix, _ weights: PackedModel, _ lane: Lane) -> (Matrix, RMSNorm.Saved) {
-    let normalized = lane.arena.matrix(xContext.rows, xContext.columns)
-    let saved = contextNorm.forward(xContext, weights, into: normalized, lane)
-    return (normalized, saved)
+  /// RMSNorm(x_ctx)·context_norm [T, d], shared by every denoising step of the same positions.
+  public func normalizedContext(_ xContext: Matrix, _ pass: ForwardLane) -> (Matrix, RMSNorm.Saved) {
+    let normalized = pass.arena.matrix(xContext.rows, xContext.columns)
+    return (normalized, contextNorm.forward(xContext, into: normalized, pass))
   }
 
-  /// Writes logits [T, d] for packed bits z (⌈d/8⌉ bytes a row) at noise levels `steps` [T].
+  /// Writes logits [T, d] for packed bits z [T, ⌈d/8⌉] at noise levels n [T].
+  ///
+  /// - Parameter context: the result of `normalizedContext`.
   public func forward(
-    _ z: UnsafePointer<UInt8>, context: Matrix, steps: UnsafePointer<Int32>, _ weights: PackedModel,
-    into logits: Matrix, _ lane: Lane
+    _ z: ArrayView<UInt8>, context: Matrix, levels: ArrayView<Int32>, into logits: Matrix, _ pass: ForwardLane
   ) -> Saved {
-    let arena = lane.arena
-    let rows = context.rows
-    let dim = context.columns
-    let latents = latentIn.input(signs(z, rows: rows, bits: dim, in: arena), weights, lane)
+    let arena = pass.arena
+    let (rows, dim) = (context.rows, context.columns)
+    let signs = arena.matrix(rows, dim)
+    signs.setSigns(z)
+    let latents = latentIn.input(signs, pass)
     let h = arena.matrix(rows, dim)
-    latentIn.forward(latents, weights, into: h, lane)
-    let table = time.table(weights)
+    latentIn.forward(latents, into: h, pass)
+    let table = time.table(pass.weights)
     for row in 0..<rows {
-      Kernels.table.pointee.add_scaled(Int64(dim), 1, context.row(row), h.row(row))
-      Kernels.table.pointee.add_scaled(Int64(dim), 1, table + Int(steps[row]) * dim, h.row(row))
+      h[row].add(context[row])
+      h[row].add(table[Int(levels[row])])
     }
     var saved = ArenaList<BlockSaved>(capacity: blocks.count, in: arena)
     var x = h
     for block in blocks {
-      let normalized = arena.matrix(rows, dim)
-      let norm = block.norm.forward(x, weights, into: normalized, lane)
-      let upInput = block.up.input(normalized, weights, lane)
-      let upOutput = arena.matrix(rows, weights.weights(block.up.weight).rows)
-      block.up.forward(upInput, weights, into: upOutput, lane)
-      let midInput = block.mid.input(activated(upOutput, lane), weights, lane)
-      let midOutput = arena.matrix(rows, weights.weights(block.mid.weight).rows)
-      block.mid.forward(midInput, weights, into: midOutput, lane)
-      let downInput = block.down.input(activated(midOutput, lane), weights, lane)
       let next = arena.matrix(rows, dim)
-      block.down.forward(downInput, weights, into: next, lane)
-      Kernels.table.pointee.add_scaled(Int64(next.count), 1, x.pointer, next.pointer)
+      saved.append(forward(block, x, into: next, pass))
+      next.add(x)
       x = next
-      saved.append(
-        BlockSaved(
-          norm: norm, upInput: upInput, upOutput: upOutput, midInput: midInput, midOutput: midOutput,
-          downInput: downInput))
     }
     let normalized = arena.matrix(rows, dim)
-    let outNormSaved = outNorm.forward(x, weights, into: normalized, lane)
-    let outInput = out.input(normalized, weights, lane)
-    out.forward(outInput, weights, into: logits, lane)
-    return Saved(latents: latents, steps: steps, blocks: saved, outNorm: outNormSaved, outInput: outInput)
+    let outNormSaved = outNorm.forward(x, into: normalized, pass)
+    let outInput = out.input(normalized, pass)
+    out.forward(outInput, into: logits, pass)
+    return Saved(latents: latents, levels: levels, blocks: saved, outNorm: outNormSaved, outInput: outInput)
+  }
+
+  /// down(gelu(mid(gelu(up(RMSNorm(x)·norm))))) [T, d].
+  private func forward(_ block: Block, _ x: Matrix, into y: Matrix, _ pass: ForwardLane) -> BlockSaved {
+    func activated(_ x: Matrix) -> Matrix {
+      let values = pass.arena.matrix(x.rows, x.columns)
+      x.gelu(into: values, pass.pool)
+      return values
+    }
+    let normalized = pass.arena.matrix(x.rows, x.columns)
+    let norm = block.norm.forward(x, into: normalized, pass)
+    let upInput = block.up.input(normalized, pass)
+    let upOutput = pass.arena.matrix(x.rows, pass.weights.weights(block.up.weight).rows)
+    block.up.forward(upInput, into: upOutput, pass)
+    let midInput = block.mid.input(activated(upOutput), pass)
+    let midOutput = pass.arena.matrix(x.rows, pass.weights.weights(block.mid.weight).rows)
+    block.mid.forward(midInput, into: midOutput, pass)
+    let downInput = block.down.input(activated(midOutput), pass)
+    block.down.forward(downInput, into: y, pass)
+    return BlockSaved(
+      norm: norm, upInput: upInput, upOutput: upOutput, midInput: midInput, midOutput: midOutput,
+      downInput: downInput)
   }
 
   /// Adds the gradient with respect to x_ctx to `dContext`, and the gradients of the parameters.
   public func backward(
-    _ dLogits: Matrix, _ saved: Saved, contextSaved: RMSNorm.Saved, _ weights: PackedModel, _ gradients: Gradients,
-    into dContext: Matrix, _ lane: Lane
+    _ dLogits: Matrix, _ saved: Saved, contextSaved: RMSNorm.Saved, into dContext: Matrix, _ pass: BackwardLane
   ) {
-    let scratch = lane.scratch
+    let scratch = pass.scratch
     scratch.scoped {
-      let rows = dLogits.rows
-      let dim = dLogits.columns
+      let (rows, dim) = (dLogits.rows, dLogits.columns)
       let dh = scratch.zeros(rows, dim)
       scratch.scoped {
         let dNormalized = scratch.zeros(rows, dim)
-        out.backward(dLogits, saved.outInput, weights, gradients, into: dNormalized, lane)
-        outNorm.backward(dNormalized, saved.outNorm, weights, gradients, into: dh)
+        out.backward(dLogits, saved.outInput, into: dNormalized, pass)
+        outNorm.backward(dNormalized, saved.outNorm, into: dh, pass)
       }
       for index in blocks.indices.reversed() {
         let (block, saved) = (blocks[index], saved.blocks[index])
         scratch.scoped {
           let dMid = scratch.zeros(rows, saved.midOutput.columns)
-          block.down.backward(dh, saved.downInput, weights, gradients, into: dMid, lane)
-          activationGradient(saved.midOutput, dMid, lane)
+          block.down.backward(dh, saved.downInput, into: dMid, pass)
+          saved.midOutput.geluBackward(dMid, pass.pool)
           let dUp = scratch.zeros(rows, saved.upOutput.columns)
-          block.mid.backward(dMid, saved.midInput, weights, gradients, into: dUp, lane)
-          activationGradient(saved.upOutput, dUp, lane)
+          block.mid.backward(dMid, saved.midInput, into: dUp, pass)
+          saved.upOutput.geluBackward(dUp, pass.pool)
           let dNormalized = scratch.zeros(rows, dim)
-          block.up.backward(dUp, saved.upInput, weights, gradients, into: dNormalized, lane)
-          block.norm.backward(dNormalized, saved.norm, weights, gradients, into: dh)
+          block.up.backward(dUp, saved.upInput, into: dNormalized, pass)
+          block.norm.backward(dNormalized, saved.norm, into: dh, pass)
         }
       }
-      latentIn.backward(dh, saved.latents, weights, gradients, into: nil, lane)
-      contextNorm.backward(dh, contextSaved, weights, gradients, into: dContext)
-      time.backward(dh, steps: saved.steps, weights, gradients, lane)
+      latentIn.backward(dh, saved.latents, into: nil, pass)
+      contextNorm.backward(dh, contextSaved, into: dContext, pass)
+      time.backward(dh, levels: saved.levels, pass)
     }
   }
-
-  private func activated(_ x: Matrix, _ lane: Lane) -> Matrix {
-    let values = lane.arena.matrix(x.rows, x.columns)
-    lane.pool.split(x.count, grain: 16, least: 16384) { _, range in
-      Kernels.table.pointee.gelu(Int64(range.count), x.pointer + range.lowerBound, values.pointer + range.lowerBound)
-    }
-    return values
-  }
-
-  private func activationGradient(_ x: Matrix, _ dy: Matrix, _ lane: Lane) {
-    lane.pool.split(x.count, grain: 16, least: 16384) { _, range in
-      Kernels.table.pointee.gelu_backward(
-        Int64(range.count), x.pointer + range.lowerBound, dy.pointer + range.lowerBound)
-    }
-  }
-}
-
-/// 2z − 1 as fp32 [rows, bits] from packed bits, least significant first.
-public func signs(_ z: UnsafePointer<UInt8>, rows: Int, bits: Int, in arena: Arena) -> Matrix {
-  let out = arena.matrix(rows, bits)
-  let bytes = (bits + 7) / 8
-  for row in 0..<rows {
-    let packed = z + row * bytes
-    let target = out.row(row)
-    Kernels.table.pointee.signs(Int64(bits), packed, target)
-  }
-  return out
 }

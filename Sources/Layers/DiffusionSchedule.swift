@@ -92,10 +92,10 @@ public struct DiffusionSchedule: Sendable, Equatable {
       bit ? p * posterior[3] + (1 - p) * posterior[2] : p * posterior[1] + (1 - p) * posterior[0]
     }
 
-    /// z': 1[u < P(z' = 1)], or 1[p > ½] at the last step.
+    /// z' = 1[u < P(z' = 1)], for every step but the last.
     @inlinable
     public func nextBit(bit: Bool, cleanProbability p: Double, uniform u: Double) -> Bool {
-      isLast ? p > 0.5 : u < probabilityOfOne(bit: bit, cleanProbability: p)
+      u < probabilityOfOne(bit: bit, cleanProbability: p)
     }
   }
 }

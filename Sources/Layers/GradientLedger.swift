@@ -1,4 +1,3 @@
-import CKernels
 import LowBit
 import Parameters
 import Tensors
@@ -10,20 +9,20 @@ import Tensors
 /// per row and expert: 30.9 µs at 8 rows, 12.6 µs at 48, 9.5 µs at 192).
 ///
 /// Rows are added in the order of the calls: layers as the backward pass visits them, rows in order. All memory is the
-/// arena's.
+/// arena's. Shapes: T rows of one call, W [matrices, outputs, inputs].
 struct GradientLedger: @unchecked Sendable {
   /// The rows that one call contributed to a product.
   private struct Entry: BitwiseCopyable {
     let matrix: Int
     let rows: Int
-    /// Pairs of rows of dY, multiplied by the scales of the input rows [pairs, stride].
-    let dy: UnsafeMutablePointer<UInt32>
+    /// Pairs of rows of dY, multiplied by the scales of the input rows.
+    let dy: BFloat16Operand
     let input: QuantizedInput
     /// The next entry of the same tensor.
     var next: UnsafeMutablePointer<Entry>?
   }
 
-  /// The entries of one tensor, in order.
+  /// The entries of one tensor, in order: a linked list, because their number is unknown and memory must not move.
   private struct Entries: Sequence, BitwiseCopyable {
     private var first: UnsafeMutablePointer<Entry>?
     private var last: UnsafeMutablePointer<Entry>?
@@ -32,10 +31,10 @@ struct GradientLedger: @unchecked Sendable {
     private(set) var rows = 0
 
     mutating func append(_ entry: Entry, in arena: Arena) {
-      let place = arena.allocate(Entry.self, 1)
-      place.initialize(to: entry)
-      if let last { last.pointee.next = place } else { first = place }
-      last = place
+      let node = arena.allocate(Entry.self, 1)
+      node.initialize(to: entry)
+      if let last { last.pointee.next = node } else { first = node }
+      last = node
       count += 1
       rows += entry.rows
     }
@@ -69,10 +68,10 @@ struct GradientLedger: @unchecked Sendable {
 
   /// Records the rows of a product. Both operands are copied.
   func add(_ id: ParameterID, matrix: Int, _ dy: Matrix, _ input: QuantizedInput) {
-    let words = arena.allocate(UInt32.self, (dy.rows + 1) / 2 * Words.stride(dy.columns))
-    Words.pairs(dy, rowScales: input.rowScales, into: words)
+    let pairs = BFloat16Operand.pairs(ofRows: dy.rows, columns: dy.columns, in: arena)
+    pairs.setPairs(dy, rowScales: input.rowScales)
     entries[id.index].append(
-      Entry(matrix: matrix, rows: dy.rows, dy: words, input: input.copy(in: arena), next: nil), in: arena)
+      Entry(matrix: matrix, rows: dy.rows, dy: pairs, input: input.copy(in: arena), next: nil), in: arena)
   }
 
   /// Whether the ledger has rows of a tensor.
@@ -84,13 +83,12 @@ struct GradientLedger: @unchecked Sendable {
     let tensors = 0..<store.table.count
     // Give each tensor to the thread with the least work, so that loads are even and tensors finish approximately in
     // order.
-    let worker = arena.allocate(Int.self, tensors.count)
-    let busy = arena.allocate(Int.self, workers)
-    busy.update(repeating: 0, count: workers)
+    let worker = arena.view(Int.self, tensors.count)
+    let work = arena.view(repeating: 0, count: workers)
     for index in tensors where takes(ParameterID(index)) {
-      let idlest = (0..<workers).reduce(0) { busy[$1] < busy[$0] ? $1 : $0 }
+      let idlest = (0..<workers).reduce(0) { work[$1] < work[$0] ? $1 : $0 }
       worker[index] = idlest
-      busy[idlest] += work(index)
+      work[idlest] += multiplications(index)
     }
     context.pool.each(workers) { number, part in
       for index in tensors where takes(ParameterID(index)) && worker[index] == part {
@@ -102,49 +100,43 @@ struct GradientLedger: @unchecked Sendable {
   }
 
   /// Number of multiplications of a tensor's products.
-  private func work(_ index: Int) -> Int {
+  private func multiplications(_ index: Int) -> Int {
     let specification = store.table[ParameterID(index)]
     return entries[index].rows * specification.outputs * specification.inputs
   }
 
+  /// Takes the products of all matrices of a tensor.
+  ///
   /// - Parameter progress: called after each matrix.
   private func multiply(_ id: ParameterID, _ scratch: Arena, progress: () -> Void) {
     let list = entries[id.index]
     let specification = store.table[id]
-    let outputs = specification.outputs
-    let inputs = specification.inputs
-    // Group the entries by matrix, in order: a counting sort.
     scratch.scoped {
-      let starts = scratch.allocate(Int32.self, specification.matrices + 1)
-      starts.update(repeating: 0, count: specification.matrices + 1)
+      // Group the entries by matrix: a counting sort, which is stable, so the rows of a matrix stay in the order of the
+      // calls.
+      let starts = scratch.view(repeating: 0, count: specification.matrices + 1)
       for entry in list { starts[entry.pointee.matrix + 1] += 1 }
       for matrix in 0..<specification.matrices { starts[matrix + 1] += starts[matrix] }
-      let order = scratch.allocate(UnsafeMutablePointer<Entry>.self, list.count)
-      let next = scratch.allocate(Int32.self, specification.matrices)
-      next.update(from: starts, count: specification.matrices)
+      let sorted = scratch.view(UnsafeMutablePointer<Entry>.self, list.count)
+      let next = scratch.view(Int.self, specification.matrices)
+      next.copy(from: starts.part(0..<specification.matrices))
       for entry in list {
-        order[Int(next[entry.pointee.matrix])] = entry
+        sorted[next[entry.pointee.matrix]] = entry
         next[entry.pointee.matrix] += 1
       }
       for matrix in 0..<specification.matrices where starts[matrix + 1] > starts[matrix] {
         scratch.scoped {
-          let count = Int(starts[matrix + 1] - starts[matrix])
-          let parts = scratch.allocate(ck_bf16_product.self, count)
-          for part in 0..<count {
-            let entry = order[Int(starts[matrix]) + part].pointee
-            let pairs = (entry.rows + 1) / 2
-            let words = scratch.allocate(UInt32.self, pairs * Words.stride(inputs))
-            entry.input.pairs(into: words, stride: Words.stride(inputs), scratch: scratch)
-            parts[part] = ck_bf16_product(
-              a: entry.dy, a_row: 1, a_pair: Int64(Words.stride(outputs)), b: words, b_panel: 16,
-              b_pair: Int64(Words.stride(inputs)), pairs: Int64(pairs))
+          // One product over the rows of all entries: its parts are summed in registers.
+          let own = sorted.part(starts[matrix]..<starts[matrix + 1])
+          var parts = ArenaList<BFloat16Product>(capacity: own.count, in: scratch)
+          for entry in own {
+            parts.append(BFloat16Product(entry.pointee.dy, entry.pointee.input.pairs(in: scratch)))
           }
           if let sums {
-            add(parts, count, to: sums, id, matrix, scratch)
+            add(parts, to: sums, id, matrix, scratch)
           } else {
-            Kernels.table.pointee.gemm_bf16(
-              Int64(outputs), Int64(inputs), parts, Int64(count), nil,
-              store.pointer(id) + matrix * outputs * inputs, Int64(inputs), true)
+            let rows = matrix * specification.outputs..<(matrix + 1) * specification.outputs
+            BFloat16Product.sum(parts, into: store.rows(id).rows(rows), accumulate: true)
           }
         }
         progress()
@@ -155,35 +147,19 @@ struct GradientLedger: @unchecked Sendable {
   /// Adds the product of a matrix to fixed-point sums, in blocks of rows that fit in the second-level cache together
   /// with their sums.
   private func add(
-    _ parts: UnsafeMutablePointer<ck_bf16_product>, _ count: Int, to sums: UnitSums, _ id: ParameterID, _ matrix: Int,
-    _ scratch: Arena
+    _ parts: ArenaList<BFloat16Product>, to sums: UnitSums, _ id: ParameterID, _ matrix: Int, _ scratch: Arena
   ) {
     let (outputs, inputs) = (store.table[id].outputs, store.table[id].inputs)
     let block = min(outputs, max(8, Self.tile / inputs & ~7))
-    let tile = scratch.allocate(Float.self, block * inputs)
+    let tile = scratch.matrix(block, inputs)
     for first in stride(from: 0, to: outputs, by: block) {
-      let rows = min(block, outputs - first)
-      Kernels.table.pointee.gemm_bf16(
-        Int64(rows), Int64(inputs), parts, Int64(count), nil, tile, Int64(inputs), false)
-      sums.add(tile, count: rows * inputs, to: id, at: (matrix * outputs + first) * inputs)
-      // Advance to the next rows of dY.
-      for part in 0..<count { parts[part].a += block }
+      let product = tile.rows(0..<min(block, outputs - first))
+      BFloat16Product.sum(parts, into: product, accumulate: false)
+      sums.add(product.vector, to: id, at: (matrix * outputs + first) * inputs)
+      for index in parts.indices { parts[index].advance(rows: block) }
     }
   }
 
-  /// Number of products in a tile that is added to fixed-point sums.
+  /// Numbers of a block of a product that is added to fixed-point sums.
   private static let tile = 16 << 10
-}
-
-/// Operands of bfloat16 weight-gradient products.
-enum Words {
-  /// Words of one pair of rows with `columns` values: whole panels, and one more panel so that neighbouring pairs do
-  /// not fall into the same cache set.
-  static func stride(_ columns: Int) -> Int { VectorLanes.padded(columns) + 16 }
-
-  /// Pairs of rows of `x`, each row multiplied by its scale.
-  static func pairs(_ x: Matrix, rowScales: UnsafePointer<Float>?, into words: UnsafeMutablePointer<UInt32>) {
-    Kernels.table.pointee.bf16_pairs(
-      Int64(x.rows), Int64(x.columns), x.pointer, Int64(x.columns), rowScales, words, Int64(stride(x.columns)))
-  }
 }

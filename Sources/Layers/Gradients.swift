@@ -45,9 +45,10 @@ public struct Gradients: Sendable {
   /// Returns the first tensor, since the last call, whose products could not be added to fixed-point sums.
   public func takeFailure() -> ParameterID? { sums?.takeFailure() }
 
-  func pointer(_ id: ParameterID) -> UnsafeMutablePointer<Float> {
+  /// A tensor's fp32 gradient, as rows of the length of its last extent.
+  func rows(_ id: ParameterID) -> Matrix {
     precondition(sums == nil || !UnitSums.takes(store.table[id]), "\(store.table[id].name) has no fp32 gradient")
-    return store.pointer(id)
+    return store.rows(id)
   }
 
   /// Runs `body` with gradients that defer the weight-gradient products of stacks (experts, micro agents): one product

@@ -1,4 +1,3 @@
-import CKernels
 import LowBit
 import Parameters
 import Tensors
@@ -21,140 +20,131 @@ public struct LanguageModelHead: Sendable {
   }
 
   /// The log-partition, entropy and target log-probability of each row at a temperature.
-  public struct Distribution: @unchecked Sendable {
-    public let rows: Int
+  public struct Distribution: Sendable {
     /// log Σ exp(logit/temperature) [R]
-    public let logSumExp: UnsafeMutablePointer<Float>
+    public let logSumExp: Vector
     /// −Σ p log p in nats [R]
-    public let entropy: UnsafeMutablePointer<Float>
+    public let entropy: Vector
     /// log p(target) [R]; 0 if the target is negative.
-    public let logProbability: UnsafeMutablePointer<Float>
+    public let logProbability: Vector
+    /// What the distribution was computed from; the backward pass reads it.
+    fileprivate let input: QuantizedInput
+    fileprivate let targets: ArrayView<Int32>
+    fileprivate let temperature: Float
   }
 
   private var chunks: Int { (vocabulary + Self.chunk - 1) / Self.chunk }
 
   /// The rows rounded or quantised for products with the head.
-  public func input(_ h: Matrix, _ weights: PackedModel, _ lane: Lane) -> QuantizedInput {
-    linear.input(h, weights, lane)
-  }
+  public func input(_ h: Matrix, _ pass: ForwardLane) -> QuantizedInput { linear.input(h, pass) }
 
   /// Writes the logits of one chunk, divided by `temperature`, to `out` [R, width].
   private func logits(
     _ input: QuantizedInput, chunk: Int, temperature: Float, _ weights: PackedModel, into out: Matrix, _ lane: Lane
   ) {
-    let first = chunk * Self.chunk / 16
+    let first = chunk * Self.chunk / VectorLanes.count
     input.multiply(
       by: weights.weights(linear.weight), panels: first..<first + VectorLanes.panels(out.columns), bias: nil, into: out,
       pool: lane.pool)
-    if temperature != 1 { for index in 0..<out.count { out.pointer[index] /= temperature } }
+    if temperature != 1 { out.divide(by: temperature) }
   }
 
-  private func width(_ chunk: Int) -> Int { min(Self.chunk, vocabulary - chunk * Self.chunk) }
+  /// The vocabulary entries of a chunk.
+  private func entries(_ chunk: Int) -> Range<Int> {
+    chunk * Self.chunk..<min((chunk + 1) * Self.chunk, vocabulary)
+  }
 
   /// The distribution of each row. With `keep` [R, V], also writes the divided logits there.
   ///
-  /// - Parameter targets: the token whose log-probability is wanted, or −1.
+  /// - Parameter targets: the token whose log-probability is wanted, or −1 [R].
   public func forward(
-    _ input: QuantizedInput, targets: UnsafePointer<Int32>, temperature: Float, _ weights: PackedModel,
-    keep: Matrix? = nil, _ lane: Lane
+    _ input: QuantizedInput, targets: ArrayView<Int32>, temperature: Float, keep: Matrix? = nil, _ pass: ForwardLane
   ) -> Distribution {
     let rows = input.rows
+    precondition(targets.count == rows, "\(targets.count) targets of \(rows) rows")
+    let (arena, scratch) = (pass.arena, pass.scratch)
     let result = Distribution(
-      rows: rows, logSumExp: lane.arena.allocate(Float.self, rows), entropy: lane.arena.allocate(Float.self, rows),
-      logProbability: lane.arena.allocate(Float.self, rows))
-    lane.scratch.scoped {
-      let maxima = lane.scratch.matrix(rows, chunks)
-      let sums = lane.scratch.matrix(rows, chunks)
-      let weighted = lane.scratch.matrix(rows, chunks)
+      logSumExp: arena.vector(rows), entropy: arena.vector(rows), logProbability: arena.vector(rows), input: input,
+      targets: targets, temperature: temperature)
+    scratch.scoped {
+      let sums = scratch.view(LogitSums.self, rows * chunks)
       for chunk in 0..<chunks {
-        lane.scratch.scoped {
-          let part = lane.scratch.matrix(rows, width(chunk))
-          logits(input, chunk: chunk, temperature: temperature, weights, into: part, lane)
-          lane.pool.split(rows, least: 16) { _, range in
+        scratch.scoped {
+          let entries = entries(chunk)
+          let part = scratch.matrix(rows, entries.count)
+          logits(input, chunk: chunk, temperature: temperature, pass.weights, into: part, pass.lane)
+          pass.pool.split(rows, cost: .transcendental(entries.count)) { _, range in
             for row in range {
-              let place = row * chunks + chunk
-              Kernels.table.pointee.logit_partial(
-                Int64(part.columns), part.row(row), maxima.pointer + place, sums.pointer + place,
-                weighted.pointer + place)
-              let offset = Int(targets[row]) - chunk * Self.chunk
-              if offset >= 0, offset < part.columns { result.logProbability[row] = part.row(row)[offset] }
-              if let keep { (keep.row(row) + chunk * Self.chunk).update(from: part.row(row), count: part.columns) }
+              sums[row * chunks + chunk] = part[row].logitSums
+              let target = Int(targets[row])
+              if entries.contains(target) { result.logProbability[row] = part[row][target - entries.lowerBound] }
+              if let keep { keep[row].part(entries).copy(from: part[row]) }
             }
           }
         }
       }
       for row in 0..<rows {
-        fold(maxima.row(row), sums.row(row), weighted.row(row), result, row)
+        combine(sums.part(row * chunks..<(row + 1) * chunks), into: result, row)
         result.logProbability[row] = targets[row] < 0 ? 0 : result.logProbability[row] - result.logSumExp[row]
       }
     }
     return result
   }
 
-  private func fold(
-    _ maxima: UnsafePointer<Float>, _ sums: UnsafePointer<Float>, _ weighted: UnsafePointer<Float>,
-    _ result: Distribution, _ row: Int
-  ) {
-    var most = maxima[0]
-    for chunk in 1..<max(1, chunks) where maxima[chunk] > most { most = maxima[chunk] }
+  /// The log-partition and entropy of a row, from the sums of its chunks in order.
+  private func combine(_ sums: ArrayView<LogitSums>, into result: Distribution, _ row: Int) {
+    var maximum = sums[0].maximum
+    for chunk in sums.dropFirst() where chunk.maximum > maximum { maximum = chunk.maximum }
     var sum: Float = 0
-    var slope: Float = 0
-    for chunk in 0..<chunks {
-      let shift = maxima[chunk] - most
-      let factor = ck_reference_exp(shift)
-      sum += factor * sums[chunk]
-      slope += factor * (weighted[chunk] + shift * sums[chunk])
+    var weighted: Float = 0
+    for chunk in sums {
+      // The chunk's sums are relative to its own maximum; move them to the row's.
+      let shift = chunk.maximum - maximum
+      let factor = Kernels.exp(shift)
+      sum += factor * chunk.sum
+      weighted += factor * (chunk.weighted + shift * chunk.sum)
     }
-    let logSum = Float(ck_log(Double(sum)))
-    result.logSumExp[row] = most + logSum
-    result.entropy[row] = logSum - slope / sum
+    let logSum = Float(Kernels.log(Double(sum)))
+    result.logSumExp[row] = maximum + logSum
+    result.entropy[row] = logSum - weighted / sum
   }
 
-  /// Adds to `dh` [R, d] and to the embedding's gradient, given dL/dlogp and dL/dentropy of each row. Logits are
+  /// Adds to `dh` [R, d] and to the embedding's gradient, given dL/dlogp and dL/dentropy of each row [R]. Logits are
   /// recomputed chunk by chunk.
   public func backward(
-    _ input: QuantizedInput, targets: UnsafePointer<Int32>, temperature: Float, _ distribution: Distribution,
-    dLogProbability: UnsafePointer<Float>, dEntropy: UnsafePointer<Float>, _ weights: PackedModel,
-    _ gradients: Gradients, into dh: Matrix, _ lane: Lane
+    _ distribution: Distribution, dLogProbability: Vector, dEntropy: Vector, into dh: Matrix, _ pass: BackwardLane
   ) {
-    let packed = weights.weights(linear.weight)
-    let scratch = lane.scratch
-    scratch.scoped {
-      for chunk in 0..<chunks {
-        scratch.scoped {
-          let part = scratch.matrix(input.rows, width(chunk))
-          logits(input, chunk: chunk, temperature: temperature, weights, into: part, lane)
-          lane.pool.split(input.rows, least: 16) { _, range in
-            for row in range {
-              let offset = Int(targets[row]) - chunk * Self.chunk
-              Kernels.table.pointee.logit_gradient(
-                Int64(part.columns), part.row(row), distribution.logSumExp[row], distribution.entropy[row],
-                Int64(targets[row] < 0 ? -1 : offset), dLogProbability[row], dEntropy[row], 1 / temperature)
-            }
+    let (input, targets) = (distribution.input, distribution.targets)
+    for chunk in 0..<chunks {
+      pass.scratch.scoped {
+        let entries = entries(chunk)
+        let part = pass.scratch.matrix(input.rows, entries.count)
+        logits(input, chunk: chunk, temperature: distribution.temperature, pass.weights, into: part, pass.lane)
+        pass.pool.split(input.rows, cost: .transcendental(entries.count)) { _, range in
+          for row in range {
+            part[row].replaceByLogitGradient(
+              (distribution.logSumExp[row], distribution.entropy[row]),
+              target: targets[row] < 0 ? -1 : Int(targets[row]) - entries.lowerBound,
+              gradients: (dLogProbability[row], dEntropy[row]), factor: 1 / distribution.temperature)
           }
-          gradientProducts(part, input, first: chunk * Self.chunk, packed, gradients, into: dh, lane)
         }
+        addProducts(part, entries, input, into: dh, pass)
       }
     }
   }
 
-  /// dh += dl·Ê and dE += dlᵀ·ĥ for the vocabulary entries first..<first + dl.columns.
-  private func gradientProducts(
-    _ dl: Matrix, _ input: QuantizedInput, first: Int, _ packed: PackedWeights, _ gradients: Gradients,
-    into dh: Matrix, _ lane: Lane
+  /// dh += dl·Ê and dE += dlᵀ·ĥ for the vocabulary entries `entries`, with dl [R, entries].
+  private func addProducts(
+    _ dl: Matrix, _ entries: Range<Int>, _ input: QuantizedInput, into dh: Matrix, _ pass: BackwardLane
   ) {
-    let target = Matrix(
-      gradients.pointer(linear.weight) + first * packed.columns, rows: dl.columns, columns: packed.columns)
-    let rows = lane.scratch.matrix(dl.columns, packed.columns)
-    lane.pool.split(rows.rows, least: 64) { _, range in
-      packed.unpack(0, rows: first + range.lowerBound..<first + range.upperBound, into: rows.row(range.lowerBound))
+    let packed = pass.weights.weights(linear.weight)
+    let values = pass.scratch.matrix(entries.count, packed.columns)
+    pass.pool.split(values.rows, cost: .moved(packed.columns)) { _, range in
+      packed.unpack(
+        0, rows: entries.lowerBound + range.lowerBound..<entries.lowerBound + range.upperBound,
+        into: values.rows(range))
     }
-    if gradients.mixedPrecision {
-      addMixedProduct(dl, rows, to: dh, lane)
-      addWeightGradient(dl, input, to: target, lane)
-    } else {
-      addProduct(dl, rows, to: dh, lane.pool)
-      addOuterProduct(dl, input.dequantized(in: lane.scratch), to: target, lane.pool)
-    }
+    pass.addInputGradient(dl, values, to: dh)
+    pass.addWeightGradient(dl, input, to: pass.gradients.rows(linear.weight).rows(entries))
   }
 }

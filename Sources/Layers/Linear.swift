@@ -5,7 +5,7 @@ import Tensors
 /// y = x Wᵀ + b, or a stack of such layers; W [outputs, inputs] in its number format.
 ///
 /// Straight-through gradients: dX = dY·Ŵ and dW = dYᵀ·x̂ with the values in use, no clipping mask
-/// (Bengio, Léonard and Courville, 2013, arXiv:1308.3432).
+/// (Bengio, Léonard and Courville, 2013, arXiv:1308.3432). Shapes: T tokens.
 public struct Linear: Sendable {
   public let weight: ParameterID
   public let bias: ParameterID?
@@ -16,16 +16,14 @@ public struct Linear: Sendable {
   }
 
   /// Quantises `x` [T, inputs] once for all products with this weight.
-  public func input(_ x: Matrix, _ weights: PackedModel, _ lane: Lane) -> QuantizedInput {
-    QuantizedInput(x, for: weights.weights(weight), in: lane.arena, pool: lane.pool)
+  public func input(_ x: Matrix, _ pass: ForwardLane) -> QuantizedInput {
+    QuantizedInput(x, for: pass.weights.weights(weight), in: pass.arena, pool: pass.pool)
   }
 
   /// Matrix `matrix` of the stack times `input`, into `out` [T, outputs].
-  public func forward(_ input: QuantizedInput, matrix: Int = 0, _ weights: PackedModel, into out: Matrix, _ lane: Lane)
-  {
+  public func forward(_ input: QuantizedInput, matrix: Int = 0, into out: Matrix, _ pass: ForwardLane) {
     input.multiply(
-      by: weights.weights(weight), matrix: matrix,
-      bias: bias.map { UnsafePointer(weights.values($0)) + matrix * out.columns },
-      into: out, pool: lane.pool)
+      by: pass.weights.weights(weight), matrix: matrix, bias: bias.map { pass.weights.rows($0)[matrix] }, into: out,
+      pool: pass.pool)
   }
 }

@@ -2,7 +2,8 @@ import Foundation
 import Tensors
 
 /// Rotary position embedding in half-split form: pair (a, b) = (i, i + h/2) of a head of h features becomes
-/// (a cos − b sin, b cos + a sin) with angle = position · base^(−2i/h) (Su et al., 2021, arXiv:2104.09864).
+/// (a cos − b sin, b cos + a sin) with angle = position · base^(−2i/h) (Su et al., 2021, arXiv:2104.09864). The tables of
+/// cosines and sines are [position, h/2].
 public struct RotaryEmbedding: Sendable {
   public let headDim: Int
   private let cosines: AlignedBuffer<Float>
@@ -24,15 +25,16 @@ public struct RotaryEmbedding: Sendable {
     }
   }
 
-  /// Rotates `heads` consecutive heads at `x`; `inverse` rotates back (the transpose, for gradients).
-  func apply(_ x: UnsafeMutablePointer<Float>, heads: Int, position: Int, inverse: Bool = false) {
+  /// Rotates the first `heads` heads of the row `x`; `inverse` rotates back (the transpose, for gradients).
+  func apply(_ x: Vector, heads: Int, position: Int, inverse: Bool = false) {
     precondition(position < positions, "position \(position) of \(positions)")
+    precondition(heads * headDim <= x.count, "\(heads) heads of \(headDim) features in a row of \(x.count)")
     let half = headDim / 2
     let cosine = cosines.pointer + position * half
     let sine = sines.pointer + position * half
     let sign: Float = inverse ? -1 : 1
     for head in 0..<heads {
-      let a = x + head * headDim
+      let a = x.pointer + head * headDim
       let b = a + half
       for index in 0..<half {
         let first = a[index]

@@ -8,6 +8,8 @@ import Tensors
 ///
 /// Gates are softmax(W x) over the chosen alone. If the chosen p are so small that their quotients are not numbers (a
 /// saturated router whose biases point elsewhere), gates and gradient are computed in that form.
+///
+/// Shapes: T tokens, d model width, n choices, k of them chosen (top-k).
 public struct Router: Sendable {
   public let weight: ParameterID
   public let bias: ParameterID
@@ -16,7 +18,7 @@ public struct Router: Sendable {
   public let topK: Int
 
   /// Chosen probabilities with a smaller sum (2⁻⁶⁴) are not divided by it: the quotient, or its derivative, may overflow.
-  private static let leastSum = Float(sign: .plus, exponent: -64, significand: 1)
+  private static let minimumSum = Float(sign: .plus, exponent: -64, significand: 1)
 
   public init(weight: ParameterID, bias: ParameterID, count: Int, topK: Int) {
     self.weight = weight
@@ -26,7 +28,7 @@ public struct Router: Sendable {
   }
 
   /// The routing decisions for T tokens.
-  public struct Routing: BitwiseCopyable, @unchecked Sendable {
+  public struct Routing: BitwiseCopyable, Sendable {
     public let tokens: Int
     public let topK: Int
     /// The router's input [T, d].
@@ -34,149 +36,110 @@ public struct Router: Sendable {
     /// [T, n]
     public let probabilities: Matrix
     /// [T, k]
-    public let chosen: UnsafeMutablePointer<Int32>
+    public let chosen: ArrayView<Int32>
     /// [T, k]
-    public let gates: UnsafeMutablePointer<Float>
+    public let gates: Vector
     /// Sum of the chosen probabilities of each token [T].
-    let sums: UnsafeMutablePointer<Float>
+    let sums: Vector
+
+    /// The slots of one token.
+    func slots(_ token: Int) -> Range<Int> { token * topK..<(token + 1) * topK }
   }
 
-  public func forward(_ x: Matrix, _ weights: PackedModel, _ lane: Lane) -> Routing {
+  public func forward(_ x: Matrix, _ pass: ForwardLane) -> Routing {
+    let arena = pass.arena
     let routing = Routing(
-      tokens: x.rows, topK: topK, x: x, probabilities: lane.arena.matrix(x.rows, count),
-      chosen: lane.arena.allocate(Int32.self, x.rows * topK), gates: lane.arena.allocate(Float.self, x.rows * topK),
-      sums: lane.arena.allocate(Float.self, x.rows))
-    let p = routing.probabilities
+      tokens: x.rows, topK: topK, x: x, probabilities: arena.matrix(x.rows, count),
+      chosen: arena.view(Int32.self, x.rows * topK), gates: arena.vector(x.rows * topK), sums: arena.vector(x.rows))
     let linear = Linear(weight: weight)
-    linear.forward(linear.input(x, weights, lane), weights, into: p, lane)
-    let biases = weights.values(bias)
-    lane.pool.split(x.rows, least: max(1, 8192 / count)) { _, range in
-      Kernels.table.pointee.softmax(Int64(range.count), Int64(count), p.row(range.lowerBound), Int64(count))
-      for token in range {
-        choose(p.row(token), biases, routing.chosen + token * topK)
-        var sum: Float = 0
-        for slot in 0..<topK { sum += p.row(token)[Int(routing.chosen[token * topK + slot])] }
-        for slot in 0..<topK {
-          routing.gates[token * topK + slot] = p.row(token)[Int(routing.chosen[token * topK + slot])] / sum
-        }
-        routing.sums[token] = sum
-      }
+    linear.forward(linear.input(x, pass), into: routing.probabilities, pass)
+    let biases = pass.weights.rows(bias).vector
+    pass.pool.split(x.rows, cost: .scalar(count)) { _, range in
+      routing.probabilities.rows(range).applySoftmax()
+      for token in range { decide(token, routing, biases) }
     }
-    for token in 0..<x.rows where routing.sums[token] < Self.leastSum {
-      setGatesByLogits(token, routing, linear, weights, lane)
-    }
+    for token in 0..<x.rows where routing.sums[token] < Self.minimumSum { setGatesByLogits(token, routing, pass) }
     return routing
   }
 
+  /// Chooses for one token, and divides the chosen probabilities by their sum.
+  private func decide(_ token: Int, _ routing: Routing, _ biases: Vector) {
+    let p = routing.probabilities[token]
+    let (chosen, gates) = (routing.chosen.part(routing.slots(token)), routing.gates.part(routing.slots(token)))
+    choose(p, biases, into: chosen)
+    var sum: Float = 0
+    for choice in chosen { sum += p[Int(choice)] }
+    for slot in 0..<topK { gates[slot] = p[Int(chosen[slot])] / sum }
+    routing.sums[token] = sum
+  }
+
   /// Gates of one token as the softmax of the chosen logits.
-  private func setGatesByLogits(
-    _ token: Int, _ routing: Routing, _ linear: Linear, _ weights: PackedModel, _ lane: Lane
-  ) {
-    lane.scratch.scoped {
-      let logits = lane.scratch.matrix(1, count)
-      linear.forward(
-        linear.input(routing.x.rows(token..<token + 1), weights, lane), weights, into: logits, lane)
-      let gates = routing.gates + token * topK
-      for slot in 0..<topK { gates[slot] = logits.row(0)[Int(routing.chosen[token * topK + slot])] }
-      Kernels.table.pointee.softmax(1, Int64(topK), gates, Int64(topK))
+  private func setGatesByLogits(_ token: Int, _ routing: Routing, _ pass: ForwardLane) {
+    pass.scratch.scoped {
+      let linear = Linear(weight: weight)
+      let logits = pass.scratch.matrix(1, count)
+      linear.forward(linear.input(routing.x.rows(token..<token + 1), pass), into: logits, pass)
+      let (chosen, gates) = (routing.chosen.part(routing.slots(token)), routing.gates.part(routing.slots(token)))
+      for slot in 0..<topK { gates[slot] = logits[0][Int(chosen[slot])] }
+      gates.applySoftmax()
     }
   }
 
-  private func choose(
-    _ p: UnsafePointer<Float>, _ biases: UnsafePointer<Float>, _ chosen: UnsafeMutablePointer<Int32>
-  ) {
+  /// Writes the k choices with the largest p + bias, descending.
+  private func choose(_ p: Vector, _ biases: Vector, into chosen: ArrayView<Int32>) {
     // Insert into a short sorted list. A later index moves ahead only if its value is strictly larger, so ties go to
     // the lowest index.
     var filled = 0
     for index in 0..<count {
       let score = p[index] + biases[index]
-      var place = filled
-      while place > 0 {
-        let other = Int(chosen[place - 1])
-        if score > p[other] + biases[other] { place -= 1 } else { break }
+      var rank = filled
+      while rank > 0 {
+        let other = Int(chosen[rank - 1])
+        if score > p[other] + biases[other] { rank -= 1 } else { break }
       }
-      guard place < topK else { continue }
+      guard rank < topK else { continue }
       if filled < topK { filled += 1 }
-      var slot = filled - 1
-      while slot > place {
-        chosen[slot] = chosen[slot - 1]
-        slot -= 1
-      }
-      chosen[place] = Int32(index)
+      for slot in stride(from: filled - 1, to: rank, by: -1) { chosen[slot] = chosen[slot - 1] }
+      chosen[rank] = Int32(index)
     }
   }
 
   /// Adds to `dx` and to the weight's gradient. `dGates` is [T, k]; `balance` gives dL/dp of the balance loss for each
   /// token.
   func backward(
-    _ dGates: UnsafePointer<Float>, _ routing: Routing, balance: BalanceGradient?, _ weights: PackedModel,
-    _ gradients: Gradients, into dx: Matrix, _ lane: Lane
+    _ dGates: Vector, _ routing: Routing, balance: BalanceGradient?, into dx: Matrix, _ pass: BackwardLane
   ) {
-    lane.scratch.scoped {
-      let dLogits = lane.scratch.zeros(routing.tokens, count)
+    pass.scratch.scoped {
+      let dLogits = pass.scratch.zeros(routing.tokens, count)
       for token in 0..<routing.tokens {
-        let gates = routing.gates + token * topK
-        let gradient = dGates + token * topK
-        let p = routing.probabilities.row(token)
-        let d = dLogits.row(token)
-        var mean: Float = 0
-        for slot in 0..<topK { mean += gates[slot] * gradient[slot] }
-        let isDivided = !(routing.sums[token] < Self.leastSum)
-        if isDivided {
-          for slot in 0..<topK {
-            d[Int(routing.chosen[token * topK + slot])] += (gradient[slot] - mean) / routing.sums[token]
-          }
-        }
-        if let balance {
-          let slope = balance.row(token)
-          for index in 0..<count { d[index] += slope[index] }
-        }
-        let inner = Kernels.table.pointee.dot(Int64(count), p, d)
-        for index in 0..<count { d[index] = p[index] * (d[index] - inner) }
-        if !isDivided {
-          for slot in 0..<topK {
-            d[Int(routing.chosen[token * topK + slot])] += gates[slot] * (gradient[slot] - mean)
-          }
-        }
+        setLogitGradients(token, dGates.part(routing.slots(token)), routing, balance, dLogits[token])
       }
-      let linear = Linear(weight: weight)
-      linear.backward(dLogits, QuantizedInput(values: routing.x), weights, gradients, into: dx, lane)
+      Linear(weight: weight).backward(dLogits, QuantizedInput(values: routing.x), into: dx, pass)
     }
   }
-}
 
-/// Slots (token, k) sorted by their choice; the tokens of a choice are in order.
-struct SlotOrder: BitwiseCopyable, @unchecked Sendable {
-  let slots: Int
-  /// Row r of the sorted order is slot `slot[r]` of token `token[r]`.
-  let slot: UnsafeMutablePointer<Int32>
-  let token: UnsafeMutablePointer<Int32>
-  /// The row of slot s in the sorted order.
-  let row: UnsafeMutablePointer<Int32>
-  let offsets: Offsets
-  let starts: UnsafeMutablePointer<Int32>
-
-  init(_ routing: Router.Routing, choices: Int, in arena: Arena) {
-    slots = routing.tokens * routing.topK
-    slot = arena.allocate(Int32.self, slots)
-    token = arena.allocate(Int32.self, slots)
-    row = arena.allocate(Int32.self, slots)
-    starts = arena.allocate(Int32.self, choices + 1)
-    starts.update(repeating: 0, count: choices + 1)
-    for index in 0..<slots { starts[Int(routing.chosen[index]) + 1] += 1 }
-    for choice in 0..<choices { starts[choice + 1] += starts[choice] }
-    for index in 0..<slots {
-      let choice = Int(routing.chosen[index])
-      let place = Int(starts[choice])
-      slot[place] = Int32(index)
-      token[place] = Int32(index / routing.topK)
-      row[index] = Int32(place)
-      starts[choice] += 1
+  /// Writes dL/dlogit of one token [n] to `d`, which is 0 before.
+  private func setLogitGradients(
+    _ token: Int, _ dGates: Vector, _ routing: Routing, _ balance: BalanceGradient?, _ d: Vector
+  ) {
+    let (chosen, gates) = (routing.chosen.part(routing.slots(token)), routing.gates.part(routing.slots(token)))
+    let p = routing.probabilities[token]
+    var mean: Float = 0
+    for slot in 0..<topK { mean += gates[slot] * dGates[slot] }
+    // Gates that are quotients send their gradient through p, before the softmax; gates that are a softmax of chosen
+    // logits send it to the logits, after the softmax of all.
+    let isDivided = !(routing.sums[token] < Self.minimumSum)
+    if isDivided {
+      for slot in 0..<topK { d[Int(chosen[slot])] += (dGates[slot] - mean) / routing.sums[token] }
     }
-    for choice in stride(from: choices, to: 0, by: -1) { starts[choice] = starts[choice - 1] }
-    starts[0] = 0
-    offsets = Offsets(starts, count: choices)
+    if let balance {
+      let slope = balance.row(token)
+      for index in 0..<count { d[index] += slope[index] }
+    }
+    let inner = p.dot(d)
+    for index in 0..<count { d[index] = p[index] * (d[index] - inner) }
+    if !isDivided {
+      for slot in 0..<topK { d[Int(chosen[slot])] += gates[slot] * (dGates[slot] - mean) }
+    }
   }
-
-  func count(of choice: Int) -> Int { Int(starts[choice + 1] - starts[choice]) }
 }

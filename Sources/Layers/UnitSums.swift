@@ -24,10 +24,9 @@ public final class UnitSums: @unchecked Sendable {
   /// Whether the gradients of a tensor are added here, and nowhere in fp32.
   public static func takes(_ specification: ParameterSpecification) -> Bool { specification.matrices > 1 }
 
-  /// Adds `count` values to the elements of a tensor starting at `first`. Only one thread at a time may add to an
-  /// element.
-  func add(_ values: UnsafePointer<Float>, count: Int, to id: ParameterID, at first: Int) {
-    guard sums.add(values, count: count, at: layout.offset(id) + first) != nil else { return }
+  /// Adds `values` to the elements of a tensor starting at `first`. Only one thread at a time may add to an element.
+  func add(_ values: Vector, to id: ParameterID, at first: Int) {
+    guard sums.add(values.pointer, count: values.count, at: layout.offset(id) + first) != nil else { return }
     failed.min(id.index, ordering: .relaxed)
   }
 

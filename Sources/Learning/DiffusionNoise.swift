@@ -9,7 +9,7 @@ package enum DiffusionNoise {
     var input = ReasoningDiffusion.LossInput()
     for sequence in sequences {
       let targets = diffusion.targetBits(
-        sequence.tokens, embedding: learner.masters.pointer(learner.model.embedding))
+        sequence.tokens, embedding: learner.masters.rows(learner.model.embedding))
       let noise = diffusion.noise(targets, sequence: sequence.id, seed: seed)
       input.targets += targets
       input.noisy += noise.noisy

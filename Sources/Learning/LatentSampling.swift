@@ -17,10 +17,10 @@ package enum LatentSampling {
         tokens.indices.map { ReasoningDiffusion.Identity(sequence: id, position: UInt32($0)) }
       }
       let bytes = model.latentBytes
-      let bits = context.arena.allocate(UInt8.self, identities.count * bytes)
+      let bits = context.arena.view(UInt8.self, identities.count * bytes)
       diffusion.sample(prefix.xContext, identities: identities, seed: seed, weights, into: bits, context)
       return batch.spans.map {
-        Array(UnsafeBufferPointer(start: bits + $0.first * bytes, count: $0.count * bytes))
+        Array(bits.part($0.first * bytes..<($0.first + $0.count) * bytes))
       }
     }
   }

@@ -180,10 +180,8 @@ public final class Learner {
   }
 
   private func moveBalanceBiases(_ rate: Float) {
-    func move(_ router: Router, _ counts: UnsafeMutablePointer<Int64>) {
-      BalanceBias.update(
-        biases: masters.values(router.bias), loads: UnsafeBufferPointer(start: counts, count: router.count),
-        rate: rate)
+    func move(_ router: Router, _ counts: ArrayView<Int64>) {
+      BalanceBias.update(biases: masters.rows(router.bias).vector, loads: counts, rate: rate)
     }
     for layer in model.layers { move(layer.router, loads.layer(layer.index)) }
     for index in topology.ownership.owned {
@@ -196,24 +194,23 @@ public final class Learner {
   /// Per routing level, the largest load over the mean load of its router, and the share of choices never taken.
   public var loadMetrics: [String: Double] {
     var result: [String: Double] = [:]
-    func add(_ level: String, _ routers: [(UnsafeMutablePointer<Int64>, Int)]) {
+    func add(_ level: String, _ routers: [ArrayView<Int64>]) {
       var worst = 0.0
       var unused = 0
       var choices = 0
-      for (counts, count) in routers {
-        let values = UnsafeBufferPointer(start: counts, count: count)
-        let total = values.reduce(0, +)
-        choices += count
-        unused += values.count { $0 == 0 }
-        if total > 0 { worst = max(worst, Double(values.max() ?? 0) * Double(count) / Double(total)) }
+      for counts in routers {
+        let total = counts.reduce(0, +)
+        choices += counts.count
+        unused += counts.count { $0 == 0 }
+        if total > 0 { worst = max(worst, Double(counts.max() ?? 0) * Double(counts.count) / Double(total)) }
       }
       result["load/\(level)/max_over_mean"] = worst
       result["load/\(level)/unused"] = Double(unused) / Double(max(1, choices))
     }
     let members = model.council.members.indices
-    add("mini_moes", model.layers.indices.map { (loads.layer($0), loads.miniMoEs) })
-    add("experts", members.map { (loads.experts($0), loads.experts) })
-    add("micro_agents", members.map { (loads.micros($0), loads.micros) })
+    add("mini_moes", model.layers.indices.map { loads.layer($0) })
+    add("experts", members.map { loads.experts($0) })
+    add("micro_agents", members.map { loads.micros($0) })
     return result
   }
 }

@@ -37,7 +37,7 @@ package struct MicroBatchPass<Objective: SequenceObjective> {
   ) {
     if sequences.isEmpty {
       if let exchange {
-        model.assist(exchange, loads: loads, retention: retention, weights, gradients, context)
+        model.serveOtherRanks(exchange, loads: loads, retention: retention, weights, gradients, context)
       }
       return
     }

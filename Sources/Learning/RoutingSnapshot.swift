@@ -17,11 +17,8 @@ public struct RoutingSnapshot: Sendable, Equatable {
   }
 
   package init(_ loads: RoutingLoads) {
-    func row(_ start: UnsafeMutablePointer<Int64>, _ count: Int) -> [Int] {
-      UnsafeBufferPointer(start: start, count: count).map { Int($0) }
-    }
-    miniMoEs = (0..<loads.layers).map { row(loads.layer($0), loads.miniMoEs) }
-    experts = (0..<loads.miniMoEs).map { row(loads.experts($0), loads.experts) }
-    microAgents = (0..<loads.miniMoEs).map { row(loads.micros($0), loads.micros) }
+    miniMoEs = (0..<loads.layers).map { loads.layer($0).map { Int($0) } }
+    experts = (0..<loads.miniMoEs).map { loads.experts($0).map { Int($0) } }
+    microAgents = (0..<loads.miniMoEs).map { loads.micros($0).map { Int($0) } }
   }
 }

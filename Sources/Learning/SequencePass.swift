@@ -36,17 +36,15 @@ package struct SequencePass {
   package let prefix: PrefixPass
   package let trunk: TrunkPass
   private let model: QuillanModel
-  private let temperature: Float
   private let batch: SequenceBatch
   /// Hidden states that predict the tokens [N, d].
   private let selected: Matrix
-  private let input: QuantizedInput
   private let distribution: LanguageModelHead.Distribution
   /// [N]
-  private let values: UnsafeMutablePointer<Float>
-  private let dLogProbability: UnsafeMutablePointer<Float>
-  private let dEntropy: UnsafeMutablePointer<Float>
-  private let dValues: UnsafeMutablePointer<Float>
+  private let values: Vector
+  private let dLogProbability: Vector
+  private let dEntropy: Vector
+  private let dValues: Vector
   /// L_diff of each sequence, after `backward`.
   private let diffusionLosses: ArenaList<Double>
 
@@ -70,39 +68,35 @@ package struct SequencePass {
     }
     prefix = model.prefix(batch.tokens, weights, context)
     trunk = model.trunk(
-      prefix, latents: model.diffusion == nil ? nil : batch.latents.pointer, report: report, exchange: exchange,
+      prefix, latents: model.diffusion == nil ? nil : batch.latents.view, report: report, exchange: exchange,
       retention: retention, weights, context)
     let rows = batch.predictors.count
-    selected = model.gather(trunk.hidden, rows: batch.predictors.pointer, count: rows, context)
-    input = model.head.input(selected, weights, context.main)
+    selected = model.gather(trunk.hidden, rows: batch.predictors.view, context)
+    let lane = ForwardLane(weights, context.main)
     distribution = model.head.forward(
-      input, targets: batch.targets.pointer, temperature: temperature, weights, context.main)
-    values = arena.allocate(Float.self, rows)
+      model.head.input(selected, lane), targets: batch.targets.view, temperature: temperature, lane)
+    values = arena.vector(rows)
     model.values(selected, weights, into: values)
-    dLogProbability = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
-    dEntropy = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
-    dValues = ArenaList<Float>(repeating: 0, count: rows, in: arena).pointer
+    dLogProbability = arena.view(repeating: Float(0), count: rows)
+    dEntropy = arena.view(repeating: Float(0), count: rows)
+    dValues = arena.view(repeating: Float(0), count: rows)
     diffusionLosses = ArenaList<Double>(repeating: 0, count: sequences.count, in: arena)
     self.model = model
-    self.temperature = temperature
     self.batch = batch
   }
 
   package func signals(_ sequence: Int) -> Signals {
     let rows = batch.rows(sequence)
-    func part(_ values: UnsafeMutablePointer<Float>) -> UnsafeBufferPointer<Float> {
-      UnsafeBufferPointer(start: values + rows.lowerBound, count: rows.count)
-    }
+    func part(_ values: Vector) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(values.part(rows).buffer) }
     return Signals(
       logProbabilities: part(distribution.logProbability), entropies: part(distribution.entropy), values: part(values))
   }
 
   package func gradients(_ sequence: Int) -> Gradients {
     let rows = batch.rows(sequence)
-    func part(_ values: UnsafeMutablePointer<Float>) -> UnsafeMutableBufferPointer<Float> {
-      UnsafeMutableBufferPointer(start: values + rows.lowerBound, count: rows.count)
-    }
-    return Gradients(logProbabilities: part(dLogProbability), entropies: part(dEntropy), values: part(dValues))
+    return Gradients(
+      logProbabilities: dLogProbability.part(rows).buffer, entropies: dEntropy.part(rows).buffer,
+      values: dValues.part(rows).buffer)
   }
 
   /// Adds the gradients of the loss to `gradients`, from what `gradients(_:)` has and the weights of the sequences.
@@ -115,17 +109,16 @@ package struct SequencePass {
     let arena = context.arena
     let dSelected = arena.zeros(selected.rows, selected.columns)
     model.head.backward(
-      input, targets: batch.targets.pointer, temperature: temperature, distribution,
-      dLogProbability: dLogProbability, dEntropy: dEntropy, weights, gradients, into: dSelected, context.main)
+      distribution, dLogProbability: dLogProbability, dEntropy: dEntropy, into: dSelected,
+      BackwardLane(weights, gradients, context.main))
     model.backwardValues(selected, dValues: dValues, gradients)
     let dHidden = arena.zeros(trunk.hidden.rows, trunk.hidden.columns)
-    for row in 0..<batch.predictors.count {
-      Kernels.table.pointee.add_scaled(
-        Int64(dHidden.columns), 1, dSelected.row(row), dHidden.row(batch.predictors[row]))
-    }
+    for row in 0..<batch.predictors.count { dHidden[batch.predictors[row]].add(dSelected[row]) }
     model.backward(
-      trunk, dHidden: dHidden, diffusionLoss: diffusion, diffusionCoefficients: batch.diffusionWeights.pointer,
-      diffusionLosses: diffusionLosses.pointer, weights, gradients, context)
+      trunk, dHidden: dHidden,
+      QuillanModel.DiffusionLosses(
+        diffusion, coefficients: batch.diffusionWeights.view, into: diffusionLosses.view),
+      weights, gradients, context)
   }
 
   /// The model's own losses of a sequence, after `backward`.

@@ -35,9 +35,8 @@ extension PackedWeights {
   public func exportRows(
     bytes: UnsafeMutablePointer<UInt8>, scales: UnsafeMutablePointer<Float>, pool: WorkerPool
   ) {
-    let (bytes, scales) = (UncheckedSendable(bytes), UncheckedSendable(scales))
     let rowBytes = Self.portableRowBytes(format, columns: columns)
-    pool.split(count * rows, least: max(1, 65536 / columns)) { _, range in
+    pool.split(count * rows, cost: .moved(columns)) { _, range in
       let codes = UnsafeMutablePointer<Int8>.allocate(capacity: columns)
       let values = UnsafeMutablePointer<Float>.allocate(capacity: columns)
       defer {
@@ -45,10 +44,10 @@ extension PackedWeights {
         values.deallocate()
       }
       for row in range {
-        let target = bytes.value + row * rowBytes
+        let target = bytes + row * rowBytes
         if format.isInteger {
           readCodes(
-            row / rows, rows: row % rows..<row % rows + 1, codes: codes, scales: scales.value + row * groups)
+            row / rows, rows: row % rows..<row % rows + 1, codes: codes, scales: scales + row * groups)
           Self.join(codes, format, columns, into: target)
         } else {
           unpack(row / rows, rows: row % rows..<row % rows + 1, into: values)
@@ -62,10 +61,9 @@ extension PackedWeights {
   ///
   /// - Returns: nil, or the first row (counted over all matrices) with an invalid code or scale.
   public func importRows(bytes: UnsafePointer<UInt8>, scales: UnsafePointer<Float>, pool: WorkerPool) -> Int? {
-    let (bytes, scales) = (UncheckedSendable(bytes), UncheckedSendable(scales))
     let rowBytes = Self.portableRowBytes(format, columns: columns)
     let bad = Atomic<Int>(Int.max)
-    pool.split(count, least: max(1, 65536 / (rows * columns))) { _, range in
+    pool.split(count, cost: .moved(rows * columns)) { _, range in
       let codes = UnsafeMutablePointer<Int8>.allocate(capacity: rows * columns)
       let values = UnsafeMutablePointer<Float>.allocate(capacity: rows * columns)
       defer {
@@ -74,10 +72,10 @@ extension PackedWeights {
       }
       for matrix in range {
         for row in 0..<rows {
-          let source = bytes.value + (matrix * rows + row) * rowBytes
+          let source = bytes + (matrix * rows + row) * rowBytes
           let isGood: Bool
           if format.isInteger {
-            let own = UnsafeBufferPointer(start: scales.value + (matrix * rows + row) * groups, count: groups)
+            let own = UnsafeBufferPointer(start: scales + (matrix * rows + row) * groups, count: groups)
             isGood =
               Self.split(source, format, columns, into: codes + row * columns)
               && own.allSatisfy { $0 > 0 && $0.isFinite }
@@ -87,7 +85,7 @@ extension PackedWeights {
           if !isGood { bad.min(matrix * rows + row, ordering: .relaxed) }
         }
         if format.isInteger {
-          writeCodes(matrix, codes: codes, scales: scales.value + matrix * rows * groups)
+          writeCodes(matrix, codes: codes, scales: scales + matrix * rows * groups)
         } else {
           writeValues(matrix, values)
         }

@@ -80,13 +80,12 @@ public final class PackedWeights: @unchecked Sendable {
 
   /// Packs fp32 masters [count, rows, columns].
   public func pack(_ masters: UnsafePointer<Float>, pool: WorkerPool) {
-    let masters = UncheckedSendable(masters)
     let panels = panels
-    pool.split(count * panels, least: max(1, 65536 / (16 * columns))) { _, range in
+    pool.split(count * panels, cost: .moved(VectorLanes.count * columns)) { _, range in
       withUnsafePointer(to: descriptor) { packed in
         for index in range {
           let matrix = index / panels
-          ck_pack(packed, Int64(matrix), Int64(index % panels), 1, masters.value + matrix * rows * columns)
+          ck_pack(packed, Int64(matrix), Int64(index % panels), 1, masters + matrix * rows * columns)
         }
       }
     }
@@ -99,10 +98,34 @@ public final class PackedWeights: @unchecked Sendable {
     }
   }
 
+  /// Writes the weight values in use of rows `range` of one matrix to rows `range` of `values` [range.count, columns].
+  public func unpack(_ matrix: Int, rows range: Range<Int>, into values: Matrix) {
+    precondition(
+      values.rows == range.count && values.columns == columns,
+      "\(range.count) rows of \(columns) inputs into [\(values.rows), \(values.columns)]")
+    unpack(matrix, rows: range, into: values.pointer)
+  }
+
+  /// The panels `range` of the transpose of one matrix (sixteen inputs each), for input gradients: values rounded to
+  /// bfloat16, or with `codes` the codes without their scales. `operand` receives them as its panels from 0 on.
+  public func transposedPanels(_ matrix: Int, _ range: Range<Int>, codes: Bool, into operand: BFloat16Operand) {
+    withUnsafePointer(to: descriptor) {
+      Kernels.table.pointee.bf16_panels(
+        $0, Int64(matrix), Int64(range.lowerBound), Int64(range.count), codes, operand.memory(0..<range.count).pointer)
+    }
+  }
+
+  /// The panels of one bfloat16 matrix from panel `first` on, as the right operand of products.
+  func bfloat16Panels(_ matrix: Int, from first: Int) -> BFloat16Operand {
+    let words = UnsafeMutableRawPointer(data.pointer + matrix * Int(descriptor.matrix_bytes))
+      .assumingMemoryBound(to: UInt32.self)
+    return BFloat16Operand.panels(words, pairs: (columns + 1) / 2).dropping(first)
+  }
+
   /// The scale of each row of one matrix, if a row has exactly one scale (ternary, int8, ungrouped int4); else nil.
-  public func rowScales(_ matrix: Int) -> UnsafePointer<Float>? {
-    format.isInteger && descriptor.groups == 1
-      ? UnsafePointer(scales.pointer + matrix * Int(descriptor.matrix_scales)) : nil
+  public func rowScales(_ matrix: Int) -> Vector? {
+    guard format.isInteger, descriptor.groups == 1 else { return nil }
+    return scales.view.part(matrix * Int(descriptor.matrix_scales)..<(matrix + 1) * Int(descriptor.matrix_scales))
   }
 
   /// Copies the codes of another stack of the same format and shape.

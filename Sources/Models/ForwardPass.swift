@@ -1,8 +1,9 @@
-import CKernels
 import Layers
 import LowBit
 import Parameters
 import Tensors
+
+// Shapes: T tokens of the batch, d model width, z packed latents of d bits.
 
 /// The tokens of several sequences, concatenated without padding.
 public struct TokenBatch: BitwiseCopyable, Sendable {
@@ -51,7 +52,6 @@ public struct PrefixPass: Sendable {
   let embedded: Matrix
   let norm: RMSNorm.Saved
   let overseer: FeedForward.Saved
-  let offsets: Offsets
   /// The coordination c [T, d].
   public let coordination: Matrix
   /// x_ctx = x₀ + overseer_scale · c [T, d].
@@ -59,7 +59,7 @@ public struct PrefixPass: Sendable {
 }
 
 /// The part of a pass from the latents to the final norm.
-public struct TrunkPass: @unchecked Sendable {
+public struct TrunkPass: Sendable {
   public let prefix: PrefixPass
   let latents: QuantizedInput?
   /// x after the latents [T, d].
@@ -81,57 +81,46 @@ public struct TrunkPass: @unchecked Sendable {
 extension QuillanModel {
   /// Steps 1 and 2 of the model: embedding and Overseer.
   public func prefix(_ batch: TokenBatch, _ weights: PackedModel, _ context: Context) -> PrefixPass {
-    let lane = context.main
+    let main = ForwardLane(weights, context.main)
+    let arena = context.arena
     let rows = batch.tokens.count
-    let embedded = lane.arena.matrix(rows, configuration.dim)
+    let embedded = arena.matrix(rows, configuration.dim)
     let packed = weights.weights(embedding)
     for (row, token) in batch.tokens.enumerated() {
       precondition(token >= 0 && Int(token) < configuration.vocabSize, "token \(token) of \(configuration.vocabSize)")
-      packed.unpack(0, rows: Int(token)..<Int(token) + 1, into: embedded.row(row))
+      packed.unpack(0, rows: Int(token)..<Int(token) + 1, into: embedded.rows(row..<row + 1))
     }
-    let normalized = lane.arena.matrix(rows, configuration.dim)
-    let norm = overseerNorm.forward(embedded, weights, into: normalized, lane)
-    let offsets = Offsets(all: rows, in: lane.arena)
-    let coordination = lane.arena.matrix(rows, configuration.dim)
+    let normalized = arena.matrix(rows, configuration.dim)
+    let norm = overseerNorm.forward(embedded, into: normalized, main)
+    let coordination = arena.matrix(rows, configuration.dim)
     let overseerSaved = overseer.forward(
-      overseer.up.input(normalized, weights, lane), offsets: offsets, weights, into: coordination, lane)
-    let xContext = lane.arena.matrix(rows, configuration.dim)
+      overseer.up.input(normalized, main), offsets: Offsets(all: rows, in: arena), into: coordination, main)
+    let xContext = arena.matrix(rows, configuration.dim)
     xContext.copy(from: embedded)
-    Kernels.table.pointee.add_scaled(
-      Int64(xContext.count), configuration.overseerScale, coordination.pointer, xContext.pointer)
+    xContext.add(coordination, times: configuration.overseerScale)
     return PrefixPass(
-      batch: batch, embedded: embedded, norm: norm, overseer: overseerSaved, offsets: offsets,
-      coordination: coordination, xContext: xContext)
+      batch: batch, embedded: embedded, norm: norm, overseer: overseerSaved, coordination: coordination,
+      xContext: xContext)
   }
 
   /// Steps 3 to 5 up to h: latents `z` [T, ⌈d/8⌉] (nil without diffusion), layers, final norm.
   ///
   /// With `exchange`, mini-MoEs are computed on the ranks that own them. All ranks of the expert group then call
-  /// `trunk` and `backward`, or `assist`, for their micro-batches together.
+  /// `trunk` and `backward`, or `serveOtherRanks`, for their micro-batches together.
   public func trunk(
-    _ prefix: PrefixPass, latents z: UnsafePointer<UInt8>?, caches: [KeyValueCache]? = nil,
+    _ prefix: PrefixPass, latents z: ArrayView<UInt8>?, caches: [KeyValueCache]? = nil,
     report: BalanceReport? = nil, exchange: CouncilExchange? = nil, retention: Retention, _ weights: PackedModel,
     _ context: Context
   ) -> TrunkPass {
     exchange?.begin(report?.terms)
-    let lane = context.main
-    let arena = lane.arena
-    let rows = prefix.batch.tokens.count
-    let dim = configuration.dim
+    let layerPass = ForwardPassContext(
+      council: council, spans: prefix.batch.spans, caches: caches, weights: weights, report: report,
+      exchange: exchange, context: context)
+    let arena = context.arena
+    let (rows, dim) = (prefix.batch.tokens.count, configuration.dim)
     let afterLatents = arena.matrix(rows, dim)
     afterLatents.copy(from: prefix.xContext)
-    var latentInput: QuantizedInput?
-    if let diffusion {
-      guard let z else { preconditionFailure("a model with bit diffusion needs latents") }
-      let input = diffusion.latentOut.input(signs(z, rows: rows, bits: dim, in: arena), weights, lane)
-      lane.scratch.scoped {
-        let projected = lane.scratch.matrix(rows, dim)
-        diffusion.latentOut.forward(input, weights, into: projected, lane)
-        Kernels.table.pointee.add_scaled(
-          Int64(projected.count), configuration.latentScale, projected.pointer, afterLatents.pointer)
-      }
-      latentInput = input
-    }
+    let latentInput = addLatents(z, to: afterLatents, layerPass.main)
     if retention != .nothing {
       context.observer?.produced(prefix.embedded, "embedding", in: PassPart(.embedding))
       context.observer?.produced(prefix.coordination, "overseer", in: PassPart(.embedding))
@@ -139,6 +128,7 @@ extension QuillanModel {
     }
     var states = ArenaList<Matrix>(capacity: layers.count + 1, in: arena)
     var saved = ArenaList<TransformerLayer.Saved>(capacity: layers.count, in: arena)
+    // Without retention the states take turns in two matrices, and afterLatents stays as it is.
     var x = afterLatents
     var spare = retention == .nothing ? arena.matrix(rows, dim) : x
     if retention == .nothing {
@@ -150,9 +140,7 @@ extension QuillanModel {
       let y = retention == .nothing ? spare : arena.matrix(rows, dim)
       let mark = arena.mark()
       func forward() -> TransformerLayer.Saved {
-        layer.forward(
-          x, coordination: prefix.coordination, council: council, spans: prefix.batch.spans, caches: caches, weights,
-          report: report, exchange: exchange, into: y, context)
+        layer.forward(x, coordination: prefix.coordination, into: y, layerPass)
       }
       let part = PassPart.layer(layer.index)
       let result = retention == .nothing ? forward() : context.part(part, forward)
@@ -176,34 +164,62 @@ extension QuillanModel {
     states.append(x)
     if let report { exchange?.collect(into: report) }
     let hidden = arena.matrix(rows, dim)
-    let norm = finalNorm.forward(x, weights, into: hidden, lane)
+    let norm = finalNorm.forward(x, into: hidden, layerPass.main)
     if retention != .nothing { context.observer?.produced(hidden, "final norm", in: PassPart(.head)) }
     return TrunkPass(
       prefix: prefix, latents: latentInput, afterLatents: afterLatents, states: states, layers: saved,
       finalNorm: norm, hidden: hidden, report: report, exchange: exchange, retention: retention)
   }
 
-  /// The `count` rows `indices` of `x`, copied into the arena.
-  public func gather(_ x: Matrix, rows indices: UnsafePointer<Int>, count: Int, _ context: Context) -> Matrix {
-    let out = context.arena.matrix(count, x.columns)
-    for row in 0..<count { out.row(row).update(from: x.row(indices[row]), count: x.columns) }
+  /// x ← x + latent_scale · latent_out(2z − 1) [T, d]. Returns what backward needs; nil without diffusion.
+  private func addLatents(_ z: ArrayView<UInt8>?, to x: Matrix, _ main: ForwardLane) -> QuantizedInput? {
+    guard let diffusion else { return nil }
+    guard let z else { preconditionFailure("a model with bit diffusion needs latents") }
+    let signs = main.lane.arena.matrix(x.rows, x.columns)
+    signs.setSigns(z)
+    let input = diffusion.latentOut.input(signs, main)
+    main.lane.scratch.scoped {
+      let projected = main.lane.scratch.matrix(x.rows, x.columns)
+      diffusion.latentOut.forward(input, into: projected, main)
+      x.add(projected, times: configuration.latentScale)
+    }
+    return input
+  }
+
+  /// The rows `indices` of `x`, copied into the arena.
+  public func gather(_ x: Matrix, rows indices: ArrayView<Int>, _ context: Context) -> Matrix {
+    let out = context.arena.matrix(indices.count, x.columns)
+    for (row, index) in indices.enumerated() { out[row].copy(from: x[index]) }
     return out
   }
 
-  /// Backward pass of `trunk` and `prefix`; overwrites `dHidden` [T, d]. With `diffusionLoss`, the gradients of the
-  /// diffusion losses are added at x_ctx, and `diffusionLosses` receives L_diff of each sequence (zeros without
-  /// diffusion).
-  ///
-  /// - Parameter diffusionCoefficients: dLoss/dL_diff of each sequence.
+  /// The diffusion losses of a backward pass: their inputs, dLoss/dL_diff of each sequence, and where L_diff of each
+  /// sequence goes (zeros without diffusion).
+  public struct DiffusionLosses {
+    let input: ReasoningDiffusion.LossInput?
+    let coefficients: ArrayView<Float>
+    let values: ArrayView<Double>
+
+    public init(
+      _ input: ReasoningDiffusion.LossInput?, coefficients: ArrayView<Float>, into values: ArrayView<Double>
+    ) {
+      self.input = input
+      self.coefficients = coefficients
+      self.values = values
+    }
+  }
+
+  /// Backward pass of `trunk` and `prefix`; overwrites `dHidden` [T, d]. The gradients of the diffusion losses are added
+  /// at x_ctx.
   public func backward(
-    _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?,
-    diffusionCoefficients: UnsafePointer<Float>, diffusionLosses: UnsafeMutablePointer<Double>,
-    _ weights: PackedModel, _ gradients: Gradients, _ context: Context
+    _ pass: TrunkPass, dHidden: Matrix, _ losses: DiffusionLosses, _ weights: PackedModel, _ gradients: Gradients,
+    _ context: Context
   ) {
     func run(_ gradients: Gradients) {
-      backwardUnit(
-        pass, dHidden: dHidden, diffusionLoss: diffusionLoss, diffusionCoefficients: diffusionCoefficients,
-        diffusionLosses: diffusionLosses, weights, gradients, context)
+      let layerPass = BackwardPassContext(
+        council: council, spans: pass.prefix.batch.spans, weights: weights, gradients: gradients,
+        exchange: pass.exchange, context: context)
+      backwardUnit(pass, dHidden: dHidden, losses, layerPass)
     }
     if let exchange = pass.exchange {
       exchange.unit(gradients, context, run)
@@ -213,71 +229,74 @@ extension QuillanModel {
   }
 
   private func backwardUnit(
-    _ pass: TrunkPass, dHidden: Matrix, diffusionLoss: ReasoningDiffusion.LossInput?,
-    diffusionCoefficients: UnsafePointer<Float>, diffusionLosses: UnsafeMutablePointer<Double>,
-    _ weights: PackedModel, _ gradients: Gradients, _ context: Context
+    _ pass: TrunkPass, dHidden: Matrix, _ losses: DiffusionLosses, _ layerPass: BackwardPassContext
   ) {
     precondition(pass.retention != .nothing, "backward of a pass that kept nothing")
-    let lane = context.main
-    let arena = lane.arena
-    let rows = dHidden.rows
-    let dim = configuration.dim
-    let prefix = pass.prefix
+    let (main, context, prefix) = (layerPass.main, layerPass.context, pass.prefix)
+    let arena = context.arena
+    let (rows, dim) = (dHidden.rows, configuration.dim)
     arena.scoped {
       let dx = arena.zeros(rows, dim)
       context.observer?.produced(dHidden, "loss", in: PassPart(.head, isBackward: true))
-      finalNorm.backward(dHidden, pass.finalNorm, weights, gradients, into: dx)
+      finalNorm.backward(dHidden, pass.finalNorm, into: dx, main)
       let dCoordination = arena.zeros(rows, dim)
-      for layer in layers.reversed() {
-        let part = PassPart.layer(layer.index, isBackward: true)
-        context.part(part) {
-          arena.scoped {
-            let saved: TransformerLayer.Saved
-            if pass.retention == .everything {
-              saved = pass.layers[layer.index]
-            } else {
-              saved = layer.forward(
-                pass.states[layer.index], coordination: prefix.coordination, council: council,
-                spans: prefix.batch.spans, caches: nil, weights, report: pass.report?.silent,
-                exchange: pass.exchange, into: arena.matrix(rows, dim), context)
-            }
-            layer.backward(
-              dx, dCoordination: dCoordination, saved, council: council, spans: prefix.batch.spans, weights,
-              gradients, exchange: pass.exchange, context)
-          }
-        }
-        gradients.finish(layerParameters[layer.index])
-        context.observer?.produced(dx, "input", in: part)
-        context.observer?.produced(dCoordination, "coordination", in: part)
-      }
+      backwardLayers(pass, dx, dCoordination: dCoordination, layerPass)
       if let diffusion, let latents = pass.latents {
         arena.scoped {
           let dProjected = arena.zeros(rows, dim)
-          Kernels.table.pointee.add_scaled(
-            Int64(dx.count), configuration.latentScale, dx.pointer, dProjected.pointer)
-          diffusion.latentOut.backward(dProjected, latents, weights, gradients, into: nil, lane)
+          dProjected.add(dx, times: configuration.latentScale)
+          diffusion.latentOut.backward(dProjected, latents, into: nil, main)
         }
       }
-      diffusionLosses.update(repeating: 0, count: prefix.batch.spans.count)
-      if let diffusion, let diffusionLoss {
+      losses.values.fill(0)
+      if let diffusion, let input = losses.input {
         context.part(PassPart(.diffusionLoss)) {
           diffusion.loss(
-            diffusionLoss, coefficients: diffusionCoefficients, xContext: prefix.xContext,
-            spans: prefix.batch.spans, weights, gradients, into: dx, losses: diffusionLosses, context)
+            input, of: prefix, into: losses.values,
+            backward: ReasoningDiffusion.LossBackward(
+              coefficients: losses.coefficients, dContext: dx, gradients: layerPass.gradients),
+            layerPass.weights, context)
         }
         context.observer?.produced(dx, "input", in: PassPart(.diffusionLoss, isBackward: true))
       }
-      Kernels.table.pointee.add_scaled(
-        Int64(dx.count), configuration.overseerScale, dx.pointer, dCoordination.pointer)
+      // x_ctx = x₀ + overseer_scale · c: dx goes to c scaled, and to x₀ as it is.
+      dCoordination.add(dx, times: configuration.overseerScale)
       let dNormalized = arena.zeros(rows, dim)
-      overseer.backward(
-        dCoordination, prefix.overseer, offsets: prefix.offsets, weights, gradients, into: dNormalized, lane)
-      overseerNorm.backward(dNormalized, prefix.norm, weights, gradients, into: dx)
+      overseer.backward(dCoordination, prefix.overseer, into: dNormalized, main)
+      overseerNorm.backward(dNormalized, prefix.norm, into: dx, main)
       context.observer?.produced(dx, "embedding", in: PassPart(.embedding, isBackward: true))
-      let table = gradients.store.pointer(embedding)
-      for (row, token) in prefix.batch.tokens.enumerated() {
-        Kernels.table.pointee.add_scaled(Int64(dim), 1, dx.row(row), table + Int(token) * dim)
+      let table = layerPass.gradients.store.rows(embedding)
+      for (row, token) in prefix.batch.tokens.enumerated() { table[Int(token)].add(dx[row]) }
+    }
+  }
+
+  /// Replaces the gradient of the last layer's output by that of the first layer's input, in place.
+  private func backwardLayers(
+    _ pass: TrunkPass, _ dx: Matrix, dCoordination: Matrix, _ layerPass: BackwardPassContext
+  ) {
+    let (context, prefix) = (layerPass.context, pass.prefix)
+    // Recomputation counts no slot twice.
+    let again = ForwardPassContext(
+      council: council, spans: prefix.batch.spans, weights: layerPass.weights, report: pass.report?.silent,
+      exchange: pass.exchange, context: context)
+    for layer in layers.reversed() {
+      let part = PassPart.layer(layer.index, isBackward: true)
+      context.part(part) {
+        context.arena.scoped {
+          let saved: TransformerLayer.Saved
+          if pass.retention == .everything {
+            saved = pass.layers[layer.index]
+          } else {
+            saved = layer.forward(
+              pass.states[layer.index], coordination: prefix.coordination,
+              into: context.arena.matrix(dx.rows, dx.columns), again)
+          }
+          layer.backward(dx, dCoordination: dCoordination, saved, layerPass)
+        }
       }
+      layerPass.gradients.finish(layerParameters[layer.index])
+      context.observer?.produced(dx, "input", in: part)
+      context.observer?.produced(dCoordination, "coordination", in: part)
     }
   }
 
@@ -285,10 +304,10 @@ extension QuillanModel {
   public func diffusionLosses(
     _ prefix: PrefixPass, _ input: ReasoningDiffusion.LossInput, _ weights: PackedModel, _ context: Context
   ) -> [Double] {
-    var losses = [Double](repeating: 0, count: prefix.batch.spans.count)
-    diffusion?.loss(
-      input, coefficients: nil, xContext: prefix.xContext, spans: prefix.batch.spans, weights, nil, into: nil,
-      losses: &losses, context)
-    return losses
+    context.arena.scoped {
+      let losses = context.arena.view(repeating: 0.0, count: prefix.batch.spans.count)
+      diffusion?.loss(input, of: prefix, into: losses, backward: nil, weights, context)
+      return Array(losses)
+    }
   }
 }

@@ -10,24 +10,27 @@ extension QuillanModel {
     let deviation = 0.02
     // Matrices that write to the residual stream start smaller, by the square root of their number.
     let residual = deviation / (2 * Double(model.numLayers)).squareRoot()
-    func matrix(_ name: String, _ shape: [Int], _ format: NumberFormat, _ deviation: Double = deviation)
-      -> ParameterSpecification
-    {
-      ParameterSpecification("\(name).weight", shape, .linear(format), .normal(deviation: deviation))
+    var owner = ParameterOwner.embedding
+    func matrix(
+      _ name: String, _ shape: [Int], _ format: NumberFormat, _ deviation: Double = deviation, isDecayed: Bool = true
+    ) -> ParameterSpecification {
+      ParameterSpecification(
+        "\(name).weight", shape, .linear(format), .normal(deviation: deviation), owner: owner, isDecayed: isDecayed)
     }
     func bias(_ name: String, _ shape: [Int]) -> ParameterSpecification {
-      ParameterSpecification("\(name).bias", shape, .dense, .zeros)
+      ParameterSpecification("\(name).bias", shape, .dense, .zeros, owner: owner)
     }
     func norm(_ name: String, _ shape: [Int]) -> ParameterSpecification {
-      ParameterSpecification("\(name).weight", shape, .dense, .ones)
+      ParameterSpecification("\(name).weight", shape, .dense, .ones, owner: owner)
     }
     func router(_ name: String, _ count: Int) -> [ParameterSpecification] {
       [
-        matrix(name, [count, d], .fp32),
-        ParameterSpecification("\(name).bias", [count], .balanceBias, .zeros),
+        matrix(name, [count, d], .fp32, isDecayed: false),
+        ParameterSpecification("\(name).bias", [count], .balanceBias, .zeros, owner: owner),
       ]
     }
-    var all = [matrix("embedding", [model.vocabSize, d], precision.head)]
+    var all = [matrix("embedding", [model.vocabSize, d], precision.head, isDecayed: false)]
+    owner = .overseer
     let o = model.overseerDim
     all += [
       norm("overseer.norm", [d]),
@@ -37,6 +40,7 @@ extension QuillanModel {
     if model.useBitDiffusion {
       let hidden = model.diffusionDim
       let format = precision.diffusion
+      owner = .diffusion
       all += [
         matrix("diffusion.latent_in", [d, d], format), norm("diffusion.context_norm", [d]),
         matrix("diffusion.time.up", [hidden, d], .fp32), bias("diffusion.time.up", [hidden]),
@@ -56,6 +60,7 @@ extension QuillanModel {
     }
     for index in 0..<model.numLayers {
       let name = "layers.\(index)"
+      owner = .layer(index)
       all += [
         norm("\(name).attention_norm", [d]),
         matrix("\(name).attention.qkv", [3 * d, d], precision.attention),
@@ -68,6 +73,7 @@ extension QuillanModel {
     let (agents, small) = (model.numMicrosPerMini, model.microAgentDim)
     for index in 0..<model.numMiniMoes {
       let name = "mini_moes.\(index)"
+      owner = .miniMoE(index)
       all += router("\(name).router", experts)
       all += [
         matrix("\(name).experts.up", [experts, width, d], precision.experts),
@@ -84,10 +90,12 @@ extension QuillanModel {
         bias("\(name).agents.down", [agents, d]),
       ]
     }
+    owner = .finalNorm
+    all.append(norm("final_norm", [d]))
+    owner = .valueHead
     all += [
-      norm("final_norm", [d]),
-      ParameterSpecification("value_head.weight", [d], .dense, .normal(deviation: deviation)),
-      ParameterSpecification("value_head.bias", [1], .dense, .zeros),
+      ParameterSpecification("value_head.weight", [d], .dense, .normal(deviation: deviation), owner: owner),
+      bias("value_head", [1]),
     ]
     return all
   }

@@ -94,7 +94,7 @@ public struct QuillanModel: Sendable {
     valueWeight = table.require("value_head.weight")
     valueBias = table.require("value_head.bias")
     layerParameters = layers.map { layer in
-      table.ids.filter { table[$0].name.hasPrefix("layers.\(layer.index).") }
+      table.ids.filter { table[$0].owner == .layer(layer.index) }
     }
   }
 
@@ -123,7 +123,7 @@ public struct QuillanModel: Sendable {
 
   /// Recomputes the derived values. Call after packed weights were filled by anything but `pack`.
   public func refresh(_ weights: PackedModel, _ context: Context) {
-    diffusion?.denoiser.time.refresh(weights, context.main)
+    diffusion?.denoiser.time.refresh(ForwardLane(weights, context.main))
   }
 
   /// Packs `masters` and recomputes the derived values.

@@ -1,4 +1,3 @@
-import CKernels
 import Foundation
 import Layers
 import LowBit
@@ -8,6 +7,7 @@ import Tensors
 /// Reasoning latents: d bits per position that sketch the next tokens, denoised from random bits.
 ///
 /// All random numbers are keyed by (seed, sequence id, position), so the bits of a position do not depend on the batch.
+/// Shapes: T positions of the batch, d model width, which is also the number of bits; V vocabulary.
 public struct ReasoningDiffusion: Sendable {
   public let denoiser: Denoiser
   public let latentOut: Linear
@@ -41,43 +41,44 @@ public struct ReasoningDiffusion: Sendable {
 
   /// Samples the latents of rows `xContext` [T, d] into `z` [T, ⌈d/8⌉], at the visited noise levels of the schedule.
   public func sample(
-    _ xContext: Matrix, identities: [Identity], seed: UInt64, _ weights: PackedModel,
-    into z: UnsafeMutablePointer<UInt8>, _ context: Context
+    _ xContext: Matrix, identities: [Identity], seed: UInt64, _ weights: PackedModel, into z: ArrayView<UInt8>,
+    _ context: Context
   ) {
-    precondition(identities.count == xContext.rows, "\(identities.count) identities for \(xContext.rows) rows")
-    let generator = Philox(seed: seed)
-    let lane = context.main
     let rows = xContext.rows
-    let z = UncheckedSendable(z)
-    lane.arena.scoped {
+    precondition(identities.count == rows, "\(identities.count) identities for \(rows) rows")
+    precondition(z.count >= rows * bytes, "\(z.count) bytes for \(rows) rows of \(bits) bits")
+    func latents(_ row: Int) -> ArrayView<UInt8> { z.part(row * bytes..<(row + 1) * bytes) }
+    let generator = Philox(seed: seed)
+    let main = ForwardLane(weights, context.main)
+    context.arena.scoped {
       for (row, identity) in identities.enumerated() {
         generator.bits(
-          into: UnsafeMutableBufferPointer(start: z.value + row * bytes, count: bytes), count: bits,
-          stream: .latentNoise, sequence: identity.sequence, position: identity.position)
+          into: latents(row).buffer, count: bits, stream: .latentNoise, sequence: identity.sequence,
+          position: identity.position)
       }
-      let (normalized, _) = denoiser.context(xContext, weights, lane)
-      let levels = lane.arena.allocate(Int32.self, rows)
-      let logits = lane.arena.matrix(rows, bits)
+      let (normalized, _) = denoiser.normalizedContext(xContext, main)
+      let levels = context.arena.view(Int32.self, rows)
+      let logits = context.arena.matrix(rows, bits)
       for step in 0..<schedule.inferenceSteps {
         let reverse = schedule.reverseStep(step)
-        levels.update(repeating: Int32(reverse.from), count: rows)
-        lane.arena.scoped {
-          _ = denoiser.forward(
-            z.value, context: normalized, steps: levels, weights, into: logits, lane)
+        levels.fill(Int32(reverse.from))
+        context.arena.scoped {
+          _ = denoiser.forward(z, context: normalized, levels: levels, into: logits, main)
         }
-        context.pool.split(rows, least: max(1, 4096 / bits)) { worker, range in
+        // Each bit takes a random word and a function value.
+        context.pool.split(rows, cost: .scalar(2 * bits)) { worker, range in
           let scratch = context.scratch[worker]
           scratch.scoped {
-            let words = UnsafeMutableBufferPointer(start: scratch.allocate(UInt32.self, bits), count: bits)
+            let words = scratch.view(UInt32.self, bits)
             for row in range {
               if reverse.isLast {
-                finish(logits.row(row), z.value + row * bytes)
+                setFinalBits(logits[row], latents(row))
               } else {
                 generator.fill(
-                  words: words, stream: .latentStep, step: UInt32(step), sequence: identities[row].sequence,
+                  words: words.buffer, stream: .latentStep, step: UInt32(step), sequence: identities[row].sequence,
                   position: identities[row].position)
-                Kernels.table.pointee.sigmoid(Int64(bits), logits.row(row), logits.row(row))
-                advance(logits.row(row), words, reverse, z.value + row * bytes)
+                logits[row].applySigmoid()
+                advance(latents(row), reverse, p: logits[row], words)
               }
             }
           }
@@ -86,8 +87,8 @@ public struct ReasoningDiffusion: Sendable {
     }
   }
 
-  /// z = 1[sigmoid(logit) > 0.5].
-  private func finish(_ logits: UnsafePointer<Float>, _ z: UnsafeMutablePointer<UInt8>) {
+  /// z = 1[sigmoid(logit) > ½], which is 1[logit > 0]: the last step needs no random word.
+  private func setFinalBits(_ logits: Vector, _ z: ArrayView<UInt8>) {
     for byte in 0..<bytes {
       var packed: UInt8 = 0
       for bit in 8 * byte..<min(bits, 8 * byte + 8) where logits[bit] > 0 { packed |= 1 << UInt8(bit & 7) }
@@ -95,16 +96,17 @@ public struct ReasoningDiffusion: Sendable {
     }
   }
 
+  /// Takes the bits of one position one step further, given p = P(clean bit = 1) and a random word for each bit.
   private func advance(
-    _ p: UnsafePointer<Float>, _ words: UnsafeMutableBufferPointer<UInt32>, _ reverse: DiffusionSchedule.ReverseStep,
-    _ z: UnsafeMutablePointer<UInt8>
+    _ z: ArrayView<UInt8>, _ reverse: DiffusionSchedule.ReverseStep, p: Vector, _ words: ArrayView<UInt32>
   ) {
     for byte in 0..<bytes {
       let old = z[byte]
       var packed: UInt8 = 0
       for bit in 8 * byte..<min(bits, 8 * byte + 8) {
-        let one = (old >> UInt8(bit & 7)) & 1 == 1
-        if Double(Philox.uniform(words[bit])) < reverse.probabilityOfOne(bit: one, cleanProbability: Double(p[bit])) {
+        let isSet = (old >> UInt8(bit & 7)) & 1 == 1
+        let uniform = Double(Philox.uniform(words[bit]))
+        if reverse.nextBit(bit: isSet, cleanProbability: Double(p[bit]), uniform: uniform) {
           packed |= 1 << UInt8(bit & 7)
         }
       }
@@ -113,8 +115,8 @@ public struct ReasoningDiffusion: Sendable {
   }
 
   /// Target bits z* of a sequence [T, ⌈d/8⌉]: signs of Σ_j discount^(j−1) · embedding[token_{t+j}], from the fp32
-  /// masters. The last position has no target; its bits are stored as 0.
-  public func targetBits(_ tokens: [Int32], embedding: UnsafePointer<Float>) -> [UInt8] {
+  /// masters [V, d]. The last position has no target; its bits are stored as 0.
+  public func targetBits(_ tokens: [Int32], embedding: Matrix) -> [UInt8] {
     var out = [UInt8](repeating: 0, count: tokens.count * bytes)
     var weights = [1.0]
     while weights.count < horizon { weights.append(weights[weights.count - 1] * discount) }
@@ -122,7 +124,7 @@ public struct ReasoningDiffusion: Sendable {
     for position in 0..<max(0, tokens.count - 1) {
       for index in 0..<bits { sums[index] = 0 }
       for ahead in 1...horizon where position + ahead < tokens.count {
-        let row = embedding + Int(tokens[position + ahead]) * bits
+        let row = embedding[Int(tokens[position + ahead])]
         let weight = weights[ahead - 1]
         for index in 0..<bits { sums[index] += weight * Double(row[index]) }
       }
@@ -166,49 +168,56 @@ public struct ReasoningDiffusion: Sendable {
     }
   }
 
+  /// What the backward pass of the loss needs.
+  struct LossBackward {
+    /// dLoss/dL_diff of each sequence.
+    let coefficients: ArrayView<Float>
+    /// Receives the gradient with respect to x_ctx, added [T, d].
+    let dContext: Matrix
+    /// Receives the gradients of the denoiser.
+    let gradients: Gradients
+  }
+
   /// Writes L_diff of each sequence to `losses`: the mean over positions with a target of the mean over bits of
-  /// BCE(logits, z*). With `gradients`, also adds the gradient with respect to x_ctx to `dContext` and the gradients of
-  /// the denoiser.
-  ///
-  /// - Parameter coefficients: dLoss/dL_diff of each sequence; required with `gradients`.
+  /// BCE(logits, z*). With `backward`, also adds the gradients.
   func loss(
-    _ input: LossInput, coefficients: UnsafePointer<Float>?, xContext: Matrix, spans: ArenaList<Span>,
-    _ weights: PackedModel, _ gradients: Gradients?, into dContext: Matrix?, losses: UnsafeMutablePointer<Double>,
-    _ context: Context
+    _ input: LossInput, of prefix: PrefixPass, into losses: ArrayView<Double>, backward: LossBackward?,
+    _ weights: PackedModel, _ context: Context
   ) {
     let lane = context.main
+    let (xContext, spans) = (prefix.xContext, prefix.batch.spans)
     lane.arena.scoped {
-      let (normalized, contextSaved) = denoiser.context(xContext, weights, lane)
+      let main = ForwardLane(weights, lane)
+      let (normalized, contextSaved) = denoiser.normalizedContext(xContext, main)
       let logits = lane.arena.matrix(xContext.rows, bits)
-      let noisy = lane.arena.allocate(UInt8.self, input.noisy.count)
-      noisy.update(from: input.noisy, count: input.noisy.count)
-      let levels = lane.arena.allocate(Int32.self, input.levels.count)
-      levels.update(from: input.levels, count: input.levels.count)
-      let saved = denoiser.forward(noisy, context: normalized, steps: levels, weights, into: logits, lane)
+      let saved = denoiser.forward(
+        lane.arena.view(of: input.noisy), context: normalized, levels: lane.arena.view(of: input.levels),
+        into: logits, main)
+      let targets = lane.arena.view(of: input.targets)
       for (index, span) in spans.enumerated() {
-        losses[index] = entropies(input, span, logits, coefficient: coefficients?[index] ?? 0)
+        losses[index] = entropies(targets, span, logits, coefficient: backward?.coefficients[index] ?? 0)
       }
-      if let gradients, let dContext {
-        denoiser.backward(logits, saved, contextSaved: contextSaved, weights, gradients, into: dContext, lane)
+      if let backward {
+        denoiser.backward(
+          logits, saved, contextSaved: contextSaved, into: backward.dContext,
+          BackwardLane(weights, backward.gradients, lane))
       }
     }
   }
 
   /// The mean BCE of one sequence. Replaces the logits by their gradient times `coefficient`.
-  private func entropies(_ input: LossInput, _ span: Span, _ logits: Matrix, coefficient: Float) -> Double {
+  private func entropies(
+    _ targets: ArrayView<UInt8>, _ span: Span, _ logits: Matrix, coefficient: Float
+  ) -> Double {
     let positions = span.count - 1
     var total = 0.0
     let scale = coefficient / Float(max(1, positions) * bits)
-    for offset in 0..<span.count {
-      let row = logits.row(span.first + offset)
+    for (offset, row) in span.rows.enumerated() {
       guard offset < positions else {
-        row.update(repeating: 0, count: bits)
+        logits[row].fill(0)
         continue
       }
-      let target = (span.first + offset) * bytes
-      total += input.targets.withUnsafeBufferPointer {
-        Kernels.table.pointee.bit_entropy(Int64(bits), row, $0.baseAddress.map { $0 + target }, scale)
-      }
+      total += logits[row].bitEntropy(targets.part(row * bytes..<(row + 1) * bytes), gradientTimes: scale)
     }
     return positions > 0 ? total / Double(positions * bits) : 0
   }

@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 
 /// Adam with decoupled weight decay.
 ///
@@ -26,57 +27,76 @@ public struct AdamW: Sendable, Equatable {
     self.weightDecay = weightDecay
   }
 
+  /// What is the same for all tensors of an optimizer step.
+  public struct Step<Scalar: BinaryFloatingPoint & Sendable>: Sendable {
+    public var learningRate: Double
+    /// The number of the optimizer step, from 1.
+    public var number: Int
+    /// See `GradientNorm.clipScale`; the gradients themselves are not changed.
+    public var clipScale: Scalar
+
+    public init(learningRate: Double, number: Int, clipScale: Scalar) {
+      precondition(number >= 1, "optimizer steps count from 1, got \(number)")
+      self.learningRate = learningRate
+      self.number = number
+      self.clipScale = clipScale
+    }
+  }
+
+  /// One tensor's numbers, or a part of them: weights, gradients and both moments, equally many of each.
+  public struct Tensor<Scalar: BinaryFloatingPoint & BitwiseCopyable> {
+    public var weights: ArrayView<Scalar>
+    public var gradients: ArrayView<Scalar>
+    public var firstMoments: ArrayView<Scalar>
+    public var secondMoments: ArrayView<Scalar>
+
+    public init(
+      weights: ArrayView<Scalar>, gradients: ArrayView<Scalar>, firstMoments: ArrayView<Scalar>,
+      secondMoments: ArrayView<Scalar>
+    ) {
+      let counts = [gradients.count, firstMoments.count, secondMoments.count]
+      precondition(
+        counts.allSatisfy { $0 == weights.count }, "\(weights.count) weights with \(counts) gradients and moments")
+      self.weights = weights
+      self.gradients = gradients
+      self.firstMoments = firstMoments
+      self.secondMoments = secondMoments
+    }
+  }
+
   /// The factors of one step on one tensor, which are the same for all elements, in the precision of the elements.
-  struct Factors<Scalar: BinaryFloatingPoint> {
+  struct Factors<Scalar: BinaryFloatingPoint & Sendable> {
     let keep: Scalar
     let (beta1, rest1, beta2, rest2): (Scalar, Scalar, Scalar, Scalar)
     let stepSize: Scalar
     let rootCorrection: Scalar
     let epsilon: Scalar
 
-    init(_ optimizer: AdamW, decayed: Bool, learningRate: Double, step: Int) {
-      precondition(step >= 1, "optimizer steps count from 1, got \(step)")
+    init(_ optimizer: AdamW, isDecayed: Bool, _ step: Step<Scalar>) {
       let (first, second) = (optimizer.beta1, optimizer.beta2)
-      keep = Scalar(decayed ? 1 - learningRate * optimizer.weightDecay : 1)
+      keep = Scalar(isDecayed ? 1 - step.learningRate * optimizer.weightDecay : 1)
       (beta1, rest1) = (Scalar(first), Scalar(1 - first))
       (beta2, rest2) = (Scalar(second), Scalar(1 - second))
-      stepSize = Scalar(learningRate / (1 - pow(first, Double(step))))
-      rootCorrection = Scalar(1 / (1 - pow(second, Double(step))).squareRoot())
+      stepSize = Scalar(step.learningRate / (1 - pow(first, Double(step.number))))
+      rootCorrection = Scalar(1 / (1 - pow(second, Double(step.number))).squareRoot())
       epsilon = Scalar(optimizer.epsilon)
     }
   }
 
-  /// Updates `count` elements of one tensor in place. This is the specification, in any precision; `AdamWState` gives
-  /// the same bits in fp32, for whole models, with vector kernels.
+  /// Updates one tensor in place. This is the specification, in any precision; `AdamWState` gives the same bits in fp32,
+  /// for whole models, with vector kernels.
   ///
-  /// - Parameters:
-  ///   - decayed: whether the tensor decays, see `isDecayed(name:)`.
-  ///   - step: the number of this optimizer step, from 1.
-  ///   - clipScale: see `GradientNorm.clipScale`; the gradients themselves are not changed.
-  public func step<Scalar: BinaryFloatingPoint>(
-    weights: UnsafeMutablePointer<Scalar>, gradients: UnsafePointer<Scalar>,
-    firstMoment: UnsafeMutablePointer<Scalar>, secondMoment: UnsafeMutablePointer<Scalar>, count: Int,
-    decayed: Bool, learningRate: Double, step: Int, clipScale: Scalar
-  ) {
-    let factors = Factors<Scalar>(self, decayed: decayed, learningRate: learningRate, step: step)
-    for index in 0..<count {
-      let gradient = clipScale * gradients[index]
-      firstMoment[index] = (factors.rest1 * gradient).addingProduct(factors.beta1, firstMoment[index])
-      secondMoment[index] = (factors.rest2 * (gradient * gradient)).addingProduct(factors.beta2, secondMoment[index])
-      let root = secondMoment[index].squareRoot()
-      let direction = firstMoment[index] / factors.epsilon.addingProduct(root, factors.rootCorrection)
-      weights[index] = (factors.keep * weights[index]).addingProduct(-factors.stepSize, direction)
+  /// - Parameter isDecayed: whether weight decay applies (`ParameterSpecification.isDecayed`).
+  public func update<Scalar: BitwiseCopyable>(_ tensor: Tensor<Scalar>, isDecayed: Bool, _ step: Step<Scalar>) {
+    let factors = Factors<Scalar>(self, isDecayed: isDecayed, step)
+    let (first, second) = (tensor.firstMoments, tensor.secondMoments)
+    for index in tensor.weights.indices {
+      let gradient = step.clipScale * tensor.gradients[index]
+      first[index] = (factors.rest1 * gradient).addingProduct(factors.beta1, first[index])
+      second[index] = (factors.rest2 * (gradient * gradient)).addingProduct(factors.beta2, second[index])
+      let root = second[index].squareRoot()
+      let direction = first[index] / factors.epsilon.addingProduct(root, factors.rootCorrection)
+      tensor.weights[index] = (factors.keep * tensor.weights[index]).addingProduct(-factors.stepSize, direction)
     }
-  }
-
-  /// Whether weight decay applies to the tensor of this name: names ending in `.weight` that are not norms, routers,
-  /// the embedding or the value head.
-  public static func isDecayed(name: String) -> Bool {
-    let parts = name.split(separator: ".")
-    guard parts.count >= 2, parts.last == "weight" else { return false }
-    let owner = parts[parts.count - 2]
-    let isNorm = owner == "norm" || owner.hasSuffix("_norm")
-    let isRouter = owner == "router" || owner.hasSuffix("_router")
-    return !isNorm && !isRouter && owner != "embedding" && owner != "value_head"
   }
 }

@@ -1,4 +1,3 @@
-import CKernels
 import Parameters
 import Tensors
 
@@ -26,7 +25,7 @@ public final class AdamWState: Sendable {
     self.optimizer = optimizer
     firstMoments = MomentStore(table, parts: parts, format: format)
     secondMoments = MomentStore(table, parts: parts, format: format)
-    decayed = table.specifications.map { AdamW.isDecayed(name: $0.name) }
+    decayed = table.specifications.map { $0.isDecayed }
     let total = parts.reduce(0) { $0 + $1.elements.count }
     let workers = max(1, min(threads, total >> 16))
     runs = (0..<workers).map { ParameterPart.share(parts, index: $0, of: workers) }
@@ -43,34 +42,29 @@ public final class AdamWState: Sendable {
     masters: ParameterStore, gradients: ParameterStore, learningRate: Double, step: Int, clipScale: Float,
     pool: WorkerPool
   ) {
-    let (plain, shrinking) = (
-      factors(decayed: false, learningRate, step, clipScale), factors(decayed: true, learningRate, step, clipScale)
-    )
-    let kernels = Kernels.table.pointee.memory.pointee
+    let update = AdamW.Step(learningRate: learningRate, number: step, clipScale: clipScale)
+    let (plain, shrinking) = (kernelStep(isDecayed: false, update), kernelStep(isDecayed: true, update))
     pool.each(runs.count) { _, run in
       for part in runs[run] {
-        let (id, count) = (part.id, part.elements.count)
-        var factors = decayed[id.index] ? shrinking : plain
-        let weights = masters.pointer(part)
-        let gradient = gradients.pointer(part)
+        let kernel = decayed[part.id.index] ? shrinking : plain
+        let (weights, gradient) = (masters.vector(part), gradients.vector(part))
         if let first = firstMoments.values, let second = secondMoments.values {
-          kernels.adamw(Int64(count), &factors, weights, gradient, first.pointer(part), second.pointer(part))
+          kernel.update(weights, gradient: gradient, first.vector(part), second.vector(part))
         } else {
-          var (first, second) = (firstMoments.moment(part), secondMoments.moment(part))
-          kernels.adamw_8(
-            Int64(count), &factors, Self.key(id, step: step), Int64(part.elements.lowerBound), weights, gradient,
-            &first, &second)
+          kernel.update(
+            weights, gradient: gradient, firstMoments.moment(part), root: secondMoments.moment(part),
+            first: part.elements.lowerBound, key: Self.key(part.id, step: step))
         }
       }
     }
   }
 
-  private func factors(decayed: Bool, _ learningRate: Double, _ step: Int, _ clipScale: Float) -> ck_adamw {
-    let factors = AdamW.Factors<Float>(optimizer, decayed: decayed, learningRate: learningRate, step: step)
-    return ck_adamw(
-      clip_scale: clipScale, beta1: factors.beta1, rest1: factors.rest1, beta2: factors.beta2, rest2: factors.rest2,
-      keep: factors.keep, step_size: factors.stepSize, root_correction: factors.rootCorrection,
-      epsilon: factors.epsilon)
+  private func kernelStep(isDecayed: Bool, _ step: AdamW.Step<Float>) -> AdamWStep {
+    let factors = AdamW.Factors<Float>(optimizer, isDecayed: isDecayed, step)
+    return AdamWStep(
+      clipScale: step.clipScale, beta1: (factors.beta1, rest: factors.rest1),
+      beta2: (factors.beta2, rest: factors.rest2), keep: factors.keep, stepSize: factors.stepSize,
+      rootCorrection: factors.rootCorrection, epsilon: factors.epsilon)
   }
 
   /// A different number for each tensor and step.

@@ -1,3 +1,5 @@
+import Tensors
+
 /// The update of a router's balance biases after an optimizer step, which evens out loads without a gradient:
 ///
 ///     b_i ← b_i + rate · sign(mean load − load_i)
@@ -11,9 +13,7 @@ public enum BalanceBias {
   ///   - biases: one for each of the router's n targets, changed in place.
   ///   - loads: routed slots that chose each target.
   ///   - rate: `balance_rate`; 0 changes nothing.
-  public static func update(
-    biases: UnsafeMutableBufferPointer<Float>, loads: UnsafeBufferPointer<Int64>, rate: Float
-  ) {
+  public static func update(biases: Vector, loads: ArrayView<Int64>, rate: Float) {
     precondition(biases.count == loads.count, "\(biases.count) biases, but \(loads.count) loads")
     var sum: Int64 = 0
     for load in loads { sum += load }

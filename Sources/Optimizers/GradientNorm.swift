@@ -9,11 +9,10 @@ public enum GradientNorm {
   static let chunk = 1 << 16
 
   /// Σ g² of one tensor in float64, in a fixed order that depends only on the number of elements.
-  public static func squaredSum(_ gradients: UnsafePointer<Float>, count: Int) -> Double {
-    let kernels = Kernels.table.pointee
+  public static func squaredSum(_ gradients: Vector) -> Double {
     var sum = 0.0
-    for start in stride(from: 0, to: count, by: chunk) {
-      sum += kernels.sum_squares(Int64(min(chunk, count - start)), gradients + start)
+    for start in stride(from: 0, to: gradients.count, by: chunk) {
+      sum += gradients.part(start..<min(start + chunk, gradients.count)).squaredSum
     }
     return sum
   }

@@ -1,4 +1,3 @@
-import CKernels
 import Parameters
 import Tensors
 
@@ -25,7 +24,7 @@ public enum MomentFormat: String, Sendable, CaseIterable {
 /// then stored as its square root.
 public final class MomentStore: @unchecked Sendable {
   /// Elements that share a scale.
-  public static let blockLength = Int(CK_MOMENT_BLOCK)
+  public static let blockLength = MomentCodes.blockLength
 
   public let table: ParameterTable
   /// The parts that are held, in table order.
@@ -57,7 +56,7 @@ public final class MomentStore: @unchecked Sendable {
           part.elements.lowerBound.isMultiple(of: Self.blockLength),
           "moments of \(table[part.id].name) from element \(part.elements.lowerBound), inside a block")
         places[part.id.index] = Place(first: part.elements.lowerBound, codes: nextCode, scales: nextScale)
-        nextCode += (part.elements.count + 63) & ~63
+        nextCode += AlignedMemory.padded(part.elements.count)
         nextScale += Self.blocks(part.elements).count
       }
     }
@@ -79,11 +78,14 @@ public final class MomentStore: @unchecked Sendable {
   public func scales(_ id: ParameterID) -> UnsafeMutablePointer<Float> { scales.pointer + place(id).scales }
 
   /// The codes and scales of `part`, for the kernels. The part begins at a block boundary.
-  func moment(_ part: ParameterPart) -> ck_moment {
+  func moment(_ part: ParameterPart) -> MomentCodes {
     let place = place(part.id)
     let offset = part.elements.lowerBound - place.first
-    return ck_moment(
-      codes: codes.pointer + place.codes + offset, scales: scales.pointer + place.scales + offset / Self.blockLength)
+    let firstCode = place.codes + offset
+    let firstScale = place.scales + offset / Self.blockLength
+    return MomentCodes(
+      codes: codes.view.part(firstCode..<firstCode + part.elements.count),
+      scales: scales.view.part(firstScale..<firstScale + Self.blocks(part.elements).count))
   }
 
   /// Bytes held, padding included.

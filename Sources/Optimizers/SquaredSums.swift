@@ -24,10 +24,9 @@ public final class SquaredSums: @unchecked Sendable {
 
   /// Computes the sums of `gradients`, which hold every counted tensor whole.
   public func take(from gradients: ParameterStore, pool: WorkerPool) {
-    pool.split(chunks.count, least: 2) { _, range in
+    pool.split(chunks.count, cost: .moved(GradientNorm.chunk / 2)) { _, range in
       for index in range {
-        partials.pointer[index] = Kernels.table.pointee.sum_squares(
-          Int64(chunks[index].elements.count), gradients.pointer(chunks[index]))
+        partials.pointer[index] = gradients.vector(chunks[index]).squaredSum
       }
     }
     values.clear()

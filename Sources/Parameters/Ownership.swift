@@ -44,11 +44,3 @@ public struct Ownership: Sendable, Equatable {
   /// This rank's parameters, in the order of the table.
   public func held(in table: ParameterTable) -> [ParameterID] { table.ids.filter { holds(table[$0]) } }
 }
-
-extension ParameterSpecification {
-  /// The mini-MoE that the parameter belongs to, from its name `mini_moes.<m>.…`; nil outside the council.
-  public var miniMoE: Int? {
-    guard name.hasPrefix("mini_moes.") else { return nil }
-    return name.dropFirst("mini_moes.".count).split(separator: ".").first.flatMap { Int($0) }
-  }
-}

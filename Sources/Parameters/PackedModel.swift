@@ -12,6 +12,9 @@ public final class PackedModel: @unchecked Sendable {
   private let packed: [PackedWeights?]
   private let denseOffsets: [Int?]
   private let dense: AlignedBuffer<Float>
+  /// Elements and last extent of each parameter of the table.
+  private let counts: [Int]
+  private let lastExtents: [Int]
   /// Values computed from weights once per packing (the denoiser's time table), filled by the model.
   public let derived: AlignedBuffer<Float>
 
@@ -52,6 +55,8 @@ public final class PackedModel: @unchecked Sendable {
     self.dense = dense
     denseOffsets = layout.offsets
     derived = AlignedBuffer(count: derivedCount)
+    counts = table.specifications.map(\.count)
+    lastExtents = table.specifications.map(\.inputs)
   }
 
   /// The first element (a multiple of sixteen) of each held parameter that is not a linear weight in the block of fp32
@@ -83,6 +88,14 @@ public final class PackedModel: @unchecked Sendable {
       preconditionFailure("\(table[id].name) is packed, or not held by this rank")
     }
     return dense.pointer + offset
+  }
+
+  /// The fp32 values of a parameter that is not a linear weight, as rows of the length of its last extent: one row for a
+  /// norm or a bias, one row per matrix for the biases of a stack.
+  public func rows(_ id: ParameterID) -> Matrix {
+    let pointer = values(id)
+    let columns = lastExtents[id.index]
+    return Matrix(pointer, rows: counts[id.index] / columns, columns: columns)
   }
 
   /// The memory of a held tensor: codes and scales, or fp32 values.

@@ -17,6 +17,9 @@ public final class ParameterStore: @unchecked Sendable {
   private struct Place {
     let offset: Int
     let elements: Range<Int>
+    /// Elements of the whole tensor, and its last extent.
+    let count: Int
+    let lastExtent: Int
   }
 
   /// A store of all tensors of the table.
@@ -38,7 +41,8 @@ public final class ParameterStore: @unchecked Sendable {
         part.elements.lowerBound >= 0 && part.elements.upperBound <= table[part.id].count,
         "elements \(part.elements) of \(table[part.id].name), which has \(table[part.id].count)")
       last = part.id.index
-      places[last] = Place(offset: next, elements: part.elements)
+      places[last] = Place(
+        offset: next, elements: part.elements, count: table[part.id].count, lastExtent: table[part.id].inputs)
       next += VectorLanes.padded(part.elements.count)
     }
     self.table = table
@@ -64,6 +68,18 @@ public final class ParameterStore: @unchecked Sendable {
   public func pointer(_ part: ParameterPart) -> UnsafeMutablePointer<Float> {
     let place = place(part.id)
     return buffer.pointer + place.offset + (part.elements.lowerBound - place.elements.lowerBound)
+  }
+
+  /// The elements of `part`, which must be held whole.
+  public func vector(_ part: ParameterPart) -> Vector { Vector(pointer(part), count: part.elements.count) }
+
+  /// A tensor, which must be held whole, as rows of the length of its last extent: one row for a norm or a bias, the rows
+  /// of all matrices one after another for a stack.
+  public func rows(_ id: ParameterID) -> Matrix {
+    let place = place(id)
+    precondition(place.elements.count == place.count, "rows of \(table[id].name), of which this rank holds a part")
+    return Matrix(
+      buffer.pointer + place.offset, rows: place.count / place.lastExtent, columns: place.lastExtent)
   }
 
   /// The held elements of a tensor.
@@ -95,7 +111,7 @@ public final class ParameterStore: @unchecked Sendable {
       case .zeros: values.update(repeating: 0)
       case .ones: values.update(repeating: 1)
       case .normal(let deviation):
-        pool.split(values.count, grain: 32, least: 16384) { _, range in
+        pool.split(values.count, grain: 32, cost: .transcendental(1)) { _, range in
           generator.normals(
             range, stream: .initialWeights, sequence: UInt64(id.index), position: 0, deviation: deviation,
             into: pointer(id))

@@ -7,7 +7,7 @@ public struct ParameterID: Hashable, Sendable {
   public init(_ index: Int) { self.index = index }
 }
 
-/// The role of a parameter; it decides format, weight decay and whether the parameter has a gradient.
+/// The role of a parameter; it decides the format and whether the parameter has a gradient.
 public enum ParameterRole: Sendable, Equatable {
   /// A linear layer's weight [outputs, inputs], or a stack [count, outputs, inputs], in a number format.
   case linear(NumberFormat)
@@ -15,6 +15,16 @@ public enum ParameterRole: Sendable, Equatable {
   case dense
   /// A router's balance bias: has no gradient, is moved by the loads, does not count as a parameter.
   case balanceBias
+}
+
+/// The part of the model that a parameter belongs to.
+public enum ParameterOwner: Sendable, Equatable {
+  case embedding, overseer, diffusion
+  /// A layer of the trunk, by its index.
+  case layer(Int)
+  /// A mini-MoE of the council, by its index.
+  case miniMoE(Int)
+  case finalNorm, valueHead
 }
 
 /// The initial value of a parameter.
@@ -30,17 +40,32 @@ public struct ParameterSpecification: Sendable, Equatable {
   public let shape: [Int]
   public let role: ParameterRole
   public let initial: InitialValue
+  /// Nil for a parameter of a layer that belongs to no model.
+  public let owner: ParameterOwner?
+  /// Whether weight decay applies: to the weights of linear layers, but not to biases, norms, routers, the embedding and
+  /// the value head.
+  public let isDecayed: Bool
 
-  public init(_ name: String, _ shape: [Int], _ role: ParameterRole, _ initial: InitialValue) {
+  public init(
+    _ name: String, _ shape: [Int], _ role: ParameterRole, _ initial: InitialValue, owner: ParameterOwner? = nil,
+    isDecayed: Bool = false
+  ) {
     self.name = name
     self.shape = shape
     self.role = role
     self.initial = initial
+    self.owner = owner
+    self.isDecayed = isDecayed
   }
 
   public var count: Int { shape.reduce(1, *) }
-  /// The first part of the name: `embedding`, `overseer`, `diffusion`, `layers`, `mini_moes`, …
+  /// The first part of the name, by which tables of parameters are grouped: `embedding`, `overseer`, `diffusion`,
+  /// `layers`, `mini_moes`, …
   public var component: String { name.split(separator: ".").first.map(String.init) ?? name }
+  /// The mini-MoE that the parameter belongs to; nil outside the council.
+  public var miniMoE: Int? {
+    if case .miniMoE(let index) = owner { index } else { nil }
+  }
   /// For linear weights: matrices in the stack.
   public var matrices: Int { shape.count == 3 ? shape[0] : 1 }
   public var outputs: Int { shape.count == 1 ? 1 : shape[shape.count - 2] }

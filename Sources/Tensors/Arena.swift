@@ -70,12 +70,19 @@ public final class Arena: @unchecked Sendable {
   }
 
   /// Uninitialised memory for `count` elements, on a 64-byte boundary.
+  @inlinable
   public func allocate<Element: BitwiseCopyable>(_ type: Element.Type = Element.self, _ count: Int)
     -> UnsafeMutablePointer<Element>
   {
     precondition(count >= 0, "an allocation of \(count) elements")
-    let bytes = (max(1, count) * MemoryLayout<Element>.stride + 63) & ~63
-    let raw: UnsafeMutableRawPointer = lock.withLock { _ in
+    return allocate(byteCount: max(1, count) * MemoryLayout<Element>.stride)
+      .bindMemory(to: Element.self, capacity: max(1, count))
+  }
+
+  @usableFromInline
+  func allocate(byteCount: Int) -> UnsafeMutableRawPointer {
+    let bytes = AlignedMemory.padded(byteCount)
+    return lock.withLock { _ in
       while current < chunks.count, offset + bytes > chunks[current].bytes {
         current += 1
         offset = 0
@@ -91,8 +98,10 @@ public final class Arena: @unchecked Sendable {
       }
       return chunks[current].base + offset
     }
-    return raw.bindMemory(to: Element.self, capacity: max(1, count))
   }
+
+  /// Uninitialised memory for a row of `count` numbers.
+  public func vector(_ count: Int) -> Vector { view(Float.self, count) }
 
   /// An uninitialised matrix.
   public func matrix(_ rows: Int, _ columns: Int) -> Matrix {

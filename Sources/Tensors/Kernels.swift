@@ -8,6 +8,18 @@ public enum Kernels {
   /// The name of the instruction set in use: `portable`, `avx2`, `avx512` or `avx512bf16`.
   public static var name: String { String(cString: ck_kernels().pointee.name) }
 
+  /// exp(x) as the kernels compute it: the same bits on every machine.
+  public static func exp(_ x: Float) -> Float {
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 1) { value in
+      value.initialize(repeating: x)
+      table.pointee.exponential(1, value.baseAddress, value.baseAddress)
+      return value[0]
+    }
+  }
+
+  /// The natural logarithm of a normal positive number: the same bits on every machine.
+  public static func log(_ x: Double) -> Double { ck_log(x) }
+
   /// Every instruction set that this machine supports, starting with the portable one.
   public static var available: [String] {
     tables.map { String(cString: $0.pointee.name) }

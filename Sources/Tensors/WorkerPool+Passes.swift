@@ -4,13 +4,13 @@ extension WorkerPool {
   /// Runs `body` over disjoint ranges that cover 0..<count. `body` returns the index of its first failure within the
   /// range, or a negative number. Returns the index of the first failure of all, however the loop is divided.
   public func firstFailure(_ count: Int, _ body: (Range<Int>) -> Int64) -> Int? {
-    withUnsafeTemporaryAllocation(of: Int.self, capacity: threads) { places in
-      places.initialize(repeating: count)
-      split(count, grain: 16, least: 1 << 16) { worker, range in
-        let place = body(range)
-        if place >= 0 { places[worker] = range.lowerBound + Int(place) }
+    withUnsafeTemporaryAllocation(of: Int.self, capacity: threads) { failures in
+      failures.initialize(repeating: count)
+      split(count, grain: VectorLanes.count, cost: .moved(1)) { worker, range in
+        let index = body(range)
+        if index >= 0 { failures[worker] = range.lowerBound + Int(index) }
       }
-      let first = places.min() ?? count
+      let first = failures.min() ?? count
       return first < count ? first : nil
     }
   }
@@ -22,7 +22,7 @@ extension AlignedBuffer {
 
   /// Sets every byte of the elements `part` to zero, on all threads of `pool`.
   public func clear(_ part: Range<Int>, _ pool: WorkerPool) {
-    pool.split(part.count, grain: 16, least: 1 << 18) { _, range in
+    pool.split(part.count, grain: VectorLanes.count, cost: .cleared(1)) { _, range in
       memset(pointer + part.lowerBound + range.lowerBound, 0, range.count * MemoryLayout<Element>.stride)
     }
   }

@@ -4,7 +4,7 @@
 public struct WorkerPool: Sendable {
   /// Number of threads, including the caller's.
   public let threads: Int
-  private let team: WorkerTeam
+  let team: WorkerTeam
 
   public init(threads: Int) { self.init(threads: threads, team: .shared) }
 

@@ -27,7 +27,7 @@ final class CountedPasses {
   private let report: BalanceReport
   private let latents: AlignedBuffer<UInt8>
   /// The rows that predict something, and what.
-  private let predictors: [Int]
+  private let predictors: AlignedBuffer<Int>
   private let targets: AlignedBuffer<Int32>
   /// What the loss gives back for each of these rows: the same for log-probabilities, entropies and values.
   private let slopes: AlignedBuffer<Float>
@@ -53,7 +53,7 @@ final class CountedPasses {
         coefficients: ArenaList([0.3, 0.5, 0.2], in: tiny.context.arena), layers: 2),
       members: 3, loads: tiny.model.makeLoads(), in: tiny.context.arena)
     latents = Self.buffer(numbers.bytes(bytes))
-    predictors = Array(0..<rows - 1)
+    predictors = Self.buffer(Array(0..<rows - 1))
     targets = Self.buffer(numbers.tokens(predictors.count, vocabulary: vocabulary))
     slopes = Self.buffer(numbers.normals(predictors.count, scale: 0.1))
     lossInput = ReasoningDiffusion.LossInput(
@@ -71,7 +71,6 @@ final class CountedPasses {
   /// One pass, whose memory in the arena the next one takes again.
   func run() -> Counts {
     let (model, weights, context) = (tiny.model, tiny.weights, tiny.context)
-    let lane = context.main
     let mark = context.arena.mark()
     defer { context.arena.release(mark) }
     var counts = Counts()
@@ -82,32 +81,34 @@ final class CountedPasses {
 
     counter.start()
     let pass = model.trunk(
-      prefix, latents: latents.pointer, report: report, retention: retention, weights, context)
+      prefix, latents: latents.view, report: report, retention: retention, weights, context)
     counts.trunk = counter.stop()
 
     counter.start()
-    let selected = model.gather(pass.hidden, rows: predictors, count: predictors.count, context)
-    let input = model.head.input(selected, weights, lane)
-    let distribution = model.head.forward(input, targets: targets.pointer, temperature: 0.8, weights, lane)
-    model.values(selected, weights, into: context.arena.allocate(Float.self, selected.rows))
+    let selected = model.gather(pass.hidden, rows: predictors.view, context)
+    let lane = ForwardLane(weights, context.main)
+    let distribution = model.head.forward(
+      model.head.input(selected, lane), targets: targets.view, temperature: 0.8, lane)
+    model.values(selected, weights, into: context.arena.vector(selected.rows))
     counts.heads = counter.stop()
 
     counter.start()
     let dSelected = context.arena.zeros(selected.rows, selected.columns)
     model.head.backward(
-      input, targets: targets.pointer, temperature: 0.8, distribution, dLogProbability: slopes.pointer,
-      dEntropy: slopes.pointer, weights, gradients, into: dSelected, lane)
-    model.backwardValues(selected, dValues: slopes.pointer, gradients)
+      distribution, dLogProbability: slopes.view, dEntropy: slopes.view, into: dSelected,
+      BackwardLane(weights, gradients, context.main))
+    model.backwardValues(selected, dValues: slopes.view, gradients)
     let dHidden = context.arena.zeros(pass.hidden.rows, pass.hidden.columns)
-    for (row, target) in predictors.enumerated() {
+    for (row, target) in predictors.view.enumerated() {
       dHidden.row(target).update(from: dSelected.row(row), count: dHidden.columns)
     }
     counts.headsBackward = counter.stop()
 
     counter.start()
     model.backward(
-      pass, dHidden: dHidden, diffusionLoss: lossInput, diffusionCoefficients: coefficients.pointer,
-      diffusionLosses: losses.pointer, weights, gradients, context)
+      pass, dHidden: dHidden,
+      QuillanModel.DiffusionLosses(lossInput, coefficients: coefficients.view, into: losses.view), weights, gradients,
+      context)
     counts.backward = counter.stop()
     return counts
   }

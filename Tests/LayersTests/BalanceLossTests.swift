@@ -31,10 +31,9 @@ struct BalanceLossTests {
         layers: 1),
       members: 2, loads: tiny.model.makeLoads(), in: tiny.context.arena)
     let layer = tiny.model.layers[0]
+    let spans = ArenaList([Span(first: 0, count: tokens)], in: tiny.context.arena)
     let saved = layer.forward(
-      x, coordination: c, council: tiny.model.council,
-      spans: ArenaList([Span(first: 0, count: tokens)], in: tiny.context.arena), caches: nil, tiny.weights,
-      report: report, into: tiny.context.arena.matrix(tokens, 20), tiny.context)
+      x, coordination: c, into: tiny.context.arena.matrix(tokens, 20), tiny.pass(spans, report))
 
     // The router's probabilities again, in double, from the state after attention.
     let norm = tiny.masters.values(tiny.model.table.require("layers.0.moe_norm.weight"))

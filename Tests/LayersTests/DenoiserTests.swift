@@ -12,27 +12,21 @@ struct DenoiserTests {
   func gradients() throws {
     let tiny = try TinyModel(seed: 81)
     let denoiser = try #require(tiny.model.diffusion).denoiser
-    let lane = tiny.context.main
     var numbers = RandomNumbers(seed: 82)
     let rows = 6
     let xContext = tiny.matrix(numbers.normals(rows * 20), columns: 20)
     let projection = numbers.normals(rows * 20)
-    let z = tiny.context.arena.allocate(UInt8.self, rows * 3)
-    for (index, byte) in numbers.bytes(rows * 3).enumerated() { z[index] = byte }
+    let z = tiny.context.arena.view(of: numbers.bytes(rows * 3))
     // Level 3 twice, level 0 never: rows of the time table that are shared and unused.
-    let levels = tiny.context.arena.allocate(Int32.self, rows)
-    for (row, level) in [1, 3, 10, 3, 7, 2].enumerated() { levels[row] = Int32(level) }
+    let levels = tiny.context.arena.view(of: [1, 3, 10, 3, 7, 2] as [Int32])
     func forward(_ logits: Matrix) -> (Denoiser.Saved, RMSNorm.Saved) {
-      let (context, contextSaved) = denoiser.context(xContext, tiny.weights, lane)
-      return (
-        denoiser.forward(z, context: context, steps: levels, tiny.weights, into: logits, lane), contextSaved
-      )
+      let (context, contextSaved) = denoiser.normalizedContext(xContext, tiny.forward)
+      return (denoiser.forward(z, context: context, levels: levels, into: logits, tiny.forward), contextSaved)
     }
     let (saved, contextSaved) = forward(tiny.context.arena.matrix(rows, 20))
     let dContext = tiny.context.arena.zeros(rows, 20)
     denoiser.backward(
-      tiny.matrix(projection, columns: 20), saved, contextSaved: contextSaved, tiny.weights,
-      Gradients(tiny.gradients, mixedPrecision: false), into: dContext, lane)
+      tiny.matrix(projection, columns: 20), saved, contextSaved: contextSaved, into: dContext, tiny.backward)
     let found = tiny.disagreements(
       seed: 83, inputs: [("x_ctx", xContext, dContext)],
       check: FiniteDifference(coordinates: 30, tolerance: 5e-3, floor: 1e-3),
@@ -51,23 +45,17 @@ struct DenoiserTests {
   func independence(_ format: NumberFormat) throws {
     let tiny = try TinyModel(format, seed: 84)
     let denoiser = try #require(tiny.model.diffusion).denoiser
-    let lane = tiny.context.main
     var numbers = RandomNumbers(seed: 85)
     let rows = 9
     let xContext = tiny.matrix(numbers.normals(rows * 20), columns: 20)
-    let z = numbers.bytes(rows * 3)
-    let levels: [Int32] = [10, 1, 4, 4, 9, 0, 2, 10, 6]
+    let z = tiny.context.arena.view(of: numbers.bytes(rows * 3))
+    let levels = tiny.context.arena.view(of: [10, 1, 4, 4, 9, 0, 2, 10, 6] as [Int32])
     func logits(_ range: Range<Int>) -> [Float] {
-      let (context, _) = denoiser.context(xContext.rows(range), tiny.weights, lane)
+      let (context, _) = denoiser.normalizedContext(xContext.rows(range), tiny.forward)
       let out = tiny.context.arena.matrix(range.count, 20)
-      z.withUnsafeBufferPointer { z in
-        levels.withUnsafeBufferPointer { levels in
-          guard let bits = z.baseAddress, let steps = levels.baseAddress else { return }
-          _ = denoiser.forward(
-            bits + range.lowerBound * 3, context: context, steps: steps + range.lowerBound, tiny.weights, into: out,
-            lane)
-        }
-      }
+      _ = denoiser.forward(
+        z.part(range.lowerBound * 3..<range.upperBound * 3), context: context, levels: levels.part(range), into: out,
+        tiny.forward)
       return out.array
     }
     let whole = logits(0..<rows)
@@ -78,7 +66,8 @@ struct DenoiserTests {
   @Test("packed bits become signs, lowest bit first")
   func bits() {
     let arena = Arena()
-    let values = signs([0b0000_0101, 0b1111_1110, 0b1000_0000, 0b0000_0001], rows: 2, bits: 10, in: arena)
+    let values = arena.matrix(2, 10)
+    values.setSigns(arena.view(of: [0b0000_0101, 0b1111_1110, 0b1000_0000, 0b0000_0001]))
     let expected: [Float] = [1, -1, 1, -1, -1, -1, -1, -1, -1, 1, -1, -1, -1, -1, -1, -1, -1, 1, 1, -1]
     #expect(values.array == expected)
   }

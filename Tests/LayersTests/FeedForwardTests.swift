@@ -25,30 +25,27 @@ struct FeedForwardTests {
   }
 
   private func offsets(_ bench: LayerBench) -> Offsets {
-    let starts = bench.context.arena.allocate(Int32.self, 4)
-    starts.update(from: Self.starts, count: 4)
-    return Offsets(starts, count: 3)
+    Offsets(bench.context.arena.view(of: Self.starts))
   }
 
   @Test("a stack's gradients agree with difference quotients, with gates and without", arguments: [false, true])
   func stack(gated: Bool) {
     let bench = bench(.fp32, seed: 41)
     let layer = network(bench)
-    let lane = bench.context.main
     let offsets = offsets(bench)
     let (x, dx, projection) = (bench.random(9, 10), bench.random(9, 10), bench.random(9, 10))
     let (gates, dGates) = (bench.random(9, 1), bench.random(9, 1))
     dx.clear()
     let y = bench.context.arena.matrix(9, 10)
     func forward() -> FeedForward.Saved {
-      layer.forward(layer.up.input(x, bench.weights, lane), offsets: offsets, bench.weights, into: y, lane)
+      layer.forward(layer.up.input(x, bench.forward), offsets: offsets, into: y, bench.forward)
     }
     let saved = forward()
     let dy = bench.context.arena.matrix(9, 10)
     dy.copy(from: projection)
     layer.backward(
-      dy, gates: gated ? UnsafePointer(gates.pointer) : nil, dGates: gated ? dGates.pointer : nil, saved,
-      offsets: offsets, bench.weights, Gradients(bench.gradients, mixedPrecision: false), into: dx, lane)
+      dy, gates: gated ? FeedForward.Gates(gates.vector, gradients: dGates.vector) : nil, saved, into: dx,
+      bench.backward())
     var inputs: [(name: String, values: Matrix, gradient: Matrix)] = [("x", x, dx)]
     if gated { inputs.append(("gates", gates, dGates)) }
     let found = bench.disagreements(inputs: inputs) {
@@ -66,18 +63,14 @@ struct FeedForwardTests {
   func sorted(_ format: NumberFormat) {
     let bench = bench(format, seed: 42)
     let layer = network(bench)
-    let lane = bench.context.main
     let x = bench.random(9, 10)
     let whole = bench.context.arena.matrix(9, 10)
-    _ = layer.forward(
-      layer.up.input(x, bench.weights, lane), offsets: offsets(bench), bench.weights, into: whole, lane)
+    _ = layer.forward(layer.up.input(x, bench.forward), offsets: offsets(bench), into: whole, bench.forward)
     for row in 0..<9 {
       let alone = bench.context.arena.matrix(1, 10)
-      let starts = bench.context.arena.allocate(Int32.self, 4)
-      for index in 0..<4 { starts[index] = Self.starts[index] > Int32(row) ? 1 : 0 }
+      let starts = bench.context.arena.view(of: Self.starts.map { $0 > Int32(row) ? 1 : 0 } as [Int32])
       _ = layer.forward(
-        layer.up.input(x.rows(row..<row + 1), bench.weights, lane), offsets: Offsets(starts, count: 3), bench.weights,
-        into: alone, lane)
+        layer.up.input(x.rows(row..<row + 1), bench.forward), offsets: Offsets(starts), into: alone, bench.forward)
       #expect(sameBits(alone.array, whole.rows(row..<row + 1).array))
     }
   }
@@ -88,20 +81,17 @@ struct FeedForwardTests {
     func gradients(gated: Bool) -> (dx: [Float], parameters: [Float]) {
       let bench = bench(format, seed: 43)
       let layer = network(bench)
-      let lane = bench.context.main
       let (x, dx, dy) = (bench.random(9, 10), bench.random(9, 10), bench.random(9, 10))
       dx.clear()
       let gates = (0..<9).map { Float(sign: .plus, exponent: -$0 % 3, significand: 1) }
-      let dGates = bench.context.arena.zeros(9, 1)
       let saved = layer.forward(
-        layer.up.input(x, bench.weights, lane), offsets: offsets(bench), bench.weights,
-        into: bench.context.arena.matrix(9, 10), lane)
+        layer.up.input(x, bench.forward), offsets: offsets(bench), into: bench.context.arena.matrix(9, 10),
+        bench.forward)
       if !gated { for row in 0..<9 { for column in 0..<10 { dy.row(row)[column] *= gates[row] } } }
-      gates.withUnsafeBufferPointer {
-        layer.backward(
-          dy, gates: gated ? $0.baseAddress : nil, dGates: gated ? dGates.pointer : nil, saved, offsets: offsets(bench),
-          bench.weights, Gradients(bench.gradients, mixedPrecision: false), into: dx, lane)
-      }
+      let arena = bench.context.arena
+      layer.backward(
+        dy, gates: gated ? FeedForward.Gates(arena.view(of: gates), gradients: arena.vector(9)) : nil, saved, into: dx,
+        bench.backward())
       return (dx.array, bench.gradients.buffer.array)
     }
     let (gated, plain) = (gradients(gated: true), gradients(gated: false))

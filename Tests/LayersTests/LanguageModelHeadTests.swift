@@ -17,11 +17,11 @@ struct LanguageModelHeadTests {
     let tiny = try TinyModel(seed: 91)
     var numbers = RandomNumbers(seed: 92)
     let h = tiny.matrix(numbers.normals(6 * 20), columns: 20)
-    let lane = tiny.context.main
+    let targets = tiny.context.arena.view(of: Self.targets)
     let kept = tiny.context.arena.matrix(6, 1030)
     let result = tiny.model.head.forward(
-      tiny.model.head.input(h, tiny.weights, lane), targets: Self.targets, temperature: Float(temperature),
-      tiny.weights, keep: kept, lane)
+      tiny.model.head.input(h, tiny.forward), targets: targets, temperature: Float(temperature), keep: kept,
+      tiny.forward)
     let embedding = tiny.masters.values(tiny.model.embedding)
     for row in 0..<6 {
       let logits = (0..<1030).map { token in
@@ -46,25 +46,21 @@ struct LanguageModelHeadTests {
     let h = tiny.matrix(numbers.normals(6 * 20), columns: 20)
     // The row without a target has no log-probability to send a gradient for.
     let (a, b) = (numbers.normals(5) + [0], numbers.normals(6))
-    let lane = tiny.context.main
-    func forward() -> (QuantizedInput, LanguageModelHead.Distribution) {
-      let input = head.input(h, tiny.weights, lane)
-      return (
-        input,
-        head.forward(input, targets: Self.targets, temperature: Float(temperature), tiny.weights, lane)
-      )
+    let targets = tiny.context.arena.view(of: Self.targets)
+    func forward() -> LanguageModelHead.Distribution {
+      head.forward(
+        head.input(h, tiny.forward), targets: targets, temperature: Float(temperature), tiny.forward)
     }
-    let (input, distribution) = forward()
     let dh = tiny.context.arena.zeros(6, 20)
     head.backward(
-      input, targets: Self.targets, temperature: Float(temperature), distribution, dLogProbability: a, dEntropy: b,
-      tiny.weights, Gradients(tiny.gradients, mixedPrecision: false), into: dh, lane)
+      forward(), dLogProbability: tiny.context.arena.view(of: a), dEntropy: tiny.context.arena.view(of: b), into: dh,
+      tiny.backward)
     let found = tiny.disagreements(
       seed: 95, inputs: [("h", h, dh)], check: FiniteDifference(coordinates: 40, tolerance: 5e-3, floor: 1e-3),
       wanted: { $0 == "embedding.weight" }
     ) {
       tiny.context.arena.scoped {
-        let (_, distribution) = forward()
+        let distribution = forward()
         return (0..<6).reduce(0.0) { sum, row in
           sum + Double(a[row]) * Double(distribution.logProbability[row])
             + Double(b[row]) * Double(distribution.entropy[row])
@@ -83,10 +79,10 @@ struct LanguageModelHeadTests {
       let h = tiny.matrix(numbers.normals(50 * 20), columns: 20)
       let targets = numbers.tokens(50, vocabulary: 1030)
       func run(_ range: Range<Int>) -> [Float] {
-        let lane = tiny.context.main
         let result = tiny.model.head.forward(
-          tiny.model.head.input(h.rows(range), tiny.weights, lane), targets: Array(targets[range]), temperature: 0.9,
-          tiny.weights, lane)
+          tiny.model.head.input(h.rows(range), tiny.forward),
+          targets: tiny.context.arena.view(of: Array(targets[range])),
+          temperature: 0.9, tiny.forward)
         return (0..<range.count).flatMap {
           [result.logProbability[$0], result.entropy[$0], result.logSumExp[$0]]
         }
@@ -107,7 +103,8 @@ struct LanguageModelHeadTests {
     var numbers = RandomNumbers(seed: 99)
     let h = tiny.matrix(numbers.normals(4 * 20), columns: 20)
     let d = numbers.normals(4)
-    tiny.model.backwardValues(h, dValues: d, Gradients(tiny.gradients, mixedPrecision: false))
+    tiny.model.backwardValues(
+      h, dValues: tiny.context.arena.view(of: d), Gradients(tiny.gradients, mixedPrecision: false))
     let found = tiny.disagreements(
       seed: 100, inputs: [], check: FiniteDifference(), wanted: { $0.hasPrefix("value_head") }
     ) {

@@ -1,3 +1,4 @@
+import Layers
 import LowBit
 import Parameters
 import Tensors
@@ -23,6 +24,12 @@ final class LayerBench {
       for index in masters.values(id).indices { masters.values(id)[index] = numbers.normal(0.4) }
     }
     pack()
+  }
+
+  /// What forward and backward passes of the layer take.
+  var forward: ForwardLane { ForwardLane(weights, context.main) }
+  func backward(mixedPrecision: Bool = false) -> BackwardLane {
+    BackwardLane(weights, Gradients(gradients, mixedPrecision: mixedPrecision), context.main)
   }
 
   func pack() { weights.pack(masters, pool: context.pool) }

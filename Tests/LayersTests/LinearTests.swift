@@ -14,15 +14,13 @@ struct LinearTests {
     let (x, dx) = (bench.random(5, 10), bench.random(5, 10))
     let projection = bench.random(5, 7)
     func run(_ y: Matrix) -> QuantizedInput {
-      let input = layer.input(x, bench.weights, bench.context.main)
-      layer.forward(input, matrix: 1, bench.weights, into: y, bench.context.main)
+      let input = layer.input(x, bench.forward)
+      layer.forward(input, matrix: 1, into: y, bench.forward)
       return input
     }
     dx.clear()
     let input = run(bench.context.arena.matrix(5, 7))
-    layer.backward(
-      projection, input, matrix: 1, bench.weights, Gradients(bench.gradients, mixedPrecision: false), into: dx,
-      bench.context.main)
+    layer.backward(projection, input, matrix: 1, into: dx, bench.backward())
     let found = bench.disagreements(inputs: [("x", x, dx)]) {
       let y = bench.context.arena.matrix(5, 7)
       _ = run(y)
@@ -43,16 +41,15 @@ struct LinearTests {
       let (x, dy, dx) = (bench.random(tokens, inputs), bench.random(tokens, outputs), bench.random(tokens, inputs))
       let dxBefore = dx.array
       bench.gradients.values(bench.id("w")).update(repeating: 0.5)
-      let input = layer.input(x, bench.weights, lane)
-      layer.backward(
-        dy, input, bench.weights, Gradients(bench.gradients, mixedPrecision: mixed), into: dx, lane)
+      let input = layer.input(x, bench.forward)
+      layer.backward(dy, input, into: dx, bench.backward(mixedPrecision: mixed))
       // Mixed precision rounds both operands; a scale per weight row or token goes into dY, and codes stay exact.
       func operand(_ value: Float) -> Double {
         mixed ? Double(Float(bitPattern: roundedToBFloat16(value))) : Double(value)
       }
       let packed = bench.weights.weights(bench.id("w"))
       let w = bench.context.arena.matrix(outputs, inputs)
-      packed.unpack(0, rows: 0..<outputs, into: w.pointer)
+      packed.unpack(0, rows: 0..<outputs, into: w)
       let xHat = input.dequantized(in: lane.arena)
       let rowScale = (0..<outputs).map { row in mixed ? packed.rowScales(0)?[row] ?? 1 : 1 }
       let tokenScale = (0..<tokens).map { token in mixed ? input.rowScales?[token] ?? 1 : 1 }
@@ -98,10 +95,9 @@ struct LinearTests {
       let layer = Linear(weight: bench.id("w"), bias: bench.id("b"))
       let (x, dy, dx) = (bench.random(70, 120), bench.random(70, 130), bench.random(70, 120))
       let y = bench.context.arena.matrix(70, 130)
-      let input = layer.input(x, bench.weights, bench.context.main)
-      layer.forward(input, bench.weights, into: y, bench.context.main)
-      layer.backward(
-        dy, input, bench.weights, Gradients(bench.gradients, mixedPrecision: true), into: dx, bench.context.main)
+      let input = layer.input(x, bench.forward)
+      layer.forward(input, into: y, bench.forward)
+      layer.backward(dy, input, into: dx, bench.backward(mixedPrecision: true))
       return [y.array, dx.array, bench.gradients.buffer.array]
     }
     for result in results { #expect(zip(result, results[0]).allSatisfy(sameBits)) }
@@ -115,10 +111,10 @@ struct LinearTests {
       let (x, dx, projection) = (bench.random(4, 11), bench.random(4, 11), bench.random(4, 11))
       dx.clear()
       let y = bench.context.arena.matrix(4, 11)
-      let saved = layer.forward(x, bench.weights, into: y, bench.context.main)
-      layer.backward(projection, saved, bench.weights, Gradients(bench.gradients, mixedPrecision: false), into: dx)
+      let saved = layer.forward(x, into: y, bench.forward)
+      layer.backward(projection, saved, into: dx, bench.backward())
       let found = bench.disagreements(inputs: [("x", x, dx)]) {
-        _ = layer.forward(x, bench.weights, into: y, bench.context.main)
+        _ = layer.forward(x, into: y, bench.forward)
         return inner(projection.array, y)
       }
       #expect(found.isEmpty, "\(found)")

@@ -26,7 +26,7 @@ struct RouterTests {
     let x = bench.context.arena.zeros(scores.count, scores.count)
     for token in scores.indices { x.row(token)[token] = 1 }
     let router = Router(weight: bench.id("router.weight"), bias: bench.id("router.bias"), count: count, topK: topK)
-    let routing = router.forward(x, bench.weights, bench.context.main)
+    let routing = router.forward(x, bench.forward)
     return (
       scores.indices.map { token in (0..<topK).map { Int(routing.chosen[token * topK + $0]) } },
       scores.indices.map { token in (0..<topK).map { routing.gates[token * topK + $0] } },

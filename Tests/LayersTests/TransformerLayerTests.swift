@@ -47,9 +47,7 @@ struct TransformerLayerTests {
     }
 
     func forward(_ y: Matrix, _ report: BalanceReport) -> TransformerLayer.Saved {
-      tiny.model.layers[0].forward(
-        x, coordination: c, council: tiny.model.council, spans: spans, caches: nil, tiny.weights, report: report,
-        into: y, tiny.context)
+      tiny.model.layers[0].forward(x, coordination: c, into: y, tiny.pass(spans, report))
     }
 
     /// The loss, or nil where a router chooses otherwise than `loads` says.
@@ -74,8 +72,10 @@ struct TransformerLayerTests {
       let dx = tiny.matrix(projection, columns: x.columns)
       let dc = tiny.context.arena.zeros(x.rows, x.columns)
       tiny.model.layers[0].backward(
-        dx, dCoordination: dc, saved, council: tiny.model.council, spans: spans, tiny.weights,
-        Gradients(tiny.gradients, mixedPrecision: false), tiny.context)
+        dx, dCoordination: dc, saved,
+        BackwardPassContext(
+          council: tiny.model.council, spans: spans, weights: tiny.weights,
+          gradients: Gradients(tiny.gradients, mixedPrecision: false), context: tiny.context))
       return (dx, dc, loads.counts.array)
     }
 
@@ -156,11 +156,10 @@ struct TransformerLayerTests {
           lengths: ArenaList([span.count], in: tiny.context.arena),
           coefficients: ArenaList([1], in: tiny.context.arena), layers: 2),
         members: 3, loads: tiny.model.makeLoads(), in: tiny.context.arena)
+      let spans = ArenaList([Span(first: 0, count: span.count)], in: tiny.context.arena)
       _ = tiny.model.layers[0].forward(
-        bench.x.rows(span.first..<span.first + span.count),
-        coordination: bench.c.rows(span.first..<span.first + span.count), council: tiny.model.council,
-        spans: ArenaList([Span(first: 0, count: span.count)], in: tiny.context.arena), caches: nil, tiny.weights,
-        report: alone, into: tiny.context.arena.matrix(span.count, 20), tiny.context)
+        bench.x.rows(span.rows), coordination: bench.c.rows(span.rows),
+        into: tiny.context.arena.matrix(span.count, 20), tiny.pass(spans, alone))
       #expect(alone.auxiliaryLoss(0) == report.auxiliaryLoss(index))
     }
   }

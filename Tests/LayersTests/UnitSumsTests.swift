@@ -21,8 +21,9 @@ struct UnitSumsTests {
     let layer = Linear(weight: bench.id("w"), bias: bench.id("b"))
     gradients.unit(bench.context) { unit in
       for part in [0..<rows / 2, rows / 2..<rows] {
-        let input = layer.input(x.rows(part), bench.weights, bench.context.main)
-        layer.backward(dy.rows(part), input, matrix: 1, bench.weights, unit, into: nil, bench.context.main)
+        let input = layer.input(x.rows(part), bench.forward)
+        layer.backward(
+          dy.rows(part), input, matrix: 1, into: nil, BackwardLane(bench.weights, unit, bench.context.main))
       }
     }
   }

@@ -30,9 +30,7 @@ struct QuantizedInputTests {
       let context = Context(threads: threads)
       let input = input(range, context)
       let out = context.arena.matrix(range.count, weights.rows)
-      bias.withUnsafeBufferPointer {
-        input.multiply(by: weights, matrix: 1, bias: $0.baseAddress, into: out, pool: context.pool)
-      }
+      input.multiply(by: weights, matrix: 1, bias: context.arena.view(of: bias), into: out, pool: context.pool)
       return out.array
     }
 
@@ -110,7 +108,7 @@ struct QuantizedInputTests {
       let rows = product.weights.rows
       let input = product.input(0..<product.tokens, context)
       let order: [Int32] = [3, 0, 3, Int32(product.tokens - 1), 1]
-      let gathered = input.gather(order, count: order.count, in: context.arena)
+      let gathered = input.gather(context.arena.view(of: order), in: context.arena)
       let out = context.arena.matrix(order.count, rows)
       gathered.multiply(by: product.weights, bias: nil, into: out, pool: context.pool)
       for (row, token) in order.enumerated() {

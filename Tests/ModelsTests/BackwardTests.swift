@@ -28,19 +28,21 @@ struct BackwardTests {
         coefficients: ArenaList([0.3, 0.5, 0.2], in: tiny.context.arena), layers: 2),
       members: 3, loads: loads, in: tiny.context.arena)
     let prefix = tiny.model.prefix(batch, tiny.weights, tiny.context)
-    let pass = sequences.latents.flatMap { $0 }.withUnsafeBufferPointer {
-      tiny.model.trunk(
-        prefix, latents: diffusion ? $0.baseAddress : nil, report: report, retention: retention, tiny.weights,
-        tiny.context)
-    }
+    let arena = tiny.context.arena
+    let pass = tiny.model.trunk(
+      prefix, latents: diffusion ? arena.view(of: sequences.latents.flatMap { $0 }) : nil, report: report,
+      retention: retention, tiny.weights, tiny.context)
     let input = ReasoningDiffusion.LossInput(
       targets: numbers.bytes(26 * tiny.model.latentBytes), noisy: numbers.bytes(26 * tiny.model.latentBytes),
       levels: (0..<26).map { Int32($0 % 10 + 1) })
     let dHidden = tiny.matrix(numbers.normals(26 * dim, scale: 0.1), columns: dim)
-    var losses = [Double](repeating: 1, count: lengths.count)
+    let values = arena.view(repeating: 1.0, count: lengths.count)
     tiny.model.backward(
-      pass, dHidden: dHidden, diffusionLoss: diffusion ? input : nil, diffusionCoefficients: [0.7, 0.1, 0.4],
-      diffusionLosses: &losses, tiny.weights, Gradients(tiny.gradients, mixedPrecision: mixed), tiny.context)
+      pass, dHidden: dHidden,
+      QuillanModel.DiffusionLosses(
+        diffusion ? input : nil, coefficients: arena.view(of: [0.7, 0.1, 0.4]), into: values),
+      tiny.weights, Gradients(tiny.gradients, mixedPrecision: mixed), tiny.context)
+    let losses = Array(values)
     if diffusion {
       #expect(tiny.model.diffusionLosses(prefix, input, tiny.weights, tiny.context) == losses)
       #expect(losses[1] == 0, "a single token has no target")
@@ -86,7 +88,8 @@ struct BackwardTests {
     let tiny = try TinyModel(seed: 146)
     var numbers = RandomNumbers(seed: 147)
     let h = tiny.matrix(numbers.normals(60), columns: 20)
-    tiny.model.backwardValues(h, dValues: [1, -2, 3], Gradients(tiny.gradients, mixedPrecision: false))
+    tiny.model.backwardValues(
+      h, dValues: tiny.context.arena.view(of: [1, -2, 3]), Gradients(tiny.gradients, mixedPrecision: false))
     for id in tiny.model.table.ids where !tiny.model.table[id].name.hasPrefix("value_head") {
       #expect(tiny.gradients.values(id).allSatisfy { $0 == 0 })
     }

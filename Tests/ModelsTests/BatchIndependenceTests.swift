@@ -105,16 +105,15 @@ struct BatchIndependenceTests {
     let context = tiny.context
     let prefix = tiny.model.prefix(
       TokenBatch(sequences: [sequences.tokens[0]], in: context.arena), tiny.weights, context)
-    let pass = sequences.latents[0].withUnsafeBufferPointer {
-      tiny.model.trunk(prefix, latents: $0.baseAddress, retention: .nothing, tiny.weights, context)
-    }
-    let input = tiny.model.head.input(pass.hidden, tiny.weights, context.main)
+    let pass = tiny.model.trunk(
+      prefix, latents: context.arena.view(of: sequences.latents[0]), retention: .nothing, tiny.weights, context)
+    let input = tiny.model.head.input(pass.hidden, tiny.forward)
     let kept = context.arena.matrix(12, 1030)
     let sampler = tiny.model.head.forward(
-      input, targets: [Int32](repeating: -1, count: 12), temperature: 0.7, tiny.weights, keep: kept, context.main)
+      input, targets: context.arena.view(repeating: -1, count: 12), temperature: 0.7, keep: kept, tiny.forward)
     for target: Int32 in [0, 511, 1023, 1024, 1029] {
       let training = tiny.model.head.forward(
-        input, targets: [Int32](repeating: target, count: 12), temperature: 0.7, tiny.weights, context.main)
+        input, targets: context.arena.view(repeating: target, count: 12), temperature: 0.7, tiny.forward)
       for row in 0..<12 {
         #expect(kept.row(row)[Int(target)] - sampler.logSumExp[row] == training.logProbability[row])
         #expect(sampler.entropy[row] == training.entropy[row])

@@ -18,6 +18,45 @@ struct ParameterTests {
     #expect(table.count == 32 * 13 + 6 * 6 + 3 * 7 + 1 + 5 + 10 + 3)
   }
 
+  @Test("weight decay applies to matrices other than routers and the embedding")
+  func decay() throws {
+    let table = try QuillanModel(ModelConfiguration(), PrecisionConfiguration()).table
+    let decayed = [
+      "overseer.up.weight", "overseer.down.weight", "diffusion.latent_in.weight", "diffusion.time.up.weight",
+      "diffusion.time.down.weight", "diffusion.blocks.0.mid.weight", "diffusion.out.weight",
+      "diffusion.latent_out.weight", "layers.0.attention.qkv.weight", "layers.5.attention.out.weight",
+      "mini_moes.31.experts.up.weight", "mini_moes.0.agents.down.weight",
+    ]
+    let kept = [
+      "embedding.weight", "value_head.weight", "value_head.bias", "final_norm.weight", "overseer.norm.weight",
+      "overseer.up.bias", "diffusion.context_norm.weight", "diffusion.blocks.2.norm.weight",
+      "diffusion.out_norm.weight", "layers.0.attention_norm.weight", "layers.0.moe_norm.weight",
+      "layers.0.router.weight", "layers.0.router.bias", "mini_moes.3.router.weight",
+      "mini_moes.3.micro_router.weight", "mini_moes.3.micro_router.bias", "mini_moes.3.agents.norm.weight",
+      "mini_moes.3.experts.up.bias",
+    ]
+    for name in decayed { #expect(table[table.require(name)].isDecayed, "\(name)") }
+    for name in kept { #expect(!table[table.require(name)].isDecayed, "\(name)") }
+    // Exactly the matrices outside routers and embedding: four of a mini-MoE, two of a layer, three of a denoiser block,
+    // two of the Overseer, five more of the diffusion.
+    #expect(table.specifications.count(where: \.isDecayed) == 32 * 4 + 6 * 2 + 3 * 3 + 2 + 5)
+  }
+
+  @Test("every parameter names its owner")
+  func owners() throws {
+    let tiny = try TinyModel(seed: 122)
+    func names(_ owner: ParameterOwner) -> [String] {
+      tiny.model.table.specifications.filter { $0.owner == owner }.map(\.name)
+    }
+    #expect(names(.embedding) == ["embedding.weight"] && names(.finalNorm) == ["final_norm.weight"])
+    #expect(names(.valueHead) == ["value_head.bias", "value_head.weight"])
+    #expect(names(.overseer).count == 5 && names(.overseer).allSatisfy { $0.hasPrefix("overseer.") })
+    #expect(names(.diffusion).count == 10 + 2 * 7 && names(.diffusion).allSatisfy { $0.hasPrefix("diffusion.") })
+    #expect(names(.layer(1)).count == 6 && names(.layer(1)).allSatisfy { $0.hasPrefix("layers.1.") })
+    #expect(names(.miniMoE(2)).count == 13 && names(.miniMoE(2)).allSatisfy { $0.hasPrefix("mini_moes.2.") })
+    #expect(tiny.model.table.specifications.allSatisfy { $0.owner != nil })
+  }
+
   @Test("names and shapes are those of the model's definition, sorted by bytes")
   func names() throws {
     let tiny = try TinyModel(seed: 121)

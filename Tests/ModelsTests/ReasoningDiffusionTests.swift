@@ -13,12 +13,9 @@ struct ReasoningDiffusionTests {
     _ tiny: TinyModel, _ xContext: Matrix, _ identities: [ReasoningDiffusion.Identity], seed: UInt64
   ) throws -> [UInt8] {
     let diffusion = try #require(tiny.model.diffusion)
-    var z = [UInt8](repeating: 0xAA, count: identities.count * tiny.model.latentBytes)
-    z.withUnsafeMutableBufferPointer {
-      guard let base = $0.baseAddress else { return }
-      diffusion.sample(xContext, identities: identities, seed: seed, tiny.weights, into: base, tiny.context)
-    }
-    return z
+    let z = tiny.context.arena.view(repeating: UInt8(0xAA), count: identities.count * tiny.model.latentBytes)
+    diffusion.sample(xContext, identities: identities, seed: seed, tiny.weights, into: z, tiny.context)
+    return Array(z)
   }
 
   private func bit(_ packed: [UInt8], _ row: Int, _ index: Int) -> Int {
@@ -55,7 +52,6 @@ struct ReasoningDiffusionTests {
   func definition() throws {
     let tiny = try TinyModel(seed: 133)
     let diffusion = try #require(tiny.model.diffusion)
-    let lane = tiny.context.main
     var numbers = RandomNumbers(seed: 134)
     let rows = 12
     let xContext = tiny.matrix(numbers.normals(rows * 20), columns: 20)
@@ -69,15 +65,11 @@ struct ReasoningDiffusionTests {
     let visited = [10, 8, 6, 4, 2, 0]
     for step in 0..<5 {
       let (n, next) = (visited[step], visited[step + 1])
-      let (context, _) = diffusion.denoiser.context(xContext, tiny.weights, lane)
+      let (context, _) = diffusion.denoiser.normalizedContext(xContext, tiny.forward)
       let logits = tiny.context.arena.matrix(rows, 20)
-      let levels = [Int32](repeating: Int32(n), count: rows)
-      z.withUnsafeBufferPointer { z in
-        levels.withUnsafeBufferPointer { levels in
-          guard let bits = z.baseAddress, let steps = levels.baseAddress else { return }
-          _ = diffusion.denoiser.forward(bits, context: context, steps: steps, tiny.weights, into: logits, lane)
-        }
-      }
+      _ = diffusion.denoiser.forward(
+        tiny.context.arena.view(of: z), context: context,
+        levels: tiny.context.arena.view(repeating: Int32(n), count: rows), into: logits, tiny.forward)
       var following = [UInt8](repeating: 0, count: z.count)
       for row in 0..<rows {
         let words = generator.words(
@@ -111,12 +103,12 @@ struct ReasoningDiffusionTests {
     for token in 0..<4 { for index in 0..<20 { embedding[token * 20 + index] = index == 1 ? 0 : -1 } }
     for (token, value) in [Float(1), -1, 3, 2].enumerated() { embedding[token * 20] = value }
     for (token, value) in [Float(-1), 1, -2, 2].enumerated() { embedding[token * 20 + 9] = value }
-    let bits = diffusion.targetBits([0, 1, 2, 3, 1], embedding: embedding.baseAddress!)
+    let bits = diffusion.targetBits([0, 1, 2, 3, 1], embedding: tiny.masters.rows(tiny.model.embedding))
     // Position 0: −1 + 3/2 > 0 and 1 − 2/2 = 0; 1: 3 + 2/2 and −2 + 2/2; 2: 2 − 1/2 and 2 + 1/2; 3: −1 and 1; 4: none.
     #expect((0..<5).map { bit(bits, $0, 0) } == [1, 1, 1, 0, 0])
     #expect((0..<5).map { bit(bits, $0, 9) } == [0, 0, 1, 1, 0])
     #expect((0..<5).allSatisfy { row in (0..<20).allSatisfy { $0 == 0 || $0 == 9 || bit(bits, row, $0) == 0 } })
-    #expect(diffusion.targetBits([3], embedding: embedding.baseAddress!) == [0, 0, 0])
+    #expect(diffusion.targetBits([3], embedding: tiny.masters.rows(tiny.model.embedding)) == [0, 0, 0])
   }
 
   @Test("noise levels are uniform, bits flip as often as the level says, and both follow their words")

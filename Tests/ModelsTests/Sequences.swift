@@ -80,15 +80,13 @@ struct Sequences {
       }
       let batch = TokenBatch(tokens: parts.flatMap { tokens[$0.sequence][$0.range] }, spans: spans, in: context.arena)
       let prefix = model.prefix(batch, tiny.weights, context)
-      let pass = bits.withUnsafeBufferPointer {
-        model.trunk(
-          prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, caches: caches, retention: retention,
-          tiny.weights, context)
-      }
+      let pass = model.trunk(
+        prefix, latents: model.diffusion == nil ? nil : context.arena.view(of: bits), caches: caches,
+        retention: retention, tiny.weights, context)
       let logits = context.arena.matrix(batch.tokens.count, model.configuration.vocabSize)
       let distribution = model.head.forward(
-        model.head.input(pass.hidden, tiny.weights, context.main), targets: targets, temperature: temperature,
-        tiny.weights, keep: logits, context.main)
+        model.head.input(pass.hidden, tiny.forward), targets: context.arena.view(of: targets),
+        temperature: temperature, keep: logits, tiny.forward)
       let rows = 0..<batch.tokens.count
       return Outcome(
         hidden: pass.hidden.array, logits: logits.array, logProbabilities: rows.map { distribution.logProbability[$0] },

@@ -10,10 +10,10 @@ import Testing
 struct AdamWStateTests {
   /// A table with tensors at awkward lengths, of which one decays and one is long enough for several threads.
   private static let table = ParameterTable([
-    ParameterSpecification("a.weight", [3, 100], .linear(.fp32), .normal(deviation: 0.02)),
+    ParameterSpecification("a.weight", [3, 100], .linear(.fp32), .normal(deviation: 0.02), isDecayed: true),
     ParameterSpecification("b.bias", [77], .dense, .zeros),
     ParameterSpecification("c.norm.weight", [1], .dense, .ones),
-    ParameterSpecification("d.weight", [40, 5000], .linear(.fp32), .normal(deviation: 0.02)),
+    ParameterSpecification("d.weight", [40, 5000], .linear(.fp32), .normal(deviation: 0.02), isDecayed: true),
   ])
 
   private static func parts() -> [ParameterPart] { table.ids.map { ParameterPart($0, 0..<table[$0].count) } }
@@ -65,22 +65,23 @@ struct AdamWStateTests {
     let pool = WorkerPool(threads: 2)
     masters.initialize(seed: 3, pool: pool)
     let state = AdamWState(AdamW(), table: Self.table, parts: Self.parts(), format: .fp32, threads: 2)
-    var expected = Self.table.ids.map { Array(masters.values($0)) }
-    var first = expected.map { [Float](repeating: 0, count: $0.count) }
-    var second = first
+    let arena = Arena()
+    let expected = Self.table.ids.map { AdamW.Tensor(starting: Array(masters.values($0)), in: arena) }
     var numbers = RandomNumbers(seed: 4)
     for step in 1...3 {
       for index in 0..<gradients.buffer.count { gradients.buffer[index] = numbers.normal(0.01) }
       state.step(
         masters: masters, gradients: gradients, learningRate: 1e-3, step: step, clipScale: 0.3, pool: pool)
       for id in Self.table.ids {
-        AdamW().step(
-          weights: &expected[id.index], gradients: gradients.pointer(id), firstMoment: &first[id.index],
-          secondMoment: &second[id.index], count: Self.table[id].count,
-          decayed: AdamW.isDecayed(name: Self.table[id].name), learningRate: 1e-3, step: step, clipScale: 0.3)
+        expected[id.index].gradients.copy(from: gradients.rows(id).vector)
+        AdamW().update(
+          expected[id.index], isDecayed: Self.table[id].isDecayed,
+          AdamW.Step(learningRate: 1e-3, number: step, clipScale: 0.3))
       }
     }
-    for id in Self.table.ids { #expect(Array(masters.values(id)) == expected[id.index], "\(Self.table[id].name)") }
+    for id in Self.table.ids {
+      #expect(Array(masters.values(id)) == Array(expected[id.index].weights), "\(Self.table[id].name)")
+    }
   }
 
   @Test("every instruction set gives the bits of the scalar specification")
@@ -235,7 +236,7 @@ struct AdamWStateTests {
   func squaredSums() {
     let store = ParameterStore(Self.table)
     store.initialize(seed: 1, pool: WorkerPool(threads: 1))
-    let wanted = Self.table.ids.map { GradientNorm.squaredSum(store.pointer($0), count: Self.table[$0].count) }
+    let wanted = Self.table.ids.map { GradientNorm.squaredSum(store.rows($0).vector) }
     let sums = SquaredSums(Self.table, counting: Self.table.ids)
     let named = zip(Self.table.specifications, wanted).map { (name: $0.name, squaredSum: $1) }
     for threads in 1...3 {

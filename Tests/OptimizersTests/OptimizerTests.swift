@@ -1,5 +1,6 @@
 import Foundation
 import Optimizers
+import Tensors
 import TestSupport
 import Testing
 
@@ -35,20 +36,22 @@ struct OptimizerTests {
   }
 
   /// Runs the golden steps in `Scalar` and returns the largest distance of any weight from the golden one.
-  static func largestError<Scalar: BinaryFloatingPoint>(in type: Scalar.Type) throws -> Double {
+  static func largestError<Scalar: BinaryFloatingPoint & BitwiseCopyable & Sendable>(in type: Scalar.Type) throws
+    -> Double
+  {
     let run = try golden().adamw
     let optimizer = AdamW(weightDecay: run.weight_decay)
-    var weights = run.start.map { Scalar($0) }
-    var first = [Scalar](repeating: 0, count: weights.count)
-    var second = first
+    let arena = Arena()
+    let tensor = AdamW.Tensor(starting: run.start.map { Scalar($0) }, in: arena)
     var largest = 0.0
     for (index, step) in run.steps.enumerated() {
       let gradient = step.gradient.map { Scalar($0) }
       let scale = GradientNorm.clipScale(norm: step.gradient_norm, maximum: run.max_grad_norm)
-      optimizer.step(
-        weights: &weights, gradients: gradient, firstMoment: &first, secondMoment: &second, count: weights.count,
-        decayed: true, learningRate: run.learning_rate, step: index + 1, clipScale: Scalar(scale))
-      for (weight, wanted) in zip(weights, step.weights) { largest = max(largest, abs(Double(weight) - wanted)) }
+      tensor.gradients.copy(from: arena.view(of: gradient))
+      optimizer.update(
+        tensor, isDecayed: true,
+        AdamW.Step(learningRate: run.learning_rate, number: index + 1, clipScale: Scalar(scale)))
+      for (weight, wanted) in zip(tensor.weights, step.weights) { largest = max(largest, abs(Double(weight) - wanted)) }
     }
     return largest
   }
@@ -103,24 +106,17 @@ struct OptimizerTests {
       let gradients = (0..<count).map { Float(sin(Double($0) * 1.3)) * 1e-2 }
       let start = (0..<count).map { Float(cos(Double($0) * 0.7)) }
       func run(cuts: [Int]) -> ([Float], [Float], [Float]) {
-        var (weights, first, second) = (start, [Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
+        let arena = Arena()
+        let tensor = AdamW.Tensor(starting: start, in: arena)
+        tensor.gradients.copy(from: arena.view(of: gradients))
         for step in 1...3 {
-          weights.withUnsafeMutableBufferPointer { weights in
-            first.withUnsafeMutableBufferPointer { first in
-              second.withUnsafeMutableBufferPointer { second in
-                gradients.withUnsafeBufferPointer { gradients in
-                  for (begin, end) in zip([0] + cuts, cuts + [count]) where end > begin {
-                    optimizer.step(
-                      weights: weights.baseAddress! + begin, gradients: gradients.baseAddress! + begin,
-                      firstMoment: first.baseAddress! + begin, secondMoment: second.baseAddress! + begin,
-                      count: end - begin, decayed: true, learningRate: 1e-3, step: step, clipScale: 0.5)
-                  }
-                }
-              }
-            }
+          for (begin, end) in zip([0] + cuts, cuts + [count]) {
+            optimizer.update(
+              tensor.part(begin..<end), isDecayed: true,
+              AdamW.Step(learningRate: 1e-3, number: step, clipScale: 0.5))
           }
         }
-        return (weights, first, second)
+        return (Array(tensor.weights), Array(tensor.firstMoments), Array(tensor.secondMoments))
       }
       let whole = run(cuts: [])
       let split = run(cuts: [count / 3, count / 2])
@@ -143,49 +139,26 @@ struct OptimizerTests {
 
   @Test("without decay and gradient a weight stays bit for bit, and a zero gradient never divides by zero")
   func stillness() {
-    var weights: [Float] = [1.1, -0.0, 0x1p-140]
-    var (first, second) = ([Float](repeating: 0, count: 3), [Float](repeating: 0, count: 3))
-    AdamW().step(
-      weights: &weights, gradients: [0, 0, 0], firstMoment: &first, secondMoment: &second, count: 3, decayed: false,
-      learningRate: 0.1, step: 1, clipScale: 1)
-    #expect(weights.map(\.bitPattern) == [Float(1.1), -0.0, 0x1p-140].map(\.bitPattern))
-  }
-
-  @Test("decay applies to matrices only")
-  func decayedNames() {
-    let decayed = [
-      "overseer.up.weight", "overseer.down.weight", "diffusion.latent_in.weight", "diffusion.time.up.weight",
-      "diffusion.time.down.weight", "diffusion.blocks.0.mid.weight", "diffusion.out.weight",
-      "diffusion.latent_out.weight", "layers.0.attention.qkv.weight", "layers.5.attention.out.weight",
-      "mini_moes.31.experts.up.weight", "mini_moes.0.agents.down.weight",
-    ]
-    let kept = [
-      "embedding.weight", "value_head.weight", "value_head.bias", "final_norm.weight", "overseer.norm.weight",
-      "overseer.up.bias", "diffusion.context_norm.weight", "diffusion.blocks.2.norm.weight",
-      "diffusion.out_norm.weight", "layers.0.attention_norm.weight", "layers.0.moe_norm.weight",
-      "layers.0.router.weight", "layers.0.router.bias", "mini_moes.3.router.weight",
-      "mini_moes.3.micro_router.weight", "mini_moes.3.micro_router.bias", "mini_moes.3.agents.norm.weight",
-      "mini_moes.3.experts.up.bias", "weight",
-    ]
-    for name in decayed { #expect(AdamW.isDecayed(name: name), "\(name)") }
-    for name in kept { #expect(!AdamW.isDecayed(name: name), "\(name)") }
+    let arena = Arena()
+    let tensor = AdamW.Tensor<Float>(starting: [1.1, -0.0, 0x1p-140], in: arena)
+    AdamW().update(tensor, isDecayed: false, AdamW.Step(learningRate: 0.1, number: 1, clipScale: 1))
+    #expect(tensor.weights.map(\.bitPattern) == [Float(1.1), -0.0, 0x1p-140].map(\.bitPattern))
   }
 
   @Test("the squared sum is float64 at every length and offset")
   func squaredSums() {
     let values = (0..<300).map { Float(sin(Double($0))) * pow(10, Float($0 % 7 - 3)) }
+    let arena = Arena()
+    let all = arena.view(of: values)
     for count in [0, 1, 7, 8, 9, 63, 64, 65, 129, 290] {
       for offset in [0, 1, 5] {
-        let sum = values.withUnsafeBufferPointer {
-          GradientNorm.squaredSum($0.baseAddress! + offset, count: count)
-        }
+        let sum = GradientNorm.squaredSum(all.part(offset..<offset + count))
         let wanted = values[offset..<offset + count].reduce(0.0) { $0 + Double($1) * Double($1) }
         #expect(abs(sum - wanted) <= 1e-14 * wanted)
       }
     }
-    #expect([Float.nan, 1].withUnsafeBufferPointer { GradientNorm.squaredSum($0.baseAddress!, count: 2) }.isNaN)
-    let large = [Float](repeating: .greatestFiniteMagnitude, count: 16)
-    #expect(large.withUnsafeBufferPointer { GradientNorm.squaredSum($0.baseAddress!, count: 16) }.isFinite)
+    #expect(GradientNorm.squaredSum(arena.view(of: [.nan, 1])).isNaN)
+    #expect(GradientNorm.squaredSum(arena.view(repeating: Float.greatestFiniteMagnitude, count: 16)).isFinite)
   }
 
   @Test("the norm does not depend on the order in which partials arrive, and small norms are not scaled")
@@ -203,11 +176,10 @@ struct OptimizerTests {
   @Test("balance biases rise where load is below the mean, fall above it and rest on it")
   func balance() {
     func updated(_ loads: [Int64], rate: Float = 0.001) -> [Float] {
-      var biases = [Float](repeating: 0.5, count: loads.count)
-      biases.withUnsafeMutableBufferPointer { biases in
-        loads.withUnsafeBufferPointer { BalanceBias.update(biases: biases, loads: $0, rate: rate) }
-      }
-      return biases
+      let arena = Arena()
+      let biases = arena.view(repeating: Float(0.5), count: loads.count)
+      BalanceBias.update(biases: biases, loads: arena.view(of: loads), rate: rate)
+      return Array(biases)
     }
     let (up, down, same) = (Float(0.5) + 0.001, Float(0.5) - 0.001, Float(0.5))
     #expect(updated([0, 10, 5]) == [up, down, same])
@@ -217,5 +189,20 @@ struct OptimizerTests {
     let large: Int64 = 1 << 53
     #expect(updated([large, large, large + 1]) == [up, up, down])
     #expect(updated([0, 10], rate: 0) == [same, same])
+  }
+}
+
+extension AdamW.Tensor {
+  /// A tensor with these weights, and with gradients and moments that are 0.
+  init(starting weights: [Scalar], in arena: Arena) {
+    func zeros() -> ArrayView<Scalar> { arena.view(repeating: 0, count: weights.count) }
+    self.init(weights: arena.view(of: weights), gradients: zeros(), firstMoments: zeros(), secondMoments: zeros())
+  }
+
+  /// The elements `range`.
+  func part(_ range: Range<Int>) -> AdamW.Tensor<Scalar> {
+    AdamW.Tensor(
+      weights: weights.part(range), gradients: gradients.part(range), firstMoments: firstMoments.part(range),
+      secondMoments: secondMoments.part(range))
   }
 }

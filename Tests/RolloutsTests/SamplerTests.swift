@@ -2,7 +2,6 @@ import Foundation
 import Layers
 import LowBit
 import Models
-import MPI
 import Parameters
 import Rollouts
 import Tensors
@@ -68,14 +67,14 @@ struct SamplerTests {
       context.arena.scoped {
         let length = trajectory.tokens.count
         let prefix = model.prefix(TokenBatch(sequences: [trajectory.tokens], in: context.arena), weights, context)
-        let pass = trajectory.latents.withUnsafeBufferPointer {
-          model.trunk(
-            prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, retention: .nothing, weights, context)
-        }
+        let pass = model.trunk(
+          prefix, latents: model.diffusion == nil ? nil : context.arena.view(of: trajectory.latents),
+          retention: .nothing, weights, context)
         let logits = context.arena.matrix(length, model.configuration.vocabSize)
+        let lane = ForwardLane(weights, context.main)
         let distribution = model.head.forward(
-          model.head.input(pass.hidden, weights, context.main), targets: [Int32](repeating: -1, count: length),
-          temperature: temperature, weights, keep: logits, context.main)
+          model.head.input(pass.hidden, lane), targets: context.arena.view(repeating: -1, count: length),
+          temperature: temperature, keep: logits, lane)
         let rows = (0..<length - 1).map { row in (0..<logits.columns).map { logits.row(row)[$0] } }
         return (rows, rows.indices.map { row in rows[row].map { $0 - distribution.logSumExp[row] } })
       }

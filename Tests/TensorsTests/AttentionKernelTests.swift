@@ -42,15 +42,17 @@ struct AttentionKernelTests {
       _ table: KernelTable, first: Int = 0, count: Int? = nil, padding: Float = 0
     ) -> (out: [Float], maxima: [Float], inverses: [Float]) {
       let count = count ?? tokens
-      var out = [Float](repeating: 0, count: count * headDim)
-      var (maxima, inverses) = ([Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
-      var scores = [Float](repeating: .nan, count: 4 * ((tokens + 15) / 16 * 16))
-      qkv.withUnsafeBufferPointer {
-        table.pointer.pointee.attention(
-          Int64(count), Int64(first), Int64(headDim), scale, $0.baseAddress! + first * row, Int64(row),
-          blocked(part: 1, padding: padding), values, Int64(headDim), &out, Int64(headDim), &maxima, &inverses, &scores)
-      }
-      return (out, maxima, inverses)
+      let arena = Arena()
+      let x = arena.view(of: qkv)
+      let (out, maxima, inverses) = (arena.vector(count * headDim), arena.vector(count), arena.vector(count))
+      var operands = ck_attention(
+        head_dim: Int64(headDim), scale: scale, q: x.pointer + first * row, q_row: Int64(row),
+        keys: arena.view(of: blocked(part: 1, padding: padding)).pointer, values: arena.view(of: values).pointer,
+        value_row: Int64(headDim), out: out.pointer, out_row: Int64(headDim), maxima: maxima.pointer,
+        inverses: inverses.pointer,
+        scores: arena.view(repeating: Float.nan, count: 4 * ((tokens + 15) / 16 * 16)).pointer)
+      table.pointer.pointee.attention(Int64(count), Int64(first), &operands)
+      return (Array(out), Array(maxima), Array(inverses))
     }
 
     var scale: Float { 1 / Float(headDim).squareRoot() }
@@ -122,19 +124,19 @@ struct AttentionKernelTests {
 
   private func gradient(_ table: KernelTable, _ head: Head, _ dOut: [Float]) -> [Float] {
     let (out, maxima, inverses) = head.attend(table)
-    var d = [Float](repeating: 0, count: head.qkv.count)
-    var scratch = [Float](repeating: .nan, count: 8 * ((head.tokens + 15) / 16 * 16))
-    let (width, row) = (Int64(head.headDim), Int64(head.row))
-    head.qkv.withUnsafeBufferPointer { qkv in
-      d.withUnsafeMutableBufferPointer { d in
-        let (x, dx) = (qkv.baseAddress!, d.baseAddress!)
-        table.pointer.pointee.attention_backward(
-          Int64(head.tokens), width, head.scale, x, x + head.headDim, x + 2 * head.headDim, row,
-          head.blocked(part: 1, padding: 0), head.blocked(part: 2, padding: 0), out, dOut, width, maxima, inverses, dx,
-          dx + head.headDim, dx + 2 * head.headDim, row, &scratch)
-      }
-    }
-    return d
+    let arena = Arena()
+    let d = arena.view(repeating: Float(0), count: head.qkv.count)
+    let (x, dx, width) = (arena.view(of: head.qkv).pointer, d.pointer, head.headDim)
+    var operands = ck_attention_gradient(
+      head_dim: Int64(width), scale: head.scale, q: x, k: x + width, row: Int64(head.row),
+      keys: arena.view(of: head.blocked(part: 1, padding: 0)).pointer,
+      values: arena.view(of: head.blocked(part: 2, padding: 0)).pointer, out: arena.view(of: out).pointer,
+      dout: arena.view(of: dOut).pointer, out_row: Int64(width), maxima: arena.view(of: maxima).pointer,
+      inverses: arena.view(of: inverses).pointer, dq: dx, dk: dx + width, dv: dx + 2 * width,
+      gradient_row: Int64(head.row),
+      scratch: arena.view(repeating: Float.nan, count: 8 * ((head.tokens + 15) / 16 * 16)).pointer)
+    table.pointer.pointee.attention_backward(Int64(head.tokens), &operands)
+    return Array(d)
   }
 
   /// ⟨projection, attention⟩ in double with element `index` moved by `change`.

@@ -59,6 +59,17 @@ public final class TinyModel {
 
   public func pack() { model.pack(masters, into: weights, context) }
 
+  /// What forward passes take: of one component, and of the layers over `spans`.
+  public var forward: ForwardLane { ForwardLane(weights, context.main) }
+  public func pass(_ spans: ArenaList<Span>, _ report: BalanceReport?) -> ForwardPassContext {
+    ForwardPassContext(council: model.council, spans: spans, weights: weights, report: report, context: context)
+  }
+
+  /// What backward passes of one component take; gradients are added in fp32.
+  public var backward: BackwardLane {
+    BackwardLane(weights, Gradients(gradients, mixedPrecision: false), context.main)
+  }
+
   /// A matrix in the arena with the given numbers.
   public func matrix(_ values: [Float], columns: Int) -> Matrix {
     let out = context.arena.matrix(values.count / columns, columns)

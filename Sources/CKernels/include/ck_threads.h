@@ -1,8 +1,8 @@
-// What the worker threads need: a moment's rest, and a way for a loop's body to reach them.
+// For worker threads: a spin-wait hint, and a way to hand them the body of a loop.
 #pragma once
 #include <stdint.h>
 
-// A moment's rest in a loop that waits for another thread.
+// Spin-wait hint (x86 PAUSE, Arm YIELD).
 static inline void ck_pause(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -11,15 +11,15 @@ static inline void ck_pause(void) {
 #endif
 }
 
-// A loop's body: a Swift closure that does not escape, without an object on the heap.
+// The body of a loop: a non-escaping Swift closure, without an object on the heap.
 //
-// Swift hands such a closure to a function as two values: code, and the address of what it captured on the caller's stack.
-// To keep it in Swift would first wrap it in an object, one for every parallel loop; here the two values themselves are
-// kept while the call that brought them lasts.
+// Swift passes such a closure as two values: its code, and the address of the captured variables on the caller's stack.
+// Storing the closure in Swift would allocate an object for every parallel loop. Here the two values are stored instead,
+// for the duration of the call that passed them.
 typedef struct ck_job ck_job;
 
-// Calls the body with the number of a part, on any thread, while ck_job_lend runs.
+// Calls the body for part `part`. Any thread may call it while ck_job_lend runs.
 void ck_job_call(const ck_job *job, int64_t part);
 
-// void ck_job_lend(job, work) calls `work` once with `job` as a ck_job. Swift declares it by name (WorkerTeam), since C's
-// functions as Swift imports them take no closures.
+// void ck_job_lend(job, work) calls `work` once with `job` as a ck_job. Swift declares the function by its name
+// (WorkerTeam), because imported C functions take no non-escaping closures.

@@ -1,4 +1,4 @@
-import CKernels
+import Tensors
 
 /// Bytes that live as long as the object.
 final class MemoryBlock: @unchecked Sendable {
@@ -7,18 +7,8 @@ final class MemoryBlock: @unchecked Sendable {
 
   init(byteCount: Int) {
     self.byteCount = byteCount
-    if byteCount >= CK_PAGES_LEAST {
-      pointer = ck_pages_allocate(Int64(byteCount))
-    } else {
-      pointer = .allocate(byteCount: max(64, byteCount), alignment: 64)
-    }
+    pointer = AlignedMemory.allocate(max(1, byteCount))
   }
 
-  deinit {
-    if byteCount >= CK_PAGES_LEAST {
-      ck_pages_free(pointer, Int64(byteCount))
-    } else {
-      pointer.deallocate()
-    }
-  }
+  deinit { AlignedMemory.free(pointer, max(1, byteCount)) }
 }

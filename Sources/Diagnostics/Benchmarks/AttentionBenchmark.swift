@@ -25,10 +25,9 @@ public enum AttentionBenchmark {
     queries: Int, of length: Int, _ timer: PairedTimer, _ limit: (name: String, rate: Double)?
   ) -> BenchmarkRow {
     let head = Head(length, features)
+    let operands = head.operands(queries)
     let seconds = timer.measure {
-      Kernels.table.pointee.attention(
-        Int64(queries), Int64(length - queries), Int64(features), 0.125, head.q, Int64(features), head.keys, head.v,
-        Int64(features), head.out, Int64(features), head.maxima, head.inverses, head.scratch)
+      operands.forward(position: length - queries, values: head.v, scratch: head.arena)
     }
     // Each query meets the keys up to its own position, in two products.
     let pairs = (length - queries + 1...length).reduce(0, +)
@@ -41,15 +40,12 @@ public enum AttentionBenchmark {
     _ length: Int, _ timer: PairedTimer, _ limit: (name: String, rate: Double)?
   ) -> BenchmarkRow {
     let head = Head(length, features)
-    let row = Int64(features)
-    let kernels = Kernels.table.pointee
-    kernels.attention(
-      Int64(length), 0, row, 0.125, head.q, row, head.keys, head.v, row, head.out, row, head.maxima, head.inverses,
-      head.scratch)
+    let operands = head.operands(length)
+    operands.forward(position: 0, values: head.v, scratch: head.arena)
     let seconds = timer.measure {
-      kernels.attention_backward(
-        Int64(length), row, 0.125, head.q, head.k, head.v, row, head.keys, head.values, head.out, head.gradient, row,
-        head.maxima, head.inverses, head.dq, head.dk, head.dv, row, head.scratch)
+      operands.backward(
+        keyRows: head.k.whole, values: head.values, dOutput: head.gradient.whole,
+        addingTo: (queries: head.dq.whole, keys: head.dk.whole, values: head.dv.whole), scratch: head.arena)
     }
     // Scores again, their gradient, and the gradients of queries, keys and values: five products.
     return BenchmarkRow(
@@ -59,40 +55,48 @@ public enum AttentionBenchmark {
 
   /// Numbers of one head between −1 and 1, the same every time; keys and values also in blocks of sixteen.
   private final class Head {
-    private let arena = Arena()
-    let (q, k, v, keys, values): (Numbers, Numbers, Numbers, Numbers, Numbers)
-    let (out, gradient, dq, dk, dv): (Numbers, Numbers, Numbers, Numbers, Numbers)
-    let (maxima, inverses, scratch): (Numbers, Numbers, Numbers)
-
-    typealias Numbers = UnsafeMutablePointer<Float>
+    let arena = Arena()
+    let (q, k, v): (Matrix, Matrix, Matrix)
+    let (keys, values): (Vector, Vector)
+    let (out, gradient, dq, dk, dv): (Matrix, Matrix, Matrix, Matrix, Matrix)
+    let (maxima, inverses): (Vector, Vector)
 
     init(_ length: Int, _ features: Int) {
       var state: UInt32 = 1
       let arena = arena
-      func numbers(_ count: Int, random: Bool = true) -> Numbers {
-        let result = arena.allocate(Float.self, count)
-        for index in 0..<count {
+      func random() -> Matrix {
+        let result = arena.matrix(length, features)
+        for index in 0..<result.count {
           state = state &* 1_664_525 &+ 1_013_904_223
-          result[index] = random ? Float(Int32(bitPattern: state)) / 2_147_483_648 : 0
+          result.vector[index] = Float(Int32(bitPattern: state)) / 2_147_483_648
         }
         return result
       }
-      func blocked(_ rows: Numbers) -> Numbers {
-        let result = numbers((length + 15) / 16 * 16 * features, random: false)
+      func blocked(_ rows: Matrix) -> Vector {
+        let result = arena.view(repeating: Float(0), count: (length + 15) / 16 * 16 * features)
         for position in 0..<length {
           for index in 0..<features {
-            result[(position / 16 * features + index) * 16 + position % 16] = rows[position * features + index]
+            result[(position / 16 * features + index) * 16 + position % 16] = rows[position][index]
           }
         }
         return result
       }
-      let count = length * features
-      (q, k, v) = (numbers(count), numbers(count), numbers(count))
+      (q, k, v) = (random(), random(), random())
       (keys, values) = (blocked(k), blocked(v))
-      (out, gradient) = (numbers(count, random: false), numbers(count))
-      (dq, dk, dv) = (numbers(count, random: false), numbers(count, random: false), numbers(count, random: false))
-      (maxima, inverses) = (numbers(length, random: false), numbers(length, random: false))
-      scratch = numbers(4 * (length + 16), random: false)
+      (out, gradient) = (arena.zeros(length, features), random())
+      (dq, dk, dv) = (arena.zeros(length, features), arena.zeros(length, features), arena.zeros(length, features))
+      (maxima, inverses) = (arena.vector(length), arena.vector(length))
+    }
+
+    /// The operands of the first `queries` queries.
+    func operands(_ queries: Int) -> AttentionHead {
+      AttentionHead(
+        queries: q.rows(0..<queries).whole, keys: keys, scale: 0.125, output: out.rows(0..<queries).whole,
+        maxima: maxima.part(0..<queries), inverses: inverses.part(0..<queries))
     }
   }
+}
+
+extension Matrix {
+  fileprivate var whole: MatrixPart { part(rows: 0..<rows, columns: 0..<columns) }
 }

@@ -100,16 +100,14 @@ public enum KernelBenchmark {
   private static func attention(queries: Int, _ timer: PairedTimer) -> Row {
     let (length, features) = (512, 64)
     let arena = Arena()
-    let q = numbers(queries * features, in: arena)
-    let keys = numbers(length * features, in: arena)
-    let values = numbers(length * features, in: arena)
-    let out = arena.matrix(queries, features)
-    let scores = arena.allocate(Float.self, 4 * length)
-    let seconds = timer.measure {
-      Kernels.table.pointee.attention(
-        Int64(queries), Int64(length - queries), Int64(features), 0.125, q, Int64(features), keys, values,
-        Int64(features), out.pointer, Int64(features), nil, nil, scores)
-    }
+    let q = Matrix(numbers(queries * features, in: arena), rows: queries, columns: features)
+    let values = Matrix(numbers(length * features, in: arena), rows: length, columns: features)
+    let head = AttentionHead(
+      queries: q.part(rows: 0..<queries, columns: 0..<features),
+      keys: Vector(numbers(length * features, in: arena), count: length * features), scale: 0.125,
+      output: arena.matrix(queries, features).part(rows: 0..<queries, columns: 0..<features),
+      maxima: arena.vector(queries), inverses: arena.vector(queries))
+    let seconds = timer.measure { head.forward(position: length - queries, values: values, scratch: arena) }
     // Each query meets the keys up to its own position, in two products.
     let pairs = (length - queries + 1...length).reduce(0, +)
     return Row(

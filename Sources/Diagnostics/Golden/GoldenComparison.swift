@@ -129,24 +129,18 @@ public struct GoldenComparison {
         add(name + ".old_logp", [length], try golden.expected.floats("\(name).old_logp"), tolerance: 0)
         add(name + ".coordination", prefix.coordination)
         if let diffusion = model.diffusion {
-          var sampled = [UInt8](repeating: 0, count: trajectory.latents.count)
+          let sampled = context.arena.view(UInt8.self, trajectory.latents.count)
           let identities = (0..<length).map {
             ReasoningDiffusion.Identity(
               sequence: $0 < trajectory.promptLength ? trajectory.promptID : trajectory.id, position: UInt32($0))
           }
-          sampled.withUnsafeMutableBufferPointer {
-            if let base = $0.baseAddress {
-              diffusion.sample(
-                prefix.xContext, identities: identities, seed: golden.seed, weights, into: base, context)
-            }
-          }
-          add(name + ".latents", [length, model.latentBytes], bytes: sampled)
+          diffusion.sample(
+            prefix.xContext, identities: identities, seed: golden.seed, weights, into: sampled, context)
+          add(name + ".latents", [length, model.latentBytes], bytes: Array(sampled))
         }
-        let pass = trajectory.latents.withUnsafeBufferPointer {
-          model.trunk(
-            prefix, latents: model.diffusion == nil ? nil : $0.baseAddress, exchange: experts?.exchange,
-            retention: .everything, weights, context)
-        }
+        let pass = model.trunk(
+          prefix, latents: model.diffusion == nil ? nil : context.arena.view(of: trajectory.latents),
+          exchange: experts?.exchange, retention: .everything, weights, context)
         try experts?.check()
         add(name + ".after_latents", pass.afterLatents)
         for (layer, saved) in pass.layers.enumerated() {
@@ -155,13 +149,13 @@ public struct GoldenComparison {
           let topK = model.configuration.miniMoeTopK
           add(
             name + ".layers.\(layer).mini_moe_index", [length, topK],
-            integers: Array(UnsafeBufferPointer(start: saved.chosen, count: length * topK)))
+            integers: Array(saved.chosen))
         }
         let logits = context.arena.matrix(length, model.configuration.vocabSize)
-        let targets = trajectory.tokens.dropFirst() + [-1]
+        let lane = ForwardLane(weights, context.main)
         let distribution = model.head.forward(
-          model.head.input(pass.hidden, weights, context.main), targets: Array(targets),
-          temperature: Float(golden.objective.temperature), weights, keep: logits, context.main)
+          model.head.input(pass.hidden, lane), targets: context.arena.view(of: trajectory.tokens.dropFirst() + [-1]),
+          temperature: Float(golden.objective.temperature), keep: logits, lane)
         add(name + ".logits", logits)
         let logp = (0..<length).map { $0 == 0 ? 0 : distribution.logProbability[$0 - 1] }
         add(name + ".logp", [length], logp, tolerance: exact ? 1e-4 : 1e-3)
@@ -188,7 +182,7 @@ public struct GoldenComparison {
       for (index, trajectory) in trajectories.enumerated() {
         let name = "trajectory.\(index)"
         let targets = diffusion.targetBits(
-          trajectory.tokens, embedding: learner.masters.pointer(model.embedding))
+          trajectory.tokens, embedding: learner.masters.rows(model.embedding))
         let noise = diffusion.noise(targets, sequence: trajectory.id, seed: golden.seed)
         let shape = [trajectory.tokens.count, model.latentBytes]
         add(name + ".target_bits", shape, bytes: targets)

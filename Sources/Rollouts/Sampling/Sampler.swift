@@ -145,7 +145,7 @@ public struct Sampler: Sendable {
       var rows: [Int] = []
       for (index, part) in parts.enumerated() { rows += [Int](repeating: index, count: part.samples.count) }
       try extend(
-        &decoded, Array(decoded.indices), model.gather(hidden, rows: rows, count: rows.count, context), weights,
+        &decoded, Array(decoded.indices), model.gather(hidden, rows: context.arena.view(of: rows), context), weights,
         context, observer)
     }
     var active = decoded.indices.filter { isUnfinished(decoded[$0]) }
@@ -205,7 +205,7 @@ public struct Sampler: Sendable {
           ReasoningDiffusion.Identity(sequence: part.promptID, position: UInt32($0))
         }
         let bits = sampleLatents(prefix, identities, weights, context)
-        if let bits { latents = Array(UnsafeBufferPointer(start: bits, count: length * model.latentBytes)) }
+        if let bits { latents = Array(bits) }
         let pass = model.trunk(
           prefix, latents: bits, caches: [cache], retention: .nothing, weights, context)
         hidden.row(index).update(from: pass.hidden.row(length - 1), count: hidden.columns)
@@ -224,17 +224,17 @@ public struct Sampler: Sendable {
 
   private func sampleLatents(
     _ prefix: PrefixPass, _ identities: [ReasoningDiffusion.Identity], _ weights: PackedModel, _ context: Context
-  ) -> UnsafeMutablePointer<UInt8>? {
+  ) -> ArrayView<UInt8>? {
     guard let diffusion = model.diffusion else { return nil }
-    let bits = context.arena.allocate(UInt8.self, identities.count * model.latentBytes)
+    let bits = context.arena.view(UInt8.self, identities.count * model.latentBytes)
     diffusion.sample(prefix.xContext, identities: identities, seed: seed, weights, into: bits, context)
     return bits
   }
 
-  private func append(_ latents: UnsafeMutablePointer<UInt8>?, _ row: Int, to sequence: inout DecodedSequence) {
+  private func append(_ latents: ArrayView<UInt8>?, _ row: Int, to sequence: inout DecodedSequence) {
     guard let latents else { return }
     let bytes = model.latentBytes
-    sequence.latents += UnsafeBufferPointer(start: latents + row * bytes, count: bytes)
+    sequence.latents += latents.part(row * bytes..<(row + 1) * bytes)
   }
 
   /// Draws the next token of sequences `indices` from rows of h.
@@ -246,10 +246,10 @@ public struct Sampler: Sendable {
     let generator = Philox(seed: seed)
     let chooser = TokenChooser(options: options)
     let logits = context.arena.matrix(indices.count, vocabulary)
-    let none = [Int32](repeating: -1, count: indices.count)
+    let pass = ForwardLane(weights, context.main)
     let distribution = model.head.forward(
-      model.head.input(hidden, weights, context.main), targets: none, temperature: options.temperature, weights,
-      keep: logits, context.main)
+      model.head.input(hidden, pass), targets: context.arena.view(repeating: -1, count: indices.count),
+      temperature: options.temperature, keep: logits, pass)
     let probabilities = UnsafeMutableBufferPointer(
       start: context.arena.allocate(Float.self, vocabulary), count: vocabulary)
     for (row, index) in indices.enumerated() {
@@ -263,9 +263,7 @@ public struct Sampler: Sendable {
       }
       if !options.greedy {
         for entry in 0..<vocabulary { probabilities[entry] = values[entry] - normalizer }
-        if let base = probabilities.baseAddress {
-          Kernels.table.pointee.exponential(Int64(vocabulary), base, base)
-        }
+        if let base = probabilities.baseAddress { Vector(base, count: vocabulary).exponentiate() }
       }
       let word = generator.word(
         stream: .tokenSampling, sequence: decoded[index].id, position: UInt32(decoded[index].tokens.count))

@@ -47,7 +47,7 @@ struct SequenceInspection {
         [sequence], model, weights, temperature: temperature, retention: .everything, loads: nil, exchange: nil, context
       )
       let (prefix, trunk) = (pass.prefix, pass.trunk)
-      let chosen = trunk.layers.map { Array(UnsafeBufferPointer(start: $0.chosen, count: length * topK)) }
+      let chosen = trunk.layers.map { Array($0.chosen) }
       let signals = SequenceSignals(pass.signals(0))
       add("tokens", .int32, [length], sequence.tokens)
       if !sequence.latents.isEmpty { add("latents", .uint8, [length, model.latentBytes], sequence.latents) }

@@ -69,7 +69,7 @@ struct PolicyBatch {
     guard let diffusion = tiny.model.diffusion else { return nil }
     var input = ReasoningDiffusion.LossInput()
     for item in items {
-      let targets = diffusion.targetBits(item.tokens, embedding: tiny.masters.pointer(tiny.model.embedding))
+      let targets = diffusion.targetBits(item.tokens, embedding: tiny.masters.rows(tiny.model.embedding))
       let noise = diffusion.noise(targets, sequence: item.id, seed: 3)
       input.targets += targets
       input.levels += noise.levels

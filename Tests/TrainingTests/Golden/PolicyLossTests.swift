@@ -154,14 +154,14 @@ struct PolicyLossTests {
             in: tiny.context.arena),
           tiny.weights, tiny.context)
         let bytes = tiny.model.latentBytes
-        let pass = trajectory.latents[position * bytes..<(position + 1) * bytes].withUnsafeBufferPointer {
-          tiny.model.trunk(
-            prefix, latents: $0.baseAddress, caches: [cache], retention: .nothing, tiny.weights, tiny.context)
-        }
+        let latents = Array(trajectory.latents[position * bytes..<(position + 1) * bytes])
+        let pass = tiny.model.trunk(
+          prefix, latents: tiny.context.arena.view(of: latents), caches: [cache], retention: .nothing, tiny.weights,
+          tiny.context)
         let kept = tiny.context.arena.matrix(1, 1030)
         let distribution = tiny.model.head.forward(
-          tiny.model.head.input(pass.hidden, tiny.weights, tiny.context.main), targets: [-1],
-          temperature: Float(batch.configuration.temperature), tiny.weights, keep: kept, tiny.context.main)
+          tiny.model.head.input(pass.hidden, tiny.forward), targets: tiny.context.arena.view(of: [-1]),
+          temperature: Float(batch.configuration.temperature), keep: kept, tiny.forward)
         if trajectory.mask[position + 1] {
           sampled.append(kept.row(0)[Int(trajectory.tokens[position + 1])] - distribution.logSumExp[0])
         }
