@@ -86,7 +86,7 @@ public struct ModelSource {
       configured = try ModelDescription.parse(text.0, file: text.1)
       description = try ModelDescription.parse(text.0, file: text.1, overrides: overrides)
       model = try QuillanModel(description.model, description.precision)
-      try MemoryNeed.check(bytes: Self.loadedBytes(model), purpose: "the weights of \(checkpoint)")
+      try MemoryNeed.check(bytes: 4 * model.table.storeCount, purpose: "the weights of \(checkpoint)")
       weights = .masters(
         try WeightsFile.load(reader, for: model, holding: model.table.ids, threads: context.pool.threads))
       return
@@ -113,14 +113,8 @@ public struct ModelSource {
       weights = .packed(packed)
       return
     }
-    try MemoryNeed.check(bytes: Self.loadedBytes(model), purpose: "the weights of \(weightsPath)")
+    try MemoryNeed.check(bytes: 4 * model.table.storeCount, purpose: "the weights of \(weightsPath)")
     weights = .masters(try WeightsFile.load(tensors, for: model))
-  }
-
-  /// The masters, and the largest tensor once more while it is read.
-  private static func loadedBytes(_ model: QuillanModel) -> Int {
-    let table = model.table
-    return 4 * (table.storeCount + (table.ids.map { table[$0].count }.max() ?? 0))
   }
 
   /// The packed form: packs masters, or hands out what is packed already.
