@@ -52,7 +52,7 @@ public final class DirectoryHandle: Sendable {
 
   public func rename(_ name: String, to target: DirectoryHandle, _ newName: String) throws(FileFault) {
     guard renameat(descriptor, name, target.descriptor, newName) == 0 else {
-      throw FileFault("rename '\(path)/\(name)' to this", path: "\(target.path)/\(newName)", number: errno)
+      throw FileFault("rename '\(path)/\(name)' to this path", path: "\(target.path)/\(newName)", number: errno)
     }
   }
 
@@ -82,7 +82,7 @@ public final class DirectoryHandle: Sendable {
   public func identity(_ name: String) throws(FileFault) -> FileIdentity? {
     var status = stat()
     if fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 { return FileIdentity(status) }
-    guard errno == ENOENT else { throw fault("look at the file", name) }
+    guard errno == ENOENT else { throw fault("inspect the file", name) }
     return nil
   }
 
@@ -100,7 +100,7 @@ public final class DirectoryHandle: Sendable {
     guard file >= 0 else { throw fault("open the file", name) }
     defer { close(file) }
     var status = stat()
-    guard fstat(file, &status) == 0 else { throw fault("look at the file", name) }
+    guard fstat(file, &status) == 0 else { throw fault("inspect the file", name) }
     return status.st_mtim
   }
 

@@ -53,7 +53,7 @@ public struct FileIdentity: Sendable, Equatable {
   public static func at(_ path: String) throws(FileFault) -> FileIdentity? {
     var status = stat()
     if lstat(path, &status) == 0 { return FileIdentity(status) }
-    guard errno == ENOENT else { throw FileFault("look at the file", path: path, number: errno) }
+    guard errno == ENOENT else { throw FileFault("inspect the file", path: path, number: errno) }
     return nil
   }
 

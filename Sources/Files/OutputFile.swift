@@ -54,7 +54,7 @@ public final class OutputFile {
     guard descriptor >= 0 else {
       throw OutputError(
         code: .inaccessible, path: path, problem: "cannot open it for writing (\(String(cString: strerror(errno))))",
-        remedy: "check what it is and its permissions")
+        remedy: "check the kind of file and its permissions")
     }
   }
 
@@ -155,7 +155,7 @@ public final class OutputFile {
     }
     // For file systems without links, and for policies that replace.
     let now: FileIdentity?
-    do { now = try draft.directory.identity(draft.name) } catch { throw failure("look at the file", error.number) }
+    do { now = try draft.directory.identity(draft.name) } catch { throw failure("inspect the file", error.number) }
     guard now == nil || (now?.kind == .regular && policy != .new) else { throw Self.takenMeanwhile(path) }
     guard renameat(directory, draft.temporary, directory, draft.name) == 0 else {
       throw failure("rename the temporary file to the file", errno)

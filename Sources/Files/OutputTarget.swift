@@ -53,7 +53,7 @@ enum OutputTarget {
       case (let kind, .own):
         throw .refused(path, "is \(kind.description), where this program writes a file", "move it away")
       case (let kind, _):
-        throw .refused(path, "is \(kind.description), which is not written to", "name a file")
+        throw .refused(path, "is \(kind.description), to which outputs are not written", "name a file")
       }
     }
     throw .refused(path, "is a chain of more than \(Self.longestChain) links", "name a file")

@@ -3,7 +3,7 @@ import Formats
 import TestSupport
 import Testing
 
-/// Saving and loading where nothing goes wrong.
+/// Saving and loading without faults.
 @Suite("Checkpoint store")
 struct CheckpointStoreTests {
   private func store() throws -> (MemoryFiles, CheckpointStore) {

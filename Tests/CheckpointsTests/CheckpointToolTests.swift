@@ -131,7 +131,7 @@ struct CheckpointToolTests {
           try back.array(tensor.key, .float32, of: Float.self) == reader.array(tensor.key, .float32, of: Float.self))
       }
     }
-    // Two stacked tensors of another producer, one of them in bf16, make one of ours.
+    // Two tensors of another producer, one of them in bf16, form one tensor of this model.
     let halves: [UInt16] = [0x3F80, 0xBF00]
     try SafetensorsWriter.write(
       path: "\(folder)/other.safetensors",

@@ -1,7 +1,7 @@
 import Checkpoints
 import Testing
 
-/// A save that is interrupted at any operation leaves the old or the new checkpoint, never neither, never a mixture.
+/// A save that is interrupted at any operation leaves the old or the new checkpoint complete, never a mixture.
 @Suite("Crashes and full disks while saving")
 struct CrashTests {
   private let old = TinyCheckpoint(seed: 1)
@@ -17,13 +17,13 @@ struct CrashTests {
   private func saveAndPrune(_ files: MemoryFiles, _ store: CheckpointStore) throws {
     try new.save(to: store, step: 20, files: files)
     let pruning = store.prune(keep: 1, milestones: 0)
-    // Pruning never ends a save; here its faults count like the others.
+    // A fault while pruning does not fail a save; here it counts like other faults.
     guard pruning.remarks.isEmpty else {
       throw CheckpointError(.diskFull, path: "", problem: pruning.remarks[0], remedy: "free some space")
     }
   }
 
-  /// Operations of an undisturbed save.
+  /// The number of operations of a save without faults.
   private func operations() throws -> Int {
     let (files, store) = try prepared()
     files.arm(.none, at: 0)
@@ -31,7 +31,7 @@ struct CrashTests {
     return files.operations
   }
 
-  /// The newest checkpoint that is whole, as a resumed run finds it.
+  /// The newest complete checkpoint, which a resumed run would use.
   private func newest(_ files: MemoryFiles, _ store: CheckpointStore) throws -> (step: Int, content: [String: [UInt8]])?
   {
     for path in try store.checkpoints() {
@@ -61,7 +61,7 @@ struct CrashTests {
           let found = try #require(try newest(files, store), "crash at \(number)")
           seen.insert(found.step)
           #expect(found.content == (found.step == 10 ? old.content : new.content), "crash at \(number)")
-          // What was left behind does not disturb the next save.
+          // Leftovers do not disturb the next save.
           try new.save(to: store, step: 30, files: files)
           #expect(try newest(files, store)?.step == 30)
           #expect(try files.names(in: "checkpoints").allSatisfy { !$0.hasPrefix(".") })

@@ -1,7 +1,7 @@
 import Checkpoints
 import Testing
 
-/// Damage of any kind is noticed before a number is used.
+/// Damage of any kind is detected before a value is used.
 @Suite("Damaged checkpoints")
 struct DamageTests {
   private func saved() throws -> (MemoryFiles, String, TinyCheckpoint) {
@@ -11,7 +11,7 @@ struct DamageTests {
     return (files, path, tiny)
   }
 
-  /// The error that reading everything ends with.
+  /// The error of reading everything.
   private func failure(_ files: MemoryFiles, _ path: String) -> CheckpointError? {
     do {
       _ = try TinyCheckpoint.read(CheckpointReader(path, files: files))

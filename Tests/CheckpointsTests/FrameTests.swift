@@ -4,7 +4,7 @@ import Formats
 import TestSupport
 import Testing
 
-/// What a stored slice keeps, and how small it is.
+/// The contents and sizes of stored slices.
 @Suite("Frames")
 struct FrameTests {
   @Test("XXH64 gives the published sums of xxHash's test bytes")

@@ -3,7 +3,7 @@ import Formats
 import Foundation
 import Testing
 
-/// Numbers inside of files whose hashes are right.
+/// Invalid numbers in files with correct hashes.
 @Suite("Numbers in manifests")
 struct ManifestNumberTests {
   private func saved() throws -> (MemoryFiles, Manifest) {
@@ -26,7 +26,8 @@ struct ManifestNumberTests {
     #expect(refusal { _ in } == "accepted")
     for value in [Int.max, 1 << 40 + 1] {
       #expect(
-        refusal { $0.counters["data.cursor"] = value }.contains("'data.cursor' is \(value); at most 1099511627776"))
+        refusal { $0.counters["data.cursor"] = value }.contains(
+          "'data.cursor' is \(value); the maximum is 1099511627776"))
       #expect(refusal { $0.step = value }.contains("'step' is \(value)"))
     }
     #expect(refusal { $0.counters["data.cursor"] = 1 << 40 } == "accepted")
@@ -36,7 +37,7 @@ struct ManifestNumberTests {
     }
     for value in [5, Int.max] { #expect(refusal { $0.expertFiles = value }.contains("'expert_files' is \(value)")) }
     #expect(refusal { $0.tensors[0].slices[0].part = 3 }.contains("part 3 of 2 ranks"))
-    // Zeros take no bytes in a file, however many a manifest claims.
+    // Zeros take no bytes in a file, whatever number of them a manifest claims.
     func zeros(_ count: Int, _ name: String) -> Manifest.Tensor {
       var tensor = manifest.tensors[0]
       tensor.key = TensorKey(name, .master)
@@ -52,8 +53,8 @@ struct ManifestNumberTests {
       return tensor
     }
     #expect(refusal { $0.tensors += [zeros(1 << 40, "zz")] } == "accepted")
-    #expect(refusal { $0.tensors += [zeros(1 << 46, "zz")] }.contains("bytes together"))
-    #expect(refusal { $0.tensors += (0..<9).map { zeros(1 << 45, "zz\($0)") } }.contains("bytes together"))
+    #expect(refusal { $0.tensors += [zeros(1 << 46, "zz")] }.contains("bytes in total"))
+    #expect(refusal { $0.tensors += (0..<9).map { zeros(1 << 45, "zz\($0)") } }.contains("bytes in total"))
     #expect(refusal { $0.tensors += [zeros(1 << 61, "zz")] }.contains("impossible"))
   }
 

@@ -3,17 +3,17 @@ import Files
 import Foundation
 import Synchronization
 
-/// Files in memory that forget, at a crash, what was not made durable, and that fail or crash at a chosen operation.
+/// Files in memory that lose unsynchronized data at a crash, and that fail or crash at a chosen operation.
 final class MemoryFiles: FileLayer, @unchecked Sendable {
   final class Node {
     var bytes: [UInt8] = []
     var durable = 0
   }
 
-  /// What happens at an operation.
+  /// The fault at an operation.
   enum Fault: Equatable {
     case none
-    /// The process is gone: this operation and all later ones fail; a write may have done a part.
+    /// The process has ended: this operation and all later ones fail; a write may be partial.
     case crash(afterWriting: Int)
     /// The disk is full from here on: writes and new files fail.
     case full
@@ -31,7 +31,7 @@ final class MemoryFiles: FileLayer, @unchecked Sendable {
   private var faultAt = Int.max
   private var isGone = false
 
-  /// Arms a fault at operation number `at` from now on, counted from 0.
+  /// Makes operation `at` fail, counted from 0 from this call on.
   func arm(_ fault: Fault, at number: Int) {
     lock.withLock {
       self.fault = fault
@@ -40,8 +40,8 @@ final class MemoryFiles: FileLayer, @unchecked Sendable {
     }
   }
 
-  /// The machine comes back. `keeping` says how many of a file's bytes that were not synchronized are still there, as a
-  /// share; names that were not synchronized are there or not.
+  /// Restarts the machine. `keeping` is the share of a file's unsynchronized bytes that survive; unsynchronized names
+  /// survive or not.
   func restart(keepingBytes share: Double, keepingNames: Bool) {
     lock.withLock {
       if !keepingNames {
@@ -65,7 +65,7 @@ final class MemoryFiles: FileLayer, @unchecked Sendable {
   /// All files by path.
   var contents: [String: [UInt8]] { lock.withLock { names.mapValues(\.bytes) } }
 
-  /// Replaces a file's bytes, as damage does.
+  /// Replaces a file's bytes, to damage it.
   func set(_ path: String, _ bytes: [UInt8]) {
     lock.withLock {
       let node = Node()
@@ -75,7 +75,7 @@ final class MemoryFiles: FileLayer, @unchecked Sendable {
     }
   }
 
-  /// Counts an operation; returns how many bytes of a write may be done.
+  /// Counts an operation; returns how many bytes a write may store.
   private func step(_ operation: String, _ path: String, writing count: Int? = nil) throws(FileFault) -> Int {
     if isGone { throw FileFault(operation, path: path, number: EIO) }
     defer { operations += 1 }
@@ -167,12 +167,12 @@ final class MemoryFiles: FileLayer, @unchecked Sendable {
     }
   }
 
-  /// What is directly in the directory is durable under the names of now; what has moved away is gone.
+  /// Makes the current names in the directory durable; files that have moved elsewhere are gone.
   func synchronizeDirectory(_ name: String) throws(FileFault) {
     let path = name == "." ? "" : name
     try locked { () throws(FileFault) in
       _ = try step("sync the directory", path)
-      // A directory's entries include the subdirectories; what is in those moves with them.
+      // A directory's entries include its subdirectories, whose contents move with them.
       for directory in durableDirectories where Self.parent(directory) == path && !directories.contains(directory) {
         durableDirectories.remove(directory)
         for name in durableNames.keys where name.hasPrefix(directory + "/") { durableNames[name] = nil }
@@ -192,7 +192,7 @@ final class MemoryFiles: FileLayer, @unchecked Sendable {
     }
   }
 
-  /// Files whose name in their own directory has been made durable; they move with the directory.
+  /// Files whose name in their directory is durable; they move with the directory.
   private var synchronizedNames: Set<ObjectIdentifier> = []
 
   func names(in name: String) throws(FileFault) -> [String] {

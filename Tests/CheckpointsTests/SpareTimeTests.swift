@@ -2,7 +2,7 @@ import Checkpoints
 import Foundation
 import Testing
 
-/// Saving between other work gives the same files as saving at once.
+/// Saving between other work gives the same files as saving without pauses.
 @Suite("Saving in spare time")
 struct SpareTimeTests {
   private func pieces() -> [TensorPiece] {

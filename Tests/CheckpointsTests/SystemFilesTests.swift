@@ -3,10 +3,10 @@ import Files
 import Foundation
 import Testing
 
-/// Saving among files that somebody else has put into a run.
+/// Saving among foreign files in a run's folder.
 @Suite("The system's files")
 struct SystemFilesTests {
-  /// A folder `run` with checkpoints, and one beside it that nothing may touch.
+  /// A folder `run` with checkpoints, and a folder beside it that must not change.
   private final class Place {
     let root = FileManager.default.temporaryDirectory.appendingPathComponent("quillan-store-\(UUID().uuidString)").path
     let store: CheckpointStore

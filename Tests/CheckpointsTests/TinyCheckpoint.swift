@@ -1,7 +1,7 @@
 import Checkpoints
 import TestSupport
 
-/// A checkpoint small enough to break in every place: two ranks' files, every type, zeros, slices.
+/// A checkpoint small enough to damage every byte: files of two ranks, every type, zeros, slices.
 struct TinyCheckpoint {
   static let miniMoEs = 4
   var pieces: [TensorPiece] = []
@@ -19,7 +19,7 @@ struct TinyCheckpoint {
     add("embedding.weight", [9, 5])
     add("final_norm.weight", [5])
     for number in 0..<Self.miniMoEs { add("mini_moes.\(number).experts.up.weight", [2, 3, 4]) }
-    // The second moment of the embedding is held in two parts.
+    // The second moment of the embedding has two parts.
     let second = floats(45)
     for (part, range) in [0..<20, 20..<45].enumerated() {
       let own = TensorPiece(TensorKey("x", .secondMoment), .float32, [range.count], elements: Array(second[range]))
@@ -48,7 +48,7 @@ struct TinyCheckpoint {
       counters: ["step": step, "data.cursor": step * 5], configuration: "model:\n  dim: 16 # \"é\"\n")
   }
 
-  /// Saves as two ranks do, one after the other.
+  /// Saves like two ranks, one after the other.
   @discardableResult
   func save(to store: CheckpointStore, step: Int, files: any FileLayer, threads: Int = 1) throws -> String {
     let draft = try store.begin(step: step)
@@ -65,7 +65,7 @@ struct TinyCheckpoint {
     return try store.publish(manifest)
   }
 
-  /// The bytes of every tensor as a reader gives them, or what it throws.
+  /// The bytes of every tensor from a reader.
   func read(_ path: String, files: any FileLayer) throws -> [String: [UInt8]] {
     try Self.read(CheckpointReader(path, files: files))
   }
@@ -82,7 +82,7 @@ struct TinyCheckpoint {
     return result
   }
 
-  /// What `read` must give.
+  /// The expected result of `read`.
   var content: [String: [UInt8]] {
     var result: [String: [UInt8]] = [:]
     for piece in pieces { result[piece.key.description, default: []] += Array(piece.bytes) }

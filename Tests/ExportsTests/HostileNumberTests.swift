@@ -86,12 +86,12 @@ struct HostileNumberTests {
     if format.isInteger {
       #expect(try refusal { tiny in (try? linear(tiny))?.scales.pointer[0] = 0 }?.code == .corrupt)
     }
-    // No code of int4 and int8 is all zeros, none of ternary and no finite number is all ones.
+    // All zeros is not a code of int4 or int8; all ones is neither a code of ternary nor a finite number.
     let bad: UInt8 = format == .int4 || format == .int8 ? 0 : 0xFF
     let error = try refusal { tiny in
       guard let weights = try? linear(tiny) else { return }
       for byte in 0..<4 { weights.data.pointer[byte] = bad }
     }
-    #expect(error?.code == .corrupt && error?.description.contains("no weights have") == true)
+    #expect(error?.code == .corrupt)
   }
 }

@@ -110,7 +110,7 @@ struct PackedFileTests {
     }
   }
 
-  /// `bytes` with its index changed and the index's hash made to fit.
+  /// `bytes` with a changed index and the hash of that index.
   private func changingIndex(_ bytes: Data, _ change: (String) -> String) -> Data {
     let end = bytes.count - 32
     func word(_ index: Int) -> Int {

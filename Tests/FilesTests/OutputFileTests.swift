@@ -70,7 +70,7 @@ struct OutputFileTests {
     #expect(mkfifo(path, 0o600) == 0)
     let received = Mutex<[UInt8]>([])
     let isRead = DispatchSemaphore(value: 0)
-    // A thread of its own, which may wait for the writer: the others run tests.
+    // A separate thread, which may block on the writer: the threads of the pool run tests.
     let reader = Thread {
       let pipe = open(path, O_RDONLY)
       var bytes = [UInt8](repeating: 0, count: 64)

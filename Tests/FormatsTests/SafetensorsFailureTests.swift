@@ -217,7 +217,7 @@ struct SafetensorsFailureTests {
   @Test("A full disk has its own code, with the tensor and the byte")
   func fullDisk() throws {
     let error = #expect(throws: SafetensorsError.self) {
-      // Every write to this device fails as a full disk does.
+      // Every write to this device fails as on a full disk.
       let output = try SafetensorsOutput(path: "/dev/full", policy: .new)
       try [UInt8](repeating: 1, count: 100).withUnsafeBytes { try output.append($0, tensor: "embedding.weight") }
       try output.commit()

@@ -5,12 +5,13 @@ import Models
 import Parameters
 import Rollouts
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Sampler")
 struct SamplerTests {
-  /// A model with a vocabulary of 20 tokens, of which 3 ends, and its initial weights, enlarged so that its
-  /// distributions are uneven.
+  /// A model with a vocabulary of 20 tokens, of which 3 is the end token, and initial weights with an enlarged embedding,
+  /// so that its distributions are uneven.
   struct Policy {
     let model: QuillanModel
     let weights: PackedModel
@@ -18,35 +19,13 @@ struct SamplerTests {
     static let endToken: Int32 = 3
 
     init(threads: Int = 1, format: NumberFormat? = nil, diffusion: Bool = true) throws {
-      var sizes = ModelConfiguration(dim: 16)
+      var sizes = ModelConfiguration.tiny
       sizes.vocabSize = 20
-      sizes.numLayers = 2
-      sizes.numHeads = 2
-      sizes.numMiniMoes = 3
-      sizes.numExpertsPerMini = 3
-      sizes.expertDim = 32
-      sizes.maxSeqLen = 24
-      sizes.numMicrosPerMini = 4
-      sizes.microTopK = 2
-      sizes.microAgentDim = 8
-      sizes.overseerDim = 32
-      sizes.diffusionDim = 16
-      sizes.diffusionBlocks = 1
       sizes.diffusionSteps = 4
       sizes.diffusionInferenceSteps = 2
       sizes.latentHorizon = 3
-      sizes.int4Group = 16
       sizes.useBitDiffusion = diffusion
-      var precision = PrecisionConfiguration()
-      if let format {
-        precision.overseer = format
-        precision.attention = format
-        precision.diffusion = format
-        precision.experts = format
-        precision.agents = format
-        precision.head = format
-      }
-      model = try QuillanModel(sizes, precision)
+      model = try QuillanModel(sizes, format.map { PrecisionConfiguration(all: $0) } ?? PrecisionConfiguration())
       context = Context(threads: threads)
       let masters = model.initialParameters(seed: 5, pool: context.pool)
       for id in model.table.ids where model.table[id].name.hasSuffix("embedding.weight") {
@@ -62,7 +41,7 @@ struct SamplerTests {
       ).sample(SamplerTests.requests, weights, context)
     }
 
-    /// Logits over temperature and log-probabilities of every next token [T − 1][V], by the training forward.
+    /// Logits over temperature and log-probabilities of every next token [T − 1][V], by the training forward pass.
     func distributions(_ trajectory: Trajectory, temperature: Float) -> (logits: [[Float]], logp: [[Float]]) {
       context.arena.scoped {
         let length = trajectory.tokens.count
@@ -166,10 +145,10 @@ struct SamplerTests {
     let policy = try Policy()
     for trajectory in try policy.sample(Self.options { $0.greedy = true }).joined() {
       let (logits, logp) = policy.distributions(trajectory, temperature: 0.7)
-      for (place, position) in trajectory.generatedPositions.enumerated() {
+      for (number, position) in trajectory.generatedPositions.enumerated() {
         let best = Self.order(logits[position - 1])[0]
         #expect(Int(trajectory.tokens[position]) == best)
-        #expect(trajectory.logProbabilities[place] == logp[position - 1][best])
+        #expect(trajectory.logProbabilities[number] == logp[position - 1][best])
       }
     }
   }
@@ -188,7 +167,7 @@ struct SamplerTests {
       })
     for trajectory in groups.joined() {
       let logp = policy.distributions(trajectory, temperature: 0.7).logp
-      for (place, position) in trajectory.generatedPositions.enumerated() {
+      for (number, position) in trajectory.generatedPositions.enumerated() {
         let row = logp[position - 1]
         var kept: [Int] = []
         var mass = 0.0
@@ -205,8 +184,8 @@ struct SamplerTests {
           return sum > u
         }
         #expect(Int(trajectory.tokens[position]) == token, "\(kept)")
-        // The policy that is trained is the unfiltered one.
-        #expect(trajectory.logProbabilities[place] == row[Int(trajectory.tokens[position])])
+        // Training uses the unfiltered policy.
+        #expect(trajectory.logProbabilities[number] == row[Int(trajectory.tokens[position])])
       }
     }
   }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Sampling filters")
 struct SamplingFilterTests {
-  /// What transformers keeps of these probabilities: top-k, then top-p of the renormalised rest, then min-p.
+  /// The tokens that transformers keeps: top-k, then top-p of the renormalised rest, then min-p.
   private static func kept(_ logp: [Float], topK: Int, topP: Double, minP: Double) -> Set<Int> {
     var order = logp.indices.sorted { logp[$0] != logp[$1] ? logp[$0] > logp[$1] : $0 < $1 }
     if topK > 0 { order = Array(order.prefix(topK)) }
@@ -13,7 +13,7 @@ struct SamplingFilterTests {
     var kept: Set<Int> = []
     for index in order {
       let share = exp(Double(logp[index])) / whole
-      // A boundary that rounding decides proves nothing.
+      // A boundary that depends on rounding proves nothing.
       if kept.isEmpty || mass < topP - 1e-6 { kept.insert(index) }
       mass += share
     }
@@ -42,7 +42,7 @@ struct SamplingFilterTests {
     let wanted = Self.kept(logp, topK: topK, topP: topP, minP: minP)
     let found = Set(drawn.map { Int($0.generatedTokens[0]) })
     #expect(found.isSubset(of: wanted), "\(found) of \(wanted)")
-    // 400 draws find what has at least a twentieth.
+    // 400 draws find every token with a probability of at least 1/20.
     let mass = wanted.reduce(0) { $0 + exp(Double(logp[$1])) }
     for index in wanted where exp(Double(logp[index])) / mass > 0.05 { #expect(found.contains(index)) }
   }

@@ -1,16 +1,16 @@
 import Tensors
 
-/// Holds a gradient against central differences of a loss that is computed again for every change.
+/// Compares a gradient with central differences of a loss that is recomputed for every change.
 ///
-/// Central differences at h and h/2 are combined (Richardson), so the truncation is of order h⁴ and what remains is
-/// the rounding of the fp32 forward pass, about 1e-7 · |loss| / h. A loss may answer nil where a discrete choice
-/// (routing, clipping) differs from that at the unchanged numbers: such a quotient means nothing and is left out, but
-/// more than half of a tensor's must count.
+/// Central differences at h and h/2 are combined (Richardson), so the truncation is of order h⁴ and what remains is the
+/// rounding of the fp32 forward pass, about 1e-7 · |loss| / h. A loss may return nil if a discrete choice (routing,
+/// clipping) differs from that at the unchanged values: the quotient then has no meaning and is left out, but more than
+/// half of a tensor's quotients must count.
 public struct FiniteDifference {
   public var step: Double
-  /// Coordinates tried of a tensor; all of a smaller one.
+  /// The number of coordinates tried of a tensor; all of a smaller tensor.
   public var coordinates: Int
-  /// Largest difference allowed, as a share of the tensor's largest gradient.
+  /// The maximum difference, as a share of the tensor's maximum gradient.
   public var tolerance: Double
   /// Differences below this are rounding.
   public var floor: Double
@@ -22,7 +22,7 @@ public struct FiniteDifference {
     self.floor = floor
   }
 
-  /// What does not agree, in words; empty when all does.
+  /// Descriptions of disagreements; empty if all agree.
   public func disagreements(
     _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: [Float], numbers: inout RandomNumbers,
     loss: () -> Double?
@@ -32,7 +32,7 @@ public struct FiniteDifference {
     guard gradient.allSatisfy({ $0.isFinite }) else { return ["\(name) has a gradient that is not finite"] }
     let bound = tolerance * largest + floor
     var found: [String] = []
-    // A gradient that is zero throughout is held against the floor; one near the floor would prove nothing.
+    // A gradient of zeros is compared with the floor; a gradient near the floor would prove nothing.
     if largest > 0, largest < 10 * floor { found.append("\(name): \(largest) is too small for a floor of \(floor)") }
     let chosen =
       values.count <= coordinates
@@ -50,7 +50,7 @@ public struct FiniteDifference {
       }
     }
     if 2 * skipped > chosen.count { found.append("\(name): \(skipped) of \(chosen.count) elements change a choice") }
-    // One direction through all elements, so that none is left out.
+    // One direction through all elements, so that every element is tested.
     let direction = values.indices.map { _ in numbers.uniform() < 0.5 ? -1.0 : 1.0 }
     let start = Array(values)
     let scale = 1 / Double(values.count).squareRoot()

@@ -13,7 +13,8 @@ public final class TemporaryFolder {
 
   public func url(_ name: String) -> URL { url.appendingPathComponent(name) }
 
-  public func path(_ name: String) -> String { url(name).path }
+  /// The path of a name, which may end in a slash or hold any character.
+  public func path(_ name: String) -> String { "\(url.path)/\(name)" }
 
   /// Writes a file and returns its URL.
   @discardableResult public func write(_ data: Data, to name: String) throws -> URL {

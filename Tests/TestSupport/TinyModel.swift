@@ -4,18 +4,10 @@ import Models
 import Parameters
 import Tensors
 
-/// A whole model of awkward sizes: no width is a multiple of sixteen, the vocabulary ends in a ragged chunk.
-public final class TinyModel {
-  public let model: QuillanModel
-  public let masters: ParameterStore
-  public let weights: PackedModel
-  public let gradients: ParameterStore
-  public let context: Context
-
-  public init(
-    _ format: NumberFormat = .fp32, seed: UInt64, pool: WorkerPool = WorkerPool(threads: 1),
-    change: (inout ModelConfiguration) -> Void = { _ in }
-  ) throws {
+extension ModelConfiguration {
+  /// The sizes of a whole model that takes milliseconds. They are awkward: no width is a multiple of sixteen, and the
+  /// vocabulary ends in a ragged chunk.
+  public static var tiny: ModelConfiguration {
     var sizes = ModelConfiguration(dim: 20)
     sizes.vocabSize = 1030
     sizes.numLayers = 2
@@ -34,15 +26,38 @@ public final class TinyModel {
     sizes.overseerScale = 0.5
     sizes.latentScale = 0.5
     sizes.microScale = 0.5
+    return sizes
+  }
+}
+
+extension PrecisionConfiguration {
+  /// One format for every component.
+  public init(all format: NumberFormat) {
+    self.init()
+    overseer = format
+    attention = format
+    diffusion = format
+    experts = format
+    agents = format
+    head = format
+  }
+}
+
+/// A model of tiny sizes with random weights, packed, and its gradients.
+public final class TinyModel {
+  public let model: QuillanModel
+  public let masters: ParameterStore
+  public let weights: PackedModel
+  public let gradients: ParameterStore
+  public let context: Context
+
+  public init(
+    _ format: NumberFormat = .fp32, seed: UInt64, pool: WorkerPool = WorkerPool(threads: 1),
+    change: (inout ModelConfiguration) -> Void = { _ in }
+  ) throws {
+    var sizes = ModelConfiguration.tiny
     change(&sizes)
-    var precision = PrecisionConfiguration()
-    precision.overseer = format
-    precision.attention = format
-    precision.diffusion = format
-    precision.experts = format
-    precision.agents = format
-    precision.head = format
-    model = try QuillanModel(sizes, precision)
+    model = try QuillanModel(sizes, PrecisionConfiguration(all: format))
     context = Context(pool: pool)
     masters = ParameterStore(model.table)
     gradients = ParameterStore(model.table)
@@ -77,7 +92,7 @@ public final class TinyModel {
     return out
   }
 
-  /// Holds the gradients of all parameters whose name passes `wanted`, and of `inputs`, against difference quotients.
+  /// Compares the gradients of all parameters whose name passes `wanted`, and of `inputs`, with difference quotients.
   public func disagreements(
     seed: UInt64, inputs: [(name: String, values: Matrix, gradient: Matrix)], check: FiniteDifference,
     wanted: (String) -> Bool, loss: () -> Double?

@@ -30,7 +30,9 @@ extension Manifest {
               + "elements are missing, twice or too many", tensor.key)
         }
         covered = slice.range.upperBound
-        guard slice.file < files.count else { throw fault("it names file \(slice.file) of \(files.count)", tensor.key) }
+        guard slice.file < files.count else {
+          throw fault("its slice names file \(slice.file) of \(files.count)", tensor.key)
+        }
         guard
           Frame.isPlausible(slice.encoding, bytes: slice.bytes, elements: slice.range.count, type: tensor.type)
         else {
@@ -59,7 +61,7 @@ extension Manifest {
     for (name, value) in [("step", step)] + counters.sorted(by: { $0.key < $1.key })
     where !(0...Self.largestCount ~= value) {
       let name = SafetensorsError.printable(name)
-      throw fault("'\(name)' is \(value); at most \(Self.largestCount) is read", nil, nil)
+      throw fault("'\(name)' is \(value); the maximum is \(Self.largestCount)", nil, nil)
     }
     guard 1...Self.largestRanks ~= ranks else {
       throw fault("'ranks' is \(ranks), not a number from 1 to \(Self.largestRanks)", nil, nil)
@@ -78,7 +80,7 @@ extension Manifest {
       }
       content += min(tensor.byteCount, Self.largestContent)
       guard content <= Self.largestContent else {
-        throw fault("the tensors have more than \(Self.largestContent) bytes together", tensor.key, nil)
+        throw fault("the tensors have more than \(Self.largestContent) bytes in total", tensor.key, nil)
       }
     }
   }

@@ -30,7 +30,7 @@ enum CheckpointDraft {
     }
     guard try !isTaken(path, files: files) else {
       throw CheckpointError(
-        .invalidRequest, path: target, problem: "there is something at this path already",
+        .invalidRequest, path: target, problem: "the path already exists",
         remedy: "name a directory that does not exist")
     }
     files.clearLeftovers(in: parent)

@@ -20,7 +20,7 @@ public final class CheckpointReader: Sendable {
     do throws(FileFault) { text = try files.readFile(manifestPath, limit: Manifest.largestText) } catch {
       if error.number == ENOENT || error.number == ENOTDIR {
         throw CheckpointError(
-          .inaccessible, path: path, problem: "no checkpoint: it has no \(Manifest.fileName)",
+          .inaccessible, path: path, problem: "not a checkpoint: \(Manifest.fileName) is missing",
           remedy: "name a checkpoint's directory, such as runs/NAME/checkpoints/step-000100")
       }
       throw CheckpointError(reading: error)
@@ -76,7 +76,7 @@ public final class CheckpointReader: Sendable {
   public func tensor(_ key: TensorKey) throws(CheckpointError) -> Manifest.Tensor {
     guard let tensor = manifest.tensor(key) else {
       throw CheckpointError(
-        .missingTensor, path: path, tensor: key.description, problem: "the checkpoint does not have it",
+        .missingTensor, path: path, tensor: key.description, problem: "the checkpoint does not contain it",
         remedy: "use the configuration that the checkpoint was written with")
     }
     return tensor
@@ -102,7 +102,7 @@ public final class CheckpointReader: Sendable {
     guard Frame.hash(bytes) == slice.hash else {
       throw CheckpointError(
         .corrupt, path: filePath, tensor: tensor.key.description, offset: slice.offset,
-        problem: "the hash of its \(slice.bytes) bytes is not the one they were written with",
+        problem: "its \(slice.bytes) bytes do not match their hash",
         remedy: CheckpointError.damaged)
     }
     return bytes
@@ -162,7 +162,7 @@ public final class CheckpointReader: Sendable {
       guard tensor.type == piece.type, tensor.shape == piece.shape else {
         throw CheckpointError(
           .mismatch, path: path, tensor: piece.key.description,
-          problem: "is \(tensor.type.rawValue) \(tensor.shape), the run wants \(piece.type.rawValue) \(piece.shape)",
+          problem: "is \(tensor.type.rawValue) \(tensor.shape), the run needs \(piece.type.rawValue) \(piece.shape)",
           remedy: "use the configuration that the checkpoint was written with")
       }
     }

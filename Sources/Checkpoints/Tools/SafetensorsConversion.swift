@@ -1,4 +1,3 @@
-import CKernels
 import Files
 import Formats
 import Foundation

@@ -50,7 +50,7 @@ public final class PackedFile: Sendable {
       throw PackedFileError(
         .otherLayout, path: path,
         "holds \(SafetensorsError.printable(format)) weights in the layout of other kernels than this program's here",
-        remedy: "write it again here, or keep the compressed layout, which every machine reads")
+        remedy: "write the file again on this machine, or use the compressed layout, which every machine reads")
     }
   }
 
@@ -92,7 +92,7 @@ public final class PackedFile: Sendable {
     guard first < parts.count else { return }
     let (name, part) = parts[first]
     throw PackedFileError(
-      .corrupt, path: path, tensor: name, offset: part.offset, "its \(part.bytes) bytes do not have their hash",
+      .corrupt, path: path, tensor: name, offset: part.offset, "its \(part.bytes) bytes do not match their hash",
       remedy: "copy the file again or write it again with quillan quantize")
   }
 
@@ -163,7 +163,7 @@ public final class PackedFile: Sendable {
         guard denseStart ?? start == start, start >= 0 else {
           throw PackedFileError(
             .mismatch, path: path, tensor: tensor.name, offset: tensor.parts[0].offset,
-            "does not lie in the order of the model's parameters", remedy: "write the file again")
+            "is not in the order of the model's parameters", remedy: "write the file again")
         }
         denseStart = start
         packed.append(nil)
@@ -215,7 +215,7 @@ public final class PackedFile: Sendable {
     guard first < tensors.count else { return }
     throw PackedFileError(
       .corrupt, path: path, tensor: tensors[first].name, offset: tensors[first].parts[0].offset,
-      "holds a frame, code, value or scale that no weights have", remedy: "write the file again")
+      "has a frame, code, value or scale that weights cannot have", remedy: "write the file again")
   }
 
   /// Decompresses every tensor into the model, several at a time.

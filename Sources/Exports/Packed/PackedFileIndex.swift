@@ -118,7 +118,7 @@ struct PackedFileIndex: Codable, Equatable {
     }
     let text = UnsafeRawBufferPointer(rebasing: bytes[offset..<end])
     guard ck_xxh64(text.baseAddress, Int64(count), 0) == word(2) else {
-      throw PackedFileError(.corrupt, path: path, offset: offset, "the index does not have its hash", remedy: again)
+      throw PackedFileError(.corrupt, path: path, offset: offset, "the index does not match its hash", remedy: again)
     }
     let index: PackedFileIndex
     do {
@@ -148,7 +148,8 @@ struct PackedFileIndex: Codable, Equatable {
       guard part.offset == next, part.bytes >= 0, part.content >= 0, part.bytes <= indexOffset - part.offset else {
         throw PackedFileError(
           .corrupt, path: path, tensor: name, offset: part.offset,
-          "its \(part.bytes) bytes do not follow those before, which end at \(next)", remedy: "write the file again")
+          "its \(part.bytes) bytes do not follow the previous part, which ends at \(next)",
+          remedy: "write the file again")
       }
       let end = part.offset + part.bytes
       next = Self.aligned(end)

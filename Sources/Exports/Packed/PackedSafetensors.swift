@@ -62,7 +62,7 @@ public enum PackedSafetensors {
       guard entry.dataType == type, entry.shape == shape else {
         throw SafetensorsError(
           code: .mismatch, path: file.path, tensor: name,
-          problem: "is \(entry.dataType.rawValue) \(entry.shape), the model wants \(type.rawValue) \(shape)",
+          problem: "is \(entry.dataType.rawValue) \(entry.shape), the model needs \(type.rawValue) \(shape)",
           remedy: "use the config.json that was written with it")
       }
     }
@@ -98,10 +98,10 @@ public enum PackedSafetensors {
     }
   }
 
-  private static func fault(_ file: SafetensorsFile, _ name: String, _ place: String) -> SafetensorsError {
+  private static func fault(_ file: SafetensorsFile, _ name: String, _ element: String) -> SafetensorsError {
     SafetensorsError(
       code: .inconsistentLayout, path: file.path, tensor: name,
-      problem: "\(place) holds a number that no weights have", remedy: "write the file again")
+      problem: "\(element) has a value that weights cannot have", remedy: "write the file again")
   }
 
   private typealias Entry = (name: String, type: SafetensorsDataType, shape: [Int])

@@ -17,7 +17,8 @@ public enum PromptFile {
       let answer = try JSONLines.text("answer", of: line, isRequired: requiresAnswer, file: url) ?? ""
       if text.isEmpty {
         throw DataError(
-          file: url.relativePath, line: line.number, problem: "'prompt' is empty", remedy: "write what the model reads")
+          file: url.relativePath, line: line.number, problem: "'prompt' is empty",
+          remedy: "write the text that the model continues")
       }
       prompts.append(
         Prompt(

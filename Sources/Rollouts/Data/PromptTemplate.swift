@@ -34,11 +34,11 @@ public struct PromptTemplate: Equatable, Sendable {
         rest.removeFirst()
       } else if character == "{" {
         guard let end = rest.firstIndex(of: "}") else {
-          throw PromptTemplateError(problem: "a '{' that is not closed; write '{{' for a brace")
+          throw PromptTemplateError(problem: "a '{' is not closed; write '{{' for a brace")
         }
         let name = String(rest[..<end])
         guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) else {
-          throw PromptTemplateError(problem: "'{\(name)}' names no member; write '{{' for a brace")
+          throw PromptTemplateError(problem: "'{\(name)}' is not the name of a member; write '{{' for a brace")
         }
         if !literal.isEmpty { parts.append(.literal(literal)) }
         literal = ""
@@ -52,7 +52,7 @@ public struct PromptTemplate: Equatable, Sendable {
     }
     if !literal.isEmpty { parts.append(.literal(literal)) }
     guard parts.contains(.member("prompt")) else {
-      throw PromptTemplateError(problem: "no {prompt}, so that every prompt would read the same")
+      throw PromptTemplateError(problem: "{prompt} is missing, so all prompts would be the same")
     }
     self.parts = parts
   }
@@ -67,7 +67,7 @@ public struct PromptTemplate: Equatable, Sendable {
       switch part {
       case .member(let name):
         guard let value = name == "prompt" ? prompt.text : prompt.fields[name]?.textValue else {
-          throw PromptTemplateError(problem: "{\(name)} is missing in the prompt's line, or not a text")
+          throw PromptTemplateError(problem: "{\(name)} is missing in the prompt's line, or not a string")
         }
         text += value
       case .literal(let literal):

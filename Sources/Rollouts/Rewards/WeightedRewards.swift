@@ -36,7 +36,7 @@ public struct WeightedRewards: Sendable {
   /// - Throws: `RewardError` if there is no term, a weight is not finite, or two rewards have the same name.
   public init(_ terms: [Term]) throws(RewardError) {
     if terms.isEmpty {
-      throw RewardError(reward: "sum", problem: "there are no rewards", remedy: "name at least one")
+      throw RewardError(reward: "sum", problem: "no reward is given", remedy: "name at least one")
     }
     for (index, term) in terms.enumerated() {
       if !term.weight.isFinite {

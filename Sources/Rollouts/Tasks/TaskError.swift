@@ -17,7 +17,7 @@ public struct TaskError: QuillanError, Equatable {
 
   static func tooFewHeldOut(task: String, available: Int, wanted: Int) -> TaskError {
     TaskError(
-      task: task, problem: "there are \(available) distinct held-out prompts, and \(wanted) are asked for",
-      remedy: "ask for fewer, raise the held-out share or the difficulty")
+      task: task, problem: "there are \(available) distinct held-out prompts, and \(wanted) are requested",
+      remedy: "request fewer, or raise the held-out share or the difficulty")
   }
 }

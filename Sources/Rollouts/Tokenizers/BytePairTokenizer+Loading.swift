@@ -11,7 +11,8 @@ extension BytePairTokenizer {
     let file = vocabulary.relativePath
     let root = try Self.readJSON(vocabulary)
     guard let members = root.objectValue else {
-      throw TokenizerError(file: file, line: nil, problem: "holds \(root.kind)", remedy: "give an object of token: id")
+      throw TokenizerError(
+        file: file, line: nil, problem: "expected an object, found \(root.kind)", remedy: "give an object of token: id")
     }
     let mergesText = try Self.readText(merges)
     self.init(
@@ -39,7 +40,7 @@ extension BytePairTokenizer {
       return try JSONValue.parse(text.utf8)
     } catch {
       throw TokenizerError(
-        file: url.relativePath, line: nil, problem: "not JSON: \(error)", remedy: "check that the file is whole")
+        file: url.relativePath, line: nil, problem: "not JSON: \(error)", remedy: "check that the file is complete")
     }
   }
 
@@ -67,20 +68,20 @@ extension BytePairVocabulary {
       if let other = names.updateValue(name, forKey: id) {
         throw TokenizerError(
           file: file, line: nil, problem: "tokens '\(other)' and '\(name)' share the id \(id)",
-          remedy: "number them apart")
+          remedy: "give them different ids")
       }
     }
     for (name, id) in added {
       guard let other = names[id], other != name else { continue }
       throw TokenizerError(
         file: file, line: nil, problem: "the added token '\(name)' has the id \(id) of token '\(other)'",
-        remedy: "number them apart")
+        remedy: "give them different ids")
     }
     var special = Set(added.values)
     guard let endToken = added[endTokenText] ?? members[endTokenText]?.integerValue.map({ Int32($0) }) else {
       throw TokenizerError(
-        file: file, line: nil, problem: "there is no token '\(endTokenText)'",
-        remedy: "name the token that ends a text in the tokenizer's settings")
+        file: file, line: nil, problem: "the vocabulary has no token '\(endTokenText)'",
+        remedy: "name the end token in the tokenizer's settings")
     }
     special.insert(endToken)
     let size = names.count + special.filter { names[$0] == nil }.count
@@ -102,8 +103,8 @@ extension BytePairVocabulary {
       }
       guard let bytes = ByteSymbols.bytes(of: name), !bytes.isEmpty else {
         throw TokenizerError(
-          file: file, line: nil, problem: "token \(id) '\(name)' is not written in byte symbols",
-          remedy: "use a byte-level BPE vocabulary, as GPT-2's")
+          file: file, line: nil, problem: "token \(id) '\(name)' is not in byte symbols",
+          remedy: "use a byte-level BPE vocabulary, like GPT-2's")
       }
       tokens.append(bytes)
     }

@@ -57,7 +57,7 @@ struct BytePairVocabulary: Sendable {
       guard let id = idOfToken[[byte]] else {
         throw TokenizerError(
           file: file, line: nil, problem: "byte \(byte) has no token",
-          remedy: "use a byte-level vocabulary, which holds all 256 bytes")
+          remedy: "use a byte-level vocabulary, which has all 256 bytes")
       }
       byteIds.append(id)
     }
@@ -67,7 +67,7 @@ struct BytePairVocabulary: Sendable {
         let result = idOfToken[pair.left + pair.right]
       else {
         throw TokenizerError(
-          file: file, line: pair.line, problem: "merge \(rank) joins or makes a token that the vocabulary lacks",
+          file: file, line: pair.line, problem: "merge \(rank) joins or produces a token that the vocabulary lacks",
           remedy: "use the merges that belong to this vocabulary")
       }
       if !merges.insert(left: left, right: right, merge: .init(rank: UInt32(rank), result: result)) {

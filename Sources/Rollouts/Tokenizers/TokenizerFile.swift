@@ -48,7 +48,7 @@ struct TokenizerFile {
       }
       try require(added.updateValue(id, forKey: content) == nil, "the added token '\(content)' appears twice")
       if let other = vocabulary[content], other != .integer(integer) {
-        throw fault("the added token '\(content)' has the id \(id), in model.vocab another")
+        throw fault("the added token '\(content)' has the id \(id), but another in model.vocab")
       }
     }
     return try BytePairVocabulary(
@@ -73,6 +73,6 @@ struct TokenizerFile {
   private func fault(_ problem: String) -> TokenizerError {
     TokenizerError(
       file: file, line: nil, problem: problem,
-      remedy: "use a byte-level BPE tokenizer.json that divides words as GPT-2's")
+      remedy: "use a byte-level BPE tokenizer.json that divides words like GPT-2's")
   }
 }

@@ -46,7 +46,7 @@ struct InputFormTests {
     let url = try folder.write("{\"prompt\": \"a\", \"answer\": \"b\"}\n", to: "long.jsonl")
     let handle = try FileHandle(forWritingTo: url)
     try handle.seekToEnd()
-    // A hole of a terabyte: nothing could read it.
+    // A hole of a terabyte, which cannot be read into memory.
     try handle.truncate(atOffset: 1 << 40)
     try handle.close()
     let error = #expect(throws: DataError.self) { try PromptFile.prompts(at: url) }

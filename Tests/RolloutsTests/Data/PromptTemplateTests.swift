@@ -43,7 +43,7 @@ struct PromptTemplateTests {
   func missing() {
     for name in ["other", "level"] {
       let error = #expect(throws: PromptTemplateError.self) { try text("{prompt}{\(name)}") }
-      #expect(error?.problem.contains("{\(name)} is missing in the prompt's line, or not a text") == true)
+      #expect(error?.problem.contains("{\(name)} is missing in the prompt's line, or not a string") == true)
     }
   }
 }

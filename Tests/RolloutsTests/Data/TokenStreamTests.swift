@@ -24,7 +24,7 @@ struct TokenStreamTests {
   @Test("An epoch's windows predict disjoint tokens; their order depends only on the seed")
   func training() {
     let stream = TokenStream(documents: [Self.text], tokenizer: ByteTokenizer())
-    // 1,001 predictions, stride 16, offsets below 16: 61 windows an epoch.
+    // 1,001 predictions, stride 16, offsets below 16: 61 windows per epoch.
     let length = 17
     let windows = (0..<61).map { number in
       stream.window(seed: 4, step: number, sequence: 0, sequencesPerStep: 1, length: length)

@@ -4,7 +4,7 @@ import Rollouts
 import Synchronization
 import Testing
 
-/// Programs are shell scripts that answer each line of a batch by a line of their own.
+/// Programs are shell scripts that answer each line of a batch with one line.
 @Suite("Answers of a reward's program")
 struct CommandAnswerTests {
   private final class Lines: Sendable {
@@ -76,7 +76,7 @@ struct CommandAnswerTests {
     }
     #expect(processes.count == 1)
     guard reason != .none else { return #expect(log.all == []) }
-    // The first in full, with the prompt; the second only in the count.
+    // The first is logged in full, with the prompt; the second is only counted.
     #expect(log.all.count == 1)
     for part in ["p.jsonl:3", #""1+1=""#, #""c1""#, reason.metrics[0]] {
       #expect(log.all.first?.contains(part) == true, "\(log.all)")
@@ -91,7 +91,7 @@ struct CommandAnswerTests {
       """#
     guard case .object(let fields) = try JSONValue.parse(text.utf8, .exactNumbers) else { return }
     let log = Lines()
-    // The line comes back as a message.
+    // The line is logged as a message.
     let reward = try reward(
       "while :; do next; printf '%s\\n' \"$line\" >&2; printf '{\"id\":\"gsm-7\",\"reward\":%s}\\n' $n; done", log: log)
     let outcomes = try reward.outcomes(items(3, fields: fields))

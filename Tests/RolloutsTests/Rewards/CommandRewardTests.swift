@@ -104,7 +104,7 @@ struct CommandRewardTests {
       log: log)
     #expect(try reward.outcomes(items(["a", "b"])).map(score) == [1, 1])
     #expect(log.all.contains("reward own: rank 3"))
-    #expect(log.all.contains { $0.contains("not an answer to anything asked: thinking") })
+    #expect(log.all.contains { $0.contains("not an answer to an open question: thinking") })
   }
 
   @Test("A program that never answers is an error with its last message")

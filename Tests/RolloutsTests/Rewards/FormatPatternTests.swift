@@ -75,7 +75,7 @@ struct FormatPatternTests {
   func limit() throws {
     let text = String(repeating: "a", count: 60)
     for _ in 0..<2 { #expect(try outcome(#"^(a*)*(a*)*(a*)*(b)\4$"#, text) == .unscored(.patternLimit)) }
-    // The table of a large pattern and a long text would be larger than any that is made.
+    // The table of a large pattern and a long text would exceed the limit.
     #expect(try outcome("(abcdefgh){1000}", String(repeating: "ab", count: 200_000)) == .unscored(.patternLimit))
     #expect(
       try FormatReward(pattern: #"^(a*)*(a*)*(a*)*(b)\4$"#)
@@ -92,7 +92,8 @@ struct FormatPatternTests {
       ("[a", "a '[' is not closed"), ("*a", "'*' has nothing to repeat at character 1"),
       ("a**", "'*' has nothing to repeat"),
       ("a{3,2}", "at least 3 and at most 2"), ("a{2000}", "a repetition of more than 1000"), (#"a\"#, "ends with '\\'"),
-      (#"\y"#, "'\\y' is not supported"), ("(?<=a)b", "a lookbehind is not supported"), (#"(a)\2"#, "no group 2"),
+      (#"\y"#, "'\\y' is not supported"), ("(?<=a)b", "a lookbehind is not supported"),
+      (#"(a)\2"#, "group 2, which does not exist"),
       ("[z-a]", "from a lower to a higher"), ("((a{1000}){1000}){1000}", "more than 20000 parts"),
       ("((){1000}){1000}", "more than 20000 parts"),
     ])

@@ -15,7 +15,7 @@ struct SplitVersionTests {
       family: name.family(options), seed: seed, heldOutShare: 0.3, version: version, use: use)
   }
 
-  /// The problems of both parts, as they are without leading zeros.
+  /// The problems of both parts, without leading zeros.
   private static func parts(_ task: ProceduralTask) throws -> (train: Set<String>, heldOut: Set<String>) {
     func plain(_ text: String) -> String {
       let words = text.split(omittingEmptySubsequences: false) { !$0.isNumber }.map { Int($0).map(String.init) ?? "" }
@@ -39,7 +39,7 @@ struct SplitVersionTests {
     for first in parts {
       for second in parts { #expect(first.train.isDisjoint(with: second.heldOut)) }
     }
-    // Two-digit problems are the same ones of all tasks that have them.
+    // Two-digit problems are in the same part in all tasks that have them.
     #expect(parts[0].heldOut.isSubset(of: parts[1].heldOut) && parts[0].heldOut.count > 1000)
     #expect(parts[1].heldOut == parts[3].heldOut && parts[0].heldOut == parts[4].heldOut)
   }
@@ -60,7 +60,7 @@ struct SplitVersionTests {
     let mixed = try Self.task(.addition, size: 2, minimum: 1, version: .byNumber)
     let (parts, others) = (try Self.parts(task), try Self.parts(mixed))
     #expect(!parts.train.isDisjoint(with: others.heldOut))
-    // Computed apart from this program.
+    // Computed independently of this program.
     #expect(try task.heldOut(count: 4).map(\.text) == Self.firstHeldOut)
     #expect(try (0..<4).map { try task.prompt(index: $0, split: .train).text } == Self.firstTrained)
   }

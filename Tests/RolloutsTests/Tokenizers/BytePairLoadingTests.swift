@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Loading byte-pair tokenizers")
 struct BytePairLoadingTests {
-  /// GPT-2's way of writing bytes, as a table of this test's own.
+  /// GPT-2's notation of bytes, independent of the tested code.
   private static let symbols: [String] = {
     var symbols = [String](repeating: "", count: 256)
     var next: UInt32 = 0x100
@@ -91,7 +91,7 @@ struct BytePairLoadingTests {
         }
       ),
       (
-        "'<|endoftext|>' has the id 259, in model.vocab another",
+        "'<|endoftext|>' has the id 259, but another in model.vocab",
         { $0["added_tokens"] = [["id": 259, "content": "<|endoftext|>", "special": true]] }
       ),
       ("'<a>' has the id 97 of token", { $0["added_tokens"] = [["id": 97, "content": "<a>", "special": true]] }),

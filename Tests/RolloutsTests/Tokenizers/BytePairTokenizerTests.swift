@@ -66,7 +66,7 @@ struct BytePairTokenizerTests {
 
   @Test("White space, contractions and classes are divided as by GPT-2's pattern")
   func division() {
-    // Ids of single tokens tell the division: each expected string is one word.
+    // Ids of single tokens show the division: each expected string is one word.
     let cases: [(String, [String])] = [
       ("a  b", ["a", " ", " b"]), ("a\n b", ["a", "\n", " b"]), ("a \n", ["a", " \n"]),
       ("it's", ["it", "'s"]), ("!'s", ["!'", "s"]), ("'S", ["'", "S"]), ("x1y", ["x", "1", "y"]),

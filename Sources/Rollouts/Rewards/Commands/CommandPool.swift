@@ -114,7 +114,7 @@ struct CommandPool: ~Copyable {
   private mutating func readAnswers(_ index: Int, _ call: inout Call) throws(RewardError) {
     for line in hear(index) {
       switch RewardProtocol.answer(line, given: workers[index].given, of: call.items) {
-      case .other: say("not an answer to anything asked: \(line)")
+      case .other: say("not an answer to an open question: \(line)")
       case .outcome(let question, let outcome, let problem):
         if let position = workers[index].given.firstIndex(of: question) { workers[index].given.remove(at: position) }
         workers[index].since = .now
@@ -142,12 +142,12 @@ struct CommandPool: ~Copyable {
     call.queue = ArraySlice(given.dropFirst() + call.queue)
     if !workers[index].hasAnswered { fruitless += 1 }
     guard fruitless < Self.maximumFruitless else {
-      let why = reason == .timeout ? "were ended without an answer in \(limit) s" : end
+      let why = reason == .timeout ? "were killed without an answer in \(limit) s" : end
       throw RewardError(
         reward: name,
-        problem: "\(fruitless) processes in a row gave no answer (\(why))"
+        problem: "\(fruitless) consecutive processes gave no answer (\(why))"
           + (lastMessage.isEmpty ? "" : "; the last message is: \(LogText.plain(lastMessage, limit: 200))"),
-        remedy: "try the command by hand: one JSON object a line in, one out, flushed")
+        remedy: "try the command by hand: it must answer each line, a JSON object, with one line, and flush it")
     }
   }
 
@@ -163,8 +163,8 @@ struct CommandPool: ~Copyable {
     if count == 1 {
       let item = call.items[question]
       log(
-        "reward \(name): no score (\(reason.text)). The answer: \(problem). It was asked about \(item.shownPrompt) "
-          + "with completion \(item.shownCompletion). Further ones are counted as \(reason.metrics.joined(separator: ", "))"
+        "reward \(name): no score (\(reason.text)). The answer: \(problem). The question: \(item.shownPrompt) "
+          + "with completion \(item.shownCompletion). Further cases are counted as \(reason.metrics.joined(separator: ", "))"
       )
     } else if RepeatedMessages.isMilestone(count) {
       log("reward \(name): \(count) completions without a score so far: \(reason.text)")

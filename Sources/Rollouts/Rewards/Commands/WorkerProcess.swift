@@ -150,7 +150,7 @@ final class WorkerProcess {
       if result < 0, errno != EINTR { break }
     }
     keeper.end()
-    guard endedAlone else { return "was ended" }
+    guard endedAlone else { return "was killed" }
     let signal = status & 0x7F
     return signal == 0 ? "exited with code \((status >> 8) & 0xFF)" : "was killed by signal \(signal)"
   }

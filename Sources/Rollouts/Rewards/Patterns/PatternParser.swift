@@ -30,7 +30,8 @@ struct PatternParser {
     if position < scalars.count { throw fault("a ')' without its '('") }
     if largestReference.group > captureCount {
       throw PatternError(
-        problem: "there is no group \(largestReference.group) to refer to", character: largestReference.character)
+        problem: "a reference to group \(largestReference.group), which does not exist",
+        character: largestReference.character)
     }
     return node
   }
@@ -104,7 +105,7 @@ struct PatternParser {
   private mutating func parseGroup() throws(PatternError) -> PatternNode? {
     depth += 1
     defer { depth -= 1 }
-    if depth > Self.maximumDepth { throw fault("more than \(Self.maximumDepth) groups inside each other") }
+    if depth > Self.maximumDepth { throw fault("more than \(Self.maximumDepth) nested groups") }
     guard take("?") else {
       captureCount += 1
       let number = captureCount
@@ -254,7 +255,9 @@ struct PatternParser {
         name.unicodeScalars.append(next)
         position += 1
       }
-      guard take(">"), let group = names[name] else { throw fault("there is no group '\(name)' before this") }
+      guard take(">"), let group = names[name] else {
+        throw fault("a reference to group '\(name)', which is not defined before it")
+      }
       return .backreference(group, ignoresCase: flags.ignoresCase)
     default:
       var set = ScalarSet([try parseEscapedMember()])
@@ -309,7 +312,7 @@ struct PatternParser {
     }
     guard isBraced ? take("}") : digits.count == count, let value = UInt32(digits, radix: 16),
       let scalar = Unicode.Scalar(value)
-    else { throw fault("a character's number needs \(count) hexadecimal digits, or some in braces") }
+    else { throw fault("a character's number needs \(count) hexadecimal digits, or digits in braces") }
     return scalar
   }
 
@@ -340,7 +343,7 @@ struct PatternParser {
   private mutating func parseClass() throws(PatternError) -> ScalarSet {
     depth += 1
     defer { depth -= 1 }
-    if depth > Self.maximumDepth { throw fault("more than \(Self.maximumDepth) classes inside each other") }
+    if depth > Self.maximumDepth { throw fault("more than \(Self.maximumDepth) nested classes") }
     var set = ScalarSet([], isNegative: take("^"), ignoresCase: flags.ignoresCase)
     var isFirst = true
     while true {

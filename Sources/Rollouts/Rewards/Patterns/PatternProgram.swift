@@ -80,7 +80,7 @@ struct PatternProgram: Sendable {
     work += 1
     if work > Self.maximumCount {
       throw PatternError(
-        problem: "the repetitions, written out, have more than \(Self.maximumCount) parts; repeat less", character: 1)
+        problem: "the unrolled repetitions have more than \(Self.maximumCount) parts; repeat less", character: 1)
     }
     switch node {
     case .empty: break
