@@ -109,7 +109,7 @@ let package = Package(
       ]),
     .target(
       name: "Reports",
-      dependencies: ["Configuration", "Errors", "Files", "Formats", "Learning", "Rollouts", "Runs", protobuf],
+      dependencies: ["Configuration", "Errors", "Files", "Formats", "Learning", "Rollouts", protobuf],
       exclude: ["TensorBoard/tensorboard.proto"]),
     .target(
       name: "Checks",

@@ -2,7 +2,6 @@ import Configuration
 import Files
 import Formats
 import Foundation
-import Runs
 
 /// The directory of one run: `runs/<name>/` with `config.yaml`, `metrics.jsonl`, `samples.jsonl` and the plot.
 ///

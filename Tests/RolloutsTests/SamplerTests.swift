@@ -2,11 +2,12 @@ import Foundation
 import Layers
 import LowBit
 import Models
+import MPI
 import Parameters
 import Rollouts
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Sampler")
 struct SamplerTests {
