@@ -20,11 +20,24 @@ struct SamplerTests {
     static let endToken: Int32 = 3
 
     init(threads: Int = 1, format: NumberFormat? = nil, diffusion: Bool = true) throws {
-      var sizes = ModelConfiguration.tiny
+      var sizes = ModelConfiguration(dim: 16)
       sizes.vocabSize = 20
+      sizes.numLayers = 2
+      sizes.numHeads = 2
+      sizes.numMiniMoes = 3
+      sizes.numExpertsPerMini = 3
+      sizes.expertDim = 32
+      sizes.maxSeqLen = 24
+      sizes.numMicrosPerMini = 4
+      sizes.microTopK = 2
+      sizes.microAgentDim = 8
+      sizes.overseerDim = 32
+      sizes.diffusionDim = 16
+      sizes.diffusionBlocks = 1
       sizes.diffusionSteps = 4
       sizes.diffusionInferenceSteps = 2
       sizes.latentHorizon = 3
+      sizes.int4Group = 16
       sizes.useBitDiffusion = diffusion
       model = try QuillanModel(sizes, format.map { PrecisionConfiguration(all: $0) } ?? PrecisionConfiguration())
       context = Context(threads: threads)
