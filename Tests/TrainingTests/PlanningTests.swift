@@ -241,8 +241,8 @@ import Training
       search.choices.map { [$0.layout.ranksPerHost, $0.layout.expert] }.sorted { $0[1] < $1[1] } == [[1, 1], [1, 2]])
     #expect(search.choices.allSatisfy { $0.layout.threads == 2 && $0.efficiency > 0 && $0.efficiency < 1 })
     let reasons = Dictionary(uniqueKeysWithValues: search.rejections.map { ($0.layouts, $0.reason) })
-    #expect(reasons["1 rank a host, P 4"] == "P must divide 2 ranks")
-    #expect(reasons["2 ranks a host"] == "4 ranks need a group each, rl.batch_size is 3")
+    #expect(reasons["1 rank per host, P 4"] == "P must divide 2 ranks")
+    #expect(reasons["2 ranks per host"] == "4 ranks need at least one group each, but rl.batch_size is 3")
     #expect(reasons["other P"]?.contains("model.num_mini_moes 4") == true)
 
     let whole = MemoryPlan(configuration, parameters, ranks: 2, promptLength: 8).total
@@ -253,7 +253,7 @@ import Training
     tight.memory = 1000
     let none = LayoutSearch(configuration, parameters, tight, ranksPerHost: 1, promptLength: 8, .standard)
     #expect(none.choices.isEmpty)
-    #expect(none.rejections.contains { $0.layouts == "1 rank a host, P 1" && $0.reason.contains("a rank, also in") })
+    #expect(none.rejections.contains { $0.layouts == "1 rank per host, P 1" && $0.reason.hasPrefix("a rank needs ") })
   }
 
   @Test("Rates come back from what benchmarks would print on a machine that has them")
