@@ -46,7 +46,7 @@ private func text(_ path: String) throws -> String { try String(contentsOfFile: 
   func writeFaults() {
     #expect(
       throws: ReportError(
-        path: "/dev/full", message: "cannot write: No space left on device; free space on the disk")
+        path: "/dev/full", problem: "cannot write: No space left on device", remedy: "free space on the disk")
     ) { try MetricsWriter(path: "/dev/full") }
     #expect(throws: ReportError.self) { try AtomicFile.write("x", to: "/nonexistent/directory/file") }
   }

@@ -32,7 +32,7 @@ import Training
     let path = "\(folder.path)/metrics.jsonl"
     let first = try JSONLinesFile.resume(path, after: 3, format: "quillan-metrics")
     #expect(first.lines.compactMap { $0["step"]?.integerValue } == [1, 2, 3])
-    #expect(first.remarks.count == 1 && first.remarks[0].contains("4 lines behind step 3 moved to"))
+    #expect(first.remarks.count == 1 && first.remarks[0].contains("4 lines after step 3 moved to"))
     #expect(folder.bytes("metrics.jsonl") == Data((header + lines(1...3)).utf8))
     let moved = header + "{\"abandoned_after_step\":3}\n" + later + "\n"
     #expect(folder.bytes("abandoned-metrics.jsonl") == Data(moved.utf8))

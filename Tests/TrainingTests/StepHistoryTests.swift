@@ -5,7 +5,7 @@ import Training
   @Test("A short run keeps every value")
   func short() {
     var history = StepHistory()
-    #expect(history.points.isEmpty && history.least == nil)
+    #expect(history.points.isEmpty && history.minimum == nil)
     for step in 1...StepHistory.limit { history.append(step: step, Double(step)) }
     #expect(history.points.map(\.x) == (1...StepHistory.limit).map(Double.init))
   }
@@ -23,6 +23,6 @@ import Training
     #expect(points.first?.x == 1 && points.last?.x == Double(steps))
     let gaps = zip(points, points.dropFirst()).map { $1.x - $0.x }.dropLast()
     #expect(Set(gaps).count == 1)
-    #expect(history.least == -9 && history.largest == 9)
+    #expect(history.minimum == -9 && history.maximum == 9)
   }
 }

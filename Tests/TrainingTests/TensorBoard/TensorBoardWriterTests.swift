@@ -92,7 +92,7 @@ import Training
       let error = #expect(throws: TensorBoardError.self) {
         try TensorBoardWriter(directory: folder.appendingPathComponent("tensorboard"))
       }
-      #expect(error?.description.contains("cannot hold an event file") == true)
+      #expect(error?.description.contains("cannot create an event file") == true)
     }
   }
 }
