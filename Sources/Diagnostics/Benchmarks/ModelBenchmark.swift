@@ -10,16 +10,16 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// Times what a run does with a whole model: decoding and training steps, on made-up tokens.
+/// Times decoding and training steps of a whole model with random tokens.
 ///
-/// Initial weights, tokens and latents follow from fixed seeds. Times are of the clock on the wall.
+/// Initial weights, tokens and latents have fixed seeds. Times are wall-clock times.
 public final class ModelBenchmark {
   private let configuration: RunConfiguration
   private let model: QuillanModel
   private let communicator: Communicator
   private let context: Context
 
-  /// - Throws: `ConfigurationIssue` where the model's sizes do not fit together.
+  /// - Throws: `ConfigurationIssue` if the sizes of the model are inconsistent.
   public init(_ configuration: RunConfiguration, threads: Int, communicator: Communicator) throws {
     self.configuration = configuration
     self.communicator = communicator
@@ -27,8 +27,8 @@ public final class ModelBenchmark {
     context = Context(threads: threads)
   }
 
-  /// Tokens a second of the sampler, without the prompt: one more and `newTokens` + 1 tokens are sampled in turn, and
-  /// the difference of the medians is what `newTokens` tokens cost. Local.
+  /// Tokens per second of the sampler, without the prompt. Samples 1 and `newTokens` + 1 tokens alternately; the difference
+  /// of the medians is the time of `newTokens` tokens. Local.
   public func decode(batches: [Int], promptLength: Int, newTokens: Int, rounds: Int) throws -> [BenchmarkRow] {
     let packed = model.makePackedModel()
     do {
@@ -42,7 +42,7 @@ public final class ModelBenchmark {
       func seconds(_ count: Int) throws -> Double {
         var options = SamplingOptions()
         options.maxNewTokens = count
-        // No token ends a sequence: −1 is none.
+        // −1 is not a token, so no token ends a sequence.
         let sampler = Sampler(model: model, options: options, endToken: -1, seed: 0)
         return try Self.seconds { _ = try sampler.sample([request], packed, context) }
       }
@@ -58,10 +58,10 @@ public final class ModelBenchmark {
     }
   }
 
-  /// The optimizer step of `tokens` tokens over all ranks: forward, objective, backward, reduction, update, packing.
-  /// Collective.
+  /// Measures an optimizer step of `tokens` tokens over all ranks: forward, objective, backward, reduction, update and
+  /// packing. Collective.
   ///
-  /// - Returns: the step and its phases, medians over `steps` steps after one that is not counted.
+  /// - Returns: the step and its phases, as medians over `steps` steps after one warm-up step.
   public func trainingStep(tokens: Int, sequenceLength: Int, steps: Int) throws -> [BenchmarkRow] {
     let topology = try Topology(
       world: communicator, expert: configuration.parallel.expert, miniMoEs: configuration.model.numMiniMoes)
@@ -105,7 +105,8 @@ public final class ModelBenchmark {
     let objective: GroupObjective
   }
 
-  /// This rank's share of groups of `num_trajectories` sequences with rewards 0 and 1 in turn, as many for each rank.
+  /// The groups of this rank: `num_trajectories` sequences each, with alternating rewards 0 and 1. All ranks have the same
+  /// number of groups.
   private func groups(tokens: Int, sequenceLength length: Int) throws -> [Group] {
     let size = configuration.rl.numTrajectories
     let total = max(1, tokens / (size * length) / communicator.size) * communicator.size
@@ -137,16 +138,16 @@ public final class ModelBenchmark {
       model: model, configuration: configuration.objective,
       retention: configuration.rl.gradientCheckpointing ? .layerInputs : .everything,
       exchange: learner.experts?.exchange)
-    // As `Trainer` cuts a step: groups are the units of reproducible sums, otherwise there is one.
+    // As in `Trainer`: groups are the reduction units of reproducible sums; otherwise there is one unit.
     let units = learner.reducer.isReproducible ? groups.map { [$0] } : [groups]
     for (number, unit) in units.enumerated() {
       let items = unit.flatMap { group in
         group.trajectories.enumerated().map { PolicyLoss.Item($1, objective: group.objective, index: $0) }
       }
       let parts = MicroBatches.parts(items.map { $0.trajectory.tokens.count }, configuration)
-      for (place, part) in parts.enumerated() {
+      for (index, part) in parts.enumerated() {
         let some = Array(items[part])
-        let isLast = number == units.count - 1 && place == parts.count - 1
+        let isLast = number == units.count - 1 && index == parts.count - 1
         loss.accumulate(
           some,
           diffusion: DiffusionNoise.input(some.map { ($0.trajectory.id, $0.trajectory.tokens) }, learner, 0),
@@ -165,7 +166,7 @@ public final class ModelBenchmark {
   }
 }
 
-/// Tokens, the same every time.
+/// Reproducible random tokens.
 private struct TokenNumbers {
   private let vocabulary: Int
   private var state: UInt32
