@@ -161,11 +161,35 @@ let package = Package(
       dependencies: ["CKernels", "Tensors", "LowBit", "Parameters", "Models", "Exports", "TestSupport"]),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["CKernels", "CZstd", "Files", "Exports", "Checkpoints", "TestSupport"]),
+    .target(
+      name: "TrainingSupport", dependencies: ["MPI", "Models", "Parameters", "Rollouts", "Training"],
+      path: "Tests/TrainingSupport"),
     .testTarget(
-      name: "TrainingTests",
+      name: "ConfigurationTests",
+      dependencies: ["Configuration", "LowBit", "Models", "Objectives", "Rollouts", "TestSupport"]),
+    .testTarget(
+      name: "PlanningTests", dependencies: ["Configuration", "LowBit", "Models", "Planning", "Rollouts"]),
+    .testTarget(
+      name: "ReportsTests", dependencies: ["Configuration", "Errors", "Learning", "Reports", "Rollouts", protobuf]),
+    .testTarget(
+      name: "ChecksTests",
       dependencies: [
-        "CAllocations", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models", "Parallelism",
-        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", "TestSupport", protobuf,
+        "Checks", "Configuration", "Learning", "LowBit", "MPI", "Models", "Parameters", "Rollouts", "TrainingSupport",
+      ]),
+    .testTarget(
+      name: "DiagnosticsTests",
+      dependencies: ["Diagnostics", "Exports", "Parallelism", "Tensors", "TestSupport", "TrainingSupport"]),
+    .testTarget(
+      name: "LearningTests",
+      dependencies: [
+        "CAllocations", "Layers", "LowBit", "MPI", "Models", "Objectives", "Optimizers", "Parallelism", "Parameters",
+        "Rollouts", "Tensors", "TestSupport", "Training", "TrainingSupport",
+      ]),
+    .testTarget(
+      name: "RunsTests",
+      dependencies: [
+        "Checkpoints", "Exports", "LowBit", "MPI", "Models", "Parameters", "Rollouts", "TestSupport", "Training",
+        "TrainingSupport",
       ]),
     .testTarget(name: "CommandTests", dependencies: ["quillan", "TestSupport"]),
   ],
