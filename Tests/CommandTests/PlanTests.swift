@@ -182,12 +182,13 @@ struct PlanTests {
   }
 
   @Test(
-    "Every recipe can be planned",
+    "The plan of every recipe has the number of parameters of its model",
     arguments: [
-      "quickstart", "quillan-511m", "quillan-low-memory", "no-bitnet", "no-diffusion", "diffusion-20-steps",
+      ("quickstart", 954_337), ("quillan-511m", 511_500_289), ("quillan-low-memory", 181_980_545),
+      ("no-bitnet", 511_500_289), ("no-diffusion", 489_722_881), ("diffusion-20-steps", 511_500_289),
     ])
-  func recipes(name: String) throws {
-    #expect(try plan(Self.recipe(name)).parameters > 100_000)
+  func recipes(name: String, parameters: Int) throws {
+    #expect(try plan(Self.recipe(name)).parameters == parameters)
   }
 
   @Test(

@@ -117,11 +117,11 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
         "x.yaml:2: precision.head must be one of fp32, fp16, bf16, ternary, int4, int8, got 'int5'"
       ),
       ("optimizer:\n  state: int4\n", "x.yaml:2: optimizer.state must be one of fp32, int8, got 'int4'"),
-      ("rl: 4\n", "x.yaml:1: section 'rl' must hold keys, got '4'"),
-      ("- rl\n", "x.yaml:1: must hold sections such as 'model:' and 'rl:', got a list"),
+      ("rl: 4\n", "x.yaml:1: section 'rl' must contain keys, got '4'"),
+      ("- rl\n", "x.yaml:1: must contain sections such as 'model:' and 'rl:', got a list"),
       ("[a, b]: 4\n", "x.yaml:1: a key must be a word, not a list or a group of keys"),
-      ("rl:\n  seed: 1\n  seed: 2\n", "x.yaml:2: key 'seed' is given more than once in one group; keep one"),
-      ("rl: {seed: 1}\nrl: {seed: 1}\n", "x.yaml:1: key 'rl' is given more than once in one group; keep one"),
+      ("rl:\n  seed: 1\n  seed: 2\n", "x.yaml:2: key 'seed' occurs more than once in one group; keep one"),
+      ("rl: {seed: 1}\nrl: {seed: 1}\n", "x.yaml:1: key 'rl' occurs more than once in one group; keep one"),
       ("", "x.yaml: is empty; start from configs/quickstart.yaml"),
       ("# nothing\n", "x.yaml: is empty; start from configs/quickstart.yaml"),
       ("data:\n  task: addition\n", "x.yaml:2: data.task must be a group of keys, got 'addition'"),
@@ -134,14 +134,14 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
         "data:\n  rewards:\n  - name: format\n    weight: big\n",
         "x.yaml:4: data.rewards[0].weight must be a number, got 'big'"
       ),
-      ("data:\n  rewards: []\n", "x.yaml:2: data.rewards must hold at least one reward"),
+      ("data:\n  rewards: []\n", "x.yaml:2: data.rewards must contain at least one reward"),
       (
         "data:\n  rewards: [{name: command}]\n",
         "x.yaml:2: data.rewards [0] 'command' needs a command: a list of program and arguments"
       ),
       (
         "data:\n  rewards: [{name: length, length: 3, command: [x]}]\n",
-        "x.yaml:2: data.rewards [0] 'length' takes no command; leave out name or command"
+        "x.yaml:2: data.rewards [0] 'length' takes no command; remove name or command"
       ),
       ("data:\n  rewards: [{weight: 2}]\n", "x.yaml:2: data.rewards[0] has no key 'name'; add it"),
       ("data:\n  rewards: [{command: x}]\n", "x.yaml:2: data.rewards[0].command must be a list of texts, got 'x'"),
@@ -151,7 +151,7 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
       ),
       (
         "data:\n  task: {name: copy}\n  prompts: a\n",
-        "x.yaml:3: data.prompts cannot be given together with data.task; keep one of them"
+        "x.yaml:3: data.prompts cannot be combined with data.task; keep one of them"
       ),
     ])
   func faults(yaml: String, expected: String) {
@@ -218,7 +218,7 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
       ("4=4", "--set 4=4: must have the form section.key=value, for example rl.batch_size=8"),
       ("rl.batch_size", "--set rl.batch_size: must have the form section.key=value, for example rl.batch_size=8"),
       ("rl..x=1", "--set rl..x=1: must have the form section.key=value, for example rl.batch_size=8"),
-      ("rl.seed.x=1", "--set rl.seed.x=1: 'x' has no place inside '1'; set the whole value instead"),
+      ("rl.seed.x=1", "--set rl.seed.x=1: 'x' cannot be set inside '1'; set the whole value instead"),
       ("rl.seed=[1", "--set rl.seed=[1: is not valid YAML: did not find expected ',' or ']'"),
     ])
   func overrideFaults(override: String, expected: String) {
@@ -264,7 +264,7 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
       loadMessage("/nonexistent/x.yaml")
         == "/nonexistent/x.yaml: no such file; give the path of a YAML configuration such as configs/quickstart.yaml")
     #expect(loadMessage("/") == "/: cannot be read; check that it is a file and its permissions")
-    #expect(loadMessage("/dev/zero") == "/dev/zero: is longer than 1 MiB; a configuration is a few kilobytes of YAML")
+    #expect(loadMessage("/dev/zero") == "/dev/zero: is larger than 1 MiB; a configuration is a few kilobytes of YAML")
     #expect(loadMessage(binary) == "\(binary): is not UTF-8 text; give a YAML configuration")
   }
 

@@ -36,10 +36,10 @@ import Testing
   func errors() throws {
     for name in ["rl.bath_size", "rl", "", ".", "rl.batch_size.x", "logging.directory "] {
       let error = try #require(throws: ConfigurationError.self) { try configuration([]).value(of: name) }
-      #expect(error.message.hasPrefix("there is no such key; did you mean '"), "\(name)")
+      #expect(error.problem == "there is no such key" && error.remedy?.hasPrefix("did you mean '") == true, "\(name)")
     }
     let error = try #require(throws: ConfigurationError.self) { try configuration([]).value(of: "rl.bath_size") }
-    #expect(error.message.contains("'rl.batch_size'"))
+    #expect(error.remedy == "did you mean 'rl.batch_size'?")
     var changed = try configuration([])
     changed.logging.directory = "a\0b"
     #expect(throws: ConfigurationError.self) { try changed.value(of: "logging.directory") }

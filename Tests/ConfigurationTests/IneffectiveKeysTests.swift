@@ -56,7 +56,7 @@ import TestSupport
       // What the command does not read is named if it was set on the command line.
       (
         .pretrain, ["rl.learning_rate=0.1"],
-        "rl.learning_rate: no effect in pretrain; its key there is pretrain.learning_rate"
+        "rl.learning_rate: no effect in pretrain; set pretrain.learning_rate instead"
       ),
       (.train, ["pretrain.steps=7"], "pretrain.steps: no effect in train"),
       (.train, ["data.text=x.txt"], "data.text: no effect in train"),
@@ -132,7 +132,7 @@ import TestSupport
   @Test("A wrong aggregation for GSPO and an entropy coefficient out of range give warnings")
   func warnings() throws {
     let gspo = ["rl.ratio=sequence", "rl.clip_epsilon=4e-4"]
-    #expect(try load(gspo).warnings.contains { $0.hasPrefix("rl.aggregation group_token_mean is not GSPO's") })
+    #expect(try load(gspo).warnings.contains { $0.hasPrefix("rl.aggregation group_token_mean does not match rl.ratio sequence (GSPO)") })
     #expect(try load(gspo + ["rl.aggregation=sequence_mean"]).warnings.isEmpty)
     let high = ["rl.entropy_coef=0.5", "rl.entropy_target=2"]
     #expect(

@@ -158,11 +158,11 @@ import TrainingSupport
   func invalidSize() throws {
     let ranks = try Ranks.together()
     let odd = #expect(throws: ConfigurationError.self) { try run(3).assembly(ranks) }
-    #expect(odd?.message.hasSuffix("set it to 1, 2, 4 or 8") == true)
+    #expect(odd?.remedy == "set it to 1, 2, 4 or 8")
     guard ranks.size < 4 else { return }
     let large = #expect(throws: ConfigurationError.self) { try run(4).assembly(ranks) }
-    #expect(large?.message.contains("parallel.expert is 4") == true)
-    #expect(large?.message.hasSuffix(ranks.size == 1 ? "set it to 1" : "set it to 1 or 2") == true)
+    #expect(large?.problem.contains("parallel.expert is 4") == true)
+    #expect(large?.remedy == (ranks.size == 1 ? "set it to 1" : "set it to 1 or 2"))
   }
 
   @Test("A file of weights holds all mini-MoEs, whoever owned them")

@@ -1,3 +1,4 @@
+import Foundation
 import LowBit
 import MPI
 import Models
@@ -6,6 +7,7 @@ import Rollouts
 import TestSupport
 import Testing
 import Training
+import TrainingSupport
 
 /// Every recipe's full sizes are planned without allocating them, and a small copy of it takes one step of each kind.
 @Suite(.serialized) struct RecipeDryRunTests {
@@ -130,11 +132,15 @@ import Training
     let configuration = try shrunken(load(name))
     let assembly = try RunAssembly(
       configuration, file: name, threads: 1, communicator: Environment.initialize())
+    let initial = Fingerprint.of(try assembly.masters())
     let trainer = try Trainer(
       configuration: configuration, learner: try assembly.learner(assembly.masters()), prompts: assembly.prompts(),
       tokenizer: assembly.tokenizer, rewards: assembly.rewards())
     let report = try trainer.step()
     #expect(report.metrics.values.allSatisfy { $0.isFinite }, "\(report.metrics)")
+    // Random completions are all wrong: without a group to learn from, the step must not move the weights.
+    let isIdle = report.metrics["frac_reward_zero_std"] == 1
+    #expect((Fingerprint.of(trainer.learner.masters) == initial) == isIdle, "\(report.metrics)")
     #expect(report.metrics["rollout/logp_abs_diff_max"] == 0)
     #expect((report.metrics["loss/diffusion"] ?? 0 > 0) == configuration.model.useBitDiffusion)
     #expect(report.metrics["grad_norm"] ?? 0 > 0)
@@ -145,8 +151,11 @@ import Training
       configuration: configuration, learner: try assembly.learner(try assembly.masters()), source: demonstrations)
     let metrics = try pretrainer.step()
     #expect(metrics.values.allSatisfy { $0.isFinite }, "\(metrics)")
-    #expect(metrics["loss/cross_entropy"] ?? 0 > 0)
+    // An untrained model is about as good as a uniform distribution over the vocabulary.
+    let uniform = log(Double(configuration.model.vocabSize))
+    #expect(abs((metrics["loss/cross_entropy"] ?? 0) - uniform) < 0.2 * uniform, "\(metrics)")
     #expect(metrics["grad_norm"] ?? 0 > 0)
+    #expect(Fingerprint.of(pretrainer.learner.masters) != initial)
   }
 
   @Test("Planned packed bytes are those that a model holds", arguments: names)
