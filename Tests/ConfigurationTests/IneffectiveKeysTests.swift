@@ -132,7 +132,8 @@ import TestSupport
   @Test("A wrong aggregation for GSPO and an entropy coefficient out of range give warnings")
   func warnings() throws {
     let gspo = ["rl.ratio=sequence", "rl.clip_epsilon=4e-4"]
-    #expect(try load(gspo).warnings.contains { $0.hasPrefix("rl.aggregation group_token_mean does not match rl.ratio sequence (GSPO)") })
+    let mismatch = "rl.aggregation group_token_mean does not match rl.ratio sequence (GSPO)"
+    #expect(try load(gspo).warnings.contains { $0.hasPrefix(mismatch) })
     #expect(try load(gspo + ["rl.aggregation=sequence_mean"]).warnings.isEmpty)
     let high = ["rl.entropy_coef=0.5", "rl.entropy_target=2"]
     #expect(
