@@ -92,7 +92,7 @@ let package = Package(
       dependencies: ["CKernels", "CZstd", "Errors", "Files", "Formats", "Tensors"]),
     .target(
       name: "Configuration",
-      dependencies: ["Files", "Models", "Objectives", "Optimizers", "Parameters", "Rollouts", yams]),
+      dependencies: ["Errors", "Files", "Models", "Objectives", "Optimizers", "Parameters", "Rollouts", yams]),
     .target(
       name: "Learning",
       dependencies: [
@@ -194,9 +194,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "RolloutsTests",
-      dependencies: [
-        "Formats", "Layers", "LowBit", "Models", "MPI", "Parameters", "Rollouts", "Tensors", "TestSupport",
-      ]),
+      dependencies: ["Formats", "Layers", "LowBit", "Models", "Parameters", "Rollouts", "Tensors", "TestSupport"]),
     .testTarget(
       name: "ExportsTests",
       dependencies: [
@@ -205,15 +203,42 @@ let package = Package(
     .testTarget(
       name: "CheckpointsTests",
       dependencies: ["CKernels", "Checkpoints", "Files", "Formats", "TestSupport"]),
+    .target(
+      name: "TrainingSupport",
+      dependencies: ["LowBit", "Models", "MPI", "Parameters", "Rollouts", "Training"],
+      path: "Tests/TrainingSupport"),
     .testTarget(
-      name: "TrainingTests",
+      name: "ConfigurationTests",
+      dependencies: ["Configuration", "LowBit", "Models", "Objectives", "Rollouts", "TestSupport"]),
+    .testTarget(
+      name: "PlanningTests",
+      dependencies: ["Configuration", "Formats", "Models", "Planning", "Rollouts"]),
+    .testTarget(
+      name: "ReportsTests",
+      dependencies: ["Configuration", "Errors", "Formats", "Learning", "Reports", "Rollouts", protobuf]),
+    .testTarget(
+      name: "ChecksTests",
       dependencies: [
-        "CAllocations", "Checkpoints", "Formats", "Layers", "LowBit", "Models", "MPI", "Objectives", "Optimizers",
-        "Parallelism", "Parameters", "Rollouts", "Telemetry", "Tensors", "TestSupport", "Training", protobuf,
+        "Checks", "Configuration", "Learning", "LowBit", "Models", "MPI", "Parameters", "Rollouts", "TrainingSupport",
+      ]),
+    .testTarget(
+      name: "DiagnosticsTests",
+      dependencies: ["Diagnostics", "Exports", "Formats", "Parallelism", "Tensors", "TestSupport", "TrainingSupport"]),
+    .testTarget(
+      name: "LearningTests",
+      dependencies: [
+        "CAllocations", "Layers", "LowBit", "Models", "MPI", "Objectives", "Optimizers", "Parallelism", "Parameters",
+        "Rollouts", "Telemetry", "Tensors", "TestSupport", "Training", "TrainingSupport",
+      ]),
+    .testTarget(
+      name: "RunsTests",
+      dependencies: [
+        "Checkpoints", "Formats", "LowBit", "Models", "MPI", "Parallelism", "Parameters", "Rollouts", "TestSupport",
+        "Training", "TrainingSupport",
       ]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["Tensors", "TestSupport"]),
+      dependencies: ["quillan", "Tensors", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

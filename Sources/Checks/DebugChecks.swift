@@ -9,21 +9,21 @@ import Reports
 import Rollouts
 import Telemetry
 
-/// Debug mode (`--debug`, `debug.checks`): looks at every activation and gradient, compares replicas, checks gradients
-/// against finite differences, writes the routing, and keeps account of the time that takes.
+/// Debug mode (`--debug`, `debug.checks`): checks that activations and gradients are finite, compares replicas, compares
+/// gradients with finite differences, writes the routing, and measures the time of the checks.
 ///
-/// Comparing collectives before they run is `CollectiveCheck`'s; the command turns it on.
+/// `CollectiveCheck`, which compares the arguments of collectives, is enabled by the command.
 package final class DebugChecks: StepObserver {
   private let configuration: DebugConfiguration
   private let recorder: PassRecorder
   private var routing: JSONLinesFile?
-  /// Few, so that few routers choose otherwise under a small change.
+  /// Sequences in the gradient check: few, so that a small change alters few routing decisions.
   private static let checkedSequences = 2
   private var seconds: [String: Double] = [:]
   private var isGradientCheckDue: Bool
-  /// What was found in this step, in words.
+  /// The first non-finite value of this step, in words.
   private var finding: String?
-  /// The table of the gradient check, until somebody prints it.
+  /// The table of the gradient check until `takeGradientTable`.
   private var gradientTable: String?
 
   package init(_ configuration: DebugConfiguration, _ recorder: PassRecorder) {
@@ -33,9 +33,9 @@ package final class DebugChecks: StepObserver {
     recorder.startWatching()
   }
 
-  /// Where the routing is written: on rank 0, after the lines through `step`.
+  /// Starts to write the routing to `path` after the lines up to `step`. Only on rank 0.
   ///
-  /// - Returns: what became of other lines; for people.
+  /// - Returns: messages about other lines of the file.
   package func writeRouting(to path: String, after step: Int) throws -> [String] {
     let format = "quillan-routing"
     let remarks = try JSONLinesFile.resume(path, after: step, format: format).remarks
@@ -43,7 +43,7 @@ package final class DebugChecks: StepObserver {
     return remarks
   }
 
-  /// After a micro-batch: puts what was found into words, while its sequences are known.
+  /// After a micro-batch: describes a non-finite value by sequence and position.
   package func didTrain(_ sequences: [(id: UInt64, tokens: Int)]) {
     guard let found = recorder.takeFinding(), finding == nil else { return }
     var first = 0
@@ -55,18 +55,18 @@ package final class DebugChecks: StepObserver {
       }
       first += sequence.tokens
     }
-    // A NaN's sign says nothing.
+    // The sign of a NaN has no meaning.
     let value = found.value.isNaN ? "nan" : "\(found.value)"
     finding = "\(found.place) is \(value)\(place), column \(found.column)"
   }
 
   /// After the micro-batches of a step. Collective.
   ///
-  /// - Throws: `TrainingError` on every rank where a value was not finite on any.
+  /// - Throws: `TrainingError` on every rank if any rank had a non-finite value.
   package func requireFinite(step: Int, _ learner: Learner) throws {
     defer { finding = nil }
     let communicator = learner.communicator
-    // A format may round what is not finite to something else, so weights are looked at themselves.
+    // Packing may round a non-finite master to a finite weight, so the masters are checked, too.
     if let weight = timed("weights", { NonfiniteWatch.weight(learner.masters) }) { finding = weight }
     let first = try communicator.allReduce(finding == nil ? communicator.size : communicator.rank, .minimum)
     guard first < communicator.size else { return }
@@ -74,14 +74,14 @@ package final class DebugChecks: StepObserver {
     let speaker = communicator.size > 1 ? "rank \(first): " : ""
     throw TrainingError(
       .failure, isAgreed: true,
-      "step \(step): \(speaker)\(String(decoding: text, as: UTF8.self)); it is the first value that is not finite: look at "
-        + "the weights of that part, or lower the learning rate")
+      "step \(step): \(speaker)\(String(decoding: text, as: UTF8.self)); it is the first non-finite value: check the "
+        + "weights of that part or lower the learning rate")
   }
 
-  /// After an update: compares replicas where it is time, and writes the routing. Collective.
+  /// After an update: writes the routing and, every `debug.hash_every` steps, compares replicas. Collective.
   ///
   /// - Parameter step: from 1.
-  /// - Throws: `TrainingError` on every rank where replicas differ.
+  /// - Throws: `TrainingError` on every rank if replicas differ.
   package func stepped(_ step: Int, _ learner: Learner, loads: RoutingSnapshot?) throws {
     if let routing, let loads {
       try timed("routing") { try routing.append(loads.line(step: step)) }
@@ -91,13 +91,13 @@ package final class DebugChecks: StepObserver {
     guard let difference else { return }
     throw TrainingError(
       .failure, isAgreed: true,
-      "step \(step): replicas differ: \(difference); the ranks' memory or a message was damaged, or this is a defect: "
-        + "resume from the checkpoint before the last comparison that was right (debug.hash_every)")
+      "step \(step): replicas differ: \(difference); memory or a message was corrupted, or this is a defect: "
+        + "resume from a checkpoint before the last successful comparison (debug.hash_every)")
   }
 
-  /// Holds the gradients of chosen tensors against finite differences, once, on rank 0.
+  /// Compares the gradients of selected tensors with finite differences, once, on rank 0.
   ///
-  /// - Parameter loss: of so many of the first sequences of the micro-batch that is about to be trained on.
+  /// - Parameter loss: the loss of the given number of first sequences of the next micro-batch.
   package func willTrain(_ learner: Learner, loss: (Int) -> CheckedLoss.Evaluation) {
     guard isGradientCheckDue else { return }
     isGradientCheckDue = false
@@ -108,14 +108,14 @@ package final class DebugChecks: StepObserver {
           loss(Self.checkedSequences))
       }
     }
-    // Its own passes are no part of the step.
+    // Findings of the passes of the check do not belong to the step.
     _ = recorder.takeFinding()
   }
 
-  /// The table of the gradient check, once.
+  /// Returns the table of the gradient check, once.
   package func takeGradientTable() -> String? { gradientTable.take() }
 
-  /// What the checks took of a run of `total` seconds, in one line.
+  /// The time of the checks in a run of `total` seconds, in one line.
   package func summary(of total: Double) -> String {
     let collectives = CollectiveCheck.cost
     var parts = [("collectives", collectives.seconds), ("finite values", recorder.seconds)]

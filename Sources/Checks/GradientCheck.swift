@@ -8,28 +8,28 @@ import Objectives
 import Parameters
 import Reports
 
-/// Holds gradients against central differences of the loss along the gradient itself: with g the gradient of a tensor, the
-/// loss must change by |g| for each unit of the way in the direction g / |g|.
+/// Compares gradients with central differences of the loss along the gradient: for a tensor with gradient g, the derivative
+/// of the loss in the direction g / |g| must be |g|.
 ///
-/// Differences at h and h/2 are combined (Richardson), so the truncation is of order h⁴. Tensors whose loss passes through
-/// rounded numbers are not checked: there the loss is a staircase, and its gradient a straight-through estimate
-/// (Bengio, Léonard and Courville, 2013, arXiv:1308.3432) that no difference approaches.
+/// Differences at h and h/2 are combined (Richardson extrapolation), so the truncation error is of order h⁴. Tensors whose
+/// loss depends on rounded numbers are not checked: the loss is then a step function, and its gradient a straight-through
+/// estimate (Bengio, Léonard and Courville, 2013, arXiv:1308.3432) to which differences do not converge.
 package struct GradientCheck {
   private let learner: Learner
   private let patterns: [String]
   private var model: QuillanModel { learner.model }
 
-  /// - Parameter patterns: names of tensors, in which `*` stands for any characters.
+  /// - Parameter patterns: names of tensors, in which `*` matches any characters.
   package init(_ learner: Learner, patterns: [String]) {
     self.learner = learner
     self.patterns = patterns
   }
 
-  /// One row for each tensor whose name fits a pattern.
+  /// A table with one row for each tensor whose name matches a pattern.
   package func table(_ loss: CheckedLoss.Evaluation) -> String {
     var table = Table(["gradient of", "elements", "|gradient|", "finite difference", "difference", "verdict"])
     let ids = learner.masters.held.filter { id in patterns.contains { Self.matches(model.table[id].name, $0) } }
-    guard !ids.isEmpty else { return "no tensor has a name like \(patterns.joined(separator: ", "))\n" }
+    guard !ids.isEmpty else { return "no tensor matches \(patterns.joined(separator: ", "))\n" }
     let obstacles = ids.map(obstacle)
     for (id, reason) in zip(ids, obstacles) {
       guard let reason else { continue }
@@ -46,10 +46,10 @@ package struct GradientCheck {
     return table.text
   }
 
-  /// Why the loss is no smooth function of a tensor; nil where it is.
+  /// Why a tensor cannot be checked; nil if the loss is a smooth function of the tensor.
   private func obstacle(_ id: ParameterID) -> String? {
     let specification = model.table[id]
-    if specification.role == .balanceBias { return "moved by loads, it has no gradient" }
+    if specification.role == .balanceBias { return "adjusted by loads, has no gradient" }
     if learner.experts != nil { return "needs parallel.expert 1" }
     if specification.owner == .valueHead { return nil }
     let precision = model.precision
@@ -59,7 +59,7 @@ package struct GradientCheck {
     ]
     if model.diffusion != nil { formats.append(("diffusion", precision.diffusion)) }
     guard let rounded = formats.first(where: { $0.1 != .fp32 }) else { return nil }
-    return "its loss passes through \(rounded.0) in \(rounded.1.rawValue), a staircase"
+    return "the loss depends on \(rounded.0) in \(rounded.1.rawValue), a step function"
   }
 
   private struct Measured {
@@ -67,7 +67,7 @@ package struct GradientCheck {
     let routing: RoutingSnapshot
   }
 
-  /// The loss at the current masters.
+  /// The loss and routing at the current masters.
   private func measure(_ loss: CheckedLoss.Evaluation, _ weights: PackedModel, _ gradients: ParameterStore?) -> Measured
   {
     let store = gradients ?? ParameterStore(model.table, holding: learner.masters.held)
@@ -95,7 +95,7 @@ package struct GradientCheck {
       }
       defer { _ = values.update(fromContentsOf: start) }
       let measured = measure(loss, weights, nil)
-      // Where a router chooses otherwise the loss jumps.
+      // The loss is discontinuous where a routing decision changes.
       guard measured.routing == base.routing else { return nil }
       return isValueHead ? measured.value.value : measured.value.trunk
     }
@@ -112,10 +112,10 @@ package struct GradientCheck {
       // The fp32 forward pass rounds the loss.
       let rounding = 1e-6 * max(0.05, abs(a)) / distance
       if norm < 10 * rounding {
-        return [count, Self.figure(norm), Self.figure(slope), "", "too small to tell"]
+        return [count, Self.figure(norm), Self.figure(slope), "", "too small to check"]
       }
-      // A smooth loss has, at half the distance, the same slope and a fourth of the bend: otherwise there is a jump, a
-      // router's choice that leaves its loads as they are.
+      // At half the distance, a smooth loss has the same slope and a quarter of the second difference. Otherwise a routing
+      // decision changed without changing the loads.
       let (bend, halfBend) = ((a + b) / 2 - middle, (c + d) / 2 - middle)
       let allowed = tolerance / 4 * norm + rounding
       guard abs(wide - narrow) <= allowed, abs(bend - 4 * halfBend) <= allowed * distance else { continue }
@@ -124,12 +124,12 @@ package struct GradientCheck {
         abs(slope - norm) <= tolerance * norm + rounding ? "agrees" : "DIFFERS",
       ]
     }
-    return [count, Self.figure(norm), "", "", "not checked: every step changes a router's choice"]
+    return [count, Self.figure(norm), "", "", "not checked: every distance changes a routing decision"]
   }
 
   private static func figure(_ value: Double) -> String { String(format: "%.5g", value) }
 
-  /// Whether `name` fits `pattern`, in which `*` stands for any characters.
+  /// Whether `name` matches `pattern`, in which `*` matches any characters.
   static func matches(_ name: String, _ pattern: String) -> Bool {
     let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
     guard parts.count > 1 else { return name == pattern }

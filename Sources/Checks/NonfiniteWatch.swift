@@ -1,9 +1,9 @@
 import Parameters
 import Tensors
 
-/// Debug mode's look at every activation and gradient of a pass: keeps the first value of a step that is not finite.
+/// Records the first non-finite activation or gradient of a step in debug mode.
 struct NonfiniteWatch: Sendable {
-  /// Where a value was found that is not finite.
+  /// A non-finite value.
   struct Finding: Sendable, Equatable {
     let part: PassPart
     let what: String
@@ -28,7 +28,7 @@ struct NonfiniteWatch: Sendable {
   private(set) var first: Finding?
   private(set) var seconds = 0.0
 
-  mutating func look(at values: Matrix, _ what: StaticString, in part: PassPart) {
+  mutating func check(_ values: Matrix, _ what: StaticString, in part: PassPart) {
     guard first == nil else { return }
     let start = ContinuousClock.now
     defer { seconds += (ContinuousClock.now - start) / .seconds(1) }
@@ -41,7 +41,7 @@ struct NonfiniteWatch: Sendable {
     }
   }
 
-  /// The first weight that is not finite, in words; nil where all are.
+  /// The first non-finite weight, in words; nil if all are finite.
   static func weight(_ masters: ParameterStore) -> String? {
     for id in masters.held {
       let values = masters.values(id)
@@ -53,10 +53,10 @@ struct NonfiniteWatch: Sendable {
     return nil
   }
 
-  /// Forgets what was found.
+  /// Clears the recorded value.
   mutating func reset() { first = nil }
 
-  /// Whether no exponent has all bits set.
+  /// Whether all values are finite: no exponent has all bits set.
   private static func isFinite(_ values: Matrix) -> Bool {
     let mask: UInt32 = 0x7f80_0000
     var found: UInt32 = 0

@@ -3,7 +3,7 @@ import Synchronization
 import Telemetry
 import Tensors
 
-/// Makes the parts of passes phases of the flight recorder, and has debug mode look at what they compute.
+/// Records the parts of passes as phases of the flight recorder and, in debug mode, checks their results.
 package final class PassRecorder: PassObserver {
   /// Nil outside of debug mode.
   private let watch = Mutex<NonfiniteWatch?>(nil)
@@ -26,16 +26,16 @@ package final class PassRecorder: PassObserver {
 
   package func produced(_ values: Matrix, _ what: StaticString, in part: PassPart) {
     guard isWatching.load(ordering: .relaxed) else { return }
-    watch.withLock { (watch: inout NonfiniteWatch?) -> Void in watch?.look(at: values, what, in: part) }
+    watch.withLock { (watch: inout NonfiniteWatch?) -> Void in watch?.check(values, what, in: part) }
   }
 
-  /// Looks at every value from now on.
+  /// Checks all values from now on.
   func startWatching() {
     watch.withLock { $0 = NonfiniteWatch() }
     isWatching.store(true, ordering: .relaxed)
   }
 
-  /// The first value that was not finite since the last call; nil where all were.
+  /// The first non-finite value since the last call; nil if there was none.
   func takeFinding() -> NonfiniteWatch.Finding? {
     watch.withLock { watch in
       defer { watch?.reset() }
@@ -43,6 +43,6 @@ package final class PassRecorder: PassObserver {
     }
   }
 
-  /// Seconds spent looking so far.
+  /// Seconds spent on checks.
   var seconds: Double { watch.withLock { $0?.seconds ?? 0 } }
 }

@@ -3,10 +3,10 @@ import MPI
 import Parallelism
 import Parameters
 
-/// Debug mode's comparison of what several ranks hold: the masters' hashes (XXH64), tensor by tensor.
+/// Compares the masters of several ranks in debug mode by the hash (XXH64) of each tensor.
 enum ReplicaHash {
-  /// Names the first tensor, in the order of names, that is not the same bits on the ranks that hold it; nil where all are.
-  /// The same words on every rank. Collective.
+  /// Describes the first tensor, in the order of the table, that differs between the ranks that hold it; nil if all agree.
+  /// Returns the same text on every rank. Collective.
   static func difference(_ masters: ParameterStore, _ topology: Topology) throws(MPIError) -> String? {
     let table = masters.table
     let hashes = masters.held.map { id -> UInt64 in
@@ -15,15 +15,15 @@ enum ReplicaHash {
     }
     var own = (tensor: table.count, text: "")
     for (ranks, isCouncil) in [(topology.world, false), (topology.dataGroup, true)] where ranks.size > 1 {
-      let places = masters.held.indices.filter { (table[masters.held[$0]].miniMoE != nil) == isCouncil }
-      let all = try ranks.allGather(places.map { hashes[$0] })
+      let positions = masters.held.indices.filter { (table[masters.held[$0]].miniMoE != nil) == isCouncil }
+      let all = try ranks.allGather(positions.map { hashes[$0] })
       guard
-        let place = places.indices.first(where: { place in
-          (1..<ranks.size).contains { all[$0 * places.count + place] != all[place] }
+        let index = positions.indices.first(where: { index in
+          (1..<ranks.size).contains { all[$0 * positions.count + index] != all[index] }
         })
       else { continue }
-      let id = masters.held[places[place]]
-      let other = (1..<ranks.size).first { all[$0 * places.count + place] != all[place] } ?? 0
+      let id = masters.held[positions[index]]
+      let other = (1..<ranks.size).first { all[$0 * positions.count + index] != all[index] } ?? 0
       let element = try firstDifference(masters, id, ranks, other)
       if id.index < own.tensor { own = (id.index, "\(table[id].name)\(element)") }
     }
@@ -34,7 +34,7 @@ enum ReplicaHash {
     return String(decoding: try world.broadcast(Array(own.text.utf8), from: speaker), as: UTF8.self)
   }
 
-  /// The first element of a tensor in which the first rank of `ranks` and `other` differ, with both values.
+  /// Describes the first element of a tensor that differs between rank 0 and rank `other` of `ranks`, with both values.
   private static func firstDifference(
     _ masters: ParameterStore, _ id: ParameterID, _ ranks: Communicator, _ other: Int
   ) throws(MPIError) -> String {

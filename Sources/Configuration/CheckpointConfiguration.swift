@@ -1,34 +1,34 @@
-/// What a run starts from and what it saves on the way (the `checkpoint` section).
+/// Initial weights and checkpoints (the `checkpoint` section).
 public struct CheckpointConfiguration: Sendable, Equatable {
-  /// Where a run that is asked to stop saves.
+  /// The points at which a run that a signal stops can save.
   public enum Stop: String, Sendable, CaseIterable {
-    /// After the step under way.
+    /// After the current step.
     case step
-    /// Also between rollout and update, with the rollouts in flight.
+    /// After the current step, or between rollout and update: the checkpoint then holds the rollouts.
     case phase
   }
 
-  /// What a run does where a checkpoint cannot be written.
+  /// What a run does if a checkpoint cannot be written.
   public enum Failure: String, Sendable, CaseIterable {
-    /// Warns and trains on; the next checkpoint is another try.
+    /// Warns and continues to train; the next checkpoint is the next attempt.
     case `continue`
     /// Ends with exit code 1.
     case stop
   }
 
-  /// Weights to start from: a safetensors file or a checkpoint's directory; nil starts from initial weights.
+  /// Weights to start from: a safetensors file, a checkpoint or a run; nil means random initial weights.
   public var weights: String?
-  /// Optimizer steps between checkpoints; 0: only where the run is stopped by a signal.
+  /// Optimizer steps between checkpoints; 0 saves only if a signal stops the run.
   public var every = 100
-  /// Checkpoints kept, milestones not counted.
+  /// Number of checkpoints to keep, in addition to milestones.
   public var keep = 3
-  /// Checkpoints of steps that this divides are kept for ever; 0: none are.
+  /// Checkpoints at multiples of this step are never deleted; 0 means no milestones.
   public var milestones = 0
-  /// Whether the state is copied and saved while training goes on, or read in place while the optimizer waits.
+  /// Whether a save copies the state first, so that training continues; if false, the optimizer waits for the save.
   public var copy = true
-  /// Where a run that is asked to stop saves.
+  /// The point at which a run that a signal stops saves.
   public var stop = Stop.step
-  /// What happens where a checkpoint cannot be written.
+  /// What the run does if a checkpoint cannot be written.
   public var onError = Failure.continue
 
   /// The defaults.

@@ -1,11 +1,13 @@
-/// Where a configuration value was written: a line of a file, a file as a whole, or an override.
+import Errors
+
+/// The source of a configuration value: a line of a file, a whole file, or an override.
 public struct ConfigurationLocation: Sendable, Equatable, CustomStringConvertible {
   /// The file's path, or the override as the user typed it (`--set rl.batch_size=four`).
   public let source: String
-  /// The line, counted from 1; nil where the place is the whole source.
+  /// The line, counted from 1; nil for the whole source.
   public let line: Int?
 
-  /// A line of a source, or the whole of it.
+  /// A line of a source, or the whole source.
   public init(source: String, line: Int? = nil) {
     self.source = source
     self.line = line
@@ -14,18 +16,21 @@ public struct ConfigurationLocation: Sendable, Equatable, CustomStringConvertibl
   public var description: String { line.map { "\(source):\($0)" } ?? source }
 }
 
-/// A configuration that cannot be used: one line that says where, what is wrong and what to do (exit code 2).
-public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
-  /// Where the value was written.
+/// An invalid configuration.
+public struct ConfigurationError: QuillanError, Equatable {
+  /// The line, file or override that is wrong.
   public let location: ConfigurationLocation
-  /// What is wrong and the remedy, without the place.
-  public let message: String
+  public let problem: String
+  public let remedy: String?
 
-  /// An error at a place.
-  public init(_ location: ConfigurationLocation, _ message: String) {
+  public init(_ location: ConfigurationLocation, _ problem: String, remedy: String? = nil) {
     self.location = location
-    self.message = message
+    self.problem = problem
+    self.remedy = remedy
   }
 
-  public var description: String { "\(location): \(message)" }
+  public var status: ErrorStatus { .usage }
+  public var place: String? { location.description }
+  /// Problem and remedy, without the location.
+  public var message: String { remedy.map { "\(problem); \($0)" } ?? problem }
 }

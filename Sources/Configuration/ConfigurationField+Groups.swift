@@ -1,5 +1,5 @@
 extension ConfigurationField {
-  /// A group of keys of its own, or nothing (`null`).
+  /// A group of keys or `null`.
   static func optionalGroup<Group: ConfigurationGroup>(
     _ key: String, _ path: WritableKeyPath<Root, Group?> & Sendable, _ documentation: String
   ) -> Self {
@@ -35,9 +35,9 @@ protocol ConfigurationGroup: Sendable {
   static var fields: [ConfigurationField<Self>] { get }
   /// Keys without a default.
   static var requiredKeys: [String] { get }
-  /// A key that is missing beside those that are there.
+  /// A required key that is not among `keys`; nil if none is missing.
   static func missingKey(_ keys: Set<String>) -> String?
-  /// Sets what follows from the keys that are there.
+  /// Sets the values that follow from the keys that were given.
   static func finish(_ group: inout Self, keys: Set<String>)
 }
 
@@ -51,7 +51,7 @@ extension ConfigurationGroup {
       throw ConfigurationError(node.location, "\(name) must be a group of keys, got \(node.shown)")
     }
     if let key = missingKey(Set(entries.map(\.key))) {
-      throw ConfigurationError(node.location, "\(name) has no key '\(key)'; add it")
+      throw ConfigurationError(node.location, "\(name) has no key '\(key)'", remedy: "add it")
     }
     var group = Self()
     for entry in entries {
@@ -59,7 +59,7 @@ extension ConfigurationGroup {
         let nearest = KeyDistance.nearest(to: entry.key, among: fields.map(\.key)) ?? ""
         throw ConfigurationError(
           entry.location,
-          "unknown key '\(ConfigurationText.shortened(entry.key))' in \(name); did you mean '\(nearest)'?")
+          "unknown key '\(ConfigurationText.shortened(entry.key))' in \(name)", remedy: "did you mean '\(nearest)'?")
       }
       try field.decode(entry.value, "\(name).\(field.key)", &group)
     }

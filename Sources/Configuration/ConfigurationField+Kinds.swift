@@ -1,6 +1,6 @@
 import Rollouts
 
-/// The numbers that a real-valued key allows; every one is finite.
+/// The range of a real-valued key. All ranges exclude infinities and NaN.
 enum RealBound: String, Sendable {
   case finite = "a finite number"
   case nonNegative = "a number of at least 0"
@@ -9,7 +9,7 @@ enum RealBound: String, Sendable {
   case properFraction = "a number from 0 to below 1"
   case positiveFraction = "a number above 0 and at most 1"
   case temperature = "a number from 1e-5 to 1e6"
-  /// What a number in single precision may be divided by.
+  /// Large enough to divide by in single precision.
   case divisor = "a number of at least 1e-30"
 
   func allows(_ value: Double) -> Bool {
@@ -27,11 +27,11 @@ enum RealBound: String, Sendable {
   }
 }
 
-/// Sizes and counts stop here, so that products of a few of them with small factors stay in 64 bits.
+/// The maximum of sizes and counts, so that products of a few of them with small factors fit in 64 bits.
 let largestConfigurationCount = 1 << 40
 
 extension ConfigurationField {
-  /// A whole number in a range.
+  /// An integer in a range.
   static func whole(
     _ key: String, _ path: WritableKeyPath<Root, Int> & Sendable,
     in range: ClosedRange<Int> = 1...largestConfigurationCount, _ documentation: String
@@ -49,7 +49,7 @@ extension ConfigurationField {
     }
   }
 
-  /// A seed: any whole number of 64 bits without sign.
+  /// A seed: any unsigned 64-bit integer.
   static func seed(
     _ key: String, _ path: WritableKeyPath<Root, UInt64> & Sendable, _ documentation: String
   ) -> Self {
@@ -114,7 +114,7 @@ extension ConfigurationField {
     }
   }
 
-  /// Text that is not empty.
+  /// Non-empty text.
   static func text(
     _ key: String, _ path: WritableKeyPath<Root, String> & Sendable, _ documentation: String
   ) -> Self {
@@ -126,7 +126,7 @@ extension ConfigurationField {
     }
   }
 
-  /// Text, or nothing (`null`).
+  /// Text or `null`.
   static func optionalText(
     _ key: String, _ path: WritableKeyPath<Root, String?> & Sendable, _ documentation: String
   ) -> Self {
@@ -152,7 +152,7 @@ extension ConfigurationField {
     }
   }
 
-  /// A whole number in a range, or nothing (`null`).
+  /// An integer of at least 1, or `null`.
   static func optionalWhole(
     _ key: String, _ path: WritableKeyPath<Root, Int?> & Sendable, _ documentation: String
   ) -> Self {
@@ -168,13 +168,13 @@ extension ConfigurationField {
   }
 }
 
-/// Decimal digits with an optional sign.
+/// Whether `text` consists of decimal digits with an optional sign.
 private func isDecimal(_ text: String) -> Bool {
   let digits = text.first == "-" || text.first == "+" ? text.dropFirst() : text[...]
   return !digits.isEmpty && digits.utf8.allSatisfy { (48...57).contains($0) }
 }
 
-/// Only the letters of a decimal number, so that "nan", "inf" and hexadecimal stay text.
+/// Whether `text` has only characters of a decimal number, so that "nan", "inf" and hexadecimal remain text.
 private func isReal(_ text: String) -> Bool {
   text.utf8.contains { (48...57).contains($0) } && text.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) }
 }

@@ -13,7 +13,7 @@ extension ConfigurationField {
     }
   }
 
-  /// The path of a file or directory, or nothing (`null`).
+  /// The path of a file or directory, or `null`.
   static func optionalPath(
     _ key: String, _ path: WritableKeyPath<Root, String?> & Sendable, _ documentation: String
   ) -> Self {
@@ -26,6 +26,6 @@ extension ConfigurationField {
     }
   }
 
-  /// The rule that a text breaks as a path; nil if it can be one.
+  /// What a path must be and why `text` is not one; nil if `text` can be a path.
   private static func rule(_ text: String) -> String? { Path(text).problem.map { "a path; this one \($0)" } }
 }

@@ -1,21 +1,21 @@
-/// One key of the configuration: the single source for reading it, overriding it, writing it and documenting it.
+/// One key of the configuration. Reading, overriding, writing and documenting the key all use this description.
 package struct ConfigurationField<Root: Sendable>: Sendable {
   /// The key as YAML spells it.
   package let key: String
-  /// What the value must be, as the reference and the error messages say it.
+  /// The type and range of the value, for the reference and error messages.
   let kind: String
-  /// One line: meaning and unit.
+  /// Meaning and unit, in one line.
   let documentation: String
-  /// Reads a node into the root; the second argument is the full key for messages (`rl.batch_size`).
+  /// Reads a node into the root. The second argument is the full key for messages (`rl.batch_size`).
   package let decode: @Sendable (ConfigurationNode, String, inout Root) throws(ConfigurationError) -> Void
   /// The value as YAML text on one line.
   package let encode: @Sendable (Root) -> String
-  /// Sets the value from keys read earlier, when this one is absent.
+  /// Sets the value from earlier keys if this key is absent.
   package private(set) var derive: (@Sendable (inout Root) -> Void)?
-  /// The rule behind `derive`, for the reference.
+  /// The formula of `derive`, for the reference.
   private(set) var derivation: String?
 
-  /// The same field with a default that follows other keys.
+  /// This field with a default that depends on other keys.
   func defaulting(to rule: String, _ derive: @escaping @Sendable (inout Root) -> Void) -> Self {
     var copy = self
     copy.derive = derive
@@ -23,7 +23,7 @@ package struct ConfigurationField<Root: Sendable>: Sendable {
     return copy
   }
 
-  /// A field from a way to read a value and a way to write it.
+  /// A field that `read` decodes and `write` encodes.
   static func field<Value: Sendable>(
     _ key: String, _ path: WritableKeyPath<Root, Value> & Sendable, kind: String, _ documentation: String,
     read: @escaping @Sendable (ConfigurationNode) -> ValueReading<Value>,
@@ -41,7 +41,7 @@ package struct ConfigurationField<Root: Sendable>: Sendable {
   }
 }
 
-/// What a node gave: the value, or the rule that it breaks ("a whole number").
+/// The result of reading a node: the value, or what the value must be ("a whole number").
 enum ValueReading<Value> {
   case value(Value)
   case mismatch(String)

@@ -1,8 +1,8 @@
 import Yams
 
-/// A parsed YAML value that knows where it was written; scalars keep their text, so each key's type reads them.
+/// A parsed YAML value with its location. Scalars remain text until the type of their key reads them.
 package struct ConfigurationNode {
-  /// A key of a mapping with its place and value.
+  /// A key of a mapping, with its location and value.
   package struct Entry {
     package let key: String
     package let location: ConfigurationLocation
@@ -10,7 +10,7 @@ package struct ConfigurationNode {
   }
 
   package enum Content {
-    /// `isPlain` is false for quoted and block text, which is never a number, a truth value or null.
+    /// `isPlain` is false for quoted and block text, which is never a number, a Boolean or null.
     case scalar(String, isPlain: Bool)
     case list([ConfigurationNode])
     case mapping([Entry])
@@ -19,13 +19,13 @@ package struct ConfigurationNode {
   package let location: ConfigurationLocation
   package var content: Content
 
-  /// Whether the value is absent: `null`, `~` or nothing after the colon.
+  /// Whether the value is `null`, `~` or empty.
   package var isNull: Bool {
     guard case .scalar(let text, isPlain: true) = content else { return false }
     return ["", "~", "null", "Null", "NULL"].contains(text)
   }
 
-  /// The value as an error message shows it: one short line.
+  /// The value in one short line, for error messages.
   package var shown: String {
     switch content {
     case .scalar(_, _) where isNull: "nothing"
@@ -38,7 +38,7 @@ package struct ConfigurationNode {
     }
   }
 
-  /// Replaces or adds the value at a path of keys, creating groups on the way.
+  /// Sets the value at a path of keys, creating groups where needed.
   mutating func set(_ path: ArraySlice<String>, to value: ConfigurationNode) throws(ConfigurationError) {
     guard let key = path.first else {
       self = value
@@ -47,7 +47,7 @@ package struct ConfigurationNode {
     if isNull { content = .mapping([]) }
     guard case .mapping(var entries) = content else {
       throw ConfigurationError(
-        value.location, "'\(key)' has no place inside \(shown); set the whole value instead")
+        value.location, "'\(key)' cannot be set inside \(shown)", remedy: "set the whole value instead")
     }
     if let index = entries.firstIndex(where: { $0.key == key }) {
       try entries[index].value.set(path.dropFirst(), to: value)
@@ -61,14 +61,14 @@ package struct ConfigurationNode {
 }
 
 extension ConfigurationNode {
-  /// Values in one configuration at most, so that aliases of aliases cannot grow without end.
+  /// The maximum number of values, which bounds the expansion of nested aliases.
   private static let largestCount = 100_000
-  /// Lists and groups inside one another, at most.
+  /// The maximum nesting of lists and groups.
   private static let largestDepth = 64
 
-  /// Parses one YAML document; `nil` where it holds nothing but comments.
+  /// Parses one YAML document; nil if it holds nothing but comments.
   ///
-  /// `place` turns a line number into a location.
+  /// - Parameter place: turns a line number into a location.
   package static func parse(
     _ yaml: String, place: (Int?) -> ConfigurationLocation
   ) throws(ConfigurationError) -> ConfigurationNode? {
@@ -95,10 +95,11 @@ extension ConfigurationNode {
     let location = place(node.mark?.line)
     count += 1
     guard count <= largestCount else {
-      throw ConfigurationError(place(nil), "holds more than \(largestCount) values; a configuration has a few hundred")
+      throw ConfigurationError(
+        place(nil), "has more than \(largestCount) values", remedy: "a configuration has a few hundred")
     }
     guard depth <= largestDepth else {
-      throw ConfigurationError(location, "is inside more than \(largestDepth) lists and groups")
+      throw ConfigurationError(location, "lists and groups are nested deeper than \(largestDepth) levels")
     }
     switch node {
     case .scalar(let scalar):
@@ -120,7 +121,7 @@ extension ConfigurationNode {
       }
       return ConfigurationNode(location: location, content: .mapping(entries))
     case .alias:
-      throw ConfigurationError(location, "refers to an anchor that holds itself; write the value out")
+      throw ConfigurationError(location, "refers to an anchor that contains itself", remedy: "write the value out")
     }
   }
 
@@ -137,7 +138,7 @@ extension ConfigurationNode {
     case .duplicatedKeysInMapping(let duplicates, let context):
       let key = duplicates.min().map(ConfigurationText.shortened) ?? ""
       return ConfigurationError(
-        place(context.mark.line), "key '\(key)' is given more than once in one group; keep one")
+        place(context.mark.line), "key '\(key)' occurs more than once in one group", remedy: "keep one")
     default:
       return ConfigurationError(place(nil), "is not valid YAML: \(ConfigurationText.shortened("\(error)"))")
     }

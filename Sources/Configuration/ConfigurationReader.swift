@@ -1,9 +1,9 @@
-/// Reads a tree of nodes into a configuration by the table of fields, then checks the rules across keys.
+/// Reads a tree of nodes into a configuration, then checks the rules that involve several keys.
 enum ConfigurationReader {
   static func read(_ root: ConfigurationNode, file: String) throws(ConfigurationError) -> RunConfiguration {
     var configuration = RunConfiguration()
     guard case .mapping(let groups) = root.content else {
-      throw ConfigurationError(root.location, "must hold sections such as 'model:' and 'rl:', got \(root.shown)")
+      throw ConfigurationError(root.location, "must contain sections such as 'model:' and 'rl:', got \(root.shown)")
     }
     var places: [String: ConfigurationLocation] = [:]
     var values: [String: ConfigurationNode] = [:]
@@ -39,7 +39,8 @@ enum ConfigurationReader {
       throw ConfigurationError(
         place,
         "rl.clip_epsilon \(both) has no effect beside rl.clip_epsilon_low \(configuration.objective.clipEpsilonLow) and "
-          + "rl.clip_epsilon_high \(configuration.objective.clipEpsilonHigh) (\(low)); set these, or leave them out")
+          + "rl.clip_epsilon_high \(configuration.objective.clipEpsilonHigh) (\(low))",
+        remedy: "remove rl.clip_epsilon or the two others")
     }
     if let issue = configuration.firstIssue() {
       let section = String(issue.key.prefix { $0 != "." })
@@ -55,7 +56,7 @@ enum ConfigurationReader {
     if group.value.isNull { return [] }
     guard case .mapping(let entries) = group.value.content else {
       throw ConfigurationError(
-        group.location, "section '\(group.key)' must hold keys, got \(group.value.shown)")
+        group.location, "section '\(group.key)' must contain keys, got \(group.value.shown)")
     }
     return entries
   }
@@ -64,19 +65,21 @@ enum ConfigurationReader {
     let shown = ConfigurationText.shortened(group.key)
     let homes = KeySuggestion.homes(of: group.key)
     if homes.count == 1, let section = homes[0].split(separator: ".").first {
-      return ConfigurationError(group.location, "key '\(shown)' belongs in section '\(section)'; move it there")
+      return ConfigurationError(
+        group.location, "key '\(shown)' belongs in section '\(section)'", remedy: "move it there")
     }
     if let keys = homes.isEmpty ? nil : KeySuggestion.text(for: group.key) {
-      return ConfigurationError(group.location, "key '\(shown)' stands outside a section; did you mean \(keys)?")
+      return ConfigurationError(
+        group.location, "key '\(shown)' is outside all sections", remedy: "did you mean \(keys)?")
     }
     let names = ConfigurationSection.all.map(\.name)
     if case .scalar = group.value.content, KeyDistance.similar(to: group.key, among: names) == nil,
       let keys = KeySuggestion.text(for: group.key)
     {
-      return ConfigurationError(group.location, "unknown section '\(shown)'; did you mean \(keys)?")
+      return ConfigurationError(group.location, "unknown section '\(shown)'", remedy: "did you mean \(keys)?")
     }
     let nearest = KeyDistance.nearest(to: group.key, among: names) ?? ""
-    return ConfigurationError(group.location, "unknown section '\(shown)'; did you mean '\(nearest)'?")
+    return ConfigurationError(group.location, "unknown section '\(shown)'", remedy: "did you mean '\(nearest)'?")
   }
 
   private static func unknownKey(
@@ -85,6 +88,6 @@ enum ConfigurationReader {
     let shown = "\(section.name).\(ConfigurationText.shortened(entry.key))"
     let nearest = KeyDistance.nearest(to: entry.key, among: section.fields.map(\.key)) ?? ""
     let suggestion = KeySuggestion.text(for: entry.key, in: section) ?? "'\(section.name).\(nearest)'"
-    return ConfigurationError(entry.location, "unknown key '\(shown)'; did you mean \(suggestion)?")
+    return ConfigurationError(entry.location, "unknown key '\(shown)'", remedy: "did you mean \(suggestion)?")
   }
 }

@@ -1,12 +1,12 @@
-/// Writes values as YAML and shows user text in one-line messages.
+/// Formats values as YAML, and user text for one-line messages.
 package enum ConfigurationText {
-  /// Text cut to 60 characters, control characters shown as spaces.
+  /// Text truncated to 60 characters, with spaces in place of control characters.
   package static func shortened(_ text: String) -> String {
     let line = String(text.map { $0.isNewline || $0.unicodeScalars.contains { $0.value < 32 } ? " " : $0 })
     return line.count > 60 ? line.prefix(57) + "..." : line
   }
 
-  /// Text as a YAML scalar: plain where that is unambiguous, else in double quotes.
+  /// Text as a YAML scalar: plain if that is unambiguous, otherwise in double quotes.
   static func quoted(_ text: String) -> String {
     let letters = text.unicodeScalars
     let isPlain =

@@ -11,7 +11,7 @@ public struct DataConfiguration: Sendable, Equatable {
     /// A byte-level byte-pair encoding from `tokenizerFile`.
     case file
 
-    /// Ids that the tokenizer can produce; 0 for a file's, which is not known before it is read.
+    /// The number of ids that the tokenizer can produce; 0 for `file`, since the file has not been read.
     public var vocabularySize: Int {
       switch self {
       case .byte: 259
@@ -21,7 +21,7 @@ public struct DataConfiguration: Sendable, Equatable {
     }
   }
 
-  /// What becomes of a prompt of more than `maxPromptLen` tokens.
+  /// What happens to a prompt of more than `maxPromptLen` tokens.
   public enum Truncation: String, Sendable, CaseIterable {
     /// An error that names the prompt.
     case error
@@ -31,17 +31,18 @@ public struct DataConfiguration: Sendable, Equatable {
     case right
   }
 
-  /// A built-in task; exclusive with `prompts`.
+  /// A built-in task; cannot be combined with `prompts`.
   public var task: TaskConfiguration?
-  /// A JSON Lines file of prompts and answers; exclusive with `task`.
+  /// A JSON Lines file of prompts and answers; cannot be combined with `task`.
   public var prompts: String?
-  /// A JSON Lines file of recorded trajectories that `train` learns from, instead of sampling.
+  /// A JSON Lines file of recorded trajectories, which `train` uses instead of sampling.
   public var trajectories: String?
   /// A text or JSON Lines file for pre-training.
   public var text: String?
-  /// Share of the data kept for evaluation, never trained on.
+  /// Fraction of the data that is held out for evaluation and never trained on.
   public var heldOut = 0.05
-  /// How problems are held out and ordered; nil: as the checkpoint that is gone on from, or `SplitVersion.current`.
+  /// How problems are held out and ordered; nil means as in the checkpoint that the run resumes from, or
+  /// `SplitVersion.current`.
   public var splitVersion: SplitVersion?
   /// The tokenizer.
   public var tokenizer = Tokenizer.gpt2
@@ -51,11 +52,11 @@ public struct DataConfiguration: Sendable, Equatable {
   public var mergesFile: String?
   /// The token of `tokenizerFile` that ends a text.
   public var endToken = "<|endoftext|>"
-  /// How a prompt becomes what the model reads (`PromptTemplate`).
+  /// The text that the model reads for a prompt (`PromptTemplate`).
   public var template = "{prompt}"
-  /// Tokens of a prompt, at most.
+  /// Maximum tokens of a prompt.
   public var maxPromptLen = 1920
-  /// What becomes of longer ones.
+  /// What happens to longer prompts.
   public var truncation = Truncation.error
   /// The terms of the reward.
   public var rewards = [RewardConfiguration()]

@@ -1,15 +1,15 @@
-/// Checks of the program itself (the `debug` section).
+/// Checks that the program makes of itself (the `debug` section).
 public struct DebugConfiguration: Sendable, Equatable {
-  /// Whether a run stops where a rollout's log-probability is not the training forward's, bit for bit.
+  /// Whether the run stops if a log-probability of a rollout differs in any bit from that of the training forward pass.
   public var assertExact = false
-  /// Updates with a non-finite loss or gradient to skip before the run stops.
+  /// Number of updates with a non-finite loss or gradient that are skipped before the run stops.
   public var skipNonfinite = 0
 
-  /// Whether collectives, values and replicas are checked and the routing is written (`--debug`).
+  /// Debug mode (`--debug`): whether to check collectives, values and replicas, and to write the routing.
   public var checks = false
-  /// Optimizer steps between comparisons of the replicas; 0: never.
+  /// Optimizer steps between comparisons of the replicas; 0 means never.
   public var hashEvery = 10
-  /// Names of tensors whose first gradient is held against finite differences; `*` stands for any characters.
+  /// Names of tensors whose gradient in the first step is compared with finite differences; `*` matches any characters.
   public var checkGradients: [String] = []
 
   /// The defaults.

@@ -1,7 +1,7 @@
-/// Settings that change nothing in a command, so that whoever sets them can be told.
+/// Finds settings that have no effect in a command, so that the user can be warned.
 ///
-/// A recipe holds the keys of several commands. So a key that only another command reads counts if it was set on the command
-/// line; a key that another setting switches off counts if its value is other than the default.
+/// A recipe contains keys for several commands. So a key that the command does not read is reported only if it was set on
+/// the command line; a key that another setting disables is reported if its value differs from the default.
 package struct IneffectiveKeys {
   private let configuration: RunConfiguration
   private let phase: RunPhase
@@ -13,25 +13,25 @@ package struct IneffectiveKeys {
     self.phase = phase
   }
 
-  /// One line for each reason.
+  /// The warnings, one line for each reason.
   ///
-  /// - Parameter overridden: keys that were set on the command line, as `section.key`.
+  /// - Parameter overridden: the keys that were set on the command line, as `section.key`.
   func warnings(overridden: [String]) -> [String] {
     var lines: [String] = []
-    var told: Set<String> = []
+    var reported: Set<String> = []
     for rule in rules where rule.isOff {
       let keys = rule.keys.filter(isChanged)
       guard !keys.isEmpty else { continue }
-      told.formUnion(keys)
+      reported.formUnion(keys)
       let shown = keys.map { $0 + value($0) }.joined(separator: ", ")
       lines.append("\(shown): no effect \(rule.reason)")
     }
-    for key in overridden where !isRead(key) && told.insert(key).inserted {
+    for key in overridden where !isRead(key) && reported.insert(key).inserted {
       let own = "pretrain.\(key.split(separator: ".").last ?? "")"
       let isElsewhere = phase == .pretrain && own != key && Self.field(own) != nil
       lines.append(
         "\(key): no effect in \(phase.rawValue)\(isOnText ? " on text" : "")"
-          + (isElsewhere ? "; its key there is \(own)" : ""))
+          + (isElsewhere ? "; set \(own) instead" : ""))
     }
     return lines + groupWarnings
   }
@@ -46,7 +46,7 @@ package struct IneffectiveKeys {
     case .pretrain:
       if isOnText, Self.ofPrompts.contains(key) || key == "pretrain.stop_at_exact_match" { return false }
       if !isOnText, key == "pretrain.sequence_length" { return false }
-      // These are the defaults of pretrain's own.
+      // The values of `rl` are the defaults of `pretrain`.
       if key == "rl.aux_loss_coef", configuration.pretrain.auxLossCoef != configuration.objective.auxLossCoef {
         return false
       }
@@ -71,26 +71,26 @@ package struct IneffectiveKeys {
     }
   }
 
-  /// What pre-training takes from `rl`.
+  /// The keys of `rl` that pre-training reads.
   private static let ofPretraining: Set<String> = [
     "rl.max_grad_norm", "rl.use_mixed_precision", "rl.gradient_checkpointing", "rl.balance_rate", "rl.weight_decay",
     "rl.seed", "rl.aux_loss_coef", "rl.diffusion_loss_coef", "rl.max_trajectory_len", "rl.accumulation_steps",
   ]
-  /// What only sampling and scoring of one's own read.
+  /// Keys that only sampling and scoring read.
   private static let ofSampling = [
     "rl.num_trajectories", "rl.top_k", "rl.top_p", "rl.overlong_cache", "rl.overlong_filter",
   ]
-  /// What only prompts and their answers have.
+  /// Keys that only apply to prompts and their answers.
   private static let ofPrompts = [
     "data.task", "data.prompts", "data.rewards", "data.template", "data.max_prompt_len", "data.truncation",
     "evaluation.samples", "evaluation.temperature", "evaluation.tasks", "rl.max_trajectory_len",
   ]
 
-  /// Keys that do nothing where `isOff`.
+  /// Keys that have no effect if `isOff`.
   private struct Rule {
     let keys: [String]
     let isOff: Bool
-    /// Goes on after "no effect ".
+    /// The end of the sentence that begins with "no effect ".
     let reason: String
 
     init(_ keys: String..., isOff: Bool, _ reason: String) { self.init(keys: keys, isOff: isOff, reason: reason) }
@@ -108,10 +108,10 @@ package struct IneffectiveKeys {
     return [
       Rule(
         "rl.accumulation_steps", isOff: configuration.parallel.reproducible,
-        "with parallel.reproducible, where a rule that sees only the unit of a sum cuts micro-batches"),
+        "with parallel.reproducible, which splits each reduction unit into micro-batches on its own"),
       Rule(
         "pretrain.sequence_length", isOff: phase == .pretrain && !isOnText,
-        "on demonstrations, which are as long as prompt and answer"),
+        "on demonstrations, whose length is that of prompt and answer"),
       Rule(
         "pretrain.stop_at_exact_match", isOff: phase == .pretrain && isOnText, "on text, which has no exact match"),
       Rule("evaluation.temperature", isOff: evaluation.samples == 0, "with evaluation.samples 0: greedy"),
@@ -137,7 +137,7 @@ package struct IneffectiveKeys {
         "model.diffusion_inference_steps", "model.latent_horizon", "model.latent_discount", "precision.diffusion",
         "rl.diffusion_loss_coef", "pretrain.diffusion_loss_coef", isOff: !model.useBitDiffusion,
         "with model.use_bit_diffusion false"),
-      Rule("model.int4_group", isOff: !components.contains(.int4), "where no component is int4"),
+      Rule("model.int4_group", isOff: !components.contains(.int4), "since no component is int4"),
     ]
   }
 
@@ -157,18 +157,18 @@ package struct IneffectiveKeys {
       Rule(
         "rl.advantage_std", "rl.advantage_epsilon",
         isOff: objective.advantage == .groupMean || objective.advantage == .leaveOneOut,
-        "with rl.advantage \(objective.advantage.rawValue), which divides by no deviation"),
+        "with rl.advantage \(objective.advantage.rawValue), which does not divide by a deviation"),
       Rule("rl.max_resample_times", isOff: !rl.dynamicSampling, "with rl.dynamic_sampling false"),
       Rule(
         keys: recorded, isOff: isRecorded,
         reason: "with data.trajectories: recorded groups are neither sampled nor scored"),
       Rule(
         "data.rewards", isOff: isRecorded && hasPrompts,
-        "on training with data.trajectories, which have their rewards; only evaluation uses it"),
+        "on training with data.trajectories, which include rewards; only evaluation uses it"),
     ]
   }
 
-  /// Keys inside a task or a reward that its kind does not have.
+  /// Warnings about keys of a task or reward that do not apply to its kind.
   private var groupWarnings: [String] {
     let (data, evaluation) = (configuration.data, configuration.evaluation)
     var lines: [String] = []
@@ -205,7 +205,7 @@ package struct IneffectiveKeys {
     return ConfigurationSection.all.first { $0.name == parts[0] }?.fields.first { $0.key == parts[1] }
   }
 
-  /// The value behind a key's name, where it is short.
+  /// The value of a key with a space before it; empty for lists and groups.
   private func value(_ key: String) -> String {
     guard let text = Self.field(key)?.encode(configuration), !text.hasPrefix("["), !text.hasPrefix("{") else {
       return ""
@@ -213,7 +213,7 @@ package struct IneffectiveKeys {
     return " " + ConfigurationText.shortened(text)
   }
 
-  /// Whether a key's value is other than its default, which may follow from other keys.
+  /// Whether the value of a key differs from its default, which may depend on other keys.
   private func isChanged(_ key: String) -> Bool {
     guard let field = Self.field(key) else { preconditionFailure("no key '\(key)'") }
     var standard = RunConfiguration()
@@ -226,9 +226,10 @@ package struct IneffectiveKeys {
 }
 
 extension RunConfiguration {
-  /// What is probably not meant in a command: `warnings` of its own keys, and keys that change nothing in it.
+  /// Warnings about settings that are probably a mistake for a command: `warnings` about the keys that the command reads,
+  /// and keys that have no effect.
   ///
-  /// - Parameter overrides: as for `load`.
+  /// - Parameter overrides: as in `load`.
   public func warnings(for phase: RunPhase, overrides: [String] = []) -> [String] {
     let others = phase == .train ? ["pretrain."] : phase == .pretrain ? ["rl."] : ["pretrain.", "rl."]
     let overridden = overrides.map { text in

@@ -1,19 +1,19 @@
-/// Finds the valid key that a misspelt one most likely meant.
+/// Finds the valid key that is closest to a misspelt key.
 package enum KeyDistance {
-  /// The candidate with the fewest edits, ties to the first; nil without candidates.
+  /// The candidate with the smallest edit distance, the first of equals; nil without candidates.
   static func nearest(to key: String, among candidates: [String]) -> String? {
     let word = Array(key.prefix(80).lowercased())
     return candidates.min { edits(word, Array($0)) < edits(word, Array($1)) }
   }
 
-  /// The nearest candidate, if no more than a third of its letters differ; nil otherwise.
+  /// The nearest candidate if at most a third of its letters differ; nil otherwise.
   package static func similar(to key: String, among candidates: [String]) -> String? {
     nearest(to: key, among: candidates).flatMap { candidate in
       edits(Array(key.prefix(80).lowercased()), Array(candidate)) <= max(1, candidate.count / 3) ? candidate : nil
     }
   }
 
-  /// Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment).
+  /// The edit distance: insertions, deletions, substitutions and swaps of neighbours (optimal string alignment).
   package static func edits(_ a: [Character], _ b: [Character]) -> Int {
     var beforePrevious = [Int](repeating: 0, count: b.count + 1)
     var previous = Array(0...b.count)

@@ -1,6 +1,6 @@
-/// What a run writes and says (the `logging` section).
+/// Metrics, samples, alarms and log lines of a run (the `logging` section).
 public struct LoggingConfiguration: Sendable, Equatable {
-  /// The least severe log lines that reach stderr.
+  /// The minimum severity of log lines.
   public enum Level: String, Sendable, CaseIterable {
     case debug, info, warning, error
   }
@@ -11,11 +11,11 @@ public struct LoggingConfiguration: Sendable, Equatable {
   public var samplesEvery = 50
   /// Optimizer steps between records of the routers' loads; 0 writes none.
   public var loadsEvery = 10
-  /// Steps for which something must go wrong before it is an alarm; 0: no alarms.
+  /// Consecutive steps for which a condition must hold before it raises an alarm; 0 means no alarms.
   public var alarmPatience = 10
-  /// Where run directories are made.
+  /// The directory in which run directories are created.
   public var directory = "runs"
-  /// The least severe log lines shown.
+  /// The minimum severity of log lines on stderr.
   public var level = Level.info
 
   /// The defaults.

@@ -2,15 +2,15 @@ import Optimizers
 
 /// AdamW (the `optimizer` section).
 public struct OptimizerConfiguration: Sendable, Equatable {
-  /// Storage of the moments.
+  /// Storage format of the moments.
   public var state = MomentFormat.fp32
-  /// Whether ranks that hold the same parameters split their moments and updates among them.
+  /// Whether ranks that hold the same parameters divide the moments and the update among themselves.
   public var shard = false
   /// Decay of the first moment.
   public var beta1 = 0.9
   /// Decay of the second moment.
   public var beta2 = 0.999
-  /// Added to the root of the second moment.
+  /// Added to the square root of the second moment.
   public var epsilon = 1e-8
 
   /// The defaults.

@@ -2,13 +2,13 @@ import Parameters
 
 /// How ranks and threads share the work (the `parallel` section).
 public struct ParallelConfiguration: Sendable, Equatable {
-  /// Threads of one rank; 0 means the node's cores divided by its ranks.
+  /// Threads per rank; 0 means the usable cores of the node divided by its ranks.
   public var threads = 0
-  /// Ranks of an expert group, P: each owns 1/P of the mini-MoEs.
+  /// P, the number of ranks in an expert group: each owns 1/P of the mini-MoEs.
   public var expert = 1
   /// Whether gradients are summed in fixed point, so that the weights do not depend on the layout.
   public var reproducible = false
-  /// Seconds that a collective may take before the run ends.
+  /// Maximum seconds of a collective before the run is ended.
   public var timeout = 300
 
   /// The defaults.
@@ -22,8 +22,8 @@ public struct ParallelConfiguration: Sendable, Equatable {
     guard !valid.contains(expert) else { return }
     throw ConfigurationError(
       ConfigurationLocation(source: file),
-      "parallel.expert is \(expert), which does not divide both \(ranks) ranks and \(miniMoEs) mini-MoEs; set it to "
-        + Self.choices(valid))
+      "parallel.expert is \(expert), which does not divide both \(ranks) ranks and \(miniMoEs) mini-MoEs",
+      remedy: "set it to \(Self.choices(valid))")
   }
 
   /// "1, 2 or 4".

@@ -1,6 +1,6 @@
 /// Supervised next-token training before reinforcement (the `pretrain` section).
 ///
-/// Gradient clipping, weight decay, balance rate, accumulation, recomputation and seed are those of `rl`.
+/// Gradient clipping, weight decay, balance rate, accumulation, recomputation and seed are taken from `rl`.
 public struct PretrainConfiguration: Sendable, Equatable {
   /// Optimizer steps.
   public var steps = 1000
@@ -10,11 +10,11 @@ public struct PretrainConfiguration: Sendable, Equatable {
   public var learningRate = 3e-4
   /// Optimizer steps of linear warm-up.
   public var warmupSteps = 100
-  /// Tokens of one sequence of a text, at most; demonstrations stay whole.
+  /// Maximum tokens of one sequence of a text; demonstrations are not split.
   public var sequenceLength = 512
-  /// Optimizer steps between evaluations on the held-out part; 0 evaluates before and after only.
+  /// Optimizer steps between evaluations on held-out data; 0 means only before and after training.
   public var evalEvery = 100
-  /// Ends pre-training early, at the first evaluation whose greedy exact match reaches this; 0: never.
+  /// Pre-training ends early at the first evaluation whose greedy exact match reaches this value; 0 means never.
   public var stopAtExactMatch = 0.0
   /// Weight of the routers' load-balance loss.
   public var auxLossCoef = 0.01

@@ -2,7 +2,7 @@ import Objectives
 
 /// Reinforcement by GRPO/DAPO (the `rl` section): batch, schedule, sampling and the objective's coefficients.
 public struct ReinforcementConfiguration: Sendable, Equatable {
-  /// The loss: advantage and aggregation modes, coefficients, trajectory length and temperature.
+  /// The loss: advantages, aggregation, coefficients, trajectory length and temperature.
   public var objective = ObjectiveConfiguration()
   /// Peak learning rate.
   public var learningRate = 3e-4
@@ -10,15 +10,15 @@ public struct ReinforcementConfiguration: Sendable, Equatable {
   public var batchSize = 4
   /// Trajectories of one group, G.
   public var numTrajectories = 4
-  /// The global gradient norm is clipped to this.
+  /// Maximum global gradient norm; larger gradients are scaled down.
   public var maxGradNorm = 1.0
   /// Optimizer steps of the run.
   public var numEpochs = 1000
   /// Optimizer steps of linear warm-up.
   public var warmupSteps = 1000
-  /// Whether weight-gradient products read their operands rounded to bfloat16; false keeps them in fp32.
+  /// Whether weight-gradient products read operands rounded to bfloat16 instead of fp32.
   public var useMixedPrecision = true
-  /// Micro-batches that an optimizer step is split into.
+  /// Number of parts that an optimizer step is split into.
   public var accumulationSteps = 1
   /// Optimizer steps between publications of π_old.
   public var oldPolicyInterval = 1
@@ -26,27 +26,27 @@ public struct ReinforcementConfiguration: Sendable, Equatable {
   public var gradientCheckpointing = false
   /// Step of the balance biases towards even load; 0 turns balancing off.
   public var balanceRate = 0.001
-  /// Samples only among this many most likely tokens; 0 means all.
+  /// Samples only from this many most likely tokens; 0 means all.
   public var topK = 0
-  /// Samples only among the most likely tokens that hold this much probability; 1 means all.
+  /// Samples only from the most likely tokens with this total probability; 1 means all.
   public var topP = 1.0
-  /// Tokens before the length limit in which DAPO's overlong penalty grows; 0 means no penalty.
+  /// Number of tokens before the length limit over which DAPO's overlong penalty grows; 0 means no penalty.
   public var overlongCache = 0
-  /// Whether trajectories that met the length limit are left out of the loss (they still count in their group).
+  /// Whether trajectories that reached the length limit are excluded from the loss (they still count in their group).
   public var overlongFilter = false
   /// Whether groups with equal raw rewards are replaced by further prompts (DAPO's dynamic sampling).
   public var dynamicSampling = false
-  /// How often dynamic sampling draws again, at most.
+  /// Maximum number of times that dynamic sampling draws again.
   public var maxResampleTimes = 3
   /// Passes over the groups of one rollout.
   public var ppoEpochs = 1
-  /// Optimizer steps of one pass; a rollout has this many times `batchSize` groups.
+  /// Optimizer steps per pass; a rollout has `miniBatches` · `batchSize` groups.
   public var miniBatches = 1
-  /// The entropy that the entropy coefficient is moved towards, nats; 0 keeps the coefficient.
+  /// Target entropy in nats, towards which the entropy coefficient is adjusted; 0 keeps the coefficient constant.
   public var entropyTarget = 0.0
-  /// How far a step moves the coefficient.
+  /// Change of the entropy coefficient per step.
   public var entropyDelta = 0.001
-  /// The coefficient's upper limit; the lower one is 0.
+  /// Maximum of the entropy coefficient; the minimum is 0.
   public var entropyCoefMax = 0.1
   /// Decoupled weight decay of AdamW.
   public var weightDecay = 0.01
@@ -56,7 +56,7 @@ public struct ReinforcementConfiguration: Sendable, Equatable {
   /// The defaults.
   public init() {}
 
-  /// Both sides of the ratio's clipping at once; reads the lower side.
+  /// Sets both clipping bounds of the importance ratio; returns the lower one.
   public var clipEpsilon: Double {
     get { objective.clipEpsilonLow }
     set {

@@ -2,16 +2,16 @@ import Models
 import Rollouts
 
 extension RunConfiguration {
-  /// Checks every rule across keys.
+  /// Checks all rules that involve several keys. A loaded configuration has already passed.
   ///
-  /// - Throws: `ConfigurationError` located at `file`; a loaded configuration has passed already.
+  /// - Throws: `ConfigurationError` located at `file`.
   public func validate(file: String) throws(ConfigurationError) {
     if let issue = firstIssue() {
       throw ConfigurationError(ConfigurationLocation(source: file), "\(issue.key) \(issue.rule)")
     }
   }
 
-  /// The first broken rule across keys, its key written as `section.key`.
+  /// The first violated rule that involves several keys; its key is written as `section.key`.
   func firstIssue() -> ConfigurationIssue? {
     do throws(ConfigurationIssue) {
       try model.validate(precision: precision.resolved())
@@ -51,10 +51,10 @@ extension RunConfiguration {
     let (trajectories, overflow) = rl.batchSize.multipliedReportingOverflow(by: rl.numTrajectories)
     if overflow || trajectories > largestConfigurationCount {
       return ConfigurationIssue(
-        key: "rl.batch_size", rule: "times rl.num_trajectories is more trajectories than can be counted")
+        key: "rl.batch_size", rule: "times rl.num_trajectories is too large; lower one of them")
     }
     if rl.batchSize.multipliedReportingOverflow(by: rl.miniBatches).overflow {
-      return ConfigurationIssue(key: "rl.mini_batches", rule: "times rl.batch_size is more groups than can be counted")
+      return ConfigurationIssue(key: "rl.mini_batches", rule: "times rl.batch_size is too large; lower one of them")
     }
     if rl.objective.dualClip > 0, rl.objective.dualClip <= 1 + rl.objective.clipEpsilonHigh {
       return ConfigurationIssue(
@@ -90,10 +90,10 @@ extension RunConfiguration {
     }
     if (data.tokenizer == .file) != (data.tokenizerFile != nil) {
       return ConfigurationIssue(
-        key: "data.tokenizer_file", rule: "belongs to data.tokenizer 'file', and that needs it; set both or neither")
+        key: "data.tokenizer_file", rule: "must be set if and only if data.tokenizer is 'file'; set both or neither")
     }
     if data.mergesFile != nil, data.tokenizerFile == nil {
-      return ConfigurationIssue(key: "data.merges_file", rule: "belongs to a vocab.json in data.tokenizer_file")
+      return ConfigurationIssue(key: "data.merges_file", rule: "needs a vocab.json in data.tokenizer_file")
     }
     do throws(PromptTemplateError) {
       _ = try PromptTemplate(data.template)
@@ -101,10 +101,10 @@ extension RunConfiguration {
       return ConfigurationIssue(key: "data.template", rule: "has \(error.problem)")
     }
     if data.task != nil, data.prompts != nil {
-      return ConfigurationIssue(key: "data.prompts", rule: "cannot be given together with data.task; keep one of them")
+      return ConfigurationIssue(key: "data.prompts", rule: "cannot be combined with data.task; keep one of them")
     }
     if data.rewards.isEmpty {
-      return ConfigurationIssue(key: "data.rewards", rule: "must hold at least one reward")
+      return ConfigurationIssue(key: "data.rewards", rule: "must contain at least one reward")
     }
     for (index, reward) in data.rewards.enumerated() {
       if reward.name == .format, reward.pattern == nil {
@@ -115,7 +115,7 @@ extension RunConfiguration {
           key: "data.rewards",
           rule: reward.command.isEmpty
             ? "[\(index)] 'command' needs a command: a list of program and arguments"
-            : "[\(index)] '\(reward.name.rawValue)' takes no command; leave out name or command")
+            : "[\(index)] '\(reward.name.rawValue)' takes no command; remove name or command")
       }
       if reward.name == .length, reward.length == nil {
         return ConfigurationIssue(key: "data.rewards", rule: "[\(index)] 'length' needs a length in tokens")
@@ -124,7 +124,7 @@ extension RunConfiguration {
     return nil
   }
 
-  /// What is allowed but probably not meant, one line each with the remedy.
+  /// Settings that are valid but probably a mistake, one line each with a remedy.
   public var warnings: [String] {
     var result: [String] = []
     if rl.warmupSteps >= rl.numEpochs {
@@ -144,19 +144,19 @@ extension RunConfiguration {
     }
     if rl.objective.ratio == .sequence, rl.objective.aggregation != .sequenceMean {
       result.append(
-        "rl.aggregation \(rl.objective.aggregation.rawValue) is not GSPO's, whose rl.ratio sequence this is: its objective "
-          + "is the mean over sequences; set rl.aggregation to sequence_mean")
+        "rl.aggregation \(rl.objective.aggregation.rawValue) does not match rl.ratio sequence (GSPO), whose objective is the "
+          + "mean over sequences; set rl.aggregation to sequence_mean")
     }
     if rl.objective.ratio == .sequence, rl.objective.clipEpsilonHigh > 0.01 {
       result.append(
-        "rl.clip_epsilon_high \(rl.objective.clipEpsilonHigh) hardly ever clips the ratio of a sequence; GSPO's values are "
+        "rl.clip_epsilon_high \(rl.objective.clipEpsilonHigh) rarely clips the ratio of a sequence; GSPO uses "
           + "rl.clip_epsilon_low 3e-4 and rl.clip_epsilon_high 4e-4")
     }
     let coefficient = rl.objective.entropyCoef
     if rl.entropyTarget > 0, !(0...rl.entropyCoefMax).contains(coefficient) {
       result.append(
-        "rl.entropy_coef \(coefficient) is outside 0 to rl.entropy_coef_max \(rl.entropyCoefMax), where rl.entropy_target "
-          + "moves it after one step; raise rl.entropy_coef_max or change rl.entropy_coef")
+        "rl.entropy_coef \(coefficient) is outside 0 to rl.entropy_coef_max \(rl.entropyCoefMax), and rl.entropy_target "
+          + "moves it into that range after one step; raise rl.entropy_coef_max or change rl.entropy_coef")
     }
     if rl.numTrajectories == 1, data.trajectories == nil {
       result.append(

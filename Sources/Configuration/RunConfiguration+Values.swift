@@ -1,10 +1,10 @@
 import Foundation
 
 extension RunConfiguration {
-  /// One key's value as other programs want it: text without quotes and escapes, nothing for null; lists and groups of keys
-  /// as YAML on one line.
+  /// The value of one key for other programs: text without quotes and escapes, an empty string for null, and lists and
+  /// groups of keys as YAML on one line.
   ///
-  /// - Throws: `ConfigurationError` where there is no such key, or the value has a NUL, which other programs cannot take.
+  /// - Throws: `ConfigurationError` if the key does not exist, or the value contains NUL, which cannot be an argument.
   public func value(of name: String) throws(ConfigurationError) -> String {
     let location = ConfigurationLocation(source: "--get \(ConfigurationText.shortened(name))")
     let parts = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -13,16 +13,18 @@ extension RunConfiguration {
     else {
       let names = ConfigurationSection.all.flatMap { section in section.fields.map { "\(section.name).\($0.key)" } }
       let nearest = KeyDistance.nearest(to: name, among: names) ?? ""
-      throw ConfigurationError(location, "there is no such key; did you mean '\(nearest)'?")
+      throw ConfigurationError(location, "there is no such key", remedy: "did you mean '\(nearest)'?")
     }
     let yaml = field.encode(self)
     guard let node = try ConfigurationNode.parse(yaml, place: { _ in location }), !node.isNull else { return "" }
     guard case .scalar(let text, _) = node.content else { return yaml }
-    guard !text.contains("\0") else { throw ConfigurationError(location, "the value has a NUL character; remove it") }
+    guard !text.contains("\0") else {
+      throw ConfigurationError(location, "the value contains a NUL character", remedy: "remove it")
+    }
     return text
   }
 
-  /// The files that a run reads, as configured: data, tokenizer, weights, and those that the commands of rewards name.
+  /// The files that a run reads, as configured: data, tokenizer, weights, and files in the commands of rewards.
   public var inputFiles: [String] {
     let words = data.rewards.flatMap(\.command).filter { word in
       var isFolder: ObjCBool = false

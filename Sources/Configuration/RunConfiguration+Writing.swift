@@ -1,5 +1,5 @@
 extension RunConfiguration {
-  /// The complete configuration as YAML: every key with its value, which parses back to an equal configuration.
+  /// The complete configuration as YAML: every key with its value. It parses to an equal configuration.
   public func yaml() -> String {
     ConfigurationSection.all.map { section in
       let lines = section.fields.map { "  \($0.key): \($0.encode(self))\n" }.joined()
@@ -7,7 +7,7 @@ extension RunConfiguration {
     }.joined(separator: "\n")
   }
 
-  /// All keys as Markdown: one table per section with type, default and meaning.
+  /// The reference of all keys in Markdown: one table per section with type, default and meaning.
   public static var reference: String {
     let defaults = RunConfiguration()
     return ConfigurationSection.all.map { section in

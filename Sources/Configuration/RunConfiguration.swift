@@ -4,15 +4,15 @@ import Rollouts
 
 /// The complete configuration of a run: one value per section of the YAML file.
 ///
-/// Every key has a default, so a file holds only what differs; `yaml()` writes them all.
+/// Every key has a default, so a file needs only the keys that differ; `yaml()` writes all keys.
 public struct RunConfiguration: Sendable, Equatable {
   /// Sizes of the model.
   public var model = ModelConfiguration()
-  /// Number formats as configured, before `use_bitnet`; `formats` has those in force.
+  /// Number formats as configured; `formats` applies `use_bitnet` to them.
   public var precision = PrecisionConfiguration()
-  /// Reinforcement.
+  /// Reinforcement learning.
   public var rl = ReinforcementConfiguration()
-  /// Supervised training before it.
+  /// Supervised training before reinforcement learning.
   public var pretrain = PretrainConfiguration()
   /// AdamW.
   public var optimizer = OptimizerConfiguration()
@@ -22,23 +22,23 @@ public struct RunConfiguration: Sendable, Equatable {
   public var data = DataConfiguration()
   /// Evaluation.
   public var evaluation = EvaluationConfiguration()
-  /// What the run starts from.
+  /// Initial weights and checkpoints.
   public var checkpoint = CheckpointConfiguration()
-  /// What the run writes and says.
+  /// Metrics, samples, alarms and log lines.
   public var logging = LoggingConfiguration()
-  /// Checks of the program itself.
+  /// Checks that the program makes of itself.
   public var debug = DebugConfiguration()
 
   /// The defaults: the 511M model, without data.
   public init() {}
 
-  /// The loss that `rl` describes.
+  /// The loss of `rl`.
   public var objective: ObjectiveConfiguration { rl.objective }
 
-  /// The formats in force: ternary becomes fp32 without `model.use_bitnet`.
+  /// The effective number formats: ternary becomes fp32 if `use_bitnet` is false.
   public var formats: PrecisionConfiguration { precision.resolved() }
 
-  /// Where prompts come from.
+  /// A source of prompts.
   public enum PromptSource: Sendable, Equatable {
     case task(TaskConfiguration)
     case file(String)
@@ -46,12 +46,12 @@ public struct RunConfiguration: Sendable, Equatable {
 
   /// The source of prompts.
   ///
-  /// - Throws: `ConfigurationError` where the configuration names none.
+  /// - Throws: `ConfigurationError` if the configuration has none.
   public func promptSource(file: String) throws(ConfigurationError) -> PromptSource {
     if let task = data.task { return .task(task) }
     if let prompts = data.prompts { return .file(prompts) }
     throw ConfigurationError(
       ConfigurationLocation(source: file),
-      "no prompts: set data.task to a built-in task or data.prompts to a JSON Lines file")
+      "no prompts", remedy: "set data.task to a built-in task or data.prompts to a JSON Lines file")
   }
 }

@@ -1,9 +1,9 @@
-/// What a run does.
+/// The kind of a run.
 public enum RunPhase: String, Sendable {
   /// Next-token training on text or demonstrations.
   case pretrain
-  /// Reinforcement.
+  /// Reinforcement learning.
   case train
-  /// Measuring weights on held-out data.
+  /// Evaluation of weights on held-out data.
   case evaluate
 }

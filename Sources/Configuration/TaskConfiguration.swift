@@ -7,17 +7,17 @@ public struct TaskConfiguration: Sendable, Equatable {
 
   /// Which task.
   public var name = Name.addition
-  /// Digits of each number, at most.
+  /// Maximum digits of each number.
   public var digits = 2
-  /// Digits of each number, at least; nil: as many as at most.
+  /// Minimum digits of each number; nil means `digits`.
   public var minimumDigits: Int?
-  /// Whether numbers are written with leading zeros, so that all answers have one length.
+  /// Whether numbers have leading zeros, so that all answers have the same length.
   public var zeroPadded = false
-  /// Whether answers are written from the last digit to the first, the order in which carries run.
+  /// Whether answers are written from the last digit to the first, the direction of carries.
   public var answerReversed = false
-  /// Items of each sequence (sorting, reversal, copy), at most.
+  /// Maximum items of each sequence (sorting, reversal, copy).
   public var length = 8
-  /// Seed of the problems that are drawn; which ones are held out does not depend on it.
+  /// Seed of the sampled problems; the held-out split does not depend on it.
   public var seed: UInt64 = 0
 
   /// The defaults.
@@ -28,11 +28,11 @@ extension TaskConfiguration: ConfigurationGroup {
   static let requiredKeys = ["name"]
   static let fields: [ConfigurationField<TaskConfiguration>] = [
     .choice("name", \.name, "which task"),
-    .whole("digits", \.digits, in: 1...18, "digits of each number, at most"),
-    .optionalWhole("minimum_digits", \.minimumDigits, "digits of each number, at least (default: digits)"),
-    .flag("zero_padded", \.zeroPadded, "numbers with leading zeros, so that all answers have one length"),
-    .flag("answer_reversed", \.answerReversed, "answers from the last digit to the first, as carries run"),
-    .whole("length", \.length, in: 1...65536, "items of each sequence (sorting, reversal, copy), at most"),
-    .seed("seed", \.seed, "seed of the problems that are drawn; which are held out does not depend on it"),
+    .whole("digits", \.digits, in: 1...18, "maximum digits of each number"),
+    .optionalWhole("minimum_digits", \.minimumDigits, "minimum digits of each number (default: digits)"),
+    .flag("zero_padded", \.zeroPadded, "numbers with leading zeros, so that all answers have the same length"),
+    .flag("answer_reversed", \.answerReversed, "answers from the last digit to the first, the direction of carries"),
+    .whole("length", \.length, in: 1...65536, "maximum items of each sequence (sorting, reversal, copy)"),
+    .seed("seed", \.seed, "seed of the sampled problems; the held-out split does not depend on it"),
   ]
 }

@@ -1,28 +1,27 @@
 import Yams
 
-/// Bounds what YAML can ask of its parser before it is parsed.
+/// Rejects YAML that would take the parser too long.
 ///
-/// The parser compares the keys of a group with one another, and goes through all that a key holds: where keys are lists of
-/// aliases of lists of aliases, a few hundred bytes are more than can be gone through. So an alias may not be part of a key, and
-/// keys may not be nested deeply.
+/// The parser compares all keys of a group by their whole contents. If keys are lists of aliases of lists of aliases, a few
+/// hundred bytes expand beyond any limit. So a key must not contain an alias, and keys must not be nested deeply.
 enum YAMLLimits {
-  /// Brackets inside one another, and keys that begin with '?', at most. A configuration needs three brackets.
+  /// Maximum nesting of brackets, and maximum number of keys that begin with '?'. A configuration needs three brackets.
   static let largestDepth = 16
-  /// Stands for '*' in the text that is looked at, so that it has no aliases.
+  /// Replaces '*' in the text that is checked, so that the parser expands no aliases.
   private static let star = "\u{E000}"
 
-  /// What a text asks for that no configuration needs; nil: nothing.
+  /// Why the text is rejected; nil if it is accepted.
   ///
-  /// - Throws: what the parser throws where the text is not YAML.
+  /// - Throws: the error of the parser if the text is not YAML.
   static func problem(of yaml: String) throws -> String? {
-    if nesting(of: yaml) > largestDepth { return "has brackets or keys inside more than \(largestDepth) others" }
+    if nesting(of: yaml) > largestDepth { return "nests brackets or keys deeper than \(largestDepth) levels" }
     guard yaml.utf8.contains(UInt8(ascii: "&")), yaml.utf8.contains(UInt8(ascii: "*")) else { return nil }
     let plain = yaml.split(separator: "*", omittingEmptySubsequences: false).joined(separator: star)
     guard let root = try Parser(yaml: plain, encoding: .utf8).singleRoot() else { return nil }
     return hasAlias(root, isKey: false) ? "has an alias (*name) in a key; write the key out" : nil
   }
 
-  /// Whether a node has an alias in one of its keys, or as part of the key that it is.
+  /// Whether a node contains an alias within a key. If `isKey`, the node is part of a key.
   private static func hasAlias(_ node: Node, isKey: Bool) -> Bool {
     switch node {
     case .scalar(let scalar): isKey && (scalar.style == .plain || scalar.style == .any) && scalar.string.hasPrefix(star)
@@ -32,7 +31,7 @@ enum YAMLLimits {
     }
   }
 
-  /// The depth of brackets, or the number of '?' that begin a key, whichever is larger. Those in quotes count, too.
+  /// The maximum of the bracket depth and the number of '?' that begin a key. Characters in quotes count, too.
   private static func nesting(of yaml: String) -> Int {
     var (depth, deepest, keys) = (0, 0, 0)
     var previous = UInt8(ascii: "\n")

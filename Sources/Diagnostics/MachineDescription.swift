@@ -5,12 +5,12 @@ import Errors
 import Foundation
 import Tensors
 
-/// The machine and the libraries that computations run on, one line each.
+/// Describes the machine and the libraries, one row each.
 public struct MachineDescription: Sendable {
-  /// What and its value, in order.
+  /// Names and values.
   public let rows: [(String, String)]
 
-  /// This machine, now.
+  /// The current state of this machine.
   public static var current: MachineDescription {
     let process = ProcessInfo.processInfo
     let dnnl = dnnl_version().pointee
@@ -30,7 +30,7 @@ public struct MachineDescription: Sendable {
     ])
   }
 
-  /// The cores that this process may use, and what keeps it from others.
+  /// The number of cores that this process may use, and the limits that exclude others.
   private static func cores(of all: Int) -> String {
     let own = UsableCores.current
     let mask = own.processors.count < all ? ["affinity \(own.processors.count)"] : []
@@ -39,7 +39,7 @@ public struct MachineDescription: Sendable {
     return "\(own.count) usable of \(all)" + (limits.isEmpty ? "" : " (\(limits.joined(separator: ", ")))")
   }
 
-  /// The value of the first line `name : value`.
+  /// The value of the first line of the form `name : value`.
   private static func field(_ name: String, of path: String) -> String? {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
     let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
@@ -55,7 +55,7 @@ public struct MachineDescription: Sendable {
     return "\(text(names.sysname)) \(text(names.release)) \(text(names.machine))"
   }
 
-  /// The compiler's version, as far as the language lets a program know it.
+  /// The compiler version, as far as conditional compilation can tell.
   private static var compiler: String {
     #if compiler(>=6.4)
       "6.4 or later"

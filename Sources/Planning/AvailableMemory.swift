@@ -1,27 +1,27 @@
 import Foundation
 
-/// Memory that this process can still be given: what the machine has free, or less where a control group limits it.
+/// The memory that this process can still allocate: the free memory of the machine, or less if a control group limits it.
 public enum AvailableMemory {
-  /// Bytes without swapping; nil where the system does not say.
+  /// Bytes without swapping; nil if unknown.
   public static var bytes: Int? { [machine, controlGroup()].compactMap { $0 }.min() }
 
-  /// What `ulimit -v` leaves this process of its address space; nil without such a limit.
+  /// Bytes of address space that `ulimit -v` still allows; nil without that limit.
   package static var addressSpace: Int? {
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, limit.rlim_cur < Int.max else { return nil }
     return max(0, Int(limit.rlim_cur) - 1024 * (field("VmSize:", of: "/proc/self/status") ?? 0))
   }
 
-  /// MemAvailable of Linux.
+  /// `MemAvailable` of Linux.
   private static var machine: Int? {
     field("MemAvailable:", of: "/proc/meminfo").map { 1024 * $0 }
   }
 
-  /// What the limits of this process's control group and of those above it leave, in both versions of control groups.
+  /// The bytes that the limits of this process's control group and its parents still allow (cgroup v1 and v2).
   ///
   /// - Parameters:
-  ///   - membership: the file that names the groups.
-  ///   - root: where groups are mounted.
+  ///   - membership: the file that lists the groups of the process.
+  ///   - root: the mount point of the groups.
   package static func controlGroup(membership: String = "/proc/self/cgroup", root: String = "/sys/fs/cgroup") -> Int? {
     guard let text = try? String(contentsOfFile: membership, encoding: .utf8) else { return nil }
     var rooms: [Int] = []
@@ -31,7 +31,7 @@ public enum AvailableMemory {
       let isUnified = parts[1].isEmpty
       guard isUnified || parts[1].split(separator: ",").contains("memory") else { continue }
       let mount = isUnified ? root : "\(root)/memory"
-      // A group's own path is not there in a container that sees only its part of the tree: its root is.
+      // A container may see only its part of the tree, in which the listed path does not exist but a parent does.
       var path = parts[2].split(separator: "/")
       while true {
         let folder = ([mount] + path.map(String.init)).joined(separator: "/")
@@ -43,11 +43,11 @@ public enum AvailableMemory {
     return rooms.min()
   }
 
-  /// What the files of a group are called.
+  /// File names of a group.
   private struct Names {
     let limit: String
     let usage: String
-    /// Of the pages of files that the group holds and the system can take back.
+    /// The field of `memory.stat` that counts reclaimable pages of the file cache.
     let cache: String
 
     static let unified = Names(limit: "memory.max", usage: "memory.current", cache: "inactive_file")
@@ -63,14 +63,14 @@ public enum AvailableMemory {
     return max(0, limit - max(0, usage - cache))
   }
 
-  /// A file's only number; nil for `max`.
+  /// The only number in a file; nil for `max`.
   private static func number(_ path: String) -> Int? {
     (try? String(contentsOfFile: path, encoding: .utf8)).flatMap {
       Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
     }
   }
 
-  /// The first number after a line's name.
+  /// The first number of the line that begins with `name`.
   private static func field(_ name: String, of path: String) -> Int? {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8),
       let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) })

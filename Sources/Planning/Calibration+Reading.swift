@@ -5,18 +5,18 @@ import Foundation
 import Rollouts
 
 extension Calibration {
-  /// Rates from what `quillan bench train-step`, `decode`, `memory` and `mpi` print with `--json`; several in one file, a
-  /// line each, will do. What they do not say stays as in `standard`, and is listed as assumed.
+  /// Reads rates from the output of `quillan bench train-step`, `decode`, `memory` and `mpi` with `--json`. A file may have
+  /// several results, one a line. Rates without a result keep the value in `standard` and are listed as assumed.
   ///
-  /// - Throws: `DataError` naming file and line of what is no such result.
+  /// - Throws: `DataError` with the file and line of an unusable result.
   public init(paths: [String]) throws {
     var result = Calibration.standard
     var seen: [String: String] = [:]
     var samples: [DecodingSample] = []
-    // The memory's rate is needed to read training's.
+    // The training rate depends on the memory rate, so memory results come first.
     let results = try paths.flatMap(BenchmarkResult.read)
     for entry in results.filter(\.isMemory) + results.filter({ !$0.isMemory }) {
-      seen[try result.take(entry, &samples)] = entry.path
+      seen[try result.add(entry, &samples)] = entry.path
     }
     if !samples.isEmpty { result.fitDecoding(samples) }
     try result.checkRates(seen)
@@ -24,15 +24,15 @@ extension Calibration {
     self = result
   }
 
-  /// Takes one result; returns its kind.
-  private mutating func take(_ result: BenchmarkResult, _ samples: inout [DecodingSample]) throws -> String {
+  /// Adds one result and returns its kind.
+  private mutating func add(_ result: BenchmarkResult, _ samples: inout [DecodingSample]) throws -> String {
     let rows = result.rows
     if result.members["library"] != nil {
       let ranks = try result.whole("ranks")
       guard ranks > 1, let last = rows.last, let bytes = last["bytes"]?.numberValue,
         let slow = last["wrapper_seconds"]?.numberValue, let short = rows.first?["wrapper_seconds"]?.numberValue,
         bytes > 0, slow > 0, short > 0
-      else { throw result.fault("is 'bench mpi' on one rank, or without rows") }
+      else { throw result.fault("'bench mpi' on one rank, or without rows") }
       // A sum over n ranks moves 2(n − 1) times the buffer.
       messages = 2 * Double(ranks - 1) * bytes / slow
       messageLatency = short / (2 * Double(ranks - 1))
@@ -40,7 +40,7 @@ extension Calibration {
     }
     let threads = Double(try result.whole("threads"))
     if let passes = result.seconds("  forward and backward"), let update = result.seconds("  optimizer and packing") {
-      guard try result.whole("ranks") == 1 else { throw result.fault("is 'bench train-step' on several ranks") }
+      guard try result.whole("ranks") == 1 else { throw result.fault("'bench train-step' on several ranks") }
       let configuration = try result.configuration()
       let parameters = try ParameterPlan(configuration.model, configuration.precision)
       let length = try result.whole("sequence_length")
@@ -64,7 +64,7 @@ extension Calibration {
       for row in rows {
         guard let name = row["operation"]?.textValue, let batch = Int(name.dropFirst("decode, batch ".count)),
           1...1 << 24 ~= batch, let seconds = row["seconds"]?.numberValue, seconds > 0
-        else { throw result.fault("has a row that is no batch") }
+        else { throw result.fault("a row of 'bench decode' has no batch size and positive time") }
         samples.append(
           DecodingSample(
             work: work * Double(batch * tokens) / threads, bytes: bytes.bytes(batch: batch) * Double(tokens) / threads,
@@ -76,11 +76,11 @@ extension Calibration {
       memory = rate / threads
       return "memory"
     }
-    throw result.fault("is not a result that a plan can use")
+    throw result.fault("not a benchmark result that a plan can use")
   }
 
-  /// Finds the two rates of decoding: seconds = bytes/decoding + work/sampling, by least squares of relative errors.
-  /// Where a rate would not be positive, the other alone explains the times.
+  /// Fits the two rates of decoding in seconds = bytes/decoding + work/sampling by least squares of relative errors.
+  /// If the fit makes one rate negative, the other rate alone explains the times.
   private mutating func fitDecoding(_ samples: [DecodingSample]) {
     var (ww, wb, bb, w1, b1) = (0.0, 0.0, 0.0, 0.0, 0.0)
     for sample in samples {
@@ -103,27 +103,29 @@ extension Calibration {
     }
   }
 
-  /// Refuses times so long or short that no rate follows: sampling and decoding may be free, nothing else.
+  /// Rejects times that give rates of 0, infinity or NaN; only sampling and decoding may be infinite (free).
   private func checkRates(_ files: [String: String]) throws {
     let rates = [training, update, memory, messages, messageLatency]
     let isGood = rates.allSatisfy { $0.isFinite && $0 > 0 } && [sampling, decoding].allSatisfy { $0 > 0 }
     guard let path = files.values.min(), !isGood else { return }
     throw DataError(
-      file: path, problem: "its times and sizes give a rate that is not a number", remedy: "measure again")
+      file: path, problem: "times and sizes give a rate that is zero or not finite", remedy: "measure again")
   }
 
-  /// Says each rate, and where it is from.
+  /// Describes each rate and its source.
   private mutating func describe(_ files: [String: String]) {
     func giga(_ value: Double) -> String { FigureText.fixed(value / 1e9, 1) }
     let lines = [
-      ("memory", "passes over tensors \(giga(memory)) GB a second and core"),
+      ("memory", "passes over tensors \(giga(memory)) GB per second and core"),
       (
         "train-step",
-        "training \(giga(training)) G bfloat16 multiply-adds a second and core, updates at \(giga(update)) of the "
-          + "counted speed"
+        "training \(giga(training)) G bfloat16 multiply-adds per second and core, updates at \(giga(update)) times the "
+          + "standard speed"
       ),
-      ("decode", "sampling \(giga(sampling)) G multiply-adds and \(giga(decoding)) GB of weights a second and core"),
-      ("mpi", "messages within a host \(giga(messages)) GB a second, \(FigureText.fixed(messageLatency * 1e6, 1)) µs"),
+      ("decode", "sampling \(giga(sampling)) G multiply-adds and \(giga(decoding)) GB of weights per second and core"),
+      (
+        "mpi", "messages within a host \(giga(messages)) GB per second, \(FigureText.fixed(messageLatency * 1e6, 1)) µs"
+      ),
     ]
     for (kind, text) in lines {
       if let file = files[kind] {
@@ -135,14 +137,16 @@ extension Calibration {
   }
 }
 
-/// Seconds of decoding on one core, with what they went into.
+/// A measurement of decoding on one core.
 private struct DecodingSample {
+  /// Work as counted by `ModelWork`.
   let work: Double
+  /// Bytes of weights read.
   let bytes: Double
   let seconds: Double
 }
 
-/// A line of a file of benchmark results.
+/// One line of a file of benchmark results.
 private struct BenchmarkResult {
   let path: String
   let line: Int
@@ -159,7 +163,7 @@ private struct BenchmarkResult {
     do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
       throw DataError(
         file: path, problem: "cannot be read (\(error.localizedDescription))",
-        remedy: "name a file that 'quillan bench … --json' wrote")
+        remedy: "give a file that 'quillan bench … --json' wrote")
     }
     return try text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
       .filter { !$0.element.allSatisfy(\.isWhitespace) }
@@ -175,7 +179,8 @@ private struct BenchmarkResult {
     DataError(
       file: path, line: line, problem: problem,
       remedy:
-        "write it with 'quillan bench train-step', 'decode', 'memory' or 'mpi' and --json, on one rank but for mpi")
+        "use the output of 'quillan bench train-step', 'decode' or 'memory' on one rank, or 'mpi' on several, with --json"
+    )
   }
 
   func seconds(_ operation: String) -> Double? {
@@ -184,15 +189,15 @@ private struct BenchmarkResult {
 
   func configuration() throws -> RunConfiguration {
     guard let text = members["configuration"]?.textValue else {
-      throw fault("has no member 'configuration': an earlier version of the program wrote it")
+      throw fault("no member 'configuration': an earlier version of the program wrote the result")
     }
     return try RunConfiguration.parse(yaml: text, file: "\(path):\(line)")
   }
 
-  /// A whole number from 1 to 2²⁴: what benchmarks take, and small enough that products of three stay far below 2⁶³.
+  /// An integer from 1 to 2²⁴: the range that benchmarks accept, so that products of three do not overflow.
   func whole(_ name: String) throws -> Int {
     guard let value = members[name]?.integerValue, 1...1 << 24 ~= value else {
-      throw fault("has no member '\(name)' from 1 to \(1 << 24)")
+      throw fault("no member '\(name)' from 1 to \(1 << 24)")
     }
     return value
   }

@@ -1,26 +1,26 @@
 import Configuration
 
-/// What cores and messages of a machine achieve, so that a step's time can be predicted from its arithmetic and bytes.
+/// The speed of the cores and messages of a machine, from which a plan predicts the time of a step.
 ///
-/// Rates are of one core; a rank of t threads has t times as much. Work is counted as in `ModelWork`.
+/// Rates are per core; a rank with t threads has t times the rate. `ModelWork` counts the work.
 public struct Calibration: Sendable, Equatable {
-  /// Work a second of training passes.
+  /// Work per second of training passes.
   public var training: Double
-  /// Work a second of sampling.
+  /// Work per second of sampling.
   public var sampling: Double
-  /// Bytes of weights a second that sampling reads.
+  /// Bytes of weights that sampling reads per second.
   public var decoding: Double
-  /// Bytes a second of passes over whole tensors.
+  /// Bytes per second of passes over whole tensors.
   public var memory: Double
-  /// Values a second of the update, counted by `UpdateWork`.
+  /// `UpdateWork` per second.
   public var update: Double
-  /// Bytes a second that messages between ranks of one host move, over all ranks.
+  /// Bytes per second of messages within one host, over all its ranks.
   public var messages: Double
-  /// Seconds of a short message within a host.
+  /// Latency of a message within a host, in seconds.
   public var messageLatency: Double
-  /// Where measured figures come from, one line each.
+  /// Measured rates and their files, one line each.
   public internal(set) var measured: [String] = []
-  /// What is assumed instead, one line each.
+  /// Assumed rates, one line each.
   public internal(set) var assumed: [String]
 
   /// One core of an AMD EPYC with AVX-512 (<doc:Planning> has the measurements).
@@ -43,12 +43,12 @@ public struct Calibration: Sendable, Equatable {
   }
 }
 
-/// The update of a value counted in nanoseconds of one core: AdamW with fp32 moments 0.6, with 8-bit moments 0.8,
+/// The cost of the update in nanoseconds of one core per value: AdamW with fp32 moments 0.6, with 8-bit moments 0.8,
 /// packing 0.4 (<doc:Benchmarks>).
 enum UpdateWork {
   /// - Parameters:
-  ///   - held: values that a rank packs.
-  ///   - updated: values whose moments it keeps.
+  ///   - held: number of values that the rank packs.
+  ///   - updated: number of values whose moments the rank holds.
   static func of(held: Int, updated: Int, _ configuration: RunConfiguration) -> Double {
     (configuration.optimizer.state == .fp32 ? 0.6 : 0.8) * Double(updated) + 0.4 * Double(held)
   }

@@ -1,13 +1,13 @@
-/// The machines that a plan is for.
+/// The cluster of a plan.
 public struct ClusterDescription: Sendable, Equatable {
   public var hosts: Int
-  /// Cores of a host, all of them for the run.
+  /// Cores per host; the run uses all of them.
   public var cores: Int
-  /// Bytes of a host's memory.
+  /// Memory per host in bytes.
   public var memory: Int
-  /// Bytes a second that a host sends, and as many that it receives at the same time.
+  /// Bandwidth of the link of a host in bytes per second, in each direction at once.
   public var link: Double
-  /// Seconds of a short message between hosts.
+  /// Latency of a message between hosts, in seconds.
   public var latency: Double
 
   public init(hosts: Int, cores: Int, memory: Int, link: Double, latency: Double) {
@@ -16,35 +16,5 @@ public struct ClusterDescription: Sendable, Equatable {
     self.memory = memory
     self.link = link
     self.latency = latency
-  }
-}
-
-/// Quantities as people write them.
-public enum QuantityText {
-  private static let rates: [(String, Double)] = [
-    ("gbit", 1e9 / 8), ("mbit", 1e6 / 8), ("kbit", 1e3 / 8), ("gb", 1e9), ("mb", 1e6), ("kb", 1e3),
-  ]
-  private static let times: [(String, Double)] = [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1)]
-  private static let sizes: [(String, Double)] = [
-    ("tib", 0x1p40), ("gib", 0x1p30), ("mib", 0x1p20), ("tb", 1e12), ("gb", 1e9), ("mb", 1e6),
-  ]
-
-  /// Bytes a second: `10Gbit`, `25 Gbit/s`, `1.2GB`.
-  public static func rate(_ text: String) -> Double? {
-    value(text.hasSuffix("/s") ? String(text.dropLast(2)) : text, rates)
-  }
-
-  /// Seconds: `20us`, `0.5ms`.
-  public static func seconds(_ text: String) -> Double? { value(text, times) }
-
-  /// Bytes: `64GiB`, `512GB`.
-  public static func bytes(_ text: String) -> Int? { value(text, sizes).flatMap { Int(exactly: $0.rounded()) } }
-
-  private static func value(_ text: String, _ units: [(String, Double)]) -> Double? {
-    let text = text.lowercased()
-    guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }),
-      let number = Double(text.dropLast(unit.count).filter { $0 != " " }), number > 0, number.isFinite
-    else { return nil }
-    return number * factor
   }
 }

@@ -1,27 +1,27 @@
 import Configuration
 import Errors
 
-/// The layouts of a run that a cluster allows, the fastest first, and why others are ruled out.
+/// The possible layouts of a run on a cluster, fastest first, and the reasons why other layouts are impossible.
 public struct LayoutSearch: Sendable {
-  /// A layout that can run.
+  /// A possible layout.
   public struct Choice: Sendable {
     public let plan: StepPlan
-    /// Time of one rank of the same threads with all groups, over that of all ranks times their number.
+    /// The time of a step on one rank with the same threads, divided by the number of ranks times the time on all ranks.
     public let efficiency: Double
 
     public var layout: StepPlan.Layout { plan.layout }
   }
 
-  /// Layouts that cannot.
+  /// Impossible layouts and the reason.
   public struct Rejection: Sendable, Equatable {
     public let layouts: String
     public let reason: String
   }
 
-  /// By time, then memory.
+  /// Possible layouts by time, then memory.
   public private(set) var choices: [Choice] = []
   public private(set) var rejections: [Rejection] = []
-  /// The part of a host's memory that ranks may fill.
+  /// The fraction of the memory of a host that ranks may use.
   public static let usableMemory = 0.9
 
   private let configuration: RunConfiguration
@@ -30,8 +30,8 @@ public struct LayoutSearch: Sendable {
   private let promptLength: Int
   private let calibration: Calibration
 
-  /// Looks at every number of ranks a host that divides its cores, or at `ranksPerHost` only, and every P that divides
-  /// the mini-MoEs; of the accumulation steps (powers of two), at the fewest that fit into memory.
+  /// Tries every number of ranks per host that divides its cores, or only `ranksPerHost`, with every P that divides the
+  /// mini-MoEs and the minimum number of accumulation steps (a power of two) that fits into memory.
   public init(
     _ configuration: RunConfiguration, _ parameters: ParameterPlan, _ cluster: ClusterDescription,
     ranksPerHost: Int? = nil, promptLength: Int, _ calibration: Calibration
@@ -42,7 +42,7 @@ public struct LayoutSearch: Sendable {
     self.promptLength = promptLength
     self.calibration = calibration
     let numbers = ranksPerHost.map { [$0] } ?? Self.divisors(cluster.cores)
-    for number in numbers { look(ranksPerHost: number) }
+    for number in numbers { search(ranksPerHost: number) }
     let miniMoEs = configuration.model.numMiniMoes
     rejections.append(
       Rejection(
@@ -50,7 +50,7 @@ public struct LayoutSearch: Sendable {
     choices.sort { ($0.plan.seconds, $0.plan.memory.total) < ($1.plan.seconds, $1.plan.memory.total) }
   }
 
-  private mutating func look(ranksPerHost: Int) {
+  private mutating func search(ranksPerHost: Int) {
     let name = Self.name(ranksPerHost)
     let ranks = cluster.hosts * ranksPerHost
     guard ranksPerHost <= cluster.cores else {
@@ -61,7 +61,7 @@ public struct LayoutSearch: Sendable {
       rejections.append(
         Rejection(
           layouts: name,
-          reason: "\(ranks) ranks need a group each, rl.batch_size is \(configuration.rl.batchSize)"))
+          reason: "\(ranks) ranks need at least one group each, but rl.batch_size is \(configuration.rl.batchSize)"))
       return
     }
     var indivisible: [Int] = []
@@ -70,7 +70,7 @@ public struct LayoutSearch: Sendable {
         indivisible.append(expert)
         continue
       }
-      look(ranksPerHost: ranksPerHost, expert: expert)
+      search(ranksPerHost: ranksPerHost, expert: expert)
     }
     if !indivisible.isEmpty {
       let list = indivisible.map(String.init).joined(separator: ", ")
@@ -78,7 +78,7 @@ public struct LayoutSearch: Sendable {
     }
   }
 
-  private mutating func look(ranksPerHost: Int, expert: Int) {
+  private mutating func search(ranksPerHost: Int, expert: Int) {
     var layout = StepPlan.Layout(
       hosts: cluster.hosts, ranksPerHost: ranksPerHost, threads: cluster.cores / ranksPerHost, expert: expert,
       accumulationSteps: 1)
@@ -89,22 +89,22 @@ public struct LayoutSearch: Sendable {
         choices.append(Choice(plan: plan, efficiency: efficiency(plan)))
         return
       }
-      // Units of reproducible sums are cut by a rule of their own.
+      // With reproducible sums, accumulation steps do not determine the micro-batches.
       guard !configuration.parallel.reproducible, layout.accumulationSteps * 2 <= plan.memory.sequences else {
         rejections.append(
           Rejection(
             layouts: "\(Self.name(ranksPerHost)), P \(expert)",
-            reason: "\(FigureText.bytes(plan.memory.total)) a rank, also in micro-batches of "
-              + "\(plan.memory.microBatchTokens) tokens; there are \(FigureText.bytes(room / ranksPerHost))"))
+            reason: "a rank needs \(FigureText.bytes(plan.memory.total)) even with micro-batches of "
+              + "\(plan.memory.microBatchTokens) tokens, but has \(FigureText.bytes(room / ranksPerHost))"))
         return
       }
       layout.accumulationSteps *= 2
     }
   }
 
-  /// `2 ranks a host`.
+  /// `2 ranks per host`.
   public static func name(_ ranksPerHost: Int) -> String {
-    ranksPerHost == 1 ? "1 rank a host" : "\(ranksPerHost) ranks a host"
+    ranksPerHost == 1 ? "1 rank per host" : "\(ranksPerHost) ranks per host"
   }
 
   private static func divisors(_ number: Int) -> [Int] { (1...max(1, number)).filter { number.isMultiple(of: $0) } }

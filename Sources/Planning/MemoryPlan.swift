@@ -6,13 +6,13 @@ import Models
 import Optimizers
 import Rollouts
 
-/// The memory of one rank while it trains, in bytes.
+/// The memory of one rank during training, in bytes.
 public struct MemoryPlan: Sendable {
   /// One use of memory.
   public struct Row: Sendable, Equatable {
     public let name: String
     public let bytes: Int
-    /// Whether the bytes follow from the sizes alone, or are estimated from what a pass keeps.
+    /// Whether the bytes are an estimate of what a pass keeps, instead of exact from the sizes.
     public let isEstimate: Bool
     package let use: Use
 
@@ -24,27 +24,26 @@ public struct MemoryPlan: Sendable {
     }
   }
 
-  /// What settings a row depends on.
+  /// The settings that a row depends on.
   package enum Use: Sendable { case model, activations, sampling, firstRank }
 
-  /// The uses, largest buffers first as training makes them.
+  /// The uses of memory.
   public let rows: [Row]
-  /// Sequences of one rank in an optimizer step.
+  /// Maximum sequences of one rank in an optimizer step.
   public let sequences: Int
-  /// Tokens of one rank's largest micro-batch.
+  /// Tokens of the largest micro-batch of a rank.
   public let microBatchTokens: Int
-  /// What a process holds before it has a model: the program, its libraries, threads and those of messages.
+  /// Memory of a process before it has a model: the program, libraries, threads and MPI buffers.
   public static let programBytes = 44 << 20
 
-  /// All rows together.
+  /// The sum of all rows.
   public var total: Int { rows.reduce(0) { Saturating.sum($0, $1.bytes) } }
-  /// What only rank 0 takes.
+  /// The rows that only rank 0 needs.
   package var firstRankBytes: Int { rows.reduce(0) { $1.use == .firstRank ? Saturating.sum($0, $1.bytes) : $0 } }
 
-  /// Plans a rank of `ranks` that train `configuration`, with prompts of `promptLength` tokens. Sizes beyond 63 bits are
-  /// given as the largest number.
+  /// Plans one of `ranks` ranks for prompts of `promptLength` tokens. Sizes saturate at `Int.max`.
   ///
-  /// - Parameter phase: `.pretrain` on texts where the configuration names one, on demonstrations otherwise, or `.train`.
+  /// - Parameter phase: `.train`, or `.pretrain`: on text if the configuration has one, otherwise on demonstrations.
   public init(
     _ configuration: RunConfiguration, _ parameters: ParameterPlan, ranks: Int, promptLength: Int,
     phase: RunPhase = .train
@@ -62,7 +61,7 @@ public struct MemoryPlan: Sendable {
       isTrain ? Saturating.product(groups, rl.numTrajectories) : (configuration.pretrain.batchSize - 1) / ranks + 1
     microBatchTokens = MicroBatches.largest(
       sequences: sequences, length: length, unit: isTrain ? rl.numTrajectories : Pretrainer.unit, configuration)
-    // What a rank holds: the replicated tensors, and its part of the council.
+    // A rank holds the replicated tensors and 1/P of the council.
     let expert = max(1, configuration.parallel.expert)
     let replicated = parameters.storeCount - parameters.councilStoreCount
     let council = parameters.councilStoreCount / expert
@@ -84,7 +83,8 @@ public struct MemoryPlan: Sendable {
       rows.append(
         Row(name: "gradient sums, 64-bit fixed point", bytes: Saturating.product(2, store), isEstimate: false))
       if expert > 1 {
-        // Units must not mix: what each other rank of the group sends adds to gradients of its own, but for stacks.
+        // Reduction units must not mix, so the tokens of each other rank of the group need gradients of their own. Only
+        // stacks do without.
         let stacks = configuration.rl.useMixedPrecision ? parameters.stackStoreCount / expert : 0
         rows.append(
           Row(
@@ -112,7 +112,8 @@ public struct MemoryPlan: Sendable {
           name: "key-value cache of \(wave) sequences",
           bytes: Saturating.product(DecodingBatch.cacheBytes(model, positions: length), wave), isEstimate: true,
           use: .sampling))
-      // A step of all sequences, with their logits, or a prompt; in the memory that activations of training take, too.
+      // The larger of a decoding step of all sequences with logits and a prompt pass. Both reuse the memory of training
+      // activations.
       let perDraw = Self.activationBytes(model, configuration.formats, layers: 0) + 4 * model.vocabSize
       let drawing = max(
         Saturating.product(wave, perDraw), Saturating.product(promptLength, perDraw - 4 * model.vocabSize))
@@ -131,7 +132,7 @@ public struct MemoryPlan: Sendable {
           use: .activations))
     }
     if configuration.checkpoint.copy {
-      // Rank 0 writes all that is replicated, and its file of mini-MoEs.
+      // Rank 0 writes all replicated tensors and its file of mini-MoEs.
       let files = Placement.expertFiles(ranks: ranks, expertParallel: expert, miniMoEs: model.numMiniMoes)
       let stored = replicated + parameters.councilStoreCount / files
       let copied = configuration.optimizer.shard ? moments : stored
@@ -153,8 +154,8 @@ public struct MemoryPlan: Sendable {
     format == .fp32 ? Saturating.product(4, elements) : MomentFormat.int8.bytes(elements)
   }
 
-  /// Bytes that one token keeps for the products of weight gradients: rows of dY in bfloat16 with their padding, and copies
-  /// of the inputs, of every expert and micro agent that it visits.
+  /// Bytes that one token keeps for weight-gradient products: for every expert and micro agent that the token visits, a
+  /// padded bfloat16 row of dY and a copy of the inputs.
   static func ledgerBytes(_ model: ModelConfiguration, _ formats: PrecisionConfiguration) -> Int {
     func operand(_ outputs: Int, _ inputs: Int, _ format: NumberFormat) -> Int {
       2 * ((outputs + 15) / 16 * 16 + 16) + (format.isInteger ? inputs + 4 : (format == .bf16 ? 2 : 4) * inputs)
@@ -165,13 +166,13 @@ public struct MemoryPlan: Sendable {
     return model.numLayers * model.miniMoeTopK * (model.expertTopK * expert + model.microTopK * agent)
   }
 
-  /// Bytes that one token keeps between its forward and backward pass: what the layers save, in fp32 but for A8 codes.
+  /// Bytes that one token keeps between forward and backward pass, in fp32 except for A8 codes.
   ///
-  /// - Parameter layers: how many layers keep everything, beside the inputs of all; nil: all do. With 0, nothing is kept
-  ///   but what a pass works on.
+  /// - Parameter layers: the number of layers that keep all activations, in addition to the inputs of all layers; nil means
+  ///   all layers. With 0, nothing is kept except the working memory of a pass.
   static func activationBytes(_ model: ModelConfiguration, _ formats: PrecisionConfiguration, layers: Int?) -> Int {
     let d = model.dim
-    /// Kept inputs of a product: codes, rounded copies, or nothing besides the values themselves.
+    /// Bytes kept for the inputs of a product: codes, rounded copies, or nothing in addition to the values.
     func input(_ format: NumberFormat, _ columns: Int) -> Int {
       if format.isInteger { return columns + 4 }
       return format == .bf16 ? 4 * columns : 0

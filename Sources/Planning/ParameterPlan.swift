@@ -4,24 +4,24 @@ import LowBit
 import Models
 import Parameters
 
-/// What a model's parameters are and cost, by component, without allocating any of them.
+/// Numbers and sizes of the parameters of a model by component, computed without allocating them.
 public struct ParameterPlan: Sendable {
   /// A component, or a part of one.
   public struct Row: Sendable, Equatable {
-    /// The first part of the names: `embedding`, `overseer`, `diffusion`, `layers`, `mini_moes`, `final_norm`,
+    /// The first part of tensor names: `embedding`, `overseer`, `diffusion`, `layers`, `mini_moes`, `final_norm` or
     /// `value_head`.
     public let component: String
-    /// The part within the component; nil where the component has only one.
+    /// The part of the component; nil if the component has only one part.
     public let part: String?
-    /// Trained parameters.
+    /// Number of trained parameters.
     public fileprivate(set) var parameters = 0
-    /// The number formats in use, in the order of their names in `NumberFormat`.
+    /// The number formats in use, in the order of `NumberFormat`.
     public fileprivate(set) var formats: [NumberFormat] = []
-    /// Bytes of the masters, and as much again of the gradients and of each moment.
+    /// Bytes of the masters; gradients and each fp32 moment have the same size.
     public var fp32Bytes: Int { 4 * parameters }
-    /// Bytes as products read them: codes, scales and fp32 values, padding included.
+    /// Bytes of the packed weights: codes, scales and fp32 values, including padding.
     public fileprivate(set) var packedBytes = 0
-    /// Bits that the values in use can hold: log₂ of each format's number of values, and 32 per scale.
+    /// Information content in bits: log₂ of the number of values of the format for each weight, and 32 for each scale.
     public fileprivate(set) var informationBits = 0.0
 
     fileprivate mutating func add(_ other: Row) {
@@ -32,24 +32,24 @@ public struct ParameterPlan: Sendable {
     }
   }
 
-  /// Every part of every component, in the order of the model.
+  /// All parts of all components, in the order of the model.
   public let parts: [Row]
-  /// All parts together.
+  /// The sum of all parts.
   public let total: Row
-  /// Balance biases of the routers: state that loads move, not parameters.
+  /// Number of balance biases, which are adjusted by loads and are not trained parameters.
   public let balanceBiases: Int
   /// Elements of one fp32 store (masters, gradients or a moment), padding and balance biases included.
   public let storeCount: Int
-  /// Those of them that belong to mini-MoEs, which the ranks of an expert group share.
+  /// The elements of a store that belong to mini-MoEs, which the ranks of an expert group divide.
   public let councilStoreCount: Int
-  /// Those of these that are stacks: the weights of experts and micro agents.
+  /// The elements of the council that are stacks: the weights of experts and micro agents.
   public let stackStoreCount: Int
 
   /// Counts the parameters of a model.
   ///
-  /// - Throws: `ConfigurationIssue` for sizes that do not fit together.
+  /// - Throws: `ConfigurationIssue` if the sizes are inconsistent.
   public init(_ configuration: ModelConfiguration, _ precision: PrecisionConfiguration) throws(ConfigurationIssue) {
-    // The longest sequence sizes no parameter, only the table of rotary angles.
+    // The maximum sequence length affects no parameter, only the table of rotary angles.
     var configuration = configuration
     configuration.maxSeqLen = 2
     self.init(try QuillanModel(configuration, precision))
@@ -66,7 +66,7 @@ public struct ParameterPlan: Sendable {
       }
     }
     parts = rows.enumerated().sorted { left, right in
-      let (a, b) = (Self.place(left.element), Self.place(right.element))
+      let (a, b) = (Self.rank(left.element), Self.rank(right.element))
       return a == b ? left.offset < right.offset : a < b
     }.map(\.element)
     total = parts.reduce(into: Row(component: "total", part: nil)) { $0.add($1) }
@@ -77,7 +77,7 @@ public struct ParameterPlan: Sendable {
     stackStoreCount = council.reduce(0) { $0 + (UnitSums.takes($1) ? ($1.count + 15) & ~15 : 0) }
   }
 
-  /// The parts of each component summed, in order.
+  /// The sum of the parts of each component, in the order of the model.
   public var components: [Row] {
     var rows: [Row] = []
     for part in parts {
@@ -115,9 +115,9 @@ public struct ParameterPlan: Sendable {
     "embedding", "overseer", "diffusion", "layers", "mini_moes", "final_norm", "value_head",
   ]
 
-  private static func place(_ row: Row) -> Int { order.firstIndex(of: row.component) ?? order.count }
+  private static func rank(_ row: Row) -> Int { order.firstIndex(of: row.component) ?? order.count }
 
-  /// The part of its component that a tensor belongs to.
+  /// The part that a tensor belongs to.
   private static func part(_ name: String) -> String? {
     let words = name.split(separator: ".")
     switch words[0] {
@@ -134,7 +134,7 @@ public struct ParameterPlan: Sendable {
 }
 
 extension NumberFormat {
-  /// log₂ of the number of values that one weight can take.
+  /// log₂ of the number of values of a weight.
   fileprivate var informationBits: Double {
     switch self {
     case .fp32: 32

@@ -3,19 +3,20 @@ import Learning
 import Models
 import Rollouts
 
-/// How long an optimizer step takes on a cluster, by the rates of a calibration.
+/// The predicted time of an optimizer step on a cluster.
 ///
-/// A phase takes its arithmetic over the rate of a rank's cores plus the bytes that it reads or writes over their rate; a
-/// message its bytes over the slower of link and host, plus latencies. Phases follow one another. Not modelled: uneven
-/// loads of the council, completions of different lengths (all are taken as the longest), rewards, saving, evaluation.
+/// The time of a phase is its work divided by the work rate of the cores, plus its bytes divided by their memory rate. The
+/// time of a message is its bytes divided by the slower of link and host rate, plus latencies. Phases do not overlap. Not
+/// modelled: uneven loads of the council, completions of different lengths (all have maximum length), rewards, checkpoints
+/// and evaluation.
 public struct StepPlan: Sendable {
-  /// How ranks share the hosts and the work.
+  /// The assignment of ranks to hosts and work to ranks.
   public struct Layout: Sendable, Equatable {
     public var hosts: Int
     public var ranksPerHost: Int
-    /// Of a rank.
+    /// Threads per rank.
     public var threads: Int
-    /// P.
+    /// P, ranks per expert group.
     public var expert: Int
     public var accumulationSteps: Int
 
@@ -34,7 +35,7 @@ public struct StepPlan: Sendable {
   public struct Row: Sendable, Equatable {
     public let name: String
     public let seconds: Double
-    /// Whether it is communication.
+    /// Whether the phase is communication.
     public let isMessage: Bool
   }
 
@@ -42,18 +43,19 @@ public struct StepPlan: Sendable {
   public let rows: [Row]
   public let traffic: TrafficPlan
   public let memory: MemoryPlan
-  /// Prompt and completion tokens of all ranks that a step trains on.
+  /// Prompt and completion tokens of a step over all ranks.
   public let tokens: Int
 
   public var seconds: Double { rows.reduce(0) { $0 + $1.seconds } }
-  /// The part that is communication.
+  /// Seconds of communication.
   public var messageSeconds: Double { rows.reduce(0) { $0 + ($1.isMessage ? $1.seconds : 0) } }
   public var tokensPerSecond: Double { Double(tokens) / seconds }
 
-  /// Bytes that a micro-batch's passes move whatever its tokens: gradients are read and written, packed weights read.
+  /// Bytes that a micro-batch moves independently of its number of tokens: gradients are read and written, packed weights
+  /// are read.
   static func passBytes(held: Int) -> Double { 9 * Double(held) }
 
-  /// - Parameter promptLength: tokens of a prompt.
+  /// - Parameter promptLength: tokens per prompt.
   public init(
     _ configuration: RunConfiguration, _ parameters: ParameterPlan, _ layout: Layout, _ cluster: ClusterDescription,
     promptLength: Int, _ calibration: Calibration
@@ -95,8 +97,8 @@ public struct StepPlan: Sendable {
       "forward and backward",
       Double(own) * work.training(predicted: predicted, recomputed: rl.gradientCheckpointing) / calibration.training
         / cores + passing(Self.passBytes(held: held) * Double(parts)))
-    // Clearing and norm; in fixed point also the sums' clearing and reading, and for each unit a pass over them and what it
-    // leaves in fp32, which is cleared.
+    // Clearing and norm of the gradients. Fixed-point sums are also cleared and read once, and each reduction unit is added
+    // to them in one pass, which clears the fp32 gradients of the unit.
     var bytes = 8 * Double(held)
     if configuration.parallel.reproducible {
       let units = Double(memory.sequences) / Double(max(1, rl.numTrajectories))
@@ -114,7 +116,7 @@ public struct StepPlan: Sendable {
     self.memory = memory
   }
 
-  /// Seconds of one core for the rollouts' share of a step.
+  /// Seconds of one core that rollouts contribute to a step.
   private static func sampling(
     _ configuration: RunConfiguration, _ parameters: ParameterPlan, _ layout: Layout, promptLength: Int,
     _ calibration: Calibration
@@ -128,18 +130,18 @@ public struct StepPlan: Sendable {
     let positions = Double(promptLength) + Double(generated) / 2
     let work = ModelWork(configuration, positions: positions).sampling
     let weights = DecodingBytes(configuration, parameters)
-    let most = max(1, Sampler.standardBatch / max(1, rl.numTrajectories))
+    let largest = max(1, Sampler.standardBatch / max(1, rl.numTrajectories))
     func wave(_ groups: Int) -> Double {
       let batch = Saturating.product(groups, rl.numTrajectories)
       let cache = Double(batch) * 8 * Double(model.numLayers * model.dim) * positions
       return Double(generated)
         * ((weights.bytes(batch: batch) + cache) / calibration.decoding + work * Double(batch) / calibration.sampling)
     }
-    seconds += Double(groups / most) * wave(most) + (groups % most > 0 ? wave(groups % most) : 0)
+    seconds += Double(groups / largest) * wave(largest) + (groups % largest > 0 ? wave(groups % largest) : 0)
     return seconds / Double(rl.ppoEpochs * rl.miniBatches)
   }
 
-  /// Seconds of one kind of messages.
+  /// Seconds of one kind of message.
   private static func seconds(
     _ row: TrafficPlan.Row, _ cluster: ClusterDescription, _ calibration: Calibration
   ) -> Double {

@@ -1,34 +1,34 @@
 import Configuration
 import Models
 
-/// What ranks send in one optimizer step, in bytes, by the least that each operation needs.
+/// The bytes that ranks send in one optimizer step: the minimum that each operation needs.
 ///
-/// Sums and gatherings go round a ring of the ranks in their order, so a host's link carries them once for all of its
-/// ranks that are in the ring. A sum over n ranks costs each 2(n − 1)/n of its bytes, a gathering (n − 1)/n.
+/// All-reduce and all-gather use a ring of the ranks in order, so the link of a host carries each ring once for all ranks of
+/// the host. Over n ranks, each rank sends 2(n − 1)/n of the bytes of an all-reduce and (n − 1)/n of an all-gather.
 public struct TrafficPlan: Sendable {
   /// One use of the network.
   public struct Row: Sendable, Equatable {
     public let name: String
-    /// What a rank sends.
+    /// Bytes that a rank sends.
     public let bytes: Int
-    /// What a host sends over its link.
+    /// Bytes that a host sends over its link.
     public let linkBytes: Int
-    /// What all ranks of a host send, to each other or over the link.
+    /// Bytes that all ranks of a host send, to each other or over the link.
     public let hostBytes: Int
-    /// Messages of a rank that wait for each other.
+    /// Number of sequential messages of a rank.
     public let messages: Int
   }
 
   public let rows: [Row]
 
-  /// Bytes that a rank sends, all rows together.
+  /// Bytes that a rank sends in total.
   public var total: Int { rows.reduce(0) { $0 + $1.bytes } }
 
-  /// Plans a rank of `ranks`, which `parallel.expert` must divide, that trains on `tokens` tokens a step.
+  /// Plans one of `ranks` ranks that trains on `tokens` tokens per step. `parallel.expert` must divide `ranks`.
   ///
   /// - Parameters:
-  ///   - ranksPerHost: consecutive ranks that share a host, and its link; nil: all.
-  ///   - microBatches: of a step.
+  ///   - ranksPerHost: consecutive ranks that share a host and its link; nil means all ranks.
+  ///   - microBatches: micro-batches per step.
   public init(
     _ configuration: RunConfiguration, _ parameters: ParameterPlan, ranks: Int, ranksPerHost: Int? = nil, tokens: Int,
     microBatches: Int = 1
@@ -40,7 +40,7 @@ public struct TrafficPlan: Sendable {
     let council = Double(parameters.councilStoreCount) / Double(group)
     let packed = parameters.components.first { $0.component == "mini_moes" }?.packedBytes ?? 0
     let isSpread = ranks > local
-    // The ranks that hold the same mini-MoEs are a ring; as many rings pass through a host as it has expert ranks.
+    // The ranks that hold the same mini-MoEs form a ring. The number of rings through a host is its number of expert ranks.
     let (data, rings) = (max(1, ranks / group), min(group, local))
     var rows: [Row] = []
     func add(_ name: String, rank: Double, link: Double, messages: Int) {
@@ -51,7 +51,7 @@ public struct TrafficPlan: Sendable {
           name: name, bytes: whole(rank), linkBytes: whole(link), hostBytes: whole(rank * Double(local)),
           messages: messages))
     }
-    /// `passes` times round the rings, with `width` bytes a value.
+    /// `passes` times around the rings, with `width` bytes per value.
     func addRings(_ name: String, passes: Double, width: Double) {
       func share(_ bytes: Double, _ ranks: Int) -> Double { passes * bytes * width * Double(ranks - 1) / Double(ranks) }
       let (all, own) = (share(replicated, ranks), share(council, data))
@@ -63,7 +63,7 @@ public struct TrafficPlan: Sendable {
     if configuration.optimizer.shard { addRings("updated masters", passes: 1, width: 4) }
     if group > 1 {
       let others = Double(group - 1)
-      // Tokens out and results back, then the gradients of both.
+      // Forward: tokens out and results back. Backward: the gradients of both.
       let routed =
         16 * others / Double(group) * Double(tokens) * Double(model.numLayers * model.miniMoeTopK) * Double(model.dim)
       let crossing = Double(max(0, group - local)) / others

@@ -1,12 +1,12 @@
 import Files
 import Foundation
 
-/// Writes files that exist under their final name only when they are whole and on the disk.
+/// Writes files that appear under their final name only when they are complete and on the disk.
 public enum AtomicFile {
-  /// Writes bytes as an `OutputFile` does: a crash at any instant leaves the old file or the new one.
+  /// Writes bytes by an `OutputFile`: a crash at any time leaves either the old or the new file.
   ///
-  /// - Parameter policy: what the file may stand in the place of.
-  /// - Throws: `ReportError`; the old file is then untouched.
+  /// - Parameter policy: what the file may replace.
+  /// - Throws: `ReportError`; the old file is then unchanged.
   public static func write(
     _ bytes: some Sequence<UInt8>, to path: String, policy: OutputPolicy = .own
   ) throws(ReportError) {
@@ -19,17 +19,17 @@ public enum AtomicFile {
 
   /// Writes text in UTF-8.
   ///
-  /// - Throws: as for bytes.
+  /// - Throws: `ReportError`; the old file is then unchanged.
   public static func write(_ text: String, to path: String, policy: OutputPolicy = .own) throws(ReportError) {
     try write(text.utf8, to: path, policy: policy)
   }
 
-  /// Makes the names in a directory durable.
+  /// Makes the directory entries durable.
   public static func syncDirectory(_ path: String) throws(ReportError) {
     do throws(FileFault) { try DirectoryHandle(path).synchronize() } catch { throw ReportError(error) }
   }
 
-  /// Writes every byte, whatever the system takes at a time.
+  /// Writes all bytes, in several system calls if necessary.
   package static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(ReportError) {
     var offset = 0
     while offset < bytes.count {

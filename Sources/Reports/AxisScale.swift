@@ -10,27 +10,28 @@ package struct AxisScale {
 
   /// An axis that covers all finite values with about `tickCount` ticks.
   ///
-  /// A constant gets room on both sides, a constant 0 the axis 0…1; without values the axis is 0…1.
+  /// If all values are equal, the axis extends to both sides of the value. If all are 0, or there are none, it is 0…1.
+  ///
   /// - Parameters:
-  ///   - padding: a share of the range added at both ends, but never across 0.
-  ///   - isWhole: whether ticks stand at whole numbers only.
+  ///   - padding: a fraction of the range added at both ends, but not across 0.
+  ///   - isWhole: whether all ticks are integers.
   package init(covering values: some Sequence<Double>, tickCount: Int, padding: Double, isWhole: Bool = false) {
     let limit = 1e300
-    var least = Double.infinity
-    var most = -Double.infinity
+    var minimum = Double.infinity
+    var maximum = -Double.infinity
     for value in values where value.magnitude < limit {
-      least = min(least, value)
-      most = max(most, value)
+      minimum = min(minimum, value)
+      maximum = max(maximum, value)
     }
-    if least > most { (least, most) = (0, 1) }
-    let (isAbove, isBelow) = (least >= 0, most <= 0)
-    if most - least <= max(least.magnitude, most.magnitude) * 1e-12 {
-      let room = least.magnitude * 0.1
-      (least, most) = least == 0 ? (0, 1) : (least - room, most + room)
+    if minimum > maximum { (minimum, maximum) = (0, 1) }
+    let (isAbove, isBelow) = (minimum >= 0, maximum <= 0)
+    if maximum - minimum <= max(minimum.magnitude, maximum.magnitude) * 1e-12 {
+      let room = minimum.magnitude * 0.1
+      (minimum, maximum) = minimum == 0 ? (0, 1) : (minimum - room, maximum + room)
     }
-    let margin = (most - least) * padding
-    lowest = isAbove ? max(0, least - margin) : least - margin
-    highest = isBelow && most <= 0 ? min(0, most + margin) : most + margin
+    let margin = (maximum - minimum) * padding
+    lowest = isAbove ? max(0, minimum - margin) : minimum - margin
+    highest = isBelow && maximum <= 0 ? min(0, maximum + margin) : maximum + margin
     let rough = Self.roundStep((highest - lowest) / Double(max(1, tickCount)))
     step = isWhole ? max(1, rough) : rough
     let first = (lowest / step).rounded(.up)
@@ -39,21 +40,21 @@ package struct AxisScale {
     ticks = (0..<count).map { (first + Double($0)) * scale }
   }
 
-  /// A value's place on the axis, 0 at the lowest and 1 at the highest.
+  /// The position of a value on the axis: 0 at the lowest and 1 at the highest value.
   package func fraction(_ value: Double) -> Double { (value - lowest) / (highest - lowest) }
 
-  /// A tick's label, with as many decimals as the step needs: 0.25, 1,500, 20M, 5e-6.
+  /// The label of a tick, with as many decimals as the step needs: 0.25, 1,500, 20M, 5e-6.
   package func label(_ tick: Double) -> String {
     let value = tick.magnitude < step / 1000 ? 0 : tick
     if value == 0 { return "0" }
-    let most = max(lowest.magnitude, highest.magnitude)
-    if most < 1e-3 || most >= 1e13 { return scientific(value) }
+    let largest = max(lowest.magnitude, highest.magnitude)
+    if largest < 1e-3 || largest >= 1e13 { return scientific(value) }
     if step >= 1e6 { return FigureText.grouped(value / 1e6) + "M" }
     if step >= 1 { return FigureText.grouped(value) }
     return FigureText.fixed(value, decimals(of: step))
   }
 
-  /// Mantissa and exponent, with the digits that tell neighbouring ticks apart.
+  /// Mantissa and exponent, with enough digits to distinguish neighbouring ticks.
   private func scientific(_ value: Double) -> String {
     let exponent = Int(log10(value.magnitude).rounded(.down))
     let digits = min(15, max(0, exponent - Int((log10(step) + 1e-9).rounded(.down))))
@@ -64,7 +65,7 @@ package struct AxisScale {
 
   private func decimals(of step: Double) -> Int { Int((-log10(step) - 1e-9).rounded(.up)) }
 
-  /// The smallest of 1, 2, 5 · 10^k that is at least about `rough`: a few ticks too many read better than too few.
+  /// The smallest of 1, 2, 5 · 10^k that is at least 0.7 · `rough`: too many ticks are better than too few.
   private static func roundStep(_ rough: Double) -> Double {
     let power = pow(10, log10(rough).rounded(.down))
     for factor in [1.0, 2.0, 5.0] where factor * power >= rough * 0.7 { return factor * power }

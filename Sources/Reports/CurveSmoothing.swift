@@ -1,14 +1,14 @@
-/// How the curve of a noisy quantity is smoothed, and reduced to as many points as a picture can show.
+/// Smooths curves and reduces their number of points for drawing.
 package enum CurveSmoothing {
   package typealias Point = (x: Double, y: Double)
 
-  /// Steps that the bold curve of `count` points averages: 1 for a short curve.
+  /// The window in points over which the bold curve averages; 1 for a short curve.
   package static func window(_ count: Int) -> Int { count < 60 ? 1 : count / 30 }
 
   /// The mean of the finite values in a window centred on each point.
   ///
-  /// Near the ends the window shrinks on both sides alike, so that a line stays the same line and a curve keeps its first
-  /// and last value: a window cut on one side alone would move the ends towards the middle.
+  /// Near the ends the window shrinks symmetrically, so that a straight line is unchanged and the first and last values are
+  /// kept. A window truncated on one side would move the ends towards the middle.
   package static func smoothed(_ points: [Point], window: Int) -> [Point] {
     var sums = [0.0]
     var counts = [0]
@@ -25,7 +25,7 @@ package enum CurveSmoothing {
     }
   }
 
-  /// At most `limit` points: the least and the greatest of each stretch, so that no peak is lost.
+  /// At most `limit` points: the minimum and maximum of each interval, so that no peak is lost.
   package static func thinned(_ points: [Point], limit: Int) -> [Point] {
     guard points.count > limit else { return points }
     let stretch = (2 * points.count + limit - 1) / limit
@@ -36,7 +36,7 @@ package enum CurveSmoothing {
     }
   }
 
-  /// At most `limit` + 1 points at equal distances, the last one included.
+  /// At most `limit` + 1 equally spaced points, including the last one.
   package static func sampled(_ points: [Point], limit: Int) -> [Point] {
     guard points.count > limit else { return points }
     let stretch = (points.count + limit - 1) / limit

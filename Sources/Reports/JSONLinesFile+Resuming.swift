@@ -3,25 +3,24 @@ import Formats
 import Foundation
 
 extension JSONLinesFile {
-  /// What a file of records holds for a run that goes on after a step.
+  /// The contents of a file of records for a run that resumes after a step.
   package struct Resumption {
-    /// The objects of the lines through the step.
+    /// The objects of the lines up to and including the step.
     package var lines: [[String: JSONValue]] = []
-    /// What was moved, and which lines cannot be read; for people.
+    /// Messages about moved lines and unreadable lines.
     package var remarks: [String] = []
   }
 
-  /// The object of a line; nil if it is not one, or not UTF-8.
+  /// The object of a line; nil if the line is not a JSON object in UTF-8.
   static func members(_ line: ArraySlice<UInt8>) -> [String: JSONValue]? {
     guard String(validating: line, as: UTF8.self) != nil else { return nil }
     return (try? JSONValue.parse(line))?.objectValue
   }
 
-  /// Prepares the file at `path` for a run that goes on after `step`: lines of later steps, which the run makes again,
-  /// move to `abandoned-<name>` beside it.
+  /// Prepares the file at `path` for a run that resumes after `step`: moves the lines of later steps, which the run will
+  /// write again, to `abandoned-<name>` in the same directory.
   ///
-  /// Lines that are not JSON stay where they are. What moves begins behind the last line of a step through `step`, so one
-  /// damaged line takes no other with it.
+  /// All lines after the last line of a step ≤ `step` are moved. Damaged lines before it remain.
   package static func resume(_ path: String, after step: Int, format: String) throws(ReportError) -> Resumption {
     guard let bytes = FileManager.default.contents(atPath: path).map(Array.init) else { return Resumption() }
     let newline = UInt8(ascii: "\n")
@@ -35,7 +34,7 @@ extension JSONLinesFile {
     let damaged = members[..<kept].indices.filter { members[$0] == nil && !lines[$0].isEmpty }
     if let first = damaged.first {
       let more = damaged.count == 1 ? "" : " (and \(damaged.count - 1) more)"
-      result.remarks.append("\(path): line \(first + 1)\(more) cannot be read as JSON; it stays, and no curve has it")
+      result.remarks.append("\(path): line \(first + 1)\(more) is not valid JSON; it is kept but ignored")
     }
     let end = kept < lines.count ? lines[kept].startIndex : (parts.last?.startIndex ?? bytes.count)
     guard end < bytes.count else { return result }
@@ -51,7 +50,7 @@ extension JSONLinesFile {
     }
     let count = lines.count - kept + (parts.last?.isEmpty == false ? 1 : 0)
     result.remarks.append(
-      "\(path): \(count) line\(count == 1 ? "" : "s") behind step \(step) moved to \(place)")
+      "\(path): \(count) line\(count == 1 ? "" : "s") after step \(step) moved to \(place)")
     return result
   }
 }

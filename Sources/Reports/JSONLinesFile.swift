@@ -1,10 +1,10 @@
 import Formats
 import Foundation
 
-/// A file of one JSON object a line, whose first line names its format; each line reaches the system whole.
+/// A file with one JSON object per line, whose first line names the format. Each line is written in one piece.
 ///
-/// Lines are never changed. Opening an existing file appends to it, after cutting off a last line that a crash left
-/// unfinished; `JSONLinesFile.resume` moves what a resumed run makes again into a file of its own.
+/// Lines are never changed. Opening an existing file first removes an incomplete last line, which a crash leaves, and then
+/// appends. `JSONLinesFile.resume` moves the lines that a resumed run will write again to another file.
 package final class JSONLinesFile {
   let path: String
   private let descriptor: Int32
@@ -17,7 +17,7 @@ package final class JSONLinesFile {
     let end = try Self.endOfLastLine(descriptor, size: size, path: path)
     if end < size {
       guard ftruncate(descriptor, end) == 0, lseek(descriptor, end, SEEK_SET) == end else {
-        throw .system("cut off the unfinished last line", path: path, code: errno)
+        throw .system("remove the incomplete last line", path: path, code: errno)
       }
     }
     if end == 0 { try append(["format": .text(format), "version": 1]) }
@@ -29,21 +29,21 @@ package final class JSONLinesFile {
     try AtomicFile.writeAll(Array((JSONValue.object(object).serialized + "\n").utf8), to: descriptor, path: path)
   }
 
-  /// Appends lines as they are; an end is added to the last one where it has none.
+  /// Appends lines unchanged; a line break is added after the last line if it has none.
   package func append(lines: [UInt8]) throws(ReportError) {
     let end = lines.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")]
     try AtomicFile.writeAll(lines + end, to: descriptor, path: path)
   }
 
-  /// Makes the lines so far durable.
+  /// Makes all lines durable.
   package func synchronize() throws(ReportError) {
-    // Pipes and devices have nothing to sync.
+    // Pipes and devices cannot be synchronized.
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
       throw .system("sync", path: path, code: errno)
     }
   }
 
-  /// The offset after the last line break, searching backwards.
+  /// The offset after the last line break, searched backwards.
   private static func endOfLastLine(_ descriptor: Int32, size: Int, path: String) throws(ReportError) -> Int {
     var end = size
     var block = [UInt8](repeating: 0, count: 4096)

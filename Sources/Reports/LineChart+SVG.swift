@@ -3,14 +3,14 @@ import Errors
 extension LineChart {
   // Distances in pixels.
   private static let width = 880.0
-  /// The narrowest left margin; long tick labels make it wider.
+  /// Minimum left margin; long tick labels widen it.
   private static let left = 56.0
   private static let right = 28.0
   private static let heading = 78.0
   private static let panelHeight = 206.0
   private static let panelGap = 54.0
   private static let footer = 58.0
-  /// Raw points of one curve drawn at most.
+  /// Maximum number of raw points drawn per curve.
   private static let largestCount = 2000
 
   /// The picture as SVG 1.1 text.
@@ -18,7 +18,7 @@ extension LineChart {
     let scales = panels.map { panel in
       AxisScale(covering: panel.series.flatMap { $0.points.map(\.y) }, tickCount: 5, padding: 0.06)
     }
-    // About 7 pixels a character: SVG cannot measure text.
+    // About 7 pixels per character, since SVG cannot measure text.
     let longest = scales.flatMap { scale in scale.ticks.map { scale.label($0).count } }.max() ?? 0
     let left = max(Self.left, 20 + 7 * Double(longest))
     let plotWidth = Self.width - left - Self.right
@@ -74,7 +74,7 @@ extension LineChart {
     return svg + legend(panel, y: top + 8, right: left + plotWidth)
   }
 
-  /// The title with the unit beside it: a turned axis title would lie on long tick labels.
+  /// The title with the unit beside it: a rotated axis title would overlap long tick labels.
   private func heading(_ panel: Panel, x: Double, y: Double) -> String {
     "<text class=\"heading\" x=\"\(pixels(x))\" y=\"\(pixels(y))\">\(escaped(panel.title))"
       + "<tspan class=\"unit\" dx=\"8\">\(escaped(panel.label))</tspan></text>\n"
@@ -90,7 +90,7 @@ extension LineChart {
       for (index, point) in points.enumerated() where finite[index] {
         let continues = index > 0 && finite[index - 1]
         commands += "\(continues ? "L" : "M")\(pixels(horizontal(point.x))) \(pixels(vertical(point.y)))"
-        // A lone point is a dot: a line of no length with round ends.
+        // A single point becomes a dot: a line of length 0 with round ends.
         let isLone = !continues && (index + 1 == points.count || !finite[index + 1])
         if isLone { commands += "h0" }
       }
@@ -104,7 +104,7 @@ extension LineChart {
       + path(thinned(CurveSmoothing.smoothed(series.points, window: window)), "bold")
   }
 
-  /// One text with a coloured dot before each name, since SVG cannot measure text to place separate ones.
+  /// One text element with a coloured dot before each name, since SVG cannot measure text to position several elements.
   private func legend(_ panel: Panel, y: Double, right: Double) -> String {
     let entries = panel.series.enumerated().map { index, series in
       "<tspan class=\"dot\(index % 4)\">\u{25CF}</tspan>\u{A0}\(escaped(series.name))"
@@ -116,7 +116,7 @@ extension LineChart {
       + (entries + note).joined(separator: gap) + "</text>\n"
   }
 
-  /// Steps averaged by the bold curve: 1 for a short series, and for one without noise.
+  /// The window over which the bold curve averages: 1 for a short series and for a series without noise.
   private static func window(_ series: Series) -> Int {
     series.isNoisy ? CurveSmoothing.window(series.points.count) : 1
   }
@@ -150,7 +150,7 @@ extension LineChart {
     return result
   }
 
-  /// Every rule names the chart's class: a style sheet inside an SVG holds for the whole page that embeds the SVG.
+  /// Every rule includes the class of the chart, since a style sheet inside an SVG applies to the whole page around it.
   private static let style = """
 
     .quillan-chart text { font-family: system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; \

@@ -1,7 +1,7 @@
-/// Curves over the steps of a run, written as an SVG picture: one panel per quantity, stacked, with a shared step axis.
+/// An SVG picture of curves over the steps of a run: one panel per quantity, stacked, with a shared step axis.
 ///
-/// A long curve is drawn twice: each step faintly, and the mean over a window of steps boldly. Non-finite values leave gaps.
-/// The picture follows the viewer's light or dark colour scheme.
+/// A long curve is drawn twice: all steps in a faint line and the mean over a window of steps in a bold line. Non-finite
+/// values leave gaps. The picture follows the light or dark colour scheme of the viewer.
 public struct LineChart: Sendable {
   /// A named curve.
   public struct Series: Sendable {
@@ -9,7 +9,7 @@ public struct LineChart: Sendable {
     public var name: String
     /// (step, value) in step order.
     public var points: [(x: Double, y: Double)]
-    /// Whether the value is noisy, so that a long curve also gets its mean over a window of steps.
+    /// Whether the mean over a window of steps is drawn for a long curve.
     public var isNoisy: Bool
 
     /// A curve.
@@ -22,11 +22,11 @@ public struct LineChart: Sendable {
 
   /// Axes with the curves of one quantity.
   public struct Panel: Sendable {
-    /// What the panel shows ("Reward").
+    /// The quantity ("Reward").
     public var title: String
     /// The unit of the vertical axis ("mean reward per completion"), shown beside the title.
     public var label: String
-    /// The curves, at most four of them in distinct colours.
+    /// The curves; four have distinct colours.
     public var series: [Series]
 
     /// A panel.
@@ -39,11 +39,11 @@ public struct LineChart: Sendable {
 
   /// The heading.
   public var title: String
-  /// A line below it, for example the configuration and the seed; may be empty.
+  /// The line below the heading, for example configuration and seed; may be empty.
   public var subtitle: String
-  /// The horizontal axis with its unit.
+  /// The label of the horizontal axis.
   public var stepLabel: String
-  /// The panels, from the top.
+  /// The panels from top to bottom.
   public var panels: [Panel]
 
   /// A chart.

@@ -1,6 +1,6 @@
 /// Text inside Markdown.
 package enum MarkdownText {
-  /// A table's cell that shows `text` as it is: line ends as ⏎, and what Markdown or HTML could take for markup as character
+  /// A table cell that shows `text` verbatim: line breaks as ⏎, and characters of Markdown or HTML markup as character
   /// references.
   package static func verbatim(_ text: String) -> String {
     var result = ""
@@ -21,7 +21,7 @@ package enum MarkdownText {
     return result
   }
 
-  /// A table's row of names and figures, which may hold a `|` or a line end and no other markup.
+  /// A table row of names and numbers, which may contain `|` or a line break but no other markup.
   package static func row(_ cells: [String]) -> String {
     let shown = cells.map { cell in
       cell.map { $0 == "|" ? "\\|" : $0.isNewline ? "⏎" : String($0) }.joined()

@@ -2,30 +2,30 @@ import Learning
 import Rollouts
 import Formats
 
-/// `metrics.jsonl`: one JSON object a line with sorted keys, after a header
+/// Writes `metrics.jsonl`: one JSON object with sorted keys per line, after the header
 /// `{"format":"quillan-metrics","version":1}`; non-finite numbers are null.
 ///
-/// Only rank 0 holds one. Every line reaches the system before `write` returns.
+/// Only rank 0 has a writer. Each line has reached the operating system when `write` returns.
 public final class MetricsWriter {
   private let file: JSONLinesFile
 
-  /// Creates the file, or continues it after its last whole line.
+  /// Creates the file, or continues it after its last complete line.
   ///
   /// - Throws: `ReportError`.
   public init(path: String) throws(ReportError) {
     file = try JSONLinesFile(path: path, format: "quillan-metrics")
   }
 
-  /// Adds the line of one step; `step` counts optimizer steps from 1 and names no other metric.
+  /// Writes the line of one step. `step` counts optimizer steps from 1; no metric may be called `step`.
   ///
-  /// - Throws: `ReportError` where the disk is full or gone.
+  /// - Throws: `ReportError` if the disk is full or unavailable.
   public func write(step: Int, _ metrics: [String: JSONValue]) throws(ReportError) {
     var line = metrics
     line["step"] = .integer(step)
     try file.append(line)
   }
 
-  /// The members of the line of an optimizer step.
+  /// The JSON members for the line of an optimizer step.
   package static func members(_ values: [String: Double], prompts: PromptLedger?, loads: RoutingSnapshot?) -> [String:
     JSONValue]
   {
@@ -35,12 +35,12 @@ public final class MetricsWriter {
     return members
   }
 
-  /// Makes the lines so far durable.
+  /// Makes all lines durable.
   public func synchronize() throws(ReportError) { try file.synchronize() }
 }
 
 extension PromptLedger {
-  /// The member `prompts` of a line of metrics.
+  /// The member `prompts` of a line in metrics.jsonl.
   var json: JSONValue {
     .object([
       "first": .integer(first), "count": .integer(count), "digest": .text(String(digest, radix: 16)),
@@ -50,8 +50,8 @@ extension PromptLedger {
 }
 
 extension RoutingSnapshot {
-  /// The member `loads` of a line of metrics: slots of mini-MoEs by layer and of experts by mini-MoE, and the share of
-  /// each mini-MoE's micro agents that were chosen at all.
+  /// The member `loads` of a line in metrics.jsonl: slots of mini-MoEs by layer and of experts by mini-MoE, and for each
+  /// mini-MoE the fraction of its micro agents that were chosen at least once.
   var json: JSONValue {
     func rows(_ values: [[Int]]) -> JSONValue { .list(values.map { .list($0.map(JSONValue.integer)) }) }
     return .object([

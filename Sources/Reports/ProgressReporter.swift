@@ -1,15 +1,15 @@
 import Errors
 import Foundation
 
-/// Shows how a run goes on stderr: one line that updates itself on a terminal, a plain line every `every` steps elsewhere.
+/// Shows the progress of a run on stderr: one updating line on a terminal, otherwise a line every `every` steps.
 ///
-/// Only rank 0 holds one.
+/// Only rank 0 has a reporter.
 public final class ProgressReporter {
-  /// What a line shows; nil leaves a figure out.
+  /// The values of a line; nil values are omitted.
   public struct Figures: Sendable, Equatable {
     /// Mean reward of the step.
     public var reward: Double?
-    /// Loss, where there is no reward (pre-training).
+    /// Loss, in pre-training.
     public var loss: Double?
     /// Mean entropy in nats.
     public var entropy: Double?
@@ -18,7 +18,7 @@ public final class ProgressReporter {
     /// Tokens per second over all ranks.
     public var tokensPerSecond: Double?
 
-    /// The figures of one step.
+    /// The values of one step.
     public init(
       reward: Double? = nil, loss: Double? = nil, entropy: Double? = nil, divergence: Double? = nil,
       tokensPerSecond: Double? = nil
@@ -39,7 +39,7 @@ public final class ProgressReporter {
   private let emit: (String) -> Void
   private var hasLine = false
 
-  /// Reports to stderr; the line updates itself where stderr is a terminal.
+  /// Reports to stderr, with an updating line if stderr is a terminal.
   public convenience init(title: String, total: Int, every: Int) {
     var size = winsize()
     let isTerminal = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
@@ -49,7 +49,7 @@ public final class ProgressReporter {
     }
   }
 
-  /// Reports to any sink, as a terminal of `width` columns or not.
+  /// Reports to `emit`, as to a terminal of `width` columns if `isTerminal`.
   package init(
     title: String, total: Int, every: Int, isTerminal: Bool, width: Int, emit: @escaping (String) -> Void
   ) {
@@ -61,24 +61,26 @@ public final class ProgressReporter {
     self.emit = emit
   }
 
-  /// Shows a finished step (from 1); `elapsed` is in seconds since step `first` began.
+  /// Shows a finished step (from 1).
+  ///
+  /// - Parameter elapsed: seconds since the start of step `first`.
   public func report(step: Int, first: Int = 1, elapsed: Double, _ figures: Figures) {
     guard isTerminal || step % every == 0 || step == first || step == total else { return }
     let line = Self.line(
       title: title, step: step, total: total, remaining: Self.remaining(step, first, total, elapsed), figures)
     guard isTerminal else { return emit(line + "\n") }
     hasLine = true
-    // Return to the line's start and clear what an earlier, longer line left.
+    // Return to the start of the line and clear the rest of a longer previous line.
     emit("\r\u{1B}[K" + line.prefix(width - 1))
   }
 
-  /// Writes a message on a line of its own, above the updating one.
+  /// Writes a message on a separate line above the updating line.
   public func note(_ message: String) {
     emit((hasLine ? "\r\u{1B}[K" : "") + message + "\n")
     hasLine = false
   }
 
-  /// Ends the updating line, so that what follows starts on a new one.
+  /// Ends the updating line, so that further output starts on a new line.
   public func finish() {
     if hasLine { emit("\n") }
     hasLine = false

@@ -3,10 +3,10 @@ import Files
 import Formats
 import Foundation
 
-/// The directory of one run: `runs/<name>/` with `config.yaml`, `metrics.jsonl`, `samples.jsonl` and the plot.
+/// The directory of one run: `runs/<name>/` with `config.yaml`, `metrics.jsonl`, `samples.jsonl`, the plot and other files.
 ///
-/// Only rank 0 creates one. A directory that already holds a run is never written over: the next free name
-/// (`<name>-2`, `<name>-3`, …) is taken instead.
+/// Only rank 0 creates a directory. An existing directory is never overwritten: the run uses the next free name instead
+/// (`<name>-2`, `<name>-3`, …).
 public struct RunDirectory: Sendable, Equatable {
   /// The directory's path.
   public let path: String
@@ -15,7 +15,7 @@ public struct RunDirectory: Sendable, Equatable {
     self.path = path
   }
 
-  /// What the run was asked to be named: `{"format": "quillan-run", "version": 1, "name": …}`.
+  /// The requested name of the run: `{"format": "quillan-run", "version": 1, "name": …}`.
   public var identity: String { "\(path)/run.json" }
   /// The complete resolved configuration.
   public var configuration: String { "\(path)/config.yaml" }
@@ -25,9 +25,9 @@ public struct RunDirectory: Sendable, Equatable {
   public var samples: String { "\(path)/samples.jsonl" }
   /// The reward and loss plot.
   public var plot: String { "\(path)/plot.svg" }
-  /// Alarms of the run.
+  /// Alarms.
   public var alarms: String { "\(path)/alarms.jsonl" }
-  /// When the program worked on the run, and how that ended.
+  /// Starts and ends of the sessions of the run.
   public var sessions: String { "\(path)/sessions.jsonl" }
   /// All evaluations as a Markdown table.
   public var evaluations: String { "\(path)/evaluation.md" }
@@ -36,32 +36,33 @@ public struct RunDirectory: Sendable, Equatable {
   /// The weights at the end of the run.
   public var weights: String { "\(path)/weights.safetensors" }
 
-  /// The trace that `--trace` asks for.
+  /// The trace of `--trace`.
   public var trace: String { "\(path)/trace.json" }
-  /// The routing that debug mode writes.
+  /// The routing records of debug mode.
   public var routing: String { "\(path)/routing.jsonl" }
 
   /// Checkpoints, one directory each.
   public var checkpoints: String { "\(path)/checkpoints" }
 
-  /// Creates a new directory under `parent` for a run and writes its `config.yaml`.
+  /// Creates a new directory in `parent` and writes `config.yaml` and `run.json`.
   ///
-  /// - Throws: `ReportError` where the name is no plain directory name, or nothing can be created there.
+  /// - Throws: `ReportError` if the name is not valid or the directory cannot be created.
   public static func create(
     parent: String, name: String, configuration: RunConfiguration
   ) throws(ReportError) -> RunDirectory {
     if let problem = RunName.problem(name) {
-      throw ReportError(path: parent, message: "the name of a run \(problem); \(RunName.remedy)")
+      throw ReportError(path: parent, problem: "the name of the run \(problem)", remedy: RunName.remedy)
     }
     do {
       try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
     } catch {
       throw ReportError(
-        path: parent, message: "cannot create the directory of runs; check logging.directory and its permissions")
+        path: parent, problem: "cannot create the directory of runs",
+        remedy: "check logging.directory and its permissions", cause: error)
     }
     for number in 1...10_000 {
       let path = "\(parent)/\(number == 1 ? name : "\(name)-\(number)")"
-      // mkdir fails on an existing name, so two runs that start together never share one.
+      // mkdir fails if the name exists, so two runs that start at the same time get different directories.
       if mkdir(path, 0o777) == 0 {
         let directory = RunDirectory(path: path)
         try AtomicFile.write(Self.identity(name), to: directory.identity)
@@ -71,7 +72,8 @@ public struct RunDirectory: Sendable, Equatable {
       }
       guard errno == EEXIST else { throw .system("create the directory", path: path, code: errno) }
     }
-    throw ReportError(path: parent, message: "holds 10,000 runs named '\(name)'; choose another name or remove some")
+    throw ReportError(
+      path: parent, problem: "contains 10,000 runs named '\(name)'", remedy: "choose another name or remove some")
   }
 
   private static let format = "quillan-run"
@@ -80,20 +82,23 @@ public struct RunDirectory: Sendable, Equatable {
     JSONValue.object(["format": .text(format), "version": 1, "name": .text(name)]).serialized + "\n"
   }
 
-  /// The name that the run was asked to have, which its directory has unless it was taken; nil if the run does not say.
-  package var askedName: String? {
+  /// The requested name of the run, before a number was added to make it unique; nil if it was not recorded.
+  package var requestedName: String? {
     guard let bytes = FileManager.default.contents(atPath: identity),
       let members = (try? JSONValue.parse(bytes))?.objectValue, members["format"]?.textValue == Self.format
     else { return nil }
     return members["name"]?.textValue
   }
 
-  /// Removes the directory of a run that has not recorded anything, unless it holds more than what a run begins with.
+  /// Name of the file that locks the directory while a process uses it.
+  package static let lockName = "run.lock"
+
+  /// Removes the directory of a run that has recorded nothing, unless it has files other than those of a start.
   ///
-  /// - Returns: whether it is gone.
-  func removeBeginnings() -> Bool {
+  /// - Returns: whether it was removed.
+  package func removeBeginnings() -> Bool {
     let beginnings = Set(
-      [identity, configuration, metrics, samples, alarms, sessions, "\(path)/\(RunLock.fileName)"].map {
+      [identity, configuration, metrics, samples, alarms, sessions, "\(path)/\(Self.lockName)"].map {
         String($0.dropFirst(path.count + 1))
       })
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: path),
@@ -104,9 +109,10 @@ public struct RunDirectory: Sendable, Equatable {
     return rmdir(path) == 0
   }
 
-  /// Proves that nothing is in the place of a file that the run will write, so that its end does not fail for it.
+  /// Checks that no link, directory or device has the name of a file that the run will write, so that the run does not fail
+  /// at its end.
   ///
-  /// - Throws: `ReportError` naming the link, directory or device.
+  /// - Throws: `ReportError` with the path of the link, directory or device.
   package func checkFiles() throws(ReportError) {
     let files = [
       identity, configuration, metrics, samples, alarms, plot, evaluations, best, weights, trace, routing,
@@ -117,19 +123,18 @@ public struct RunDirectory: Sendable, Equatable {
       let wanted = file == checkpoints ? FileIdentity.Kind.directory : .regular
       guard let kind = found?.kind, kind != wanted else { continue }
       throw ReportError(
-        path: file,
-        message: "\(kind.description) is in the place of \(wanted.description) of the run; move it away "
-          + "(logging.directory and the run's own directory may be links, nothing in it)")
+        path: file, problem: "is \(kind.description), but the run needs \(wanted.description) of that name",
+        remedy: "move it away (logging.directory and the directory of the run may be links, but not what it contains)")
     }
   }
 
-  /// Opens the directory of an earlier run, to read it or to go on with it.
+  /// Opens the directory of an existing run.
   ///
-  /// - Throws: `ReportError` where it holds no `config.yaml`.
+  /// - Throws: `ReportError` if the directory has no `config.yaml`.
   public static func open(_ path: String) throws(ReportError) -> RunDirectory {
     let directory = RunDirectory(path: path)
     guard FileManager.default.fileExists(atPath: directory.configuration) else {
-      throw ReportError(path: path, message: "is not the directory of a run: it has no config.yaml")
+      throw ReportError(path: path, problem: "not the directory of a run: config.yaml is missing")
     }
     return directory
   }

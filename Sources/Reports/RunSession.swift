@@ -3,11 +3,11 @@ import Formats
 import Foundation
 import Rollouts
 
-/// One time that the program worked on a run: from its start, or from a resume, to its end.
+/// One process lifetime of a run: from the start or a resume to the end.
 public struct RunSession: Sendable, Equatable {
-  /// How a session ended.
+  /// The end of a session.
   public enum Outcome: String, Sendable {
-    /// All steps were made.
+    /// All steps were completed.
     case finished
     /// A signal stopped it.
     case stopped
@@ -15,22 +15,22 @@ public struct RunSession: Sendable, Equatable {
     case failed
   }
 
-  /// What a session starts with.
+  /// The state at the start of a session.
   public struct Start: Sendable, Equatable {
     public var time: Date
-    /// The version of the program.
+    /// The program version.
     public var program: String
     /// `pretrain` or `train`.
     public var phase: String
     public var ranks: Int
-    /// Threads of a rank.
+    /// Threads per rank.
     public var threads: Int
     public var parameters: Int
-    /// Steps made before the session, and steps that the whole run is to make.
+    /// Steps completed before the session.
     public var done: Int
+    /// Steps of the whole run.
     public var total: Int
 
-    /// A start.
     public init(
       time: Date = Date(), program: String = ProgramVersion.text, phase: String, ranks: Int, threads: Int,
       parameters: Int, done: Int, total: Int
@@ -47,7 +47,7 @@ public struct RunSession: Sendable, Equatable {
   }
 
   public let start: Start
-  /// When and how it ended, and the steps of the run by then; nil while it goes on, and if it was cut off.
+  /// Time, outcome and completed steps at the end of the session; nil while it runs or if the process was killed.
   public internal(set) var end: (time: Date, outcome: Outcome, step: Int)?
 
   public static func == (a: RunSession, b: RunSession) -> Bool {
@@ -58,7 +58,7 @@ public struct RunSession: Sendable, Equatable {
 // MARK: The file
 
 extension RunSession {
-  /// The sessions of `sessions.jsonl`, from the members of its lines. Lines of another shape are left out.
+  /// A session from the members of a start line; nil if the line is not one.
   init?(_ members: [String: JSONValue]) {
     guard members["event"]?.textValue == "start", let time = Self.time(members),
       let phase = members["phase"]?.textValue, let total = members["steps"]?.integerValue
@@ -69,6 +69,7 @@ extension RunSession {
       parameters: members["parameters"]?.integerValue ?? 0, done: members["step"]?.integerValue ?? 0, total: total)
   }
 
+  /// The sessions of the lines of `sessions.jsonl`; other lines are ignored.
   static func sessions(_ lines: [[String: JSONValue]]) -> [RunSession] {
     var result: [RunSession] = []
     for members in lines {
@@ -86,7 +87,7 @@ extension RunSession {
     members["time"]?.textValue.flatMap { try? Date($0, strategy: .iso8601) }
   }
 
-  /// Writes `sessions.jsonl`: a line at the start of a session and a line at its end, after a header
+  /// Writes `sessions.jsonl`: a line at the start and a line at the end of each session, after the header
   /// `{"format":"quillan-sessions","version":1}`.
   package final class Writer {
     private let file: JSONLinesFile
@@ -102,7 +103,7 @@ extension RunSession {
       try file.synchronize()
     }
 
-    /// Says how the session ended; further calls change nothing.
+    /// Writes the end of the session; further calls have no effect.
     package func end(_ outcome: Outcome, step: Int, time: Date = Date()) throws(ReportError) {
       guard isOpen else { return }
       isOpen = false

@@ -2,21 +2,21 @@ import Formats
 import Learning
 import Rollouts
 
-/// `samples.jsonl`: sample completions, one JSON object a line, after a header
+/// Writes `samples.jsonl`: one sample completion per line, after the header
 /// `{"format":"quillan-samples","version":1}`.
 public final class SamplesWriter {
   private let file: JSONLinesFile
 
-  /// Creates the file, or continues it after its last whole line.
+  /// Creates the file, or continues it after its last complete line.
   ///
   /// - Throws: `ReportError`.
   public init(path: String) throws(ReportError) {
     file = try JSONLinesFile(path: path, format: "quillan-samples")
   }
 
-  /// Adds one completion of a step.
+  /// Writes one completion of a step.
   ///
-  /// - Throws: `ReportError` where the disk is full or gone.
+  /// - Throws: `ReportError` if the disk is full or unavailable.
   public func write(step: Int, _ sample: CompletionSample) throws(ReportError) {
     var line: [String: JSONValue] = [
       "step": .integer(step), "prompt": .text(sample.prompt), "completion": .text(sample.completion),
@@ -30,6 +30,6 @@ public final class SamplesWriter {
     try file.append(line)
   }
 
-  /// Makes the lines so far durable.
+  /// Makes all lines durable.
   public func synchronize() throws(ReportError) { try file.synchronize() }
 }

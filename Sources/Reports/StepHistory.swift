@@ -1,29 +1,29 @@
-/// The values of a figure over a run's steps, for a picture: all of a short run, evenly thinned ones of a long run, so that
-/// memory does not grow with the steps.
+/// The values of a metric over the steps of a run, for a picture: all values of a short run, and evenly spaced values of a
+/// long run, so that memory is bounded.
 package struct StepHistory: Sendable {
-  /// Points that are kept at most, beside the last one.
+  /// Maximum number of points kept, in addition to the last one.
   package static let limit = 2048
 
-  /// The least and the largest value of all, kept or not; nil before the first.
-  package private(set) var least: Double?
-  package private(set) var largest: Double?
+  /// The minimum and maximum of all values, kept or not; nil before the first value.
+  package private(set) var minimum: Double?
+  package private(set) var maximum: Double?
   private var kept: [(x: Double, y: Double)] = []
   private var last: (x: Double, y: Double)?
-  /// One of so many values is kept.
+  /// One of `stride` values is kept.
   private var stride = 1
   private var count = 0
 
   package init() {}
 
-  /// (step, value) in the order of the steps; the first and the last are always there.
+  /// (step, value) in the order of the steps, always with the first and the last value.
   package var points: [(x: Double, y: Double)] {
     guard let last, kept.last?.x != last.x else { return kept }
     return kept + [last]
   }
 
   package mutating func append(step: Int, _ value: Double) {
-    least = min(least ?? value, value)
-    largest = max(largest ?? value, value)
+    minimum = min(minimum ?? value, value)
+    maximum = max(maximum ?? value, value)
     last = (Double(step), value)
     defer { count += 1 }
     guard count.isMultiple(of: stride) else { return }

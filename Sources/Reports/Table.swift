@@ -6,14 +6,14 @@
 /// embedding   25,731,584   49.1 MiB
 /// ```
 public struct Table: Sendable {
-  /// How a column's cells stand.
+  /// The alignment of a column.
   public enum Alignment: Sendable { case left, right }
 
   private let header: [String]
   private let alignments: [Alignment]
   private var rows: [[String]] = []
 
-  /// A table with a header; the first column aligns left and the others right unless said otherwise.
+  /// A table with a header. By default the first column aligns left and the others right.
   public init(_ header: [String], alignments: [Alignment]? = nil) {
     let standard = header.indices.map { $0 == 0 ? Alignment.left : .right }
     precondition(
@@ -23,29 +23,30 @@ public struct Table: Sendable {
     self.alignments = alignments ?? standard
   }
 
-  /// Adds a row with one cell per column. Line ends show as ⏎ and other control characters as their pictures, so that no cell
-  /// can move the terminal's cursor.
+  /// Adds a row with one cell per column. Line breaks appear as ⏎ and other control characters as their symbols, so that a
+  /// cell cannot move the cursor of the terminal.
   public mutating func add(_ cells: [String]) {
     precondition(cells.count == header.count, "\(header.count) columns but \(cells.count) cells: \(cells)")
     rows.append(cells.map(Self.printable))
   }
 
-  /// The table's lines, each ending with a line break and without spaces before it.
+  /// The lines of the table, each with a line break and without trailing spaces.
   public var text: String { text(widths: widths) }
 
-  /// The same in at most `width` columns, if cells of left-aligned columns can be cut to that; a cut cell ends with …
+  /// The lines of the table in at most `width` columns if truncating left-aligned cells makes that possible. A truncated
+  /// cell ends with "…".
   public func text(width: Int) -> String {
     let natural = widths
-    func limited(_ most: Int) -> [Int] {
-      natural.indices.map { alignments[$0] == .left ? min(natural[$0], most) : natural[$0] }
+    func limited(_ limit: Int) -> [Int] {
+      natural.indices.map { alignments[$0] == .left ? min(natural[$0], limit) : natural[$0] }
     }
-    var most = natural.max() ?? 0
-    while most > Self.narrowest, limited(most).reduce(2 * (natural.count - 1), +) > width { most -= 1 }
-    return text(widths: limited(most))
+    var limit = natural.max() ?? 0
+    while limit > Self.minimumWidth, limited(limit).reduce(2 * (natural.count - 1), +) > width { limit -= 1 }
+    return text(widths: limited(limit))
   }
 
-  /// A column is cut to no less.
-  private static let narrowest = 4
+  /// The minimum width of a truncated column.
+  private static let minimumWidth = 4
 
   private var widths: [Int] {
     header.indices.map { column in ([header] + rows).map { Self.width($0[column]) }.max() ?? 0 }
@@ -59,7 +60,7 @@ public struct Table: Sendable {
   private func line(_ cells: [String], widths: [Int]) -> String {
     var line = ""
     for (column, cell) in cells.enumerated() {
-      let cell = Self.cut(cell, to: widths[column])
+      let cell = Self.truncated(cell, to: widths[column])
       let space = String(repeating: " ", count: widths[column] - Self.width(cell))
       line += (column > 0 ? "  " : "") + (alignments[column] == .left ? cell + space : space + cell)
     }
@@ -67,7 +68,7 @@ public struct Table: Sendable {
     return line + "\n"
   }
 
-  private static func cut(_ cell: String, to width: Int) -> String {
+  private static func truncated(_ cell: String, to width: Int) -> String {
     guard Self.width(cell) > width else { return cell }
     var result = ""
     var rest = width - 1
@@ -96,7 +97,7 @@ public struct Table: Sendable {
 
   private static func width(_ text: String) -> Int { text.reduce(0) { $0 + width($1) } }
 
-  /// The columns of a terminal that a character takes: 2 for East Asian wide characters and most emoji.
+  /// The number of terminal columns of a character: 2 for East Asian wide characters and most emoji.
   private static func width(_ character: Character) -> Int {
     guard let first = character.unicodeScalars.first?.value, first >= 0x1100 else { return 1 }
     let wide: [ClosedRange<UInt32>] = [

@@ -22,7 +22,7 @@ package final class RunLock {
     var since: Int
   }
 
-  package static let fileName = "run.lock"
+  package static let fileName = RunDirectory.lockName
   /// Seconds for which the file's time must stand still to count as left behind.
   private static let patience = 7.0
 

@@ -11,7 +11,7 @@ import Testing
     let outcome = try Program.execute(command + ["1GiB"] + options)
     #expect(outcome.status == 1 && outcome.messages.count == 1, "\(outcome.errors)")
     #expect(outcome.errors.contains("no layout of 1 host can run this"))
-    #expect(outcome.output.contains("1 rank a host, P 1"))
+    #expect(outcome.output.contains("1 rank per host, P 1"))
     #expect(try Program.execute(command + ["64GiB"] + options).status == 0)
   }
 }

@@ -145,7 +145,7 @@ struct PlanTests {
     let outcome = try Program.execute(arguments + ["--calibration", path, "--json"])
     #expect(outcome.status == 0, "\(outcome.errors)")
     let plan = try JSONDecoder().decode(Cluster.self, from: Data(outcome.output.utf8))
-    // 1, 2 and 4 ranks a host; P of 1, 2 and 4 where it divides.
+    // 1, 2 and 4 ranks per host; P of 1, 2 and 4 where it divides.
     #expect(
       Set(plan.layouts.map { [$0.ranks, $0.expert] }) == [
         [2, 1], [2, 2], [4, 1], [4, 2], [4, 4], [8, 1], [8, 2], [8, 4],
@@ -156,11 +156,11 @@ struct PlanTests {
       #expect(layout.efficiency > 0 && layout.efficiency <= 1)
       #expect(abs(layout.phases.reduce(0) { $0 + $1.seconds } - layout.seconds) < 1e-9 * layout.seconds)
     }
-    #expect(plan.ruled_out.contains { $0.layouts == "1 rank a host, P 4" && $0.reason == "P must divide 2 ranks" })
+    #expect(plan.ruled_out.contains { $0.layouts == "1 rank per host, P 4" && $0.reason == "P must divide 2 ranks" })
     #expect(plan.measured.map { String($0.prefix { $0 != ":" }) } == ["train-step", "decode"])
     #expect(plan.assumed.count == 2)
     let text = try Program.execute(arguments + ["--ranks-per-host", "2"])
-    #expect(text.output.contains("fastest: 2 ranks a host"))
+    #expect(text.output.contains("fastest: 2 ranks per host"))
     #expect(text.output.contains("\nassumed   train-step: training "))
     #expect(text.output.contains("\nsum of gradients "))
   }
@@ -182,12 +182,13 @@ struct PlanTests {
   }
 
   @Test(
-    "Every recipe can be planned",
+    "The plan of every recipe has the number of parameters of its model",
     arguments: [
-      "quickstart", "quillan-511m", "quillan-low-memory", "no-bitnet", "no-diffusion", "diffusion-20-steps",
+      ("quickstart", 954_337), ("quillan-511m", 511_500_289), ("quillan-low-memory", 181_980_545),
+      ("no-bitnet", 511_500_289), ("no-diffusion", 489_722_881), ("diffusion-20-steps", 511_500_289),
     ])
-  func recipes(name: String) throws {
-    #expect(try plan(Self.recipe(name)).parameters > 100_000)
+  func recipes(name: String, parameters: Int) throws {
+    #expect(try plan(Self.recipe(name)).parameters == parameters)
   }
 
   @Test(

@@ -1,5 +1,4 @@
 import Foundation
-import MPI
 import Testing
 
 extension MPITests {

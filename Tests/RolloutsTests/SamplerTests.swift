@@ -2,7 +2,6 @@ import Foundation
 import Layers
 import LowBit
 import Models
-import MPI
 import Parameters
 import Rollouts
 import Tensors

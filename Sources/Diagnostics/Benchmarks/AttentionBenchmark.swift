@@ -1,11 +1,11 @@
 import Tensors
 
-/// Times one head's causal attention, forward and backward, on one thread, against oneDNN's fp32 product as the measure
-/// of the processor's peak.
+/// Times causal attention of one head on one thread, forward and backward. The fp32 GEMM of oneDNN serves as the peak rate of
+/// the processor.
 public enum AttentionBenchmark {
   private static let features = 64
 
-  /// Measures whole sequences of several lengths and one query against a cache, about `seconds` each.
+  /// Measures sequences of several lengths and a single query against a cache, for about `seconds` each.
   public static func measure(seconds: Double) -> [BenchmarkRow] {
     let timer = PairedTimer(seconds: seconds)
     let peak = OneDNNProduct(.fp32, rows: 512, outputs: 1024, inputs: 512).map { product in
@@ -29,7 +29,7 @@ public enum AttentionBenchmark {
     let seconds = timer.measure {
       operands.forward(position: length - queries, values: head.v, scratch: head.arena)
     }
-    // Each query meets the keys up to its own position, in two products.
+    // Each query attends to the keys up to its position, in two products.
     let pairs = (length - queries + 1...length).reduce(0, +)
     return BenchmarkRow(
       "attention forward, \(queries) of \(length) positions", seconds: seconds, work: Double(4 * pairs * features),
@@ -47,13 +47,13 @@ public enum AttentionBenchmark {
         keyRows: head.k.whole, values: head.values, dOutput: head.gradient.whole,
         addingTo: (queries: head.dq.whole, keys: head.dk.whole, values: head.dv.whole), scratch: head.arena)
     }
-    // Scores again, their gradient, and the gradients of queries, keys and values: five products.
+    // Five products: recomputed scores, their gradient, and the gradients of queries, keys and values.
     return BenchmarkRow(
       "attention backward, \(length) positions", seconds: seconds,
       work: Double(10 * length * (length + 1) / 2 * features), unit: .operations, limit: limit)
   }
 
-  /// Numbers of one head between −1 and 1, the same every time; keys and values also in blocks of sixteen.
+  /// Reproducible random inputs of one head between −1 and 1, with keys and values also in blocks of sixteen.
   private final class Head {
     let arena = Arena()
     let (q, k, v): (Matrix, Matrix, Matrix)

@@ -1,6 +1,6 @@
 import Errors
 
-/// What one benchmark found for one operation.
+/// The result of a benchmark for one operation.
 public struct BenchmarkRow: Sendable {
   public let operation: String
   /// Median seconds of one run of the operation.
@@ -8,14 +8,14 @@ public struct BenchmarkRow: Sendable {
   /// Work of one run, in `unit`.
   public let work: Double
   public let unit: Unit
-  /// What the rate is a fraction of, and that rate in units a second; nil where nothing limits it.
+  /// The name and rate (units per second) of the limit; nil if there is none.
   public let limit: (name: String, rate: Double)?
 
-  /// What is counted.
+  /// The unit of work.
   public enum Unit: String, Sendable {
-    /// Multiplications and additions.
+    /// Multiplications and additions, counted separately.
     case operations
-    /// Read and written.
+    /// Bytes read and written.
     case bytes
     case tokens
   }
@@ -30,12 +30,12 @@ public struct BenchmarkRow: Sendable {
     self.limit = limit
   }
 
-  /// Units a second.
+  /// Units per second.
   public var rate: Double { work / seconds }
-  /// The rate as a fraction of the limit's.
+  /// The rate as a fraction of the rate of the limit.
   public var fraction: Double? { limit.map { rate / $0.rate } }
 
-  /// `rate` for people.
+  /// The rate with its unit.
   public var rateText: String {
     switch unit {
     case .operations: "\(FigureText.fixed(rate / 1e9, 1)) GF/s"

@@ -2,11 +2,11 @@ import LowBit
 import Tensors
 
 extension KernelBenchmark {
-  /// Packed bytes of the weights that one token meets: several times any cache.
+  /// Bytes of packed weights that one token reads: several times the size of any cache.
   private static let memoryBytes = 96 << 20
 
-  /// One token times matrices that come from memory, in packed bytes, against a loop that reads as many. Threads have
-  /// matrices of their own, as experts have.
+  /// Products of one token with matrices read from memory, compared with a loop that reads as many bytes. Each thread has
+  /// its own matrices, as with experts.
   static func fromMemory(threads: Int, _ timer: PairedTimer) -> [Row] {
     let pool = WorkerPool(threads: threads)
     let single = WorkerPool(threads: 1)
@@ -18,14 +18,14 @@ extension KernelBenchmark {
       let one = weights(1)
       let bytes = one.data.count + 4 * one.scales.count
       let all = weights(memoryBytes / bytes)
-      // Finite numbers in every format; what they are changes no kernel's time.
+      // These bytes are finite numbers in every format. The time of the kernels does not depend on the values.
       all.data.bufferPointer.update(repeating: 0x55)
       all.scales.bufferPointer.update(repeating: 1)
       let input = QuantizedInput(
         Matrix(numbers(inputs, in: arena), rows: 1, columns: inputs), for: all, in: arena, pool: single)
       let y = arena.matrix(threads, outputs)
       let other = AlignedBuffer<Float>(count: all.count * bytes / 4)
-      // Pages that nobody has written are all the same one.
+      // Without this, all pages would be mapped to the same zero page.
       other.bufferPointer.update(repeating: 1)
       let outcome = timer.compare({
         pool.each(all.count) { worker, matrix in
@@ -39,7 +39,7 @@ extension KernelBenchmark {
     }
   }
 
-  /// The same products on several threads against one.
+  /// Products on several threads, compared with one thread.
   static func scaling(threads: Int, _ timer: PairedTimer) -> [Row] {
     let (several, single) = (WorkerPool(threads: threads), WorkerPool(threads: 1))
     return NumberFormat.allCases.flatMap { format in

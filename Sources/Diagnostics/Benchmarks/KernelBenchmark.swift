@@ -3,39 +3,39 @@ import COpenBLAS
 import LowBit
 import Tensors
 
-/// What this machine's threads do: products of every format against oneDNN and OpenBLAS, attention, quantisation.
+/// Times the kernels: GEMMs in every format compared with oneDNN and OpenBLAS, attention and quantisation.
 ///
-/// Products are y = x̂ Ŵᵀ with prepared activations and packed weights on both sides, in the shapes that matter here: a
-/// training batch, a small batch, and one token.
+/// GEMMs are y = x̂ Ŵᵀ with prepared activations and packed weights on both sides, for a training batch, a small batch and
+/// one token.
 public enum KernelBenchmark {
-  /// One operation, measured alone or against a reference.
+  /// The result for one operation, measured alone or compared with a reference.
   public struct Row: Sendable {
     /// For example `int4 16×1024×512`.
     public let operation: String
     /// Median seconds of one call.
     public let seconds: Double
-    /// Work of one call in `unit` (10⁹ of them a second is `rate`).
+    /// Work of one call in `unit`.
     public let work: Double
     /// `operations` (multiplications and additions) or `bytes` (read).
     public let unit: String
-    /// What it is measured against; nil where alone.
+    /// The name of the reference; nil if measured alone.
     public let reference: String?
     public let referenceSeconds: Double?
-    /// Speed relative to the reference, above 1 where faster: the median over pairs of neighbouring samples.
+    /// Speed relative to the reference (above 1 is faster): the median over pairs of neighbouring samples.
     public let speed: Double?
 
-    /// 10⁹ of `unit` a second.
+    /// 10⁹ `unit` per second.
     public var rate: Double { work / seconds / 1e9 }
     public var referenceRate: Double? { referenceSeconds.map { work / $0 / 1e9 } }
   }
 
-  /// Tokens of the products, by 1024 outputs and 512 inputs.
+  /// Numbers of tokens of the products, which have 1024 outputs and 512 inputs.
   public static let productRows = [512, 16, 1]
   static let outputs = 1024
   static let inputs = 512
 
-  /// Measures everything, about `seconds` each: one thread against the libraries and, with `threads` > 1, what so many
-  /// gain.
+  /// Measures all operations for about `seconds` each: one thread compared with the libraries and, if `threads` > 1, the
+  /// speed-up of several threads.
   public static func measure(seconds: Double = 0.1, threads: Int = 1) -> [Row] {
     let timer = PairedTimer(seconds: seconds)
     openblas_set_num_threads(1)
@@ -82,7 +82,7 @@ public enum KernelBenchmark {
     return rows
   }
 
-  /// Activations to 8 bits, 512 tokens of 512 features.
+  /// Quantisation to 8 bits of 512 tokens with 512 features.
   private static func quantization(_ timer: PairedTimer) -> Row {
     let arena = Arena()
     let pool = WorkerPool(threads: 1)
@@ -96,7 +96,7 @@ public enum KernelBenchmark {
       reference: nil, referenceSeconds: nil, speed: nil)
   }
 
-  /// One head of 64 features: a whole sequence of 512 positions, or the last one against a cache.
+  /// One head with 64 features: a whole sequence of 512 positions, or the last position against a cache.
   private static func attention(queries: Int, _ timer: PairedTimer) -> Row {
     let (length, features) = (512, 64)
     let arena = Arena()
@@ -108,14 +108,14 @@ public enum KernelBenchmark {
       output: arena.matrix(queries, features).part(rows: 0..<queries, columns: 0..<features),
       maxima: arena.vector(queries), inverses: arena.vector(queries))
     let seconds = timer.measure { head.forward(position: length - queries, values: values, scratch: arena) }
-    // Each query meets the keys up to its own position, in two products.
+    // Each query attends to the keys up to its position, in two products.
     let pairs = (length - queries + 1...length).reduce(0, +)
     return Row(
       operation: "attention, \(queries) of \(length) positions, 64 features", seconds: seconds,
       work: Double(4 * pairs * features), unit: "operations", reference: nil, referenceSeconds: nil, speed: nil)
   }
 
-  /// Numbers between −1 and 1, the same every time.
+  /// Reproducible random numbers between −1 and 1.
   static func numbers(_ count: Int, in arena: Arena) -> UnsafeMutablePointer<Float> {
     let result = arena.allocate(Float.self, count)
     var state: UInt32 = 1

@@ -4,16 +4,16 @@ import Optimizers
 import Parameters
 import Tensors
 
-/// Times the passes over whole tensors (optimizer, packing, sums of gradients) against a plain loop that reads, on the
-/// same threads in alternating samples. The tensors are far larger than the caches.
+/// Times passes over whole tensors (optimizer, packing, gradient sums) compared with a loop that only reads, on the same
+/// threads in alternating samples. The tensors are far larger than the caches.
 public enum MemoryBenchmark {
-  /// Elements of the tensor that the passes run over: 64 MiB in fp32.
+  /// Number of elements of the tensor: 64 MiB in fp32.
   private static let count = 16 << 20
 
-  /// Measures every pass, about `seconds` each.
+  /// Measures every pass for about `seconds`.
   ///
-  /// Bytes are those that a pass must read and write once; the limit is the reading loop's rate, so a pass that also
-  /// writes may exceed it.
+  /// The work of a pass is the minimum number of bytes that it must read and write. The limit is the rate of the reading
+  /// loop, which a pass that also writes can exceed.
   public static func measure(seconds: Double, threads: Int) -> [BenchmarkRow] {
     let pool = WorkerPool(threads: threads)
     let timer = PairedTimer(seconds: seconds)
@@ -22,12 +22,12 @@ public enum MemoryBenchmark {
     fill(weights, scale: 0.1)
     fill(gradients, scale: 1e-3)
     var rows: [BenchmarkRow] = []
-    /// Reads as many bytes as a pass moves, by repeating over the gradients.
+    /// Reads all gradients once.
     let read = { reading(gradients.buffer, pool) }
     func add(_ name: String, bytes: Int, _ pass: () -> Void) {
       let outcome = timer.compare(pass, read)
       let limit = Double(4 * count) / outcome.second
-      // The rate that goes with the median ratio: medians of each side alone may come from different moods.
+      // The rate for the median ratio. The medians of the two sides may come from different load conditions.
       let seconds = outcome.ratio * outcome.second
       rows.append(
         BenchmarkRow(name, seconds: seconds, work: Double(bytes), unit: .bytes, limit: ("reading loop", limit)))
@@ -64,12 +64,12 @@ public enum MemoryBenchmark {
     return rows
   }
 
-  /// Reads every element once: a search that finds nothing.
+  /// Reads all elements once, by a search that finds nothing.
   static func reading(_ buffer: AlignedBuffer<Float>, _ pool: WorkerPool) {
     let found = pool.firstFailure(buffer.count) { range in
       ck_first_nonfinite(Int64(range.count), buffer.pointer + range.lowerBound)
     }
-    precondition(found == nil, "the benchmark's own numbers are finite")
+    precondition(found == nil, "the numbers of the benchmark are finite")
   }
 
   private static func fill(_ store: ParameterStore, scale: Float) {

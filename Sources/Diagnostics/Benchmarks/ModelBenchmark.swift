@@ -10,16 +10,16 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// Times what a run does with a whole model: decoding and training steps, on made-up tokens.
+/// Times decoding and training steps of a whole model with random tokens.
 ///
-/// Initial weights, tokens and latents follow from fixed seeds. Times are of the clock on the wall.
+/// Initial weights, tokens and latents have fixed seeds. Times are wall-clock times.
 public final class ModelBenchmark {
   private let configuration: RunConfiguration
   private let model: QuillanModel
   private let communicator: Communicator
   private let context: Context
 
-  /// - Throws: `ConfigurationIssue` where the model's sizes do not fit together.
+  /// - Throws: `ConfigurationIssue` if the sizes of the model are inconsistent.
   public init(_ configuration: RunConfiguration, threads: Int, communicator: Communicator) throws {
     self.configuration = configuration
     self.communicator = communicator
@@ -27,8 +27,8 @@ public final class ModelBenchmark {
     context = Context(threads: threads)
   }
 
-  /// Tokens a second of the sampler, without the prompt: one more and `newTokens` + 1 tokens are sampled in turn, and
-  /// the difference of the medians is what `newTokens` tokens cost. Local.
+  /// Tokens per second of the sampler, without the prompt. Samples 1 and `newTokens` + 1 tokens alternately; the difference
+  /// of the medians is the time of `newTokens` tokens. Local.
   public func decode(batches: [Int], promptLength: Int, newTokens: Int, rounds: Int) throws -> [BenchmarkRow] {
     let packed = model.makePackedModel()
     do {
@@ -42,7 +42,7 @@ public final class ModelBenchmark {
       func seconds(_ count: Int) throws -> Double {
         var options = SamplingOptions()
         options.maxNewTokens = count
-        // No token ends a sequence: −1 is none.
+        // −1 is not a token, so no token ends a sequence.
         let sampler = Sampler(model: model, options: options, endToken: -1, seed: 0)
         return try Self.seconds { _ = try sampler.sample([request], packed, context) }
       }
@@ -58,10 +58,10 @@ public final class ModelBenchmark {
     }
   }
 
-  /// The optimizer step of `tokens` tokens over all ranks: forward, objective, backward, reduction, update, packing.
-  /// Collective.
+  /// Measures an optimizer step of `tokens` tokens over all ranks: forward, objective, backward, reduction, update and
+  /// packing. Collective.
   ///
-  /// - Returns: the step and its phases, medians over `steps` steps after one that is not counted.
+  /// - Returns: the step and its phases, as medians over `steps` steps after one warm-up step.
   public func trainingStep(tokens: Int, sequenceLength: Int, steps: Int) throws -> [BenchmarkRow] {
     let topology = try Topology(configuration, world: communicator)
     let learner = Learner(
@@ -125,7 +125,7 @@ public final class ModelBenchmark {
   }
 }
 
-/// Tokens, the same every time.
+/// Reproducible random tokens.
 private struct TokenNumbers {
   private let vocabulary: Int
   private var state: UInt32

@@ -3,15 +3,15 @@ import Foundation
 import LowBit
 import Tensors
 
-/// oneDNN's product [M, K] · [K, N] with weights in the layout it likes best: the benchmark's measure.
+/// The product [M, K] · [K, N] of oneDNN with weights in its preferred layout, as the reference of benchmarks.
 final class OneDNNProduct {
   /// Element types of the two operands.
   enum Types: String {
     case fp32, bf16
-    /// 8-bit activations without sign and weights with one; sums in 32 bits.
+    /// Unsigned 8-bit activations and signed 8-bit weights with 32-bit sums.
     case u8s8 = "u8·s8"
 
-    /// The types that measure products in `format`.
+    /// The types of the reference for `format`.
     init(for format: NumberFormat) {
       switch format {
       case .fp32, .fp16: self = .fp32
@@ -35,7 +35,7 @@ final class OneDNNProduct {
   private var arguments: [dnnl_exec_arg_t] = []
   private var memory: [AlignedBuffer<UInt8>] = []
 
-  /// Nil where this oneDNN or this machine has no such product.
+  /// Returns nil if this version of oneDNN or this machine does not support the product.
   init?(_ types: Types, rows: Int, outputs: Int, inputs: Int) {
     Self.useOneThread()
     guard dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success,
@@ -70,7 +70,7 @@ final class OneDNNProduct {
     dnnl_engine_destroy(engine)
   }
 
-  /// One product.
+  /// Computes the product once.
   func run() {
     let status = dnnl_primitive_execute(primitive, stream, Int32(arguments.count), arguments)
     precondition(status == dnnl_success, "oneDNN's product failed with status \(status.rawValue)")
@@ -81,7 +81,7 @@ final class OneDNNProduct {
     var description = description
     let bytes = dnnl_memory_desc_get_size(&description)
     let buffer = AlignedBuffer<UInt8>(count: bytes)
-    // 0x3c bytes are small positive numbers in every type.
+    // 0x3c in all bytes is a small positive number in every type.
     buffer.bufferPointer.update(repeating: 0x3c)
     var handle: dnnl_memory_t?
     guard dnnl_memory_create(&handle, &description, engine, buffer.pointer) == dnnl_success else { return false }
@@ -97,7 +97,8 @@ final class OneDNNProduct {
     return dnnl_memory_desc_init_by_tag(&description, Int32(shape.count), extents, type, tag) == dnnl_success
   }
 
-  /// oneDNN takes its threads from OpenMP, which has no header for us; a build without OpenMP has no such function.
+  /// oneDNN gets its number of threads from OpenMP. The function is looked up at run time, since it has no header here and
+  /// is missing in builds without OpenMP.
   private static func useOneThread() {
     guard let symbol = dlsym(nil, "omp_set_num_threads") else { return }
     unsafeBitCast(symbol, to: (@convention(c) (Int32) -> Void).self)(1)

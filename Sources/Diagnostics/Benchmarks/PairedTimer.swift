@@ -1,18 +1,18 @@
 import Foundation
 
-/// Compares two pieces of work in alternating samples, which share the machine's mood.
+/// Compares the time of two operations in alternating samples, so that changes of the machine's load affect both.
 struct PairedTimer {
-  /// About how long a comparison lasts.
+  /// Approximate duration of a comparison.
   let seconds: Double
 
-  /// Medians of one call, and the median over pairs of neighbouring samples of first over second.
+  /// Median seconds per call of both operations, and the median over pairs of neighbouring samples of first / second.
   struct Outcome {
     let first: Double
     let second: Double
     let ratio: Double
   }
 
-  /// Times `first` against `second`; a sample lasts about 2 ms or one call.
+  /// Compares `first` with `second`. A sample lasts about 2 ms, but at least one call.
   func compare(_ first: () -> Void, _ second: () -> Void) -> Outcome {
     let (a, b) = (repetitions(first), repetitions(second))
     let pairs = max(5, Int(seconds / 4e-3))
@@ -31,19 +31,19 @@ struct PairedTimer {
       ratio: Self.median(samples.map { $0.first / $0.second }))
   }
 
-  /// The median of one call of `work`.
+  /// The median seconds per call of `work`.
   func measure(_ work: () -> Void) -> Double {
     let count = repetitions(work)
     return Self.median((0..<max(5, Int(seconds / 4e-3))).map { _ in Self.time(count, work) })
   }
 
-  /// Calls in a sample; the first calls also warm caches up.
+  /// The number of calls per sample. The calls here also warm up the caches.
   private func repetitions(_ work: () -> Void) -> Int {
     work()
     return max(1, Int(2e-3 / max(1e-9, Self.time(2, work))))
   }
 
-  /// Seconds of one call, over `count` calls.
+  /// Mean seconds per call over `count` calls.
   private static func time(_ count: Int, _ work: () -> Void) -> Double {
     let start = DispatchTime.now().uptimeNanoseconds
     for _ in 0..<count { work() }

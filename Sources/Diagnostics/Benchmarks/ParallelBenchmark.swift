@@ -7,32 +7,35 @@ import Optimizers
 import Parallelism
 import Tensors
 
-/// Weak scaling of a training step: every rank has the same number of tokens, alone or together with others.
+/// Measures weak scaling of a training step: every rank has the same number of tokens, alone or with other ranks.
 ///
-/// A step is one of pre-training on random tokens: latents, forward, backward, reduction, norm, AdamW, packing. The same
-/// step on one rank alone, while the other ranks sleep, is what it is held against.
+/// The step is a pre-training step on random tokens: latents, forward, backward, reduction, norm, AdamW and packing. The
+/// reference is the same step on one rank while the other ranks sleep.
 public struct ParallelBenchmark {
-  /// What was measured, the same on every rank.
+  /// The results, which are the same on every rank.
   public struct Result: Sendable {
     public let ranks: Int
     public let threads: Int
-    /// P.
+    /// P, ranks per expert group.
     public let expert: Int
     public let tokensPerRank: Int
-    /// Median seconds of a step on one rank, and on all ranks (the slowest of each).
+    /// Median seconds of a step on one rank.
     public let aloneSeconds: Double
+    /// Median seconds of a step on all ranks, each step as slow as its slowest rank.
     public let togetherSeconds: Double
-    /// Seconds of a step in the exchange and in the reduction, waiting for other ranks included; means over the ranks.
+    /// Seconds per step in the exchange, including waiting for other ranks; mean over the ranks.
     public let exchangeSeconds: Double
+    /// Seconds per step in the reduction, including waiting for other ranks; mean over the ranks.
     public let reductionSeconds: Double
-    /// Bytes of rows that ranks sent to each other in a step, and what they send at least: each routed slot whose mini-MoE is
-    /// elsewhere once each way, forward and backward.
+    /// Bytes of rows that ranks sent to each other in a step.
     public let exchangedBytes: Int
-    public let leastBytes: Int
+    /// The minimum of `exchangedBytes`: each slot with a mini-MoE on another rank once in each direction, forward and
+    /// backward.
+    public let minimumBytes: Int
 
-    /// Work done together in the time of one rank's work.
+    /// Speed-up over one rank; the ideal is `ranks`.
     public var scaling: Double { Double(ranks) * aloneSeconds / togetherSeconds }
-    /// Share of a step in communication.
+    /// Fraction of a step spent in communication.
     public var waitingShare: Double { (exchangeSeconds + reductionSeconds) / togetherSeconds }
   }
 
@@ -43,13 +46,13 @@ public struct ParallelBenchmark {
   private let steps: Int
 
   /// - Parameters:
-  ///   - tokens: of one rank in a step, a multiple of the sequences' length.
-  ///   - steps: timed; one more warms up.
+  ///   - tokens: tokens per rank and step, a multiple of the sequence length.
+  ///   - steps: number of timed steps, after one warm-up step.
   public init(
     _ configuration: RunConfiguration, threads: Int, tokens: Int, steps: Int, communicator: Communicator
   ) {
     var configuration = configuration
-    // Short enough for whole units on every rank.
+    // Short enough that every rank has complete reduction units.
     configuration.pretrain.sequenceLength = min(256, configuration.model.maxSeqLen, max(2, tokens / Pretrainer.unit))
     self.configuration = configuration
     self.communicator = communicator
@@ -78,10 +81,10 @@ public struct ParallelBenchmark {
       ranks: communicator.size, threads: threads, expert: configuration.parallel.expert, tokensPerRank: tokens,
       aloneSeconds: alone, togetherSeconds: together.seconds, exchangeSeconds: sums[0] / Double(communicator.size),
       reductionSeconds: sums[1] / Double(communicator.size), exchangedBytes: bytes[0],
-      leastBytes: bytes[1] * 4 * 4 * configuration.model.dim)
+      minimumBytes: bytes[1] * 4 * 4 * configuration.model.dim)
   }
 
-  /// Waits for all ranks without using a core, as a barrier of MPI would.
+  /// Waits for all ranks without occupying a core, unlike a blocking barrier of MPI.
   private func sleepUntilEveryone() throws {
     var request = try communicator.iBarrier()
     while try !request.test() { Thread.sleep(forTimeInterval: 0.01) }
@@ -96,7 +99,7 @@ public struct ParallelBenchmark {
     var remoteRows = 0
   }
 
-  /// The median step of `ranks`, and what it communicates.
+  /// Measures the median step of `ranks` and its communication.
   private func run(_ configuration: RunConfiguration, _ ranks: Communicator) throws -> Cost {
     var configuration = configuration
     let length = configuration.pretrain.sequenceLength
@@ -133,7 +136,7 @@ public struct ParallelBenchmark {
   }
 }
 
-/// Tokens that depend on nothing but their place.
+/// Random tokens that depend only on step, sequence and position.
 struct RandomSequences: SequenceSource {
   let length: Int
   let vocabulary: Int

@@ -5,9 +5,9 @@ import Models
 import Objectives
 import Planning
 
-/// A recorded case: a small model with weights, trajectories, and what an independent implementation computed.
+/// A recorded case: a small model with weights and trajectories, and the results of an independent implementation.
 ///
-/// Three files side by side: NAME.json (sizes, formats, coefficients), NAME.weights.safetensors,
+/// A case has three files in one directory: NAME.json (sizes, formats, coefficients), NAME.weights.safetensors and
 /// NAME.expected.safetensors.
 public struct GoldenCase: Sendable {
   public let model: ModelConfiguration
@@ -16,24 +16,26 @@ public struct GoldenCase: Sendable {
   public let seed: UInt64
   public let rewards: [Double]
   public let promptLength: Int
-  /// Loss terms by name, as NAME.json lists them.
+  /// Expected loss terms by name, from NAME.json.
   public let losses: [String: Double]
   public let weights: SafetensorsFile
   public let expected: SafetensorsFile
 
-  /// Reads the case.
-  /// - Throws: `GoldenCaseError` or `SafetensorsError`, naming the file and what is wrong.
+  /// Reads a case.
+  ///
+  /// - Throws: `GoldenCaseError` or `SafetensorsError`.
   public init(path: String) throws {
     guard path.hasSuffix(".json") else {
-      throw GoldenCaseError(path: path, problem: "is not a .json file; name the case's NAME.json")
+      throw GoldenCaseError(path: path, problem: "not a .json file", remedy: "give the NAME.json of a case")
     }
     let file: File
     do {
       file = try JSONDecoder().decode(File.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
     } catch let error as DecodingError {
-      throw GoldenCaseError(path: path, problem: "does not describe a case: \(error.summary)")
+      throw GoldenCaseError(path: path, problem: "not the description of a case: \(error.summary)", cause: error)
     } catch {
-      throw GoldenCaseError(path: path, problem: "cannot be read; check that the file exists")
+      throw GoldenCaseError(
+        path: path, problem: "cannot be read", remedy: "check that the file exists", cause: error)
     }
     let base = String(path.dropLast(".json".count))
     weights = try SafetensorsFile(path: base + ".weights.safetensors")
@@ -48,23 +50,24 @@ public struct GoldenCase: Sendable {
     try checkSizes(path)
   }
 
-  /// Refuses sizes that no recorded case has, before anything of those sizes is allocated.
+  /// Rejects sizes that no recorded case has before memory for them is allocated.
   private func checkSizes(_ path: String) throws {
     let longest = 65536
     guard !rewards.isEmpty else {
-      throw GoldenCaseError(path: path, problem: "has no rewards; list one for each trajectory")
+      throw GoldenCaseError(path: path, problem: "no rewards", remedy: "list one for each trajectory")
     }
     guard model.maxSeqLen <= longest else {
-      throw GoldenCaseError(path: path, problem: "has model.max_seq_len \(model.maxSeqLen); at most \(longest) is read")
+      throw GoldenCaseError(
+        path: path, problem: "model.max_seq_len \(model.maxSeqLen) is above the maximum \(longest) of a case")
     }
     let plan: ParameterPlan
     do { plan = try ParameterPlan(model, precision) } catch {
-      throw GoldenCaseError(path: path, problem: "has sizes that do not fit together: \(error)")
+      throw GoldenCaseError(path: path, problem: "inconsistent sizes: \(error)", cause: error)
     }
     let numbers = plan.total.parameters + plan.balanceBiases
     guard numbers <= 1 << 26 else {
       throw GoldenCaseError(
-        path: path, problem: "describes a model of \(numbers) numbers; a case has at most \(1 << 26)")
+        path: path, problem: "a model of \(numbers) parameters is above the maximum \(1 << 26) of a case")
     }
   }
 
@@ -81,7 +84,7 @@ public struct GoldenCase: Sendable {
       var result = ModelConfiguration(dim: try GoldenCase.whole(required("dim", path), "model.dim", path))
       for (key, value) in model {
         guard try result.set(key, value, path) else {
-          throw GoldenCaseError(path: path, problem: "has the unknown key model.\(key)")
+          throw GoldenCaseError(path: path, problem: "unknown key model.\(key)")
         }
       }
       return result
@@ -89,7 +92,7 @@ public struct GoldenCase: Sendable {
 
     private func required(_ key: String, _ path: String) throws -> Double {
       guard case .number(let value)? = model[key] else {
-        throw GoldenCaseError(path: path, problem: "lacks the number model.\(key)")
+        throw GoldenCaseError(path: path, problem: "the number model.\(key) is missing")
       }
       return value
     }
@@ -102,7 +105,7 @@ public struct GoldenCase: Sendable {
           continue
         }
         guard case .text(let name) = value, let format = NumberFormat(rawValue: name) else {
-          throw GoldenCaseError(path: path, problem: "names no number format in precision.\(key)")
+          throw GoldenCaseError(path: path, problem: "precision.\(key) is not a number format")
         }
         switch key {
         case "overseer": result.overseer = format
@@ -111,7 +114,7 @@ public struct GoldenCase: Sendable {
         case "experts": result.experts = format
         case "agents": result.agents = format
         case "head": result.head = format
-        default: throw GoldenCaseError(path: path, problem: "has the unknown key precision.\(key)")
+        default: throw GoldenCaseError(path: path, problem: "unknown key precision.\(key)")
         }
       }
       if case .boolean(let flag)? = model["use_bitnet"] { result.useBitnet = flag }
@@ -135,7 +138,7 @@ public struct GoldenCase: Sendable {
         case ("max_trajectory_len", .number(let x)):
           result.maxTrajectoryLen = try GoldenCase.whole(x, "objective.max_trajectory_len", path)
         case ("temperature", .number(let x)): result.temperature = x
-        default: throw GoldenCaseError(path: path, problem: "has the unknown key objective.\(key)")
+        default: throw GoldenCaseError(path: path, problem: "unknown key objective.\(key)")
         }
       }
       return result
@@ -144,16 +147,16 @@ public struct GoldenCase: Sendable {
     private func mode<Mode: RawRepresentable>(_ name: String, _ key: String, _ path: String) throws -> Mode
     where Mode.RawValue == String {
       guard let mode = Mode(rawValue: name) else {
-        throw GoldenCaseError(path: path, problem: "has the unknown objective.\(key) '\(name)'")
+        throw GoldenCaseError(path: path, problem: "unknown objective.\(key) '\(name)'")
       }
       return mode
     }
   }
 
-  /// A number of the file as a size.
+  /// A number of the file as an integer size.
   fileprivate static func whole(_ value: Double, _ key: String, _ path: String) throws -> Int {
     guard let result = Int(exactly: value), 1...(1 << 24) ~= result else {
-      throw GoldenCaseError(path: path, problem: "has \(key) \(value); give a whole number from 1 to \(1 << 24)")
+      throw GoldenCaseError(path: path, problem: "\(key) is \(value)", remedy: "give an integer from 1 to \(1 << 24)")
     }
     return result
   }
@@ -176,13 +179,6 @@ public struct GoldenCase: Sendable {
   }
 }
 
-/// A case that cannot be used.
-public struct GoldenCaseError: Error, CustomStringConvertible {
-  public let path: String
-  public let problem: String
-  public var description: String { "\(path) \(problem)" }
-}
-
 extension DecodingError {
   fileprivate var summary: String {
     switch self {
@@ -195,7 +191,7 @@ extension DecodingError {
 }
 
 extension ModelConfiguration {
-  /// Sets the size of a YAML key; false where there is none of that name.
+  /// Sets the value of a YAML key; returns false if there is no such key.
   fileprivate mutating func set(_ key: String, _ value: GoldenCase.Number, _ path: String) throws -> Bool {
     let integers: [String: WritableKeyPath<ModelConfiguration, Int>] = [
       "vocab_size": \.vocabSize, "dim": \.dim, "num_layers": \.numLayers, "num_heads": \.numHeads,

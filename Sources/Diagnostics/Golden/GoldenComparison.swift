@@ -13,16 +13,16 @@ import Rollouts
 import Runs
 import Tensors
 
-/// Recomputes a golden case and holds every tensor against the expected one.
+/// Recomputes a golden case and compares every tensor with the expected one.
 ///
-/// Latents are sampled and must equal the recorded ones; everything else is computed from the recorded latents,
-/// old log-probabilities, noise levels and noised bits, with fp32 gradient products. With expert parallelism every rank
-/// computes the forward passes, its mini-MoEs on their owners; rank 0 computes the losses, and all ranks have all results.
+/// Latents are sampled and must equal the recorded latents. All other results are computed from the recorded latents, old
+/// log-probabilities, noise levels and noisy bits, with fp32 gradient products. With expert parallelism, every rank computes
+/// the forward passes, with mini-MoEs on their owners; rank 0 computes the losses, and every rank has all results.
 public struct GoldenComparison {
-  /// One tensor or loss held against its expectation.
+  /// The comparison of one tensor or loss.
   public struct Row: Sendable {
     public let name: String
-    /// Largest absolute difference, difference relative in norm, or number of differing elements.
+    /// Maximum absolute difference, relative difference of norms, or number of unequal elements.
     public let error: Double
     public let tolerance: Double
     /// `absolute`, `relative` or `equal`.
@@ -31,7 +31,7 @@ public struct GoldenComparison {
   }
 
   public private(set) var rows: [Row] = []
-  /// This program's own results under the names of the expected file, and the losses as `loss.<name>`.
+  /// The computed tensors under the names of the expected file, and the losses as `loss.<name>`.
   public private(set) var results: [String: SafetensorsTensor] = [:]
   private let golden: GoldenCase
   private let exact: Bool
@@ -66,24 +66,24 @@ public struct GoldenComparison {
     let mask = try golden.expected.bytes("\(name).mask").map { $0 != 0 }
     let old = try golden.expected.floats("\(name).old_logp")
     guard tokens.count == mask.count, old.count == mask.count else {
-      throw GoldenCaseError(path: golden.expected.path, problem: "has \(name) tensors of different lengths")
+      throw GoldenCaseError(path: golden.expected.path, problem: "\(name) has tensors of different lengths")
     }
     guard tokens.allSatisfy({ $0 >= 0 && Int($0) < model.configuration.vocabSize }) else {
-      throw GoldenCaseError(path: golden.expected.path, problem: "has \(name).tokens outside the vocabulary")
+      throw GoldenCaseError(path: golden.expected.path, problem: "\(name).tokens has ids outside the vocabulary")
     }
     guard (1...model.configuration.maxSeqLen).contains(tokens.count) else {
       throw GoldenCaseError(
         path: golden.expected.path,
-        problem: "has \(tokens.count) \(name).tokens; model.max_seq_len is \(model.configuration.maxSeqLen)")
+        problem: "\(name) has \(tokens.count) tokens, but model.max_seq_len is \(model.configuration.maxSeqLen)")
     }
     guard (1..<max(2, tokens.count)).contains(golden.promptLength) else {
       throw GoldenCaseError(
         path: golden.expected.path,
-        problem: "has \(tokens.count) \(name).tokens, which a prompt_length of \(golden.promptLength) does not divide")
+        problem: "prompt_length \(golden.promptLength) is not between 0 and the \(tokens.count) tokens of \(name)")
     }
     guard mask[0] == false, mask.contains(true) else {
       throw GoldenCaseError(
-        path: golden.expected.path, problem: "has a \(name).mask that marks the first token, or none")
+        path: golden.expected.path, problem: "\(name).mask marks the first token or no token")
     }
     let latents = model.diffusion == nil ? [] : try bits("\(name).latents", tokens.count, model)
     return Trajectory(
@@ -92,13 +92,13 @@ public struct GoldenComparison {
       logProbabilities: mask.indices.filter { mask[$0] }.map { old[$0] }, finished: true)
   }
 
-  /// A recorded tensor of packed bits: `model.latentBytes` for each of `count` positions.
+  /// A recorded tensor of packed bits with `model.latentBytes` bytes for each of `count` positions.
   private func bits(_ name: String, _ count: Int, _ model: QuillanModel) throws -> [UInt8] {
     let bytes = try golden.expected.bytes(name)
     guard bytes.count == count * model.latentBytes else {
       throw GoldenCaseError(
         path: golden.expected.path,
-        problem: "has \(bytes.count) bytes of \(name); \(count) positions have \(count * model.latentBytes)")
+        problem: "\(name) has \(bytes.count) bytes; \(count) positions need \(count * model.latentBytes)")
     }
     return bytes
   }
@@ -109,12 +109,12 @@ public struct GoldenComparison {
     let highest = Int32(model.configuration.diffusionSteps)
     guard levels.count == count, levels.allSatisfy({ $0 >= 1 && $0 <= highest }) else {
       throw GoldenCaseError(
-        path: golden.expected.path, problem: "has a \(name) that is not \(count) levels from 1 to \(highest)")
+        path: golden.expected.path, problem: "\(name) does not have \(count) levels from 1 to \(highest)")
     }
     return levels
   }
 
-  /// Activations, logits, log-probabilities and values of each trajectory alone.
+  /// Computes and compares activations, logits, log-probabilities and values of each trajectory separately.
   private mutating func forward(
     _ trajectories: [Trajectory], _ model: QuillanModel, _ experts: ExpertGroup?, _ weights: PackedModel,
     _ context: Context
@@ -164,7 +164,7 @@ public struct GoldenComparison {
     }
   }
 
-  /// The group's losses and every gradient. Rank 0 has the group; the others take part with their mini-MoEs.
+  /// Computes and compares the losses of the group and all gradients. Rank 0 has the group; the others take part with their mini-MoEs.
   private mutating func losses(_ trajectories: [Trajectory], _ learner: Learner) throws {
     let model = learner.model
     let counts = BatchCounts(
@@ -273,7 +273,7 @@ public struct GoldenComparison {
     }
   }
 
-  /// Records the error where the expected file has the tensor; a tensor of another shape or type has failed.
+  /// Records the error if the expected file has the tensor; a tensor with a different shape or type fails.
   private mutating func compare(
     _ name: String, _ shape: [Int], _ measure: String, _ tolerance: Double, _ error: (SafetensorsFile) throws -> Double
   ) {

@@ -2,12 +2,12 @@ import Errors
 import Formats
 import Foundation
 
-/// A chart of a report as HTML: the curves are an SVG that stretches to any width, the labels are text of the page, so that
-/// type has the page's size on a telephone too. The report's script shows the values under the pointer.
+/// A chart of a report in HTML. The curves are an SVG that stretches to any width; the labels are text of the page, so that
+/// they are readable on a phone, too. The script of the report shows the values under the pointer.
 struct ChartFigure {
   struct Curve {
     let name: String
-    /// The place in the page's colours.
+    /// The index of the colour.
     let colour: Int
     let points: [(x: Double, y: Double)]
   }
@@ -15,12 +15,13 @@ struct ChartFigure {
   let title: String
   let unit: String
   let curves: [Curve]
-  /// Whether a long curve is also drawn as its mean over a window of steps.
+  /// Whether the mean over a window of steps is drawn for a long curve.
   let isNoisy: Bool
-  /// Colours of the page; a further curve takes an earlier colour and dashes.
+  /// The number of colours; further curves reuse them with dashes.
   static let colours = 8
-  /// Points of a raw curve, and points whose values the script shows, at most.
+  /// Maximum number of points drawn per raw curve.
   private static let drawn = 800
+  /// Maximum number of points per curve whose values the script shows.
   private static let shown = 300
 
   var html: String {
@@ -49,7 +50,7 @@ struct ChartFigure {
       """
   }
 
-  /// The last value of each curve, for those who cannot see it.
+  /// The last value of each curve, for screen readers.
   private var spoken: String {
     curves.map { "\($0.name) \($0.points.last.map { FigureText.short($0.y) } ?? "–")" }.joined(separator: ", ")
   }
@@ -78,7 +79,7 @@ struct ChartFigure {
           let continues = index > 0 && points[index - 1].y.isFinite
           let isLone = !continues && (index + 1 == points.count || !points[index + 1].y.isFinite)
           commands += "\(continues ? "L" : "M")\(width(steps.fraction(point.x))) \(height(values.fraction(point.y)))"
-          // A lone point is a dot: a line of no length with round ends.
+          // A single point becomes a dot: a line of length 0 with round ends.
           if isLone { commands += "h0" }
         }
         return "<path class=\"\(weight) \(style(curve))\" d=\"\(commands)\"/>"
@@ -91,7 +92,7 @@ struct ChartFigure {
     }.joined()
   }
 
-  /// What the script needs: the axes and, for each curve, steps and values, and means if the curve is smoothed.
+  /// The data for the script: the axes and, for each curve, steps and values, and means if the curve is smoothed.
   private func data(_ steps: AxisScale, _ values: AxisScale) -> String {
     let list = curves.map { curve -> JSONValue in
       let window = window(curve)

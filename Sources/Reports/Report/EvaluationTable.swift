@@ -1,6 +1,6 @@
 import Errors
 
-/// Evaluations of a run by step, as HTML for the report and as Markdown for the run directory.
+/// A table of the evaluations of a run by step, in HTML for the report and in Markdown for the run directory.
 package struct EvaluationTable {
   private let rows: [(step: Int, figures: [String: Double])]
   private let columns: [String]
@@ -16,10 +16,10 @@ package struct EvaluationTable {
 
   private var header: [String] { ["step"] + columns.map { String($0.dropFirst("eval/".count)) } }
 
-  /// Rows that a reader sees at once, at most.
+  /// Maximum number of rows shown before a click.
   private static let shown = 12
 
-  /// All rows; if there are many, some at equal distances up to the last, and all behind a click.
+  /// All rows. If there are many, shows equally spaced rows including the last, and all rows after a click.
   var html: String {
     func table(_ indices: [Int]) -> String {
       var table = HTMLText.Table(header, style: "keys figures")

@@ -1,14 +1,16 @@
 import Foundation
 
-/// A grid of values as an image: one pixel a value, columns are steps, colours from dark violet over teal to yellow, which
-/// read on light and dark pages and for colour-blind people. The image is a PNG in a data URI, whose pixels are the values in
-/// 1/255 of the highest: the page's script reads them back.
+/// A grid of values as an image with one pixel per value and one column per step. The colours from dark violet over teal to
+/// yellow are distinguishable on light and dark pages and for colour-blind readers.
+///
+/// The image is a PNG in a data URI. Its pixels are the values in units of 1/255 of the maximum, which the script of the page
+/// reads back.
 package struct HeatMap {
   /// [row][column]
   let values: [[Double]]
-  /// The value of the last colour; 0 is that of the first.
+  /// The value of the last colour; the first colour is 0.
   let highest: Double
-  /// Columns are averaged where there are more.
+  /// Maximum number of columns; more steps are averaged.
   private static let maximumColumns = 240
 
   package init(values: [[Double]], highest: Double) {
@@ -19,13 +21,13 @@ package struct HeatMap {
   /// The `src` of an `img`.
   var source: String { "data:image/png;base64," + Data(png).base64EncodedString() }
 
-  /// The colour of a share of the range from 0 to 1, as CSS.
+  /// The colour of a fraction of the range, in CSS.
   static func css(_ share: Double) -> String {
     let colour = Self.colour(share)
     return "rgb(\(colour.red),\(colour.green),\(colour.blue))"
   }
 
-  /// Steps that share a column.
+  /// The number of steps per column.
   static func stretch(_ steps: Int) -> Int { max(1, (steps + maximumColumns - 1) / maximumColumns) }
 
   /// Columns of the image.
@@ -49,19 +51,19 @@ package struct HeatMap {
   ]
 
   private static func colour(_ share: Double) -> (red: Int, green: Int, blue: Int) {
-    let place = min(1, max(0, share)) * Double(anchors.count - 1)
-    let index = min(anchors.count - 2, Int(place))
-    let rest = place - Double(index)
+    let position = min(1, max(0, share)) * Double(anchors.count - 1)
+    let index = min(anchors.count - 2, Int(position))
+    let rest = position - Double(index)
     let (a, b) = (anchors[index], anchors[index + 1])
     func mix(_ from: Double, _ to: Double) -> Int { Int((from + (to - from) * rest).rounded()) }
     return (mix(a.red, b.red), mix(a.green, b.green), mix(a.blue, b.blue))
   }
 
-  /// Where the bytes of the first row begin in the PNG: behind the signature, the header, the palette, and the heads of the
-  /// data chunk, of its zlib stream and of the first stored block.
+  /// The offset of the first row in the PNG: after the signature, the header, the palette, and the headers of the data chunk,
+  /// its zlib stream and the first stored block.
   package static let firstPixel = 8 + (12 + 13) + (12 + 768) + 8 + 2 + 5
 
-  /// PNG (RFC 2083): 8 bits a pixel, a palette of 256 colours, stored without compression.
+  /// The image as PNG (RFC 2083): 8 bits per pixel, a palette of 256 colours, no compression.
   package var png: [UInt8] {
     let rows = rows
     let width = rows.first?.count ?? 0
@@ -93,7 +95,7 @@ package struct HeatMap {
     return bytes(UInt32(content.count)) + body + bytes(crc(body))
   }
 
-  /// A zlib stream of stored blocks (RFC 1950 and 1951).
+  /// A zlib stream of uncompressed blocks (RFC 1950 and 1951).
   private static func stored(_ raw: [UInt8]) -> [UInt8] {
     var result: [UInt8] = [0x78, 0x01]
     var start = 0

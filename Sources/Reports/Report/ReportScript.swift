@@ -1,4 +1,4 @@
-/// The script of a report: shows a chart's values under the pointer, and the cell of a heat map. The page is whole without it.
+/// The script of a report, which shows values of charts and heat maps under the pointer. The page works without it.
 enum ReportScript {
   static let source = #"""
     "use strict";
@@ -57,7 +57,7 @@ enum ReportScript {
         if (move) { show(index < 0 ? (move > 0 ? 0 : all.length - 1) : index + move); event.preventDefault(); }
       });
     }
-    // The pixels of a heat map are bytes behind the headers of an uncompressed PNG, in blocks of 65,535.
+    // The pixels of a heat map are bytes after the headers of an uncompressed PNG, in blocks of 65,535.
     for (const figure of document.querySelectorAll("figure.map")) {
       const data = JSON.parse(figure.querySelector("script").textContent);
       const tip = figure.querySelector(".tip"), body = figure.querySelector(".heat");

@@ -1,5 +1,5 @@
-/// The style sheet of a report, for light and dark, for wide pages and telephones. Colours of text have a contrast of at
-/// least 4.5 to what is behind them.
+/// The style sheet of a report, for light and dark colour schemes, wide screens and phones. Text has a contrast ratio of at
+/// least 4.5 to its background.
 enum ReportStyle {
   static let css = """
     :root { --ground: #ffffff; --panel: #f6f8fa; --ink: #1f2328; --soft: #59636e; --line: #d8dee4; --rule: #e9ecef; \

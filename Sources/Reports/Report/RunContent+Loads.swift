@@ -1,8 +1,8 @@
 import Formats
 
-/// The council's loads over the steps that metrics.jsonl records them for.
+/// Loads of the council over the steps for which metrics.jsonl has them.
 extension RunContent {
-  /// Rows of a heat map that belong together, with their names.
+  /// A group of rows of a heat map with their names.
   struct LoadGroup {
     let name: String
     let rows: [String]
@@ -15,7 +15,7 @@ extension RunContent {
   /// The steps with loads.
   var loadSteps: [Int] { lines.filter { $0.members["loads"]?.objectValue != nil }.map(\.step) }
 
-  /// Slots of each mini-MoE over all layers, relative to an even share: 1 is even.
+  /// Slots of each mini-MoE over all layers, relative to an even distribution (1).
   var miniMoELoads: [LoadGroup] {
     let columns = loads.map { loads in
       let layers = Self.counts(loads["mini_moes"])
@@ -25,7 +25,7 @@ extension RunContent {
     return Self.group("", "mini-MoE", columns)
   }
 
-  /// Slots of each expert, relative to an even share within its mini-MoE.
+  /// Slots of each expert, relative to an even distribution within the mini-MoE (1).
   var expertLoads: [LoadGroup] {
     let columns = loads.map { Self.counts($0["experts"]).map(Self.relative) }
     return (0..<(columns.first?.count ?? 0)).flatMap { mini in
@@ -33,7 +33,7 @@ extension RunContent {
     }
   }
 
-  /// The share of each mini-MoE's micro agents that a step chose.
+  /// The fraction of the micro agents of each mini-MoE that a step chose.
   var microAgentsUsed: [LoadGroup] {
     Self.group("", "mini-MoE", loads.map { ($0["micro_agents_used"]?.listValue ?? []).compactMap(\.numberValue) })
   }
@@ -42,7 +42,7 @@ extension RunContent {
     (value?.listValue ?? []).map { ($0.listValue ?? []).compactMap(\.numberValue) }
   }
 
-  /// One group from columns of a step each; none if there are no values.
+  /// One group from one column per step; none if there are no values.
   private static func group(_ name: String, _ row: String, _ columns: [[Double]]) -> [LoadGroup] {
     guard let first = columns.first, !first.isEmpty else { return [] }
     return [

@@ -1,15 +1,15 @@
 import Foundation
 import Rollouts
 
-/// What kind of run it is, how far it came, and how it ended.
+/// The kind, progress and state of a run.
 extension RunContent {
-  /// How a run stands.
+  /// The state of a run.
   enum State: Equatable {
     case finished
-    /// A signal stopped it; it can be resumed.
+    /// A signal stopped the run; it can be resumed.
     case stopped
     case failed
-    /// No end is on record: the run goes on, or was cut off.
+    /// No end is recorded: the run is in progress or the process was killed.
     case open
   }
 
@@ -18,10 +18,10 @@ extension RunContent {
     return lines.contains { $0.members["reward"] != nil }
   }
 
-  /// The last step with metrics of training.
+  /// The last step with training metrics.
   var lastStep: Int { lines.last { $0.members["learning_rate"] != nil }?.step ?? lines.map(\.step).max() ?? 0 }
 
-  /// The steps that the run is to make, where that is known.
+  /// The number of steps of the whole run, if known.
   var totalSteps: Int? {
     sessions.last?.start.total
       ?? configuration.first { $0.key == (isReinforcement ? "rl.num_epochs" : "pretrain.steps") }.flatMap {
@@ -39,10 +39,10 @@ extension RunContent {
     }
   }
 
-  /// When the first session began.
+  /// The start of the first session.
   var started: Date? { sessions.first?.start.time }
 
-  /// Seconds that the program worked on the run; a session without an end counts up to the last metrics.
+  /// The total duration of all sessions; a session without an end counts up to the last metrics.
   var seconds: Double? {
     guard !sessions.isEmpty else {
       let times = points("step_time").map(\.y)
@@ -55,14 +55,14 @@ extension RunContent {
     }
   }
 
-  /// A figure of the evaluations: before the first step, after the last, and the best.
+  /// A metric of the evaluations: the first, last and best value.
   struct Progress {
     let first: Double?
     let last: (step: Int, value: Double)
     let best: (step: Int, value: Double)
   }
 
-  /// - Parameter lowIsGood: whether a smaller value is the better.
+  /// - Parameter lowIsGood: whether smaller values are better.
   func progress(_ metric: String, lowIsGood: Bool) -> Progress? {
     let points = points(metric)
     guard let last = points.last, var best = points.first else { return nil }

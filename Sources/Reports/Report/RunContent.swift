@@ -3,28 +3,28 @@ import Files
 import Formats
 import Foundation
 
-/// What a run directory holds, read for a report. A run that is still going on, or was cut off, reads as far as it goes.
+/// The contents of a run directory for a report. An unfinished run is read as far as it was written.
 public struct RunContent: Sendable {
-  /// The directory's last component.
+  /// The last component of the path.
   public let name: String
   public let path: String
-  /// Keys `section.key` with their values, in the order of the file.
+  /// Keys (`section.key`) and values in the order of the file.
   public let configuration: [(key: String, value: String)]
   /// One entry for each line of metrics.jsonl.
   package let lines: [(step: Int, members: [String: JSONValue])]
   /// The lines of samples.jsonl.
   let samples: [(step: Int, members: [String: JSONValue])]
 
-  /// When the program worked on the run; none in runs of programs that did not record it.
+  /// The sessions; empty if the version of the program did not record them.
   let sessions: [RunSession]
-  /// When the metrics were written last.
+  /// The last time at which metrics were written.
   let lastWritten: Date?
-  /// Whether the run left its last weights, as a finished run does.
+  /// Whether the final weights exist, as in a finished run.
   let hasWeights: Bool
-  /// Lines that cannot be read and are left out, for people.
+  /// Messages about damaged lines that are ignored.
   public let problems: [String]
 
-  /// - Throws: `ReportError` if the directory holds no run or no metrics.
+  /// - Throws: `ReportError` if the directory has no run or no metrics.
   public init(path: String) throws {
     let directory = try RunDirectory.open(path)
     self.path = path
@@ -46,13 +46,12 @@ public struct RunContent: Sendable {
 
   private static func bytes(_ path: String) throws(ReportError) -> [UInt8] {
     guard let data = FileManager.default.contents(atPath: path) else {
-      throw ReportError(path: path, message: "cannot be read; check the run directory")
+      throw ReportError(path: path, problem: "cannot be read", remedy: "check the run directory")
     }
     return Array(data)
   }
 
-  /// The objects of a JSON Lines file behind its header; a last line without its end is left out, and so is one that is
-  /// damaged: the others still say what they say.
+  /// The objects of a JSON Lines file after the header. Damaged lines and an incomplete last line are ignored.
   private static func lines(_ path: String, _ problems: inout [String]) throws(ReportError)
     -> [(step: Int, members: [String: JSONValue])]
   {
@@ -62,13 +61,13 @@ public struct RunContent: Sendable {
       if let members = JSONLinesFile.members(line) {
         if let step = members["step"]?.integerValue { result.append((step, members)) }
       } else {
-        problems.append("\(path): line \(number + 1) is left out: it is not a JSON object in UTF-8")
+        problems.append("\(path): line \(number + 1) is ignored: not a JSON object in UTF-8")
       }
     }
     return result
   }
 
-  /// The keys of a configuration as `RunConfiguration.yaml()` writes it.
+  /// The keys and values of a configuration in the format of `RunConfiguration.yaml()`.
   static func keys(_ yaml: String) -> [(key: String, value: String)] {
     var section = ""
     var result: [(key: String, value: String)] = []
@@ -84,19 +83,19 @@ public struct RunContent: Sendable {
     return result
   }
 
-  /// The finite values of a metric over the steps.
+  /// The finite values of a metric by step.
   func points(_ metric: String) -> [(x: Double, y: Double)] {
     lines.compactMap { line in
       line.members[metric]?.numberValue.map { (Double(line.step), $0) }
     }
   }
 
-  /// Names of metrics that begin with a prefix, sorted.
+  /// The sorted names of metrics with a prefix.
   func metrics(prefix: String) -> [String] {
     Set(lines.flatMap { $0.members.keys.filter { $0.hasPrefix(prefix) } }).sorted()
   }
 
-  /// Evaluations by step: the members that begin with `eval/`.
+  /// Evaluations by step: the metrics with the prefix `eval/`.
   package var evaluations: [(step: Int, figures: [String: Double])] {
     lines.compactMap { line in
       let figures = line.members.filter { $0.key.hasPrefix("eval/") }.compactMapValues(\.numberValue)

@@ -1,7 +1,7 @@
 import Configuration
 import Errors
 
-/// The configurations of a report.
+/// The configuration section of a report.
 extension RunReport {
   var configuration: String {
     let keys = runs[0].configuration.map(\.key)
@@ -26,7 +26,8 @@ extension RunReport {
       ["key", "this run", "default"], where: { values[0][$0] != standard[$0] },
       { [values[0][$0] ?? "–", standard[$0] ?? "–"] })
     return
-      (count == 0 ? "<p class=\"quiet\">Every key has its default.</p>" : "<h3>Other than the defaults</h3>\(table)")
+      (count == 0
+      ? "<p class=\"quiet\">Every key has its default.</p>" : "<h3>Different from the defaults</h3>\(table)")
       + rest
   }
 }

@@ -1,17 +1,17 @@
 import Rollouts
 
-/// The curves of a report. Runs of pre-training and of reinforcement have charts of their own: the loss of one is another
-/// quantity than that of the other, and step 100 of one is not step 100 of the other.
+/// The curves of a report. Pre-training and reinforcement learning runs have separate charts, since their losses are
+/// different quantities and their steps are not comparable.
 extension RunReport {
   private struct Chart {
     let title: String
     let unit: String
     let metrics: [String]
-    /// Whether the value scatters from step to step.
+    /// Whether the mean over a window of steps is drawn for a long curve.
     var isNoisy = true
   }
 
-  /// Charts by subject; those that no run has are left out.
+  /// Charts by subject. Charts without values are omitted.
   private static let subjects: [(title: String, charts: [Chart])] = [
     (
       "Results",
@@ -20,9 +20,9 @@ extension RunReport {
         Chart(title: "Held-out reward", unit: "mean", metrics: ["eval/reward"]),
         Chart(title: "Held-out bits per byte", unit: "bits", metrics: ["eval/bits_per_byte"]),
         Chart(title: "Reward", unit: "mean", metrics: ["reward"]),
-        Chart(title: "Groups without a spread of rewards", unit: "share", metrics: ["frac_reward_zero_std"]),
+        Chart(title: "Uniform groups (all rewards equal)", unit: "share", metrics: ["frac_reward_zero_std"]),
         Chart(title: "Completion length", unit: "tokens", metrics: ["completions/mean_length"]),
-        Chart(title: "Completions cut at the limit", unit: "share", metrics: ["completions/clipped_ratio"]),
+        Chart(title: "Completions at the length limit", unit: "share", metrics: ["completions/clipped_ratio"]),
       ]
     ),
     (
@@ -58,7 +58,7 @@ extension RunReport {
       "Speed and memory",
       [
         Chart(title: "Throughput", unit: "tokens/s", metrics: ["tokens_per_second"]),
-        Chart(title: "Seconds of a step", unit: "s", metrics: ["step_time"]),
+        Chart(title: "Time per step", unit: "s", metrics: ["step_time"]),
         Chart(title: "Peak memory of the largest rank", unit: "MiB", metrics: ["memory/peak_bytes"], isNoisy: false),
       ]
     ),
@@ -68,7 +68,7 @@ extension RunReport {
     let kinds = [false, true].filter { kind in runs.contains { $0.isReinforcement == kind } }
     return kinds.map { kind in
       let part = runs.indices.filter { runs[$0].isReinforcement == kind }
-      let name = kinds.count > 1 ? (kind ? "Reinforcement: " : "Pre-training: ") : ""
+      let name = kinds.count > 1 ? (kind ? "Reinforcement learning: " : "Pre-training: ") : ""
       return Self.subjects.enumerated().map { index, subject in
         let charts = subject.charts + (index == 0 ? rewardTerms(part) : [])
         let drawn = charts.compactMap { figure($0, part)?.html }
@@ -77,7 +77,7 @@ extension RunReport {
     }.joined()
   }
 
-  /// Each term of the reward, if there are several, and evaluations on further tasks.
+  /// Charts of each reward term, if there are several, and of evaluations on further tasks.
   private func rewardTerms(_ part: [Int]) -> [Chart] {
     let terms = Set(part.flatMap { runs[$0].metrics(prefix: "rewards/") }).sorted()
     let known = Set(Self.subjects.flatMap(\.charts).flatMap(\.metrics)).union([

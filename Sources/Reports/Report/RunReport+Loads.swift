@@ -2,13 +2,15 @@ import Errors
 import Rollouts
 import Formats
 
-/// The council's loads as heat maps with named rows.
+/// Loads of the council as heat maps with named rows.
 extension RunReport {
   var loads: String {
     runs.compactMap { run -> String? in
       let maps = [
-        map("Mini-MoEs: slots over all layers", run.miniMoELoads, highest: 2.5, run, "1 is an even share"),
-        map("Experts of each mini-MoE", run.expertLoads, highest: 2.5, run, "1 is an even share of the mini-MoE"),
+        map("Mini-MoEs: slots over all layers", run.miniMoELoads, highest: 2.5, run, "1 is an even distribution"),
+        map(
+          "Experts of each mini-MoE", run.expertLoads, highest: 2.5, run,
+          "1 is an even distribution within the mini-MoE"),
         map("Micro agents that a step chose", run.microAgentsUsed, highest: 1, run, "share of a mini-MoE's agents"),
       ].compactMap { $0 }
       return maps.isEmpty ? nil : heading(run) + "<div class=\"charts maps\">\(maps.joined())</div>"
@@ -49,7 +51,7 @@ extension RunReport {
       """
   }
 
-  /// What the script needs to name the cell under the pointer.
+  /// The data from which the script names the cell under the pointer.
   private func data(_ groups: [RunContent.LoadGroup], columns: Int, steps: [Int], highest: Double) -> String {
     let rows = groups.map { group in
       JSONValue.list(group.rows.map { .text(group.name.isEmpty ? $0 : "\(group.name), \($0)") })

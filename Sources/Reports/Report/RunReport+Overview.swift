@@ -2,9 +2,9 @@ import Errors
 import Foundation
 import Rollouts
 
-/// The head of the page: which runs, how they stand, and what came of them.
+/// The heading and overview of a report: the runs, their states and their results.
 extension RunReport {
-  /// Evaluations that say how good a run is.
+  /// The evaluations that measure the quality of a run.
   private static let measures: [(title: String, metric: String, lowIsGood: Bool)] = [
     ("Held-out exact match", "eval/exact_match", false), ("Held-out reward", "eval/reward", false),
     ("Held-out bits per byte", "eval/bits_per_byte", true),
@@ -37,7 +37,7 @@ extension RunReport {
     "best \(FigureText.fixed(progress.best.value, 3)) at step \(FigureText.grouped(progress.best.step))"
   }
 
-  /// Several runs: a row for each fact, a column for each run.
+  /// The overview of several runs: one row per fact, one column per run.
   private var table: String {
     var table = HTMLText.Table([""] + runs.map(\.name), style: "keys facts-table")
     table.add(html: ["state"] + runs.map { badge($0) })
@@ -62,7 +62,7 @@ extension RunReport {
     return table.html
   }
 
-  /// What else is worth knowing, in the same order for every run.
+  /// Further facts, in the same order for every run.
   private func facts(_ run: RunContent) -> [(name: String, value: String)] {
     let speeds = run.points("tokens_per_second").map(\.y).sorted()
     let session = run.sessions.last?.start
@@ -70,7 +70,7 @@ extension RunReport {
     let steps =
       FigureText.grouped(run.lastStep)
       + (run.totalSteps.map { $0 == run.lastStep ? "" : " of \(FigureText.grouped($0))" } ?? "")
-    // Runs of both kinds have only a loss in common, of which each kind has its own.
+    // If one run has rewards, all rows show rewards: losses of the two kinds of runs are not comparable.
     let figure = runs.contains(where: \.isReinforcement) ? "last reward" : "last loss"
     let resumed = run.sessions.count > 1 ? " in \(run.sessions.count) sessions" : ""
     let layout = session.map {
@@ -90,7 +90,7 @@ extension RunReport {
     ]
   }
 
-  private func kind(_ run: RunContent) -> String { run.isReinforcement ? "reinforcement" : "pre-training" }
+  private func kind(_ run: RunContent) -> String { run.isReinforcement ? "reinforcement learning" : "pre-training" }
 
   private func badge(_ run: RunContent) -> String {
     switch run.state {
@@ -101,7 +101,7 @@ extension RunReport {
     }
   }
 
-  /// A sentence on how the run stands.
+  /// The state of a run in words.
   private func standing(_ run: RunContent) -> String {
     let place =
       "step \(FigureText.grouped(run.lastStep))" + (run.totalSteps.map { " of \(FigureText.grouped($0))" } ?? "")
@@ -109,14 +109,14 @@ extension RunReport {
     switch run.state {
     case .finished:
       let early = run.totalSteps.map { $0 > run.lastStep } ?? false
-      return early ? "at \(place), as its goal was met" : "after \(FigureText.count(run.lastStep, "step"))"
-    case .stopped: return "by a signal at \(place); --resume auto goes on"
+      return early ? "at \(place), since the goal was reached" : "after \(FigureText.count(run.lastStep, "step"))"
+    case .stopped: return "by a signal at \(place); --resume auto continues the run"
     case .failed: return "at \(place)"
-    case .open: return "at \(place): no end is recorded, so the run goes on or was cut off\(written)"
+    case .open: return "at \(place): no end is recorded, so the run is in progress or was killed\(written)"
     }
   }
 
-  /// A name that may break behind '-', '_', '.' and '/', and nowhere within a word that fits a line.
+  /// A name in HTML with possible line breaks after '-', '_', '.' and '/'.
   static func breakable(_ name: String) -> String {
     var result = ""
     for character in name {

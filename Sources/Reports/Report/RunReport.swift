@@ -3,13 +3,13 @@ import Files
 import Foundation
 import Rollouts
 
-/// One self-contained HTML page about one run, or several beside each other: results, curves, evaluations, alarms, the
-/// council's loads as heat maps, sample completions token by token, and the configurations with their differences.
+/// A self-contained HTML page about one run or a comparison of several: results, curves, evaluations, alarms, loads of the
+/// council as heat maps, sample completions by token, and configurations with their differences.
 ///
-/// The page needs no network, follows the reader's light or dark colour scheme, and fits a telephone.
+/// The page needs no network, follows the light or dark colour scheme of the reader, and fits a phone.
 public struct RunReport: Sendable {
   let runs: [RunContent]
-  /// When the page is written.
+  /// The date on the page.
   let date: Date
 
   /// - Precondition: there is at least one run.
@@ -28,7 +28,7 @@ public struct RunReport: Sendable {
     ].filter { !$0.body.isEmpty }
     let title = runs.map(\.name).joined(separator: ", ")
     let contents = sections.map { "<a href=\"#\($0.id)\">\($0.title)</a>" }.joined()
-    // The nonce lets this page's own script run and no other, and the policy lets nothing be fetched.
+    // The policy blocks all requests, and all scripts except the one with the nonce.
     let nonce = String(UInt64.random(in: 0 ... .max), radix: 36) + String(UInt64.random(in: 0 ... .max), radix: 36)
     return """
       <!DOCTYPE html>
@@ -54,7 +54,7 @@ public struct RunReport: Sendable {
     try AtomicFile.write(html, to: path, policy: policy)
   }
 
-  /// A date in words, the same in every locale and time zone: 27 November 2026, 21:10 UTC.
+  /// A date in words, independent of locale and time zone: 27 November 2026, 21:10 UTC.
   static func text(_ date: Date) -> String {
     var calendar = Calendar(identifier: .gregorian)
     calendar.timeZone = .gmt
@@ -68,7 +68,7 @@ public struct RunReport: Sendable {
       + "\(two(parts.hour)):\(two(parts.minute)) UTC"
   }
 
-  /// The name of a run above its part of a section, if there are several.
+  /// The name of a run as a heading within a section, if there are several runs.
   func heading(_ run: RunContent) -> String {
     runs.count > 1 ? "<h3>\(HTMLText.escaped(run.name))</h3>" : ""
   }

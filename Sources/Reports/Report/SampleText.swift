@@ -2,14 +2,15 @@ import Errors
 import Formats
 import Foundation
 
-/// Lines of samples.jsonl as HTML: a card for each prompt, with its answer and its completions, whose tokens are coloured by
-/// their log-probabilities.
+/// Lines of samples.jsonl in HTML: one card per prompt with its answer and completions, whose tokens are coloured by
+/// log-probability.
 enum SampleText {
-  /// Prompts of a step, and completions of a prompt, at most.
+  /// Maximum number of prompts per step.
   private static let prompts = 4
+  /// Maximum number of completions per prompt.
   private static let completions = 4
 
-  /// What the colours mean.
+  /// The explanation of the colours.
   static let legend = """
     <p class="quiet">A token's colour is its log-probability when it was sampled: \
     <span class="token" style="--p:0">likely</span> <span class="token" style="--p:0.33">exp(−1.3)</span> \
@@ -17,7 +18,7 @@ enum SampleText {
     Point at a token for its value. ■ is a token without text, such as the end of a completion.</p>
     """
 
-  /// The cards of a step's samples, in the order of the file.
+  /// The cards of the samples of a step, in the order of the file.
   static func html(step: Int, _ samples: [[String: JSONValue]]) -> String {
     var order: [String] = []
     var byPrompt: [String: [[String: JSONValue]]] = [:]
@@ -52,7 +53,7 @@ enum SampleText {
       : zip(texts, figures).map(token).joined()
   }
 
-  /// Certain tokens have no colour; at −4 nats and below it is full.
+  /// Tokens of probability 1 have no colour; at −4 nats and below, the colour has full strength.
   private static func token(_ text: String, _ logProbability: Double) -> String {
     let strength = min(1, max(0, -logProbability / 4))
     let shown = text.isEmpty ? "■" : HTMLText.escaped(text, breaksLines: true)

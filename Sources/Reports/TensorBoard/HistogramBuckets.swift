@@ -1,9 +1,9 @@
-/// Counts of values in equal steps between the smallest and the largest, as TensorBoard shows them.
+/// Counts values in equal intervals between minimum and maximum, as TensorBoard shows them.
 package enum HistogramBuckets {
-  /// TensorBoard draws 30 buckets, whatever a file holds.
+  /// TensorBoard always draws 30 buckets.
   private static let bucketCount = 30
 
-  /// The histogram of the finite values; nil where there are none.
+  /// The histogram of the finite values; nil if there are none.
   package static func histogram(_ values: [Double]) -> TensorBoardHistogramProto? {
     let values = values.filter(\.isFinite)
     guard let smallest = values.min(), let largest = values.max() else { return nil }
@@ -15,7 +15,7 @@ package enum HistogramBuckets {
     histogram.sum = values.reduce(0, +)
     histogram.sumSquares = values.reduce(0) { $0 + $1 * $1 }
     guard step > 0, step.isFinite else {
-      // One value only, or a range that a step cannot divide.
+      // All values are equal, or the width of a bucket underflows or overflows.
       histogram.bucketLimit = [largest]
       histogram.bucket = [Double(values.count)]
       return histogram

@@ -1,5 +1,5 @@
-/// The checksum of TFRecord files: CRC-32C (Castagnoli), rotated and shifted so that a checksum of bytes that hold a
-/// checksum is no weaker.
+/// The checksum of TFRecord files: CRC-32C (Castagnoli), masked so that the checksum of bytes that contain a checksum is not
+/// weaker.
 ///
 ///     masked = ((crc >> 15) | (crc << 17)) + 0xA282EAD8 (mod 2³²)
 ///
@@ -17,7 +17,7 @@ package enum MaskedCRC32C {
     return ~bytes.reduce(UInt32.max) { $0 >> 8 ^ table[Int(($0 ^ UInt32($1)) & 0xFF)] }
   }
 
-  /// The checksum as a record holds it.
+  /// The masked checksum, as stored in a record.
   package static func masked(_ bytes: some Sequence<UInt8>) -> UInt32 {
     let checksum = checksum(bytes)
     return (checksum >> 15 | checksum << 17) &+ 0xA282_EAD8

@@ -2,19 +2,10 @@ import Files
 import Foundation
 import SwiftProtobuf
 
-/// A fault of an event file: what is wrong, where, and what to do, in one line.
-public struct TensorBoardError: Error, Equatable, Sendable, CustomStringConvertible {
-  public let file: String
-  public let problem: String
-  public let remedy: String
-
-  public var description: String { "\(file): \(problem); \(remedy)" }
-}
-
 /// Writes one TensorBoard event file, `events.out.tfevents.<seconds>.<host>.<process>.<number>`.
 ///
-/// Records are TFRecords of `Event` messages. They are kept in memory until 64 KiB have gathered or `flush` is called;
-/// call `flush` before dropping the writer. One rank writes; the type is not for several threads.
+/// Records are TFRecords of `Event` messages. They are buffered until they reach 64 KiB or `flush` is called; call `flush`
+/// before releasing the writer. Only one rank writes. The type is not thread-safe.
 public final class TensorBoardWriter {
   /// The event file.
   public let file: URL
@@ -23,18 +14,18 @@ public final class TensorBoardWriter {
   private var buffer: [UInt8] = []
   private static let bufferLimit = 1 << 16
 
-  /// Starts a new event file in a directory, which is made where it does not exist.
+  /// Starts a new event file in a directory, which is created if necessary.
   ///
   /// - Parameters:
-  ///   - resumedAt: the first step that a resumed run computes again; TensorBoard then drops what earlier files hold
-  ///     from this step on.
+  ///   - resumedAt: the first step that a resumed run computes again; TensorBoard then ignores events of earlier files from
+  ///     this step on.
   ///   - clock: seconds since 1970.
   public init(
     directory: URL, resumedAt step: Int64? = nil, clock: @escaping () -> Double = { Date().timeIntervalSince1970 }
   ) throws(TensorBoardError) {
     self.clock = clock
     let process = ProcessInfo.processInfo
-    // The host's name stands between dots, and must not hold a path.
+    // The host name must not contain a path separator.
     let host = process.hostName.replacingOccurrences(of: "/", with: "_")
     let stem = "events.out.tfevents.\(String(format: "%010d", Int(clock()))).\(host).\(process.processIdentifier)"
     do {
@@ -44,12 +35,12 @@ public final class TensorBoardWriter {
       handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     } catch let fault as FileFault {
       throw TensorBoardError(
-        file: directory.relativePath, problem: "cannot hold an event file: \(fault.problem)",
-        remedy: "check the path, its permissions and the free space")
+        file: directory.relativePath, problem: "cannot create an event file: \(fault.problem)",
+        remedy: "check the path, its permissions and the free space", cause: fault)
     } catch {
       throw TensorBoardError(
-        file: directory.relativePath, problem: "cannot hold an event file (\(error.localizedDescription))",
-        remedy: "check the path, its permissions and the free space")
+        file: directory.relativePath, problem: "cannot create an event file (\(error.localizedDescription))",
+        remedy: "check the path, its permissions and the free space", cause: error)
     }
     var version = event(step: 0)
     version.fileVersion = "brain.Event:2"
@@ -62,7 +53,7 @@ public final class TensorBoardWriter {
     try flush()
   }
 
-  /// A new file of the first free number.
+  /// Creates a file with the first free number.
   private static func create(_ stem: String, in directory: DirectoryHandle) throws(FileFault) -> (String, Int32) {
     var number = 0
     while true {
@@ -74,7 +65,7 @@ public final class TensorBoardWriter {
     }
   }
 
-  /// Adds a number to the curve of a tag. The file holds it in single precision.
+  /// Adds a number to the curve of a tag, in single precision.
   public func scalar(_ tag: String, value: Double, step: Int64) throws(TensorBoardError) {
     var summary = TensorBoardSummary.Value()
     summary.tag = tag
@@ -82,7 +73,7 @@ public final class TensorBoardWriter {
     try append(summary, step: step)
   }
 
-  /// Adds the distribution of the finite values; nothing where there are none.
+  /// Adds the histogram of the finite values, if there are any.
   public func histogram(_ tag: String, values: [Double], step: Int64) throws(TensorBoardError) {
     guard let histogram = HistogramBuckets.histogram(values) else { return }
     var summary = TensorBoardSummary.Value()
@@ -103,12 +94,12 @@ public final class TensorBoardWriter {
     try append(summary, step: step)
   }
 
-  /// Hands everything to the system.
+  /// Writes all buffered records.
   public func flush() throws(TensorBoardError) {
     do {
       try handle.write(contentsOf: buffer)
     } catch {
-      throw fault("cannot be written (\(error.localizedDescription))", remedy: "check the free space")
+      throw fault("cannot be written (\(error.localizedDescription))", remedy: "check the free space", error)
     }
     buffer.removeAll(keepingCapacity: true)
   }
@@ -131,12 +122,12 @@ public final class TensorBoardWriter {
       let data: [UInt8] = try event.serializedBytes()
       buffer += RecordFraming.record(data)
     } catch {
-      throw fault("an event cannot be serialised (\(error))", remedy: "report the tag and its values")
+      throw fault("an event cannot be serialised (\(error))", remedy: "report the tag and its values", error)
     }
     if buffer.count >= Self.bufferLimit { try flush() }
   }
 
-  private func fault(_ problem: String, remedy: String) -> TensorBoardError {
-    TensorBoardError(file: file.relativePath, problem: problem, remedy: remedy)
+  private func fault(_ problem: String, remedy: String, _ cause: any Error) -> TensorBoardError {
+    TensorBoardError(file: file.relativePath, problem: problem, remedy: remedy, cause: cause)
   }
 }

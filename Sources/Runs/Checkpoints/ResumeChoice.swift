@@ -69,7 +69,7 @@ public enum ResumeChoice: Sendable, Equatable {
       // The run of the very name first; then those of other numbers, the newest first.
       for number in numbers.filter({ $0 == 1 }) + numbers.filter({ $0 > 1 }).sorted(by: >) {
         let directory = "\(parent)/\(number == 1 ? name : "\(name)-\(number)")"
-        guard number == 1 || RunDirectory(path: directory).askedName == name else { continue }
+        guard number == 1 || RunDirectory(path: directory).requestedName == name else { continue }
         let checkpoints = try CheckpointStore(path: "\(directory)/checkpoints").checkpoints()
         if !checkpoints.isEmpty { return Found(directory: directory, checkpoints: checkpoints) }
       }

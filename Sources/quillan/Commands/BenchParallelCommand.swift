@@ -60,7 +60,7 @@ struct BenchParallelCommand: ParsableCommand {
     table.add(["exchange of rows", "\(FigureText.fixed(result.exchangeSeconds, 3)) s"])
     table.add(["reduction of gradients", "\(FigureText.fixed(result.reductionSeconds, 3)) s"])
     table.add(["bytes exchanged per token", FigureText.fixed(Double(result.exchangedBytes) / tokens, 0)])
-    table.add(["the least possible", FigureText.fixed(Double(result.leastBytes) / tokens, 0)])
+    table.add(["the least possible", FigureText.fixed(Double(result.minimumBytes) / tokens, 0)])
     return "\(FigureText.count(result.ranks, "rank")), parallel.expert \(result.expert), "
       + "\(FigureText.count(result.tokensPerRank, "token")) and \(FigureText.count(result.threads, "thread")) a rank\n\n\(table.text)"
   }
@@ -72,7 +72,7 @@ struct BenchParallelCommand: ParsableCommand {
       "together_seconds": .number(result.togetherSeconds), "scaling": .number(result.scaling),
       "communication_share": .number(result.waitingShare), "exchange_seconds": .number(result.exchangeSeconds),
       "reduction_seconds": .number(result.reductionSeconds), "exchanged_bytes": .integer(result.exchangedBytes),
-      "least_bytes": .integer(result.leastBytes),
+      "least_bytes": .integer(result.minimumBytes),
     ]).serialized + "\n"
   }
 }

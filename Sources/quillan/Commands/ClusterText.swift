@@ -76,7 +76,7 @@ struct ClusterText {
 
   private var choices: String {
     var table = Table([
-      "ranks a host", "P", "threads", "micro-batch tokens", "accumulation", "memory", "step", "messages", "efficiency",
+      "ranks per host", "P", "threads", "micro-batch tokens", "accumulation", "memory", "step", "messages", "efficiency",
     ])
     for choice in search.choices.prefix(Self.shown) {
       let (layout, plan) = (choice.layout, choice.plan)

@@ -1,0 +1,92 @@
+import Testing
+import Training
+
+@Suite struct HealthMonitorTests {
+  private func run(
+    _ steps: Int, patience: Int = 5, _ figures: (Int) -> [String: Double],
+    loads: (Int) -> RoutingSnapshot? = { _ in nil }
+  ) -> (HealthMonitor, [HealthMonitor.Alarm]) {
+    var monitor = HealthMonitor(patience: patience)
+    var alarms: [HealthMonitor.Alarm] = []
+    for step in 1...steps { alarms += monitor.observe(step: step, figures(step), loads(step)) }
+    return (monitor, alarms)
+  }
+
+  private static func healthy(_ step: Int) -> [String: Double] {
+    [
+      "entropy": 1.2 - 0.001 * Double(step % 7), "grad_norm": 0.5 + 0.1 * Double(step % 3),
+      "completions/mean_length": 10 + Double(step % 2), "clip_ratio/low": 0.01, "clip_ratio/high": 0.02,
+    ]
+  }
+
+  @Test("A steady run has none, and fewer steps than the patience cannot")
+  func healthy() {
+    #expect(run(200, Self.healthy).1.isEmpty)
+    #expect(run(4) { _ in ["clip_ratio/low": 1] }.1.isEmpty)
+  }
+
+  @Test(
+    "Each figure that leaves its bounds is one alarm, at the step at which that began",
+    arguments: [
+      ("entropy_collapse", "entropy", 0.001), ("entropy_explosion", "entropy", 4.0),
+      ("gradient_explosion", "grad_norm", 100.0), ("clipping", "clip_ratio/high", 0.6),
+      ("length_drift", "completions/mean_length", 40.0), ("length_drift", "completions/mean_length", 1.0),
+    ])
+  func figures(name: String, metric: String, value: Double) throws {
+    let (monitor, alarms) = run(60) { step in
+      var figures = Self.healthy(step)
+      if step > 30 { figures[metric] = value }
+      return figures
+    }
+    let alarm = try #require(alarms.first)
+    #expect(alarms.count == 1)
+    #expect(alarm.name == name)
+    #expect((31...45).contains(alarm.step))
+    #expect(monitor.active[name] == alarm)
+    #expect(!alarm.message.isEmpty)
+  }
+
+  @Test("An alarm ends with its condition, and can come again")
+  func ends() {
+    let (monitor, alarms) = run(120) { step in
+      var figures = Self.healthy(step)
+      if (20..<40).contains(step) || (70..<90).contains(step) { figures["clip_ratio/low"] = 0.9 }
+      return figures
+    }
+    #expect(alarms.map(\.name) == ["clipping", "clipping"])
+    #expect(monitor.active.isEmpty)
+  }
+
+  @Test("Choices that nothing is routed to are dead after ten times the patience, and say since when")
+  func dead() throws {
+    let (monitor, alarms) = run(
+      80, Self.healthy,
+      loads: { step in
+        RoutingSnapshot(
+          miniMoEs: [[4, 4, 4, 4]], experts: [[5, step < 20 ? 5 : 0], [5, 5]],
+          microAgents: [[1, 2, 0], [step.isMultiple(of: 40) ? 1 : 0, 2, 2]])
+      })
+    let experts = try #require(alarms.first { $0.name == "experts_dead" })
+    #expect(experts.step == 20 && experts.message.hasPrefix("1 of 4 experts (1) "))
+    let agents = try #require(alarms.first { $0.name == "micro_agents_unused" })
+    #expect(agents.step == 1 && agents.message.contains("1 of 6 micro agents (2)"))
+    #expect(alarms.count == 2 && monitor.active.count == 2)
+  }
+
+  @Test("A mini-MoE that takes nearly all there is to take is overloaded")
+  func overload() {
+    let even = run(
+      40, Self.healthy,
+      loads: { _ in RoutingSnapshot(miniMoEs: [[9, 8, 7, 8], [8, 8, 8, 8]], experts: [[1]], microAgents: [[1]]) })
+    #expect(even.1.isEmpty)
+    let loaded = run(
+      40, Self.healthy,
+      loads: { step in
+        RoutingSnapshot(
+          miniMoEs: [[8, 8, 8, 8], [step > 10 ? 90 : 8, 4, 3, 3]], experts: [[1]], microAgents: [[1]])
+      })
+    #expect(loaded.1.map(\.name) == ["mini_moe_overload"])
+    #expect(loaded.1.first?.step == 11)
+    #expect(loaded.1.first?.message.contains("layer 1") == true)
+  }
+}
