@@ -113,19 +113,21 @@ let package = Package(
     .executableTarget(
       name: "quillan",
       dependencies: [
-        "CKernels", "CMPI", "Errors", "Files", "MPI", "Tensors", "LowBit", "Parameters", "Layers", "Models",
-        "Parallelism",
-        "Rollouts", "Objectives", "Optimizers", "Exports", "Checkpoints", "Training", argumentParser, logging,
+        "CMPI", "Checkpoints", "Configuration", "Diagnostics", "Errors", "Exports", "Files", "Learning", "LowBit",
+        "MPI",
+        "Models", "Parallelism", "Parameters", "Planning", "Reports", "Rollouts", "Runs", "Tensors", argumentParser,
+        logging,
       ]),
 
-    // What the library needs from a program of one's own.
+    // A minimal program that uses the library.
     .executableTarget(name: "ExampleTrainStep", dependencies: ["MPI", "Models", "Rollouts", "Training"]),
 
-    // What a fuzzer drives (launch/faults fuzz).
+    // Drives the file readers with a fuzzer (launch/faults fuzz).
     .executableTarget(
       name: "FuzzReaders",
       dependencies: [
-        "CKernels", "Files", "Tensors", "LowBit", "Models", "Rollouts", "Exports", "Checkpoints", "Training",
+        "CKernels", "Checkpoints", "Configuration", "Diagnostics", "Exports", "Files", "LowBit", "Models", "Planning",
+        "Reports", "Rollouts", "Runs", "Tensors",
       ]),
 
     // Tests mirror the sources.
