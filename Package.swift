@@ -137,20 +137,22 @@ let package = Package(
     .executableTarget(
       name: "quillan",
       dependencies: [
-        "CMPI", "Checkpoints", "Exports", "Files", "Formats", "LowBit", "Models", "MPI", "Optimizers", "Parallelism",
-        "Parameters", "Rollouts", "Tensors", "Training", argumentParser, logging,
+        "CMPI", "Checkpoints", "Configuration", "Diagnostics", "Errors", "Exports", "Files", "Formats", "Learning",
+        "LowBit", "Models", "MPI", "Optimizers", "Parallelism", "Planning", "Reports", "Rollouts", "Runs", "Tensors",
+        "Training", argumentParser, logging,
       ]),
 
-    // What the library needs from a program of one's own.
+    // A minimal program that uses the library.
     .executableTarget(
       name: "ExampleTrainStep",
       dependencies: ["Models", "MPI", "Rollouts", "Training"]),
 
-    // What a fuzzer drives (launch/faults fuzz).
+    // Drives the file readers with a fuzzer (launch/faults fuzz).
     .executableTarget(
       name: "FuzzReaders",
       dependencies: [
-        "CKernels", "Checkpoints", "Exports", "Files", "Formats", "LowBit", "Models", "Rollouts", "Tensors", "Training",
+        "CKernels", "Checkpoints", "Configuration", "Diagnostics", "Exports", "Files", "Formats", "LowBit", "Models",
+        "Planning", "Reports", "Rollouts", "Runs", "Tensors",
       ]),
 
     // Tests mirror the sources.
@@ -238,7 +240,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["quillan", "Tensors", "TestSupport"]),
+      dependencies: ["Errors", "quillan", "Tensors", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

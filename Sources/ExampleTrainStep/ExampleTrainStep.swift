@@ -3,14 +3,14 @@ import Models
 import Rollouts
 import Training
 
-/// The library without the program: builds a tiny model, samples groups, updates on them and publishes π_old.
+/// A program that uses the library: builds a tiny model, samples groups, trains on them and publishes π_old.
 ///
-/// The reward is the program's own: an untrained model learns to write lower-case letters. Run it alone, or on several
-/// ranks with the same figures: `mpirun -n 2 .build/release/ExampleTrainStep`.
+/// With a reward of its own, an untrained model learns to write lower-case letters. Run it on one rank, or on several
+/// with the same metrics: `mpirun -n 2 .build/release/ExampleTrainStep`.
 @main
 enum ExampleTrainStep {
   static func main() {
-    // Starts MPI (alone, the process is the only rank) and turns an error into one line and exit code 1 on all ranks.
+    // Starts MPI (without mpirun the process is the only rank); an error becomes one line and exit code 1 on all ranks.
     Environment.run { communicator in
       let configuration = try tinyConfiguration()
       let assembly = try RunAssembly(
@@ -19,7 +19,7 @@ enum ExampleTrainStep {
         configuration: configuration, learner: try assembly.learner(assembly.masters()), prompts: assembly.prompts(),
         tokenizer: assembly.tokenizer, rewards: WeightedRewards([.init(LowercaseShare())]))
       for _ in 0..<configuration.rl.numEpochs {
-        // Each rank samples its share of the groups from π_old; the update is on all ranks' groups together.
+        // Each rank samples its share of the groups from π_old; the update uses the groups of all ranks.
         let rollouts = try trainer.sampleGroups(step: trainer.stepCount)
         let report = try trainer.trainStep(rollouts.groups)
         try trainer.updateOldPolicy()
@@ -32,7 +32,7 @@ enum ExampleTrainStep {
     }
   }
 
-  /// Every part of the design at a size that trains in milliseconds, with the prompts of one-digit addition.
+  /// A model with every component, small enough for steps of milliseconds, and prompts of one-digit addition.
   private static func tinyConfiguration() throws -> RunConfiguration {
     var configuration = RunConfiguration()
     var model = ModelConfiguration(dim: 32)
@@ -61,11 +61,11 @@ enum ExampleTrainStep {
     configuration.rl.numEpochs = 100
     configuration.rl.warmupSteps = 0
     configuration.pretrain.sequenceLength = 32
-    // Any number of ranks then computes the same weights, bit for bit.
+    // Any number of ranks computes bit-identical weights.
     configuration.parallel.reproducible = true
-    // Ends the run where a rollout's log-probability is not the training forward's.
+    // Ends the run if a log-probability of a rollout differs from that of the training forward.
     configuration.debug.assertExact = true
-    // A YAML file is checked as it is read; a configuration made in code is checked here.
+    // Reading a YAML file validates it; a configuration made in code is validated here.
     try configuration.validate(file: "ExampleTrainStep")
     return configuration
   }

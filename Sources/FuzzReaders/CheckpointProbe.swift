@@ -3,7 +3,7 @@ import Files
 import Formats
 import Foundation
 
-/// A frame whose type, encoding and size the first bytes of the input claim.
+/// A frame; the first bytes of the input are its type, encoding and size.
 enum FrameProbe {
   static func decode(_ input: UnsafeRawBufferPointer) -> Any? {
     guard input.count >= 5 else { return nil }
@@ -16,9 +16,13 @@ enum FrameProbe {
     var content: [UInt8] = []
     do {
       try FrameDecoder().decode(stored, encoding, type, count: count) { first, bytes in
-        precondition(first * type.byteCount == content.count, "blocks are not in order")
+        precondition(
+          first * type.byteCount == content.count,
+          "a block at element \(first), after \(content.count / type.byteCount) elements")
         content += bytes
-        precondition(content.count <= count * type.byteCount, "more elements than were asked for")
+        precondition(
+          content.count <= count * type.byteCount,
+          "\(content.count / type.byteCount) elements in a frame of \(count)")
         return true
       }
     } catch { return nil }
@@ -26,7 +30,7 @@ enum FrameProbe {
   }
 }
 
-/// A checkpoint of one manifest and one shard that lie in the input one after the other.
+/// A checkpoint whose manifest and single shard follow each other in the input.
 enum CheckpointProbe {
   static func read(_ input: UnsafeRawBufferPointer) -> Any? {
     guard input.count >= 2 else { return nil }
@@ -46,7 +50,7 @@ enum CheckpointProbe {
   }
 }
 
-/// Reads from the input; writes nothing. Every shard has the same bytes.
+/// Reads from the input and rejects writes. Every shard has the same bytes.
 private struct InputFiles: FileLayer {
   let manifest: [UInt8]
   let shard: [UInt8]

@@ -1,11 +1,15 @@
+import Configuration
+import Diagnostics
 import Exports
 import Formats
 import Foundation
 import LowBit
+import Planning
+import Reports
 import Rollouts
-import Training
+import Runs
 
-/// Readers that want a file.
+/// Readers that need a file.
 enum FileProbes {
   private static func url(_ input: [UInt8], _ name: String) -> URL { URL(fileURLWithPath: Scratch.write(input, name)) }
 
@@ -60,7 +64,7 @@ enum FileProbes {
   static func records(_ input: [UInt8]) -> Any? {
     let folder = "\(Scratch.folder)/run"
     try? FileManager.default.removeItem(atPath: folder)
-    guard mkdir(folder, 0o700) == 0 else { Scratch.end("\(folder) cannot be made; make room in /dev/shm") }
+    guard mkdir(folder, 0o700) == 0 else { Scratch.end("\(folder): cannot be created; free space in /dev/shm") }
     let configuration = RunConfiguration()
     _ = Scratch.write(Array(configuration.yaml().utf8), "run/config.yaml")
     for name in ["metrics", "samples", "alarms", "sessions"] { _ = Scratch.write(input, "run/\(name).jsonl") }

@@ -1,21 +1,21 @@
 import Foundation
 
-/// The readers of files fed with arbitrary bytes, each by its name (`Reader`).
+/// Feeds arbitrary bytes to the file readers (`Reader`).
 ///
-/// Built with libFuzzer (`launch/faults fuzz`) the reader that the environment variable QUILLAN_FUZZ_READER names is fed
-/// by the fuzzer. Built without, the program reads files, to repeat what a fuzzer found, or works by itself:
+/// Built with libFuzzer (`launch/faults fuzz`), the fuzzer drives the reader named by the environment variable
+/// QUILLAN_FUZZ_READER. Built without, the program reads files, to repeat a finding, or mutates seeds itself:
 ///
-///     FuzzReaders --list                      the readers' names
-///     FuzzReaders READER --seeds DIRECTORY    writes inputs to start from
-///     FuzzReaders READER --mutate N [SEED]    reads N changed seeds, the same for the same SEED
-///     FuzzReaders READER --flips              reads whole files as they are on a disk (`WholeFile`) with each of their bits
-///                                             flipped, and counts what became of it
+///     FuzzReaders --list                      prints the names of the readers
+///     FuzzReaders READER --seeds DIRECTORY    writes the initial inputs
+///     FuzzReaders READER --mutate N [SEED]    reads N mutated seeds, the same for the same SEED
+///     FuzzReaders READER --flips              reads complete files (`WholeFile`) with each single bit flipped, and counts
+///                                             the outcomes
 ///     FuzzReaders READER FILE ...             reads files
 enum FuzzReaders {
   static func run(_ arguments: [String]) throws {
     if arguments == ["--list"] { return print(Reader.allCases.map(\.rawValue).joined(separator: "\n")) }
     guard let name = arguments.first, let reader = Reader(rawValue: name), arguments.count > 1 else {
-      Scratch.end("give a reader of --list, and --seeds DIRECTORY, --mutate N, --flips, or files")
+      Scratch.end("give a reader from --list, and --seeds DIRECTORY, --mutate N, --flips, or files")
     }
     let rest = arguments.dropFirst(2)
     switch arguments[1] {
@@ -28,7 +28,7 @@ enum FuzzReaders {
     default:
       for path in arguments.dropFirst() {
         let input = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
-        print("\(path): \(reader.read(input) == nil ? "refused" : "read")")
+        print("\(path): \(reader.read(input) == nil ? "rejected" : "read")")
       }
     }
   }
@@ -42,41 +42,42 @@ enum FuzzReaders {
 
   private static func mutate(_ reader: Reader, _ count: Int, _ mutation: inout Mutation) throws {
     let seeds = try Seeds.of(reader)
-    var refused = 0
+    var rejected = 0
     for number in 0..<count {
       let input = mutation.changed(seeds[number % seeds.count], others: seeds)
       Scratch.keep(input)
-      if reader.read(input) == nil { refused += 1 }
+      if reader.read(input) == nil { rejected += 1 }
     }
     Scratch.clear()
-    print("\(reader.rawValue): \(count) changed inputs, \(refused) refused, \(count - refused) read")
+    print("\(reader.rawValue): \(count) changed inputs, \(rejected) rejected, \(count - rejected) read")
   }
 
   private static func flip(_ reader: Reader) throws {
     let files = try WholeFile.of(reader)
-    guard !files.isEmpty else { return print("\(reader.rawValue): not a file of its own, so without flips") }
-    var (refused, free, other) = (0, 0, 0)
-    var places: [String] = []
+    guard !files.isEmpty else { return print("\(reader.rawValue): not read from a file, so without flips") }
+    var (rejected, free, other) = (0, 0, 0)
+    var bits: [String] = []
     for file in files {
       let whole = file.read(file.bytes).map { "\($0)" }
       for bit in 0..<8 * file.bytes.count {
         var input = file.bytes
         input[bit / 8] ^= 1 << UInt8(bit % 8)
         guard let result = file.read(input) else {
-          refused += 1
+          rejected += 1
           continue
         }
         if "\(result)" == whole {
           free += 1
-          if places.count < 16 { places.append("\(bit / 8).\(bit % 8)") }
+          if bits.count < 16 { bits.append("\(bit / 8).\(bit % 8)") }
         } else {
           other += 1
         }
       }
     }
+    let list = bits.isEmpty ? "" : " (byte.bit \(bits.joined(separator: " "))\(free > 16 ? " …" : ""))"
     print(
-      "\(reader.rawValue): \(refused + free + other) flips: \(refused) refused, \(other) read as another content, "
-        + "\(free) free\(places.isEmpty ? "" : " (byte.bit \(places.joined(separator: " "))\(free > 16 ? " …" : ""))")")
+      "\(reader.rawValue): \(rejected + free + other) flips: \(rejected) rejected, \(other) read as other contents, "
+        + "\(free) without effect\(list)")
   }
 }
 
@@ -95,7 +96,7 @@ enum FuzzReaders {
     return reader
   }()
 
-  /// The package manager makes this the entry of the executable.
+  /// The entry point of the executable, by the package manager's naming.
   @_cdecl("FuzzReaders_main")
   public func fuzz(_ count: Int32, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Int32 {
     var (count, arguments) = (count, arguments)

@@ -4,7 +4,7 @@ import Foundation
 import Models
 import Tensors
 
-/// A packed model whose index and parts lie in the input one after the other; header, end and the index's hash are in order.
+/// A packed model whose index and parts follow each other in the input; header, end and hash of the index are valid.
 enum PackedProbe {
   private static let model: QuillanModel = {
     var sizes = ModelConfiguration(dim: 8)
@@ -32,7 +32,7 @@ enum PackedProbe {
     do { return Array(try file(.mapped).prefix(headerBytes)) } catch { Scratch.end("\(error)") }
   }()
 
-  /// A whole file of the model.
+  /// A complete file of the model.
   static func file(_ layout: PackedFile.Layout) throws -> [UInt8] {
     let weights = model.makePackedModel()
     let context = Context(threads: 1)
@@ -43,7 +43,7 @@ enum PackedProbe {
     return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
   }
 
-  /// An input that gives a whole file.
+  /// An input that `read` turns into a complete file.
   static func seed(_ layout: PackedFile.Layout) throws -> [UInt8] {
     let bytes = try file(layout)
     let end = bytes.count - 32

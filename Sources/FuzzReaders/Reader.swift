@@ -1,18 +1,18 @@
 import Checkpoints
 
-/// A reader of files that come from elsewhere.
+/// A reader of untrusted files.
 enum Reader: String, CaseIterable {
-  /// A checkpoint's manifest, as it is, and with its hash put in order.
+  /// A checkpoint's manifest, unchanged, and with a valid hash.
   case manifest
   case signedManifest = "signed-manifest"
   /// A compressed slice of a checkpoint.
   case frame
-  /// A checkpoint of one manifest and one shard, the hash of the manifest put in order.
+  /// A checkpoint of one manifest with a valid hash, and one shard.
   case checkpoint
-  /// A packed model, the hash of its index put in order.
+  /// A packed model whose index has a valid hash.
   case packed
   case safetensors
-  /// An array, which is encoded, and an encoding, which is decoded.
+  /// An array to encode, and an encoding to decode.
   case npy
   case bits
   /// Prompts in JSON Lines.
@@ -23,14 +23,14 @@ enum Reader: String, CaseIterable {
   case tokenizer
   /// A configuration.
   case yaml
-  /// metrics.jsonl, samples.jsonl and alarms.jsonl of a run that is resumed and reported on.
+  /// metrics.jsonl, samples.jsonl and alarms.jsonl of a run that is resumed and reported.
   case metrics
   /// NAME.json of a golden case.
   case golden
   /// Results of benchmarks.
   case calibration
 
-  /// What is read, or nil where the input is refused.
+  /// The contents read, or nil if the input is rejected.
   func read(_ input: [UInt8]) -> Any? {
     switch self {
     case .manifest: try? Manifest(text: input, path: "m")

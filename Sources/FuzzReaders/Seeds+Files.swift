@@ -1,11 +1,11 @@
+import Configuration
 import Exports
 import Formats
 import Foundation
 import LowBit
-import Training
 
 extension Seeds {
-  /// Files of one reader.
+  /// The seeds of one reader.
   static func files(_ reader: Reader) throws -> [[UInt8]] {
     switch reader {
     case .safetensors: return [try safetensors()]
@@ -56,7 +56,7 @@ extension Seeds {
     }
   }
 
-  /// Texts in which ¶ ends a line.
+  /// Texts, with ¶ for a line break.
   private static func texts(_ texts: [String]) -> [[UInt8]] {
     texts.map { Array($0.replacingOccurrences(of: "¶", with: "\n").utf8) }
   }
@@ -91,7 +91,7 @@ extension Seeds {
 
   /// A byte-level vocabulary of 256 bytes, two merges and the end token.
   private static var tokenizer: String {
-    // GPT-2's names of bytes: printable ones are their own, the others are numbered from 256.
+    // GPT-2's byte names: a printable byte is its own name, the others are numbered from 256.
     let printable = Set(33...126).union(161...172).union(174...255)
     var next = 256
     let names = (0...255).map { byte -> String in

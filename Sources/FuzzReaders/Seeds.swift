@@ -3,7 +3,7 @@ import Exports
 import Formats
 import Foundation
 
-/// Inputs to start from: whole files, small ones.
+/// Initial inputs: small complete files.
 enum Seeds {
   static func of(_ reader: Reader) throws -> [[UInt8]] {
     switch reader {
@@ -29,9 +29,9 @@ enum Seeds {
     var frames: [(type: Int, count: Int, name: String)] = []
     for (index, type) in SafetensorsDataType.allCases.enumerated() {
       let bytes = (0..<40 * type.byteCount).map { UInt8(truncatingIfNeeded: $0 &* $0 &+ index) & 0x3B }
-      let own = TensorPiece(TensorKey("", .master), .uint8, [bytes.count], elements: bytes)
+      let source = TensorPiece(TensorKey("", .master), .uint8, [bytes.count], elements: bytes)
       let key = TensorKey("mini_moes.\(index % 2).\(type.rawValue)", .master)
-      pieces.append(TensorPiece(key, type, [8, 5], memory: own.memory, owner: Keeper(own)))
+      pieces.append(TensorPiece(key, type, [8, 5], memory: source.memory, owner: Keeper(source)))
       frames.append((index, 40, key.name))
     }
     pieces.append(

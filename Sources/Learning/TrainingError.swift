@@ -1,5 +1,7 @@
-/// Why training cannot start or go on: one line that says what, where and what to do.
-public struct TrainingError: Error, Equatable, CustomStringConvertible {
+import Errors
+
+/// Why training cannot start or continue: one line that says what, where and what to do.
+public struct TrainingError: QuillanError, Equatable {
   /// How the program ends.
   public enum Kind: Sendable, Equatable {
     /// The configuration does not fit the data or the ranks (exit code 2).
@@ -13,11 +15,20 @@ public struct TrainingError: Error, Equatable, CustomStringConvertible {
   public let kind: Kind
   /// Whether every rank throws the same error at the same place, so that all can leave in good order.
   public let isAgreed: Bool
-  public let description: String
+  /// What, where and the remedy in one line.
+  public let problem: String
 
-  public init(_ kind: Kind, isAgreed: Bool = false, _ description: String) {
+  public init(_ kind: Kind, isAgreed: Bool = false, _ problem: String) {
     self.kind = kind
     self.isAgreed = isAgreed
-    self.description = description
+    self.problem = problem
+  }
+
+  public var status: ErrorStatus {
+    switch kind {
+    case .configuration: .usage
+    case .data: .data
+    case .failure: .failure
+    }
   }
 }

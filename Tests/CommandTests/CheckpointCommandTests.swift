@@ -2,15 +2,15 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Checkpoints by the program: stopping, going on, tools, faults of the world.
+/// Checkpoints written by the program: stopping, resuming, tools, failures of the environment.
 @Suite("Checkpoints", .serialized) struct CheckpointCommandTests {
-  /// The quickstart in small, in a folder of its own.
+  /// Options for the quickstart with a small model, in a separate folder.
   private func options(_ folder: TemporaryFolder, _ more: String...) -> [String] {
     let root = Fixtures.directory.deletingLastPathComponent().deletingLastPathComponent().path
     let settings = [
       "logging.directory=\(folder.path("runs"))", "logging.every=1", "rl.batch_size=2",
       "rl.warmup_steps=0", "evaluation.count=2", "evaluation.every=0", "parallel.threads=1",
-      // Sizes of files matter below, whatever the quickstart's model is.
+      // Fixed sizes, because file sizes matter below.
       "model.dim=64", "model.expert_dim=128", "model.overseer_dim=256", "model.int4_group=64",
     ]
     return ["--config", "\(root)/configs/quickstart.yaml", "--name", "run"]
@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  @Test("A signal to mpirun ends the run with 75 and a checkpoint, and the same command with --resume goes on")
+  @Test("A signal to mpirun ends the run with exit code 75 and a checkpoint, and --resume continues the run")
   func stopAndResume() throws {
     let folder = try TemporaryFolder()
     let arguments = ["train"] + options(folder, "rl.num_epochs=100000", "checkpoint.every=0") + ["--resume", "auto"]
@@ -33,7 +33,7 @@ import Testing
     for _ in 0..<2 {
       let process = Process()
       process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-      // The threads of tests block signals, and a process inherits that.
+      // Test threads block signals, and child processes inherit the mask.
       process.arguments =
         ["--default-signal=USR1", "mpirun", "--oversubscribe", "-n", "2", try Program.path] + arguments
       process.environment = Program.environment
@@ -50,7 +50,7 @@ import Testing
       let errors = try folder.text("errors")
       #expect(process.terminationStatus == 75, "\(errors)")
       let done = try steps(folder)
-      // The evaluation before the first step has a line of its own.
+      // The evaluation before the first step is line 0.
       #expect(done == [0] + Array(1...(done.last ?? 1)))
       #expect((done.last ?? 0) >= last + 3)
       last = done.last ?? 0
@@ -58,7 +58,7 @@ import Testing
     }
   }
 
-  @Test("Inspect, verify, diff and convert tell what there is, and say 3 where it is damaged")
+  @Test("inspect, verify, diff and convert work on whole checkpoints, and verify ends with 3 on a damaged one")
   func tools() throws {
     let folder = try TemporaryFolder()
     let trained = try run(["train"] + options(folder, "rl.num_epochs=2", "checkpoint.every=1"))
@@ -92,20 +92,20 @@ import Testing
     #expect(started.status == 3)
   }
 
-  @Test("A disk that takes no more ends a save, not the run; with on_error stop also the run")
+  @Test("A full disk fails the save but not the run, unless on_error is stop")
   func fullDisk() throws {
     for policy in ["continue", "stop"] {
       let folder = try TemporaryFolder()
       let arguments =
         ["train"] + options(folder, "rl.num_epochs=3", "checkpoint.every=1", "checkpoint.on_error=\(policy)")
-      // A limit of file sizes stands for the disk: masters fit, masters with moments do not.
+      // A file size limit simulates the full disk: masters fit, masters with moments do not.
       let command = "trap '' XFSZ; ulimit -f 2300; exec \"$@\""
       let outcome = try Program.execute(["/bin/bash", "-c", command, "limited", try Program.path] + arguments)
       #expect(outcome.status == (policy == "continue" ? 0 : 1))
       #expect(outcome.errors.contains("free some space"))
       let names = try FileManager.default.contentsOfDirectory(atPath: folder.path("runs/run/checkpoints"))
       #expect(names == [])
-      // A failure is noticed after the step during which it happened.
+      // A failed save is noticed after the step during which it failed.
       let last = try steps(folder).last ?? 0
       #expect(policy == "continue" ? last == 3 : last < 3)
     }

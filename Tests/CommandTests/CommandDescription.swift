@@ -1,6 +1,6 @@
 import Foundation
 
-/// A command as the program describes itself.
+/// A command, from --experimental-dump-help.
 struct CommandDescription: Decodable {
   struct Dump: Decodable {
     let command: CommandDescription
@@ -21,7 +21,7 @@ struct CommandDescription: Decodable {
   let arguments: [Argument]?
   let subcommands: [CommandDescription]?
 
-  /// Every command below and including this one, with the words that lead to it.
+  /// This command and all commands below it, with the words of their command lines.
   func all(_ words: [String] = []) -> [(words: [String], command: CommandDescription)] {
     let below = (subcommands ?? []).filter { $0.commandName != "help" }
     return [(words, self)] + below.flatMap { $0.all(words + [$0.commandName]) }

@@ -2,7 +2,7 @@ import Testing
 
 @Suite("Names of commands") struct CommandNameTests {
   @Test(
-    "A misspelt command is named with what was meant, at every level, whatever options follow",
+    "A misspelt command is reported with the likely command, at every level, whatever options follow",
     arguments: [
       (
         ["trian", "--config", "x.yaml"], "unknown command 'trian' (did you mean 'quillan train'?); see 'quillan --help'"
@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test(
-    "Help of commands is still found",
+    "Help of commands still works",
     arguments: [["help"], ["help", "train"], ["train", "--help"]])
   func help(arguments: [String]) throws {
     let outcome = try Program.execute([Program.path] + arguments)

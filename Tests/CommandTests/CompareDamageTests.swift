@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Compare with damaged files", .serialized)
 struct CompareDamageTests {
-  /// A part of the case and what is done to it.
+  /// A file of the case, and how it is damaged.
   struct Damage: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let part: String
@@ -21,25 +21,27 @@ struct CompareDamageTests {
     static let all = [
       Damage("truncated weights", weights) { $0.removeLast(10) },
       Damage("truncated expectations", expected) { $0.removeLast($0.count / 2) },
-      Damage("a header without end", weights) { $0.replaceSubrange(0..<8, with: [UInt8](repeating: 0xff, count: 8)) },
+      Damage("a header without an end", weights) {
+        $0.replaceSubrange(0..<8, with: [UInt8](repeating: 0xff, count: 8))
+      },
       Damage("five bytes", expected) { $0 = Data($0.prefix(5)) },
       Damage("no bytes", weights) { $0 = Data() },
-      Damage("a header that is no object", weights) { $0.replaceSubrange(8..<9, with: Data("[".utf8)) },
+      Damage("a header that is not an object", weights) { $0.replaceSubrange(8..<9, with: Data("[".utf8)) },
       Damage("surplus bytes", expected) { $0.append(contentsOf: [1, 2, 3]) },
       Damage("an overlapping tensor", expected) { replace("\"data_offsets\":[0,", "\"data_offsets\":[1,", in: &$0) },
-      Damage("a tensor of a negative size", weights) { replace("\"shape\":[", "\"shape\":[-", in: &$0) },
+      Damage("a tensor of negative size", weights) { replace("\"shape\":[", "\"shape\":[-", in: &$0) },
       Damage("half a description", "json") { $0.removeLast($0.count / 2) },
       Damage("an empty description", "json") { $0 = Data("{\"model\": {}}".utf8) },
       Damage("an unknown size", "json") { replace("\"dim\":", "\"dmi\":", in: &$0) },
     ]
 
-    /// Replaces the first occurrence; files of tensors hold any bytes.
+    /// Replaces the first occurrence in binary data.
     private static func replace(_ old: String, _ new: String, in data: inout Data) {
       if let range = data.range(of: Data(old.utf8)) { data.replaceSubrange(range, with: Data(new.utf8)) }
     }
   }
 
-  @Test("One line names the file, exit code 3, and no output file", arguments: Damage.all)
+  @Test("A damaged file gives one line that names it, exit code 3, and no output file", arguments: Damage.all)
   func damaged(damage: Damage) throws {
     let copy = try GoldenCopy("fp32")
     let before = try Data(contentsOf: copy.url(damage.part))
@@ -53,7 +55,7 @@ struct CompareDamageTests {
     #expect(try copy.folder.names.count == 3)
   }
 
-  @Test("Weights that are no numbers or of another shape are named, exit code 3, once on 2 ranks")
+  @Test("Weights that are NaN or of another shape are reported once, also on 2 ranks, with exit code 3")
   func mismatched() throws {
     let broken = try GoldenCopy("fp32")
     try broken.change("weights.safetensors", tensor: "overseer.norm.weight", to: .nan)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Compare", .serialized)
 struct CompareTests {
-  @Test("The golden cases pass, with a table and a closing line", arguments: ["fp32", "quantised"])
+  @Test("The golden cases pass, and print a table and a closing line", arguments: ["fp32", "quantised"])
   func golden(name: String) throws {
     let outcome = try Program.run("debug", "compare", "--case", Fixtures.url("golden/\(name).json").path)
     #expect(outcome.status == 0, "\(outcome.output)\(outcome.errors)")
@@ -16,7 +16,7 @@ struct CompareTests {
     #expect(lines.contains { $0.hasPrefix("grad.embedding.weight ") })
   }
 
-  @Test("The output has every expected tensor under its name and type, and the losses, the same bytes on 1 and 2 ranks")
+  @Test("The output holds every expected tensor and the losses, with the same bytes on 1 and 2 ranks")
   func output() throws {
     let folder = try TemporaryFolder()
     let path = Fixtures.url("golden/quantised.json").path
@@ -43,7 +43,7 @@ struct CompareTests {
     }
   }
 
-  @Test("Results written as a case's expectation agree with themselves")
+  @Test("Results written as the expectation of a case match when recomputed")
   func reread() throws {
     let copy = try GoldenCopy("fp32")
     let first = try Program.run(
@@ -56,7 +56,7 @@ struct CompareTests {
     for line in tensors { #expect(line.split(separator: " ").dropFirst(2).first == "0", "\(line)") }
   }
 
-  @Test("A changed expectation is named first, and exit code 1")
+  @Test("A changed expectation is listed first, with exit code 1")
   func changed() throws {
     let copy = try GoldenCopy("fp32")
     try copy.change("expected.safetensors", tensor: "trajectory.1.value", to: 1000)
@@ -68,7 +68,7 @@ struct CompareTests {
     #expect(lines.last == "1 of \(lines.count - 3) outside tolerance, worst: trajectory.1.value")
   }
 
-  @Test("Missing files are an error with one line, exit code 1, also on ranks")
+  @Test("Missing files give one line and exit code 1, also on 2 ranks")
   func missing() throws {
     let copy = try GoldenCopy("fp32")
     try FileManager.default.removeItem(at: copy.url("weights.safetensors"))
@@ -83,7 +83,7 @@ struct CompareTests {
   }
 
   @Test(
-    "Overrides are checked: one line and exit code 2",
+    "Invalid overrides give one line and exit code 2",
     arguments: [
       ("parallel.expert=2", "set it to 1"), ("parallel.expert=3", "num_mini_moes"),
       ("parallel.exprt=2", "parallel.expert"), ("parallel.threads=many", "parallel.threads"),
@@ -98,7 +98,7 @@ struct CompareTests {
     #expect(outcome.errors.contains(part), "\(outcome.errors)")
   }
 
-  @Test("An output that cannot be written is an error with one line")
+  @Test("An output that cannot be written gives one line and exit code 1")
   func unwritable() throws {
     let output = "/nonexistent/folder/results"
     let path = Fixtures.url("golden/fp32.json").path

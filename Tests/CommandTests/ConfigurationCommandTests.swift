@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-@Suite("debug configuration for scripts", .serialized)
+@Suite("Configuration command", .serialized)
 struct ConfigurationCommandTests {
-  /// `quillan debug configuration` of the quickstart's recipe.
+  /// Runs `quillan debug configuration` on the quickstart recipe.
   private func ask(_ arguments: [String]) throws -> Program.Outcome {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
@@ -11,7 +11,7 @@ struct ConfigurationCommandTests {
     return try Program.execute([try Program.path, "debug", "configuration", "--config", recipe] + arguments)
   }
 
-  @Test("--get prints values in the order asked for, one a line or ended by NUL")
+  @Test("--get prints values in the given order, each ended by a line break or NUL")
   func values() throws {
     let keys = ["--get", "logging.directory", "--get", "rl.batch_size", "--get", "data.prompts"]
     let set = ["--set", "logging.directory='läufe # a\"b'", "--set", "rl.batch_size=7"]
@@ -22,14 +22,14 @@ struct ConfigurationCommandTests {
     #expect(null.output == "läufe # a\"b\07\0\0")
   }
 
-  @Test("An unknown key is one line with the nearest and code 2, and nothing is printed")
+  @Test("An unknown key gives one line with the nearest key, exit code 2, and no output")
   func unknown() throws {
     let outcome = try ask(["--get", "rl.batch_size", "--get", "rl.bath_size"])
     #expect(outcome.status == 2 && outcome.output.isEmpty)
     #expect(outcome.messages == ["quillan: --get rl.bath_size: there is no such key; did you mean 'rl.batch_size'?"])
   }
 
-  @Test("--get, --files and --null only where they mean something")
+  @Test("--get, --files and --null are rejected in combinations without a meaning")
   func usage() throws {
     for arguments in [["--null"], ["--files", "--get", "rl.seed"], ["--reference"]] {
       let outcome = try ask(arguments)
@@ -37,7 +37,7 @@ struct ConfigurationCommandTests {
     }
   }
 
-  @Test("A process held to one core says so")
+  @Test("debug environment reports that a process is bound to one core")
   func oneCore() throws {
     let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
     let list = try #require(status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") })

@@ -40,7 +40,7 @@ struct DebugRunTests {
       launcher + configuration + (sizes + UnevenRewards.settings).flatMap { ["--set", $0] } + arguments, seconds: 120)
   }
 
-  @Test("A trace has all ranks on one time line, and what it shows nests")
+  @Test("A trace has all ranks on one time line, and its spans nest")
   func trace() throws {
     let folder = try TemporaryFolder()
     let outcome = try train(folder, "--trace", "steps=2-3")
@@ -59,7 +59,7 @@ struct DebugRunTests {
       #expect(own.contains { $0.name == "all-reduce gradients" && $0.cat == "collective" })
       for thread in Set(own.map(\.tid)) { #expect(nests(own.filter { $0.tid == thread })) }
     }
-    // Steps of all ranks overlap: they are on one clock.
+    // All ranks are on one clock, so their steps overlap.
     let second = spans.filter { $0.name == "step 2" }.sorted { $0.pid < $1.pid }
     #expect(second.count == 2)
     let (a, b) = (second[0], second[1])
@@ -67,7 +67,7 @@ struct DebugRunTests {
     #expect((spans.compactMap(\.ts).min() ?? -1) == 0)
   }
 
-  /// Whether of any two spans one lies in the other or they do not overlap; times are rounded to 1 ns.
+  /// Whether any two spans are disjoint or nested; times are rounded to 1 ns.
   private func nests(_ spans: [Trace.Event]) -> Bool {
     var open: [Double] = []
     for span in spans.sorted(by: { ($0.ts ?? 0, -($0.dur ?? 0)) < ($1.ts ?? 0, -($1.dur ?? 0)) }) {
@@ -79,7 +79,7 @@ struct DebugRunTests {
     return true
   }
 
-  @Test("Debug mode writes the routing, prints the gradient check and what it cost, and finds nothing in a sound run")
+  @Test("Debug mode writes the routing, prints the gradient check and its cost, and finds no fault in a correct run")
   func debugMode() throws {
     let folder = try TemporaryFolder()
     let outcome = try train(
@@ -94,7 +94,7 @@ struct DebugRunTests {
     #expect(lines[1].contains(#""step":1"#) && lines[1].contains(#""mini_moes":[["#))
   }
 
-  @Test("A --trace that names no steps is a usage error", arguments: ["10-12", "steps=3-2", "steps=0-1", "steps=a"])
+  @Test("A --trace without valid steps is a usage error", arguments: ["10-12", "steps=3-2", "steps=0-1", "steps=a"])
   func badTrace(text: String) throws {
     let outcome = try Program.run("train", "--config", "configs/quickstart.yaml", "--trace", text)
     #expect(outcome.status == 2)

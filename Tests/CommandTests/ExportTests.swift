@@ -9,7 +9,7 @@ struct ExportTests {
 
   private func data(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
 
-  @Test("an export is a model whose export is the same bytes", arguments: ["fp32", "bf16", "packed"])
+  @Test("Exporting an export again gives the same bytes", arguments: ["fp32", "bf16", "packed"])
   func again(type: String) throws {
     let folder = try TemporaryFolder()
     let first = try Program.run(
@@ -31,7 +31,7 @@ struct ExportTests {
     }
   }
 
-  @Test("codes exported and imported pack to the same file as the weights themselves")
+  @Test("Exported codes pack to the same file as the weights")
   func packed() throws {
     let folder = try TemporaryFolder()
     _ = try Program.run(
@@ -42,13 +42,13 @@ struct ExportTests {
     #expect(try data(folder.path("one")) == data(folder.path("two")))
   }
 
-  @Test("ONNX graphs are written for every way of storing weights, and for a model without diffusion")
+  @Test("export onnx writes both storage types, and rejects weights that the model lacks")
   func onnx() throws {
     let folder = try TemporaryFolder()
     for (name, arguments) in [
       ("a", []), ("b", ["--type", "fp32"]), ("c", ["--set", "model.use_bit_diffusion=false"]),
     ] {
-      // Without diffusion the weights hold tensors that the model lacks.
+      // The model without diffusion lacks some tensors of these weights.
       let outcome = try Program.execute(
         [Program.path, "export", "onnx", Self.weights, "--config", Self.configuration, "-o", folder.path(name)]
           + arguments)
@@ -65,7 +65,7 @@ struct ExportTests {
     #expect(try data(folder.path("a/model.onnx")) == data(folder.path("d/model.onnx")))
   }
 
-  @Test("arrays come back from their bits within half a scale, and the codes are the encoder's")
+  @Test("Decoded arrays are within half a scale of the input, and damaged inputs are rejected")
   func bits() throws {
     let folder = try TemporaryFolder()
     let values = (0..<60).map { Float(sin(Double($0) * 0.7)) * Float($0 % 7) }

@@ -27,7 +27,7 @@ struct GenerateTests {
     return completions.compactMap { $0["tokens"] as? [Int] }
   }
 
-  @Test("equal seeds give equal text, whatever is drawn beside it and however the weights are stored")
+  @Test("Equal seeds give equal text, regardless of batch, threads and storage of the weights")
   func same() throws {
     let hot = ["--temperature", "20"]
     let one = try tokens(hot + ["--seed", "3"])
@@ -46,7 +46,7 @@ struct GenerateTests {
     }
   }
 
-  @Test("filters keep what they promise: one candidate is the greedy one, a penalty keeps tokens apart")
+  @Test("Filters that leave one candidate choose the greedy token, and a high penalty prevents repetition")
   func filters() throws {
     let greedy = try tokens("--temperature", "0")
     #expect(try tokens("--top-k", "1") == greedy)
@@ -56,7 +56,7 @@ struct GenerateTests {
     #expect(Set(apart + [1, 2, 3]).count == apart.count + 3)
   }
 
-  @Test("log-probabilities are those of the most probable tokens, in order, the greedy token first")
+  @Test("Log-probabilities list the most probable tokens in order, with the greedy token first")
   func logprobs() throws {
     let outcome = try generate(
       "5", "--token-ids", "--json", "--max-tokens", "4", "--temperature", "0", "--logprobs", "3")
@@ -72,7 +72,7 @@ struct GenerateTests {
     }
   }
 
-  @Test("text comes from an argument, a file or standard input, and ends before a stop string")
+  @Test("The prompt is an argument, a file or standard input, and a completion ends before a stop string")
   func inputs() throws {
     let folder = try TemporaryFolder()
     let whole = try generate("1 2 3", "--token-ids", "--max-tokens", "12", "--temperature", "0")
@@ -89,7 +89,7 @@ struct GenerateTests {
     #expect(!text.contains(" \(words[3]) ") && whole.output.hasPrefix(text))
   }
 
-  @Test("a file of prompts gives one line each, in order, the same for any batch")
+  @Test("A batch gives one line per prompt in order, the same for any batch size")
   func batch() throws {
     let folder = try TemporaryFolder()
     let input = try folder.write(
@@ -107,7 +107,7 @@ struct GenerateTests {
     #expect(try folder.text("out") == together.output)
   }
 
-  @Test("bad input is one line and its exit code")
+  @Test("Invalid input gives one line and an exit code")
   func refusals() throws {
     let folder = try TemporaryFolder()
     let cases: [(Int32, [String])] = [
@@ -131,7 +131,7 @@ struct GenerateTests {
     }
   }
 
-  @Test("an interrupt prints what was drawn and ends with 75")
+  @Test("An interrupt prints the text so far and ends with exit code 75")
   func interrupt() throws {
     let folder = try TemporaryFolder()
     let process = Process()
@@ -166,7 +166,7 @@ struct GenerateTests {
     ])
   }
 
-  @Test("a packed model finds the tokenizer file that it was trained with, or the one that is named instead")
+  @Test("A packed model uses its training tokenizer, or the one given by --tokenizer")
   func tokenizerOfAFile() throws {
     let folder = try TemporaryFolder()
     let file = try folder.write("tokenizer.json", Self.byteTokenizer())

@@ -26,7 +26,7 @@ struct GoldenCopy {
     try data.write(to: url(part))
   }
 
-  /// Puts `value` in the place of a tensor's first element.
+  /// Sets the first element of a tensor to `value`.
   func change(_ part: String, tensor: String, to value: Float) throws {
     guard let start = try SafetensorsContent(url(part)).starts[tensor] else {
       throw Program.Failure(description: "\(part) has no tensor \(tensor)")

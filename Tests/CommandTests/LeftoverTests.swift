@@ -2,22 +2,22 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What killed jobs leave on a machine.
+/// Files that killed jobs leave on a machine.
 @Suite("Leftovers", .serialized)
 struct LeftoverTests {
-  /// Runs a command line under mpirun, whose temporary files lie in `folder`.
+  /// Runs a command line under mpirun, with `folder` for temporary files.
   private func launch(_ folder: TemporaryFolder, _ command: [String]) throws -> Program.Outcome {
     try Program.execute(
       ["/usr/bin/env", "TMPDIR=\(folder.url.path)", "mpirun", "--oversubscribe", "-n", "1"] + command, seconds: 120)
   }
 
-  @Test("The next start removes what Open MPI has left of a dead job of this program, and of no other")
+  @Test("The next start removes the files that Open MPI left of dead jobs of this program, and no others")
   func deadJob() throws {
     let folder = try TemporaryFolder()
     let shown = try launch(folder, ["sh", "-c", "echo $OMPI_MCA_orte_top_session_dir"])
     let top = URL(fileURLWithPath: shown.output.trimmingCharacters(in: .whitespacesAndNewlines))
     try #require(top.lastPathComponent.hasPrefix("ompi."), "\(shown.output)\(shown.errors)")
-    // No process has a number this high; this test's own process lives.
+    // No process has such a high id; the process of this test is alive.
     let (dead, living, other) = ("pid.99999999", "pid.\(getpid())", "pid.99999998")
     for (name, job) in [(dead, "4275878552"), (living, "4275878553"), (other, nil)] {
       let session = top.appendingPathComponent(name)

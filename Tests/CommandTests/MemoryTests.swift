@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What `quillan plan` says against what runs take, and runs that have no place.
+/// The estimates of `quillan plan` against measured peaks, and runs that exceed the memory.
 @Suite("Memory of a run", .serialized)
 struct MemoryTests {
-  /// A small model; overrides make others of it.
+  /// A small model, changed by overrides.
   private static let configuration = """
     model: {vocab_size: 259, dim: 64, num_layers: 2, num_heads: 4, num_mini_moes: 4, num_experts_per_mini: 4,
       expert_dim: 128, overseer_dim: 128, num_micros_per_mini: 8, micro_top_k: 2, max_seq_len: 96, diffusion_dim: 64,
@@ -23,7 +23,7 @@ struct MemoryTests {
   private static func sets(_ values: [String]) -> [String] { values.flatMap { ["--set", $0] } }
 
   @Test(
-    "A run's peak is the planned memory within a factor of 1.5, both ways",
+    "A run's peak is within a factor of 1.5 of the planned memory",
     arguments: [
       [], ["rl.batch_size=64", "rl.max_trajectory_len=48"],
       ["model.vocab_size=20000", "rl.gradient_checkpointing=true", "evaluation.count=200"],
@@ -56,7 +56,7 @@ struct MemoryTests {
     #expect(ratio < 1.5 && ratio > 1 / 1.5, "planned \(bytes >> 20) MiB, peak \(Int(peak) >> 20) MiB")
   }
 
-  @Test("Fifty steps of completions of other lengths take no more memory than the first ten")
+  @Test("Memory does not grow between step 10 and step 50, although completions change in length")
   func flat() throws {
     struct Line: Decodable {
       let step: Int?
@@ -84,7 +84,7 @@ struct MemoryTests {
   }
 
   @Test(
-    "What does not fit is refused in one line before a run directory exists",
+    "A run that does not fit in memory is rejected in one line, before its directory exists",
     arguments: [
       ["train", "model.dim=4096", "model.expert_dim=65536", "model.num_mini_moes=512"],
       ["pretrain", "model.dim=4096", "model.expert_dim=65536", "model.num_mini_moes=512"],

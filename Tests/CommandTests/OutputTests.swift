@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Where outputs go, and what the process does with what its caller left it.
+/// Output files and streams, and the state that the process inherits from its caller.
 @Suite("Outputs", .serialized)
 struct OutputTests {
   /// Writes a .npy file of eight numbers.
@@ -14,7 +14,7 @@ struct OutputTests {
     return try folder.write("in.npy", Data(bytes))
   }
 
-  @Test("A file that exists is replaced with --force only; names of one letter and without a folder are names")
+  @Test("An existing file is replaced only with --force; names of one letter or without a folder are valid")
   func existing() throws {
     let folder = try TemporaryFolder()
     let input = try array(folder)
@@ -38,7 +38,7 @@ struct OutputTests {
     #expect(try folder.names == ["in.npy", "k", "m", "n"])
   }
 
-  @Test("Pipes and /dev/stdout get the bytes that a file would")
+  @Test("Pipes and /dev/stdout get the same bytes as a file")
   func streams() throws {
     let folder = try TemporaryFolder()
     let input = try array(folder)
@@ -55,7 +55,7 @@ struct OutputTests {
     #expect(try Data(contentsOf: folder.url.appendingPathComponent("out")) == file)
   }
 
-  @Test("With the standard streams closed, no file takes their place")
+  @Test("With closed standard streams, no output file takes their descriptors")
   func closedStreams() throws {
     let folder = try TemporaryFolder()
     let input = try array(folder)
@@ -71,7 +71,7 @@ struct OutputTests {
         == Data(contentsOf: folder.url.appendingPathComponent("b")))
   }
 
-  @Test("A file beyond the limit of file sizes is an error with one line")
+  @Test("A file beyond the file size limit gives one line and exit code 1")
   func fileSizeLimit() throws {
     let folder = try TemporaryFolder()
     let outcome = try Program.execute([
@@ -82,7 +82,7 @@ struct OutputTests {
     #expect(outcome.errors.contains("File too large"), "\(outcome.errors)")
   }
 
-  @Test("Arguments that are not UTF-8 are refused with one line and code 2")
+  @Test("Arguments that are not UTF-8 give one line and exit code 2")
   func encoding() throws {
     let outcome = try Program.execute(["/bin/bash", "-c", "exec '\(try Program.path)' plan --config $'a\\xff.yaml'"])
     #expect(outcome.status == 2 && outcome.messages.count == 1)
@@ -90,7 +90,7 @@ struct OutputTests {
   }
 
   @Test(
-    "What is no name is code 2, with --resume too, before anything is read",
+    "An invalid run name gives exit code 2 before anything is read, also with --resume",
     arguments: ["", ".", "..", "a/b", "../x", "a\n", String(repeating: "x", count: 300)])
   func names(name: String) throws {
     for more in [[], ["--resume", "auto"]] {
@@ -101,7 +101,8 @@ struct OutputTests {
   }
 
   @Test(
-    "An empty path is code 2", arguments: [["train", "--config", ""], ["generate", ""], ["report", "x", "-o", ""]])
+    "An empty path gives exit code 2",
+    arguments: [["train", "--config", ""], ["generate", ""], ["report", "x", "-o", ""]])
   func emptyPaths(arguments: [String]) throws {
     let outcome = try Program.execute([Program.path] + arguments)
     #expect(outcome.status == 2 && outcome.messages.count == 1, "\(outcome.errors)")

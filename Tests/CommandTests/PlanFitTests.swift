@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite("Plans that do not fit") struct PlanFitTests {
-  @Test("A plan in which no layout fits prints what rules each out and fails", arguments: [[], ["--json"]])
+  @Test("A plan in which no layout fits prints the reason for each layout and fails", arguments: [[], ["--json"]])
   func nothing(options: [String]) throws {
     let recipe = Fixtures.directory.deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("configs/quillan-511m.yaml").path

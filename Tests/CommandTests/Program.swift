@@ -1,6 +1,6 @@
 import Foundation
 
-/// The built program, run as a process of its own with a time limit.
+/// Runs the built program as a separate process with a time limit.
 enum Program {
   /// How a process ended and what it wrote.
   struct Outcome {
@@ -8,7 +8,7 @@ enum Program {
     let output: String
     let errors: String
 
-    /// The lines on stderr that are this program's own; mpirun adds others.
+    /// The lines on stderr that this program wrote; mpirun adds others.
     var messages: [String] {
       errors.split(separator: "\n").map(String.init).filter { $0.hasPrefix("quillan: ") }
     }
@@ -47,9 +47,9 @@ enum Program {
     return try execute(launcher + [path] + arguments, seconds: seconds)
   }
 
-  /// What a process gets as its environment.
+  /// The environment of the processes.
   static var environment: [String: String] {
-    // Another suite may have started MPI in this process; what it left in the environment would confuse mpirun.
+    // Another suite may have started MPI in this process, whose environment variables would confuse mpirun.
     let inherited = ProcessInfo.processInfo.environment.filter { name, _ in
       !["OMPI_", "PMIX_", "ORTE_", "PMI_"].contains(where: name.hasPrefix)
     }
@@ -59,14 +59,14 @@ enum Program {
     ]) { $1 }
   }
 
-  /// Runs a command line; a process that outlives its time is killed, and that is a failure.
+  /// Runs a command line. A process that exceeds the time limit is killed, and `Failure` is thrown.
   static func execute(_ command: [String], seconds: Double = 60) throws -> Outcome {
     let folder = try TemporaryFolder()
     let process = Process()
     process.executableURL = URL(fileURLWithPath: command[0])
     process.arguments = Array(command.dropFirst())
     process.environment = environment
-    // Files instead of pipes: nothing blocks, however much is written.
+    // Files instead of pipes, so that the process never blocks on output.
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try folder.handle("output")
     process.standardError = try folder.handle("errors")

@@ -7,7 +7,7 @@ struct QuantizeTests {
   static let weights = Fixtures.url("golden/quantised.weights.safetensors").path
   static let configuration = Fixtures.url("golden/quantised.json").path
 
-  @Test("packing in the configured formats prints the file; other formats print every tensor's error")
+  @Test("Packing in the configured formats prints the file, and other formats the error of every tensor")
   func formats() throws {
     let folder = try TemporaryFolder()
     let plain = try Program.run(
@@ -22,7 +22,7 @@ struct QuantizeTests {
     #expect(try folder.names == ["a.qpk", "b.qpk"])
   }
 
-  @Test("a packed model changes its layout and comes back byte for byte")
+  @Test("Converting a packed model to the other layout and back gives the same bytes")
   func layouts() throws {
     let folder = try TemporaryFolder()
     _ = try Program.run("quantize", Self.weights, "--config", Self.configuration, "-o", folder.path("a"))
@@ -35,7 +35,7 @@ struct QuantizeTests {
       try Data(contentsOf: url.appendingPathComponent("a")) == Data(contentsOf: url.appendingPathComponent("c")))
   }
 
-  @Test("bad input is one line, its exit code, and no file")
+  @Test("Invalid input gives one line, an exit code, and no file")
   func refusals() throws {
     let folder = try TemporaryFolder()
     let out = folder.path("out")

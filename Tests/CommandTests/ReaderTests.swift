@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Runs the Python of the documentation on files that the program wrote.
+/// Runs the Python code of the documentation on files that the program wrote.
 @Suite("Readers in the documentation", .serialized)
 struct ReaderTests {
-  /// A Python with numpy, where there is one: the first on the path, or the system's (python3-numpy).
+  /// A Python with numpy: the first on the path, otherwise the system's (python3-numpy); nil if there is none.
   static let python: [String]? = [["/usr/bin/env", "python3"], ["/usr/bin/python3"]].first {
     (try? Program.execute($0 + ["-c", "import numpy"]))?.status == 0
   }
@@ -19,7 +19,7 @@ struct ReaderTests {
     }
   }
 
-  @Test("every reader gives the numbers that the program means")
+  @Test("The documented readers give the same numbers as the program")
   func read() throws {
     let python = try #require(Self.python, "python3 with numpy is needed, as launch/test installs it: python3-numpy")
     let folder = try TemporaryFolder()

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `quillan debug replay`, on runs of the quickstart in small.
+/// `quillan debug replay` on runs of a reduced quickstart.
 @Suite("Replay command", .serialized) struct ReplayCommandTests {
   private struct Report: Decodable {
     let start: Int
@@ -28,7 +28,7 @@ import Testing
     #expect(outcome.status == 0, "\(outcome.errors)")
   }
 
-  @Test("A step of two ranks is the same bits on one process; a figure that differs is named, with exit code 1")
+  @Test("A step of two ranks is bit-identical on one process, and a metric that differs is listed with exit code 1")
   func replay() throws {
     let folder = try TemporaryFolder()
     try train(folder, ranks: 2, "parallel.expert=2", "parallel.reproducible=true")
@@ -58,11 +58,11 @@ import Testing
     let altered = try Program.run("debug", "replay", run, "--step", "3", "--tokens", "-")
     #expect(altered.status == 1)
     #expect(altered.output.contains("\nloss/aux "))
-    #expect(altered.output.contains("1 of \(report.compared) figures differ, though the run is reproducible"))
+    #expect(altered.output.contains("1 of \(report.compared) metrics differ, though the run is reproducible"))
     #expect(altered.output.contains("old logp"))
   }
 
-  @Test("The weights that a run was given on the command line are on record, so that its first step can be made again")
+  @Test("The weights given on the command line are recorded, so that the first step can be replayed")
   func weights() throws {
     let folder = try TemporaryFolder()
     try train(folder, ranks: 1)
@@ -73,7 +73,7 @@ import Testing
     #expect(replayed.status == 0 && replayed.output.contains("the run's first weights"), "\(replayed.output)")
   }
 
-  @Test("What cannot be replayed is one line with what to do")
+  @Test("A step that cannot be replayed gives one line with a remedy")
   func faults() throws {
     let folder = try TemporaryFolder()
     let nowhere = try Program.run("debug", "replay", folder.path("none"), "--step", "3")

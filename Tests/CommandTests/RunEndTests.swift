@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// How a run ends, and what its end says to go on with.
+/// The end of a run, and the commands that it suggests.
 @Suite("The end of a run", .serialized)
 struct RunEndTests {
   private static let sizes = [
@@ -16,14 +16,14 @@ struct RunEndTests {
     return [command, "--config", "configs/quickstart.yaml", "--name", "run"] + keys.flatMap { ["--set", $0] }
   }
 
-  /// The command behind a word at the start of a line.
+  /// The command after a word at the start of a line.
   private func command(_ word: String, in output: String) -> String? {
     output.split(separator: "\n").first { $0.hasPrefix("\(word) ") }
       .map { $0.dropFirst(word.count).trimmingCharacters(in: .whitespaces) }
   }
 
   @Test(
-    "Ctrl-C and TERM finish the step, save, exit with 75 and say the command that goes on",
+    "SIGINT and SIGTERM finish the step, save, exit with 75 and print the command that resumes",
     arguments: [SIGINT, SIGTERM])
   func interrupt(signal: Int32) throws {
     let folder = try TemporaryFolder()
@@ -52,14 +52,14 @@ struct RunEndTests {
     #expect(errors.contains("stopping after this step"))
     let resuming = try #require(command("go on", in: try folder.text("output")))
     let done = steps()
-    // The very command, with an end in sight.
+    // The printed command, with a nearer end.
     let again = try Program.execute(
       ["/bin/sh", "-c", "\(resuming) --set rl.num_epochs=\(done + 2)"], seconds: 60)
     #expect(again.status == 0, "\(again.errors)")
     #expect(again.errors.contains("step \(done)") && steps() == done + 2)
   }
 
-  @Test("A finished run says what to ask, and pre-training what trains its weights; both commands work")
+  @Test("A finished run prints commands to generate and to train with its weights, and both work")
   func finished() throws {
     let folder = try TemporaryFolder()
     let outcome = try Program.execute([Program.path] + arguments("pretrain", folder, steps: 1))
@@ -75,7 +75,7 @@ struct RunEndTests {
     #expect(FileManager.default.fileExists(atPath: folder.path("my runs/after/weights.safetensors")))
   }
 
-  @Test("evaluate takes a run, refuses to measure nothing in particular, and writes and shows completions")
+  @Test("evaluate reads a run, requires weights, and writes and prints completions")
   func evaluate() throws {
     let folder = try TemporaryFolder()
     #expect(try Program.execute([Program.path] + arguments("train", folder, steps: 1)).status == 0)
@@ -104,7 +104,7 @@ struct RunEndTests {
     let task = try #require((report["tasks"] as? [[String: Any]])?.first)
     let rewards = lines[1...4].compactMap { $0["reward"] as? Double }
     #expect(abs((task["reward"] as? Double ?? -1) - rewards.reduce(0, +) / 4) < 1e-9)
-    // The run's checkpoint is as good as its weights.
+    // The run's checkpoint gives the same result as its weights.
     let checkpoint = try Program.execute([Program.path] + without + ["--weights", run + "/", "--json"])
     #expect(checkpoint.output == json.output)
   }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A safetensors file taken apart, independently of the program's own reader.
+/// A safetensors file, parsed independently of the program's reader.
 struct SafetensorsContent {
   struct Tensor: Equatable {
     let type: String
@@ -9,7 +9,7 @@ struct SafetensorsContent {
   }
 
   private(set) var tensors: [String: Tensor] = [:]
-  /// Where each tensor's bytes start in the file.
+  /// The offset of each tensor in the file.
   private(set) var starts: [String: Int] = [:]
 
   init(_ url: URL) throws {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A folder that lives as long as the object.
+/// A folder that is removed with the object.
 final class TemporaryFolder {
   let url: URL
 

@@ -4,7 +4,8 @@ import Testing
 
 /// Exit code 75 promises a checkpoint.
 @Suite("Stops that cannot be saved", .serialized) struct UnsavedStopTests {
-  @Test("A stop whose checkpoint cannot be written ends with 1 and a line, on one rank and on two", arguments: [1, 2])
+  @Test(
+    "A stop whose checkpoint cannot be written gives one line and exit code 1, on 1 and 2 ranks", arguments: [1, 2])
   func unsaved(ranks: Int) throws {
     let folder = try TemporaryFolder()
     let root = Fixtures.directory.deletingLastPathComponent().deletingLastPathComponent().path
@@ -14,7 +15,7 @@ import Testing
     ]
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    // The threads of tests block signals, and a process inherits that.
+    // Test threads block signals, and child processes inherit the mask.
     let launcher = ranks == 1 ? [] : ["mpirun", "--oversubscribe", "-n", "\(ranks)"]
     process.arguments =
       ["--default-signal=USR1"] + launcher

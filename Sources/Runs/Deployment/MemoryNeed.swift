@@ -16,12 +16,12 @@ public enum MemoryNeed {
 }
 
 /// Too little memory for a purpose.
-public struct MemoryError: Error, Equatable, CustomStringConvertible {
+public struct MemoryError: QuillanError, Equatable {
   public let purpose: String
   public let bytes: Int
 
-  public var description: String {
-    "\(purpose): needs \(FigureText.bytes(bytes)) of memory, which are not free; end other programs, raise the limit, "
-      + "or use a mapped packed model"
-  }
+  public var status: ErrorStatus { .failure }
+  public var place: String? { purpose }
+  public var problem: String { "needs \(FigureText.bytes(bytes)) of memory, which are not free" }
+  public var remedy: String? { "end other programs, raise the limit, or use a mapped packed model" }
 }

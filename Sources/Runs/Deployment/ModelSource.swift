@@ -1,5 +1,6 @@
 import Checkpoints
 import Configuration
+import Errors
 import Exports
 import Formats
 import Foundation
@@ -139,11 +140,11 @@ public struct ModelSource {
   }
 }
 
-/// Weights that cannot be found or used as asked: one line.
-public struct ModelSourceError: Error, Equatable, CustomStringConvertible {
+/// Weights that cannot be found or used as asked.
+public struct ModelSourceError: QuillanError, Equatable {
   public let path: String
   public let problem: String
-  public let remedy: String
+  public let remedy: String?
   /// Whether the file's content is at fault.
   public let isBadData: Bool
 
@@ -154,7 +155,8 @@ public struct ModelSourceError: Error, Equatable, CustomStringConvertible {
     self.isBadData = isBadData
   }
 
-  public var description: String { "\(path): \(problem); \(remedy)" }
+  public var status: ErrorStatus { isBadData ? .data : .failure }
+  public var place: String? { path }
 }
 
 extension QuillanModel {

@@ -1,9 +1,11 @@
+import Errors
 import Foundation
+import Reports
 import Rollouts
+import Runs
 import Tensors
-import Training
 
-/// `quillan generate --batch`: the prompts of a file, answered in order, one JSON line each.
+/// `quillan generate --batch`: completes the prompts of a file in order, and writes one JSON line for each.
 struct BatchGeneration {
   let command: GenerateCommand
   let opened: GenerateCommand.Opened
@@ -16,12 +18,12 @@ struct BatchGeneration {
       context: context)
     Interrupt.install()
     var lines = ""
-    let part = max(1, command.batchSize / command.drawing.samples)
+    let part = max(1, command.batchSize / command.sampling.samples)
     let start = ContinuousClock.now
     for first in stride(from: 0, to: prompts.count, by: part) {
       let range = first..<min(first + part, prompts.count)
       let groups = try generator.complete(
-        Array(encoded[range]), firstID: UInt64(first * command.drawing.samples),
+        Array(encoded[range]), firstID: UInt64(first * command.sampling.samples),
         isInterrupted: { Interrupt.isRequested })
       if Interrupt.isRequested { break }
       for (index, group) in zip(range, groups) {
@@ -32,31 +34,34 @@ struct BatchGeneration {
       progress(range.upperBound, of: prompts.count, since: start)
     }
     if isatty(STDERR_FILENO) == 1 { StandardErrorLog.write("\n") }
-    // An unfinished file is not written: its name stands for all answers.
+    // No partial file: a file that exists holds all completions.
     if Interrupt.isRequested { throw ExitStatus.stopped }
     if let output = command.output { try AtomicFile.write(lines, to: output, policy: command.replacing.policy) }
   }
 
-  /// The tokens of all prompts, before any is answered.
+  /// Encodes all prompts before the first completion.
   ///
-  /// - Throws: `CommandError` naming the first line that cannot be answered, and how many more there are.
+  /// - Throws: `CommandError` that names the first line that cannot be completed and counts the others.
   private func encode(_ prompts: [Prompt]) throws -> [[Int32]] {
     var encoded: [[Int32]] = []
-    var faults: [String] = []
+    var errors: [CommandError] = []
+    func note(_ error: CommandError, _ prompt: Prompt) {
+      errors.append(CommandError(.data, at: "\(prompt.origin)", error.problem, remedy: error.remedy))
+    }
     for prompt in prompts {
       do {
         let tokens = try command.tokens(prompt.text, opened)
-        if !command.fits(tokens.count, opened) {
-          faults.append("\(prompt.origin): \(command.misfit(tokens.count, opened))")
-        }
+        if let error = command.misfit(tokens.count, opened) { note(error, prompt) }
         encoded.append(tokens)
       } catch let error as CommandError {
-        faults.append("\(prompt.origin): \(error.description)")
+        note(error, prompt)
       }
     }
-    guard let first = faults.first else { return encoded }
-    let others = faults.count > 1 ? " (\(faults.count - 1) more lines have such a fault)" : ""
-    throw CommandError(.badData, first + others)
+    guard let first = errors.first else { return encoded }
+    let others = errors.count - 1
+    let note =
+      others == 0 ? "" : " (\(FigureText.count(others, "more line")) \(others == 1 ? "has" : "have") such an error)"
+    throw CommandError(.data, at: first.place, first.problem + note, remedy: first.remedy)
   }
 
   private func progress(_ done: Int, of total: Int, since start: ContinuousClock.Instant) {

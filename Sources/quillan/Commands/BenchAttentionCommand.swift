@@ -1,14 +1,17 @@
 import ArgumentParser
-import Training
+import Diagnostics
 
 /// `quillan bench attention`.
 struct BenchAttentionCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "attention",
-    abstract: "Time causal attention of one head, forward and backward, on one thread.",
-    discussion: "64 features. 'of limit' is the rate over that of oneDNN's fp32 product 512×1024×512; medians.")
+    abstract: "Time one head of causal attention, forward and backward, on one thread.",
+    discussion: """
+      The head has 64 features. 'of limit' is the rate relative to oneDNN's fp32 GEMM of 512×1024×512. Times are \
+      medians.
+      """)
 
-  @Option(help: ArgumentHelp("About how long each measurement lasts.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Approximate duration of each measurement.", valueName: "seconds"))
   var seconds = 0.1
 
   @OptionGroup var report: BenchReport

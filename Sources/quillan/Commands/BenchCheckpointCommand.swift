@@ -2,16 +2,18 @@ import ArgumentParser
 import Checkpoints
 import Formats
 import Foundation
+import Errors
+import Reports
+import Rollouts
 import Tensors
-import Training
 
 /// `quillan bench checkpoint`.
 struct BenchCheckpointCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "checkpoint", abstract: "Measure checkpoint frames beside plain zstd.",
+    commandName: "checkpoint", abstract: "Compare checkpoint frames with plain zstd.",
     discussion: """
-      Normal numbers as fp32 masters, the same as bf16, and their squares as second moments, or the tensors of a \
-      checkpoint. Every thread has its own part; each figure is the best of three passes.
+      The data are normally distributed fp32 masters, the same values in bf16, and their squares as second moments, or \
+      the tensors of a checkpoint. Every thread compresses its own part. Each figure is the best of three passes.
       """)
 
   @Option(help: ArgumentHelp("Size of each kind of data.", valueName: "MB"))
@@ -20,7 +22,8 @@ struct BenchCheckpointCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Threads (default: the machine's cores).", valueName: "n"))
   var threads: Int?
 
-  @Option(help: ArgumentHelp("Use the masters and second moments of this checkpoint.", valueName: "checkpoint"))
+  @Option(
+    help: ArgumentHelp("Measure the masters and second moments of this checkpoint.", valueName: "checkpoint"))
   var from: String?
 
   @Flag(help: "Print one JSON object instead of a table.")

@@ -4,7 +4,7 @@ import ArgumentParser
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure kernels, memory passes, decoding, training steps, messages, scaling and checkpoints.",
+    abstract: "Benchmark kernels, memory passes, decoding, training steps, MPI messages, scaling and checkpoints.",
     subcommands: [
       BenchKernelsCommand.self, BenchAttentionCommand.self, BenchMemoryCommand.self, BenchDecodeCommand.self,
       BenchTrainStepCommand.self, BenchMPICommand.self, BenchParallelCommand.self, BenchCheckpointCommand.self,

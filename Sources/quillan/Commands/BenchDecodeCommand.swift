@@ -1,30 +1,32 @@
 import ArgumentParser
-import Training
+import Diagnostics
+import Errors
+import Learning
 
 /// `quillan bench decode`.
 struct BenchDecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode",
-    abstract: "Time sampling from a model with initial weights, in several batch sizes.",
+    abstract: "Time sampling from a model with initial weights, for several batch sizes.",
     discussion: """
-      Prefill is taken out: what is timed is the difference between sampling many tokens and one. Latents are sampled \
-      as in a rollout.
+      Prefill is excluded: the time is the difference between sampling many tokens and sampling one. Latents are \
+      sampled as in a rollout.
       """)
 
   @OptionGroup var options: ConfigurationOptions
 
   @Option(
     name: .customLong("batch"), parsing: .singleValue,
-    help: ArgumentHelp("Sequences decoded together. Repeatable (default: 1, 4, 16).", valueName: "n"))
+    help: ArgumentHelp("Number of sequences decoded together. Repeatable (default: 1, 4, 16).", valueName: "n"))
   var batches: [Int] = []
 
-  @Option(help: ArgumentHelp("Tokens of the prompt.", valueName: "n"))
+  @Option(help: ArgumentHelp("Tokens of each prompt.", valueName: "n"))
   var promptLength = 32
 
   @Option(help: ArgumentHelp("Tokens sampled per sequence.", valueName: "n"))
   var tokens = 32
 
-  @Option(help: ArgumentHelp("Repetitions; the median counts.", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of repetitions, of which the median is reported.", valueName: "n"))
   var rounds = 3
 
   @OptionGroup var report: BenchReport
@@ -44,13 +46,13 @@ struct BenchDecodeCommand: ParsableCommand {
       let baseline = try report.baselineSeconds()
       let configuration = try options.load()
       guard communicator.size == 1 else {
-        throw CommandError(.usage, "bench decode measures one rank: start it without mpirun")
+        throw CommandError(.usage, "bench decode measures a single rank", remedy: "start it without mpirun")
       }
       guard promptLength + tokens + 1 <= configuration.model.maxSeqLen else {
         throw CommandError(
           .usage,
-          "\(promptLength) prompt tokens and \(tokens) more do not fit model.max_seq_len "
-            + "\(configuration.model.maxSeqLen); lower --prompt-length or --tokens")
+          "\(promptLength) prompt tokens and \(tokens) sampled tokens exceed model.max_seq_len "
+            + "\(configuration.model.maxSeqLen)", remedy: "lower --prompt-length or --tokens")
       }
       let threads = try communicator.threads(configured: configuration.parallel.threads)
       let benchmark = try ModelBenchmark(configuration, threads: threads, communicator: communicator)
@@ -59,7 +61,8 @@ struct BenchDecodeCommand: ParsableCommand {
       try report.write(
         rows,
         about:
-          "\(options.config), \(FigureText.count(tokens, "token")) after \(promptLength), \(FigureText.count(threads, "thread"))",
+          "\(options.config), \(FigureText.count(tokens, "token")) after \(promptLength), "
+          + "\(FigureText.count(threads, "thread"))",
         extra: [
           "threads": .integer(threads), "peak_bytes": .integer(ProcessMemory.peakBytes ?? 0),
           "prompt_length": .integer(promptLength), "tokens": .integer(tokens),

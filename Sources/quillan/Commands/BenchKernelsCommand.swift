@@ -1,24 +1,27 @@
 import ArgumentParser
 import Formats
 import Foundation
+import Diagnostics
+import Errors
+import Reports
+import Rollouts
 import Tensors
-import Training
 
 /// `quillan bench kernels`.
 struct BenchKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kernels",
-    abstract: "Time this program's kernels on one thread against oneDNN and OpenBLAS.",
+    abstract: "Compare this program's kernels with oneDNN and OpenBLAS on one thread.",
     discussion: """
-      Both sides take prepared activations and packed weights, in alternating samples; medians. 'speed' is above 1 \
-      where this program is faster. Rows 'from memory' are one token times 96 MiB of packed weights, against a loop \
-      that reads as many bytes; with --threads more rows tell what so many threads gain over one.
+      Both sides get prepared activations and packed weights. Samples alternate; times are medians. 'speed' is above 1 \
+      if this program is faster. Rows 'from memory' multiply one token by 96 MiB of packed weights; their reference is \
+      a loop that reads as many bytes. With --threads, more rows compare several threads with one.
       """)
 
-  @Option(help: ArgumentHelp("About how long each comparison lasts.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Approximate duration of each comparison.", valueName: "seconds"))
   var seconds = 0.1
 
-  @Option(help: ArgumentHelp("Threads to compare with one.", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of threads to compare with one thread.", valueName: "n"))
   var threads = 1
 
   @Flag(help: "Print one JSON object instead of a table.")
@@ -36,7 +39,7 @@ struct BenchKernelsCommand: ParsableCommand {
 
   private static func text(_ rows: [KernelBenchmark.Row]) -> String {
     var table = Table(
-      ["operation", "time", "rate", "reference", "its rate", "speed"],
+      ["operation", "time", "rate", "reference", "reference rate", "speed"],
       alignments: [.left, .right, .right, .left, .right, .right])
     for row in rows {
       let unit = row.unit == "bytes" ? "GB/s" : "GOP/s"
@@ -46,7 +49,7 @@ struct BenchKernelsCommand: ParsableCommand {
         row.speed.map { FigureText.fixed($0, 2) } ?? "",
       ])
     }
-    return "instruction set: \(Kernels.name), one thread unless said\n\n\(table.text)"
+    return "instruction set: \(Kernels.name), one thread unless a row says otherwise\n\n\(table.text)"
   }
 
   private static func json(_ rows: [KernelBenchmark.Row]) -> String {

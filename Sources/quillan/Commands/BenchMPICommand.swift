@@ -3,18 +3,21 @@ import Formats
 import Foundation
 import MPI
 import Training
+import Errors
+import Reports
+import Rollouts
 
 /// `quillan bench mpi`.
 struct BenchMPICommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "mpi",
-    abstract: "Time all-reduce sums through this program's MPI wrapper against the same calls from C.",
+    abstract: "Compare all-reduce sums through this program's MPI wrapper with the same calls from C.",
     discussion: """
-      Start it under mpirun, for example 'mpirun -n 2 quillan bench mpi'. Samples alternate; medians. 'wrapper/C' is \
-      the median ratio of neighbouring samples, 1 where the wrapper costs nothing.
+      Start it under mpirun, for example 'mpirun -n 2 quillan bench mpi'. Samples alternate; times are medians. \
+      'wrapper/C' is the median ratio of neighbouring samples: 1 if the wrapper adds no time.
       """)
 
-  @Option(help: ArgumentHelp("About how long each message size is measured.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Approximate duration of the measurement of each message size.", valueName: "seconds"))
   var seconds = 1.0
 
   @Flag(help: "Print one JSON object instead of a table.")

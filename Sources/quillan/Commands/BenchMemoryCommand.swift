@@ -1,22 +1,22 @@
 import ArgumentParser
-import Foundation
+import Diagnostics
+import Errors
 import Tensors
-import Training
 
 /// `quillan bench memory`.
 struct BenchMemoryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "memory",
-    abstract: "Time optimizer, packing and sums of gradients against a loop that reads.",
+    abstract: "Compare the optimizer, packing and gradient sums with a loop that only reads.",
     discussion: """
-      Over 64 MiB of fp32 values, in alternating samples; medians. 'of limit' is the rate over that of the reading \
-      loop on the same threads: passes that also write may exceed 100 %.
+      Each pass processes 64 MiB of fp32 values. Samples alternate; times are medians. 'of limit' is the rate relative \
+      to the reading loop on the same threads; passes that also write may exceed 100 %.
       """)
 
-  @Option(help: ArgumentHelp("About how long each comparison lasts.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Approximate duration of each comparison.", valueName: "seconds"))
   var seconds = 0.5
 
-  @Option(help: ArgumentHelp("Threads (default: the cores).", valueName: "n"))
+  @Option(help: ArgumentHelp("Threads (default: all cores).", valueName: "n"))
   var threads: Int?
 
   @OptionGroup var report: BenchReport

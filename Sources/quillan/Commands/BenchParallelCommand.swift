@@ -3,24 +3,29 @@ import Formats
 import Foundation
 import MPI
 import Training
+import Diagnostics
+import Errors
+import Reports
+import Rollouts
 
 /// `quillan bench parallel`.
 struct BenchParallelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "parallel",
-    abstract: "Time training steps of all ranks together against the same step of one rank (weak scaling).",
+    abstract: "Compare training steps of all ranks together with the same step of one rank (weak scaling).",
     discussion: """
       Start it under mpirun, for example 'mpirun -n 2 quillan bench parallel --config configs/quillan-511m.yaml --set \
-      parallel.expert=2'. Every rank trains on the same number of random tokens, with one thread unless \
-      parallel.threads says otherwise. 'scaling' is the work done together in the time of one rank's work.
+      parallel.expert=2'. Every rank trains on the same number of random tokens, on one thread unless \
+      parallel.threads is set. 'weak scaling' is the number of ranks times the time of a single rank, divided by the \
+      time of all ranks together: the number of ranks if communication takes no time.
       """)
 
   @OptionGroup var options: ConfigurationOptions
 
-  @Option(help: ArgumentHelp("Tokens of each rank in a step.", valueName: "n"))
+  @Option(help: ArgumentHelp("Tokens per rank in a step.", valueName: "n"))
   var tokens = 2048
 
-  @Option(help: ArgumentHelp("Steps that are timed; medians.", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of timed steps, of which the median is reported.", valueName: "n"))
   var steps = 3
 
   @Flag(help: "Print one JSON object instead of a table.")
@@ -53,16 +58,17 @@ struct BenchParallelCommand: ParsableCommand {
   private static func text(_ result: ParallelBenchmark.Result) -> String {
     var table = Table(["measure", "value"], alignments: [.left, .right])
     let tokens = Double(max(1, result.ranks * result.tokensPerRank))
-    table.add(["step of one rank alone", "\(FigureText.fixed(result.aloneSeconds, 3)) s"])
+    table.add(["step of a single rank", "\(FigureText.fixed(result.aloneSeconds, 3)) s"])
     table.add(["step of all ranks", "\(FigureText.fixed(result.togetherSeconds, 3)) s"])
     table.add(["weak scaling", FigureText.fixed(result.scaling, 2)])
     table.add(["share of the step in communication", FigureText.fixed(result.waitingShare, 3)])
     table.add(["exchange of rows", "\(FigureText.fixed(result.exchangeSeconds, 3)) s"])
     table.add(["reduction of gradients", "\(FigureText.fixed(result.reductionSeconds, 3)) s"])
     table.add(["bytes exchanged per token", FigureText.fixed(Double(result.exchangedBytes) / tokens, 0)])
-    table.add(["the least possible", FigureText.fixed(Double(result.minimumBytes) / tokens, 0)])
+    table.add(["minimum bytes per token", FigureText.fixed(Double(result.minimumBytes) / tokens, 0)])
     return "\(FigureText.count(result.ranks, "rank")), parallel.expert \(result.expert), "
-      + "\(FigureText.count(result.tokensPerRank, "token")) and \(FigureText.count(result.threads, "thread")) a rank\n\n\(table.text)"
+      + "\(FigureText.count(result.tokensPerRank, "token")) and \(FigureText.count(result.threads, "thread")) per rank"
+      + "\n\n\(table.text)"
   }
 
   private static func json(_ result: ParallelBenchmark.Result) -> String {

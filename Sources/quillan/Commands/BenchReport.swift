@@ -3,15 +3,19 @@ import Formats
 import Foundation
 import Tensors
 import Training
+import Diagnostics
+import Errors
+import Reports
+import Rollouts
 
-/// What the benchmarks have in common: the form of their results, and an earlier result to compare with.
+/// Options and output that the benchmarks share: tables or JSON, and a comparison with an earlier result.
 struct BenchReport: ParsableArguments {
   @Flag(help: "Print one JSON object instead of a table.")
   var json = false
 
   @Option(
     help: ArgumentHelp(
-      "Compare with the JSON that an earlier run of this command printed; 'speed' is above 1 where this run is faster.",
+      "Compare with JSON that this command printed earlier; 'speed' is above 1 if this run is faster.",
       valueName: "file"))
   var baseline: String?
 
@@ -26,9 +30,9 @@ struct BenchReport: ParsableArguments {
     let rows: [Row]
   }
 
-  /// Seconds of each operation of the baseline; nil where none is asked for.
+  /// Seconds by operation in the baseline; nil without --baseline.
   ///
-  /// - Throws: `CommandError` where the file cannot be read as one.
+  /// - Throws: `CommandError` if the file is not a baseline.
   func baselineSeconds() throws -> [String: Double]? {
     guard let baseline else { return nil }
     do {
@@ -36,14 +40,15 @@ struct BenchReport: ParsableArguments {
       return Dictionary(rows.map { ($0.operation, $0.seconds) }) { first, _ in first }
     } catch {
       throw CommandError(
-        .usage, "--baseline \(baseline): not the JSON of a benchmark; write one with 'quillan bench … --json'")
+        .usage, at: "--baseline \(baseline)", "not the JSON of a benchmark",
+        remedy: "write one with 'quillan bench … --json'")
     }
   }
 
   /// Prints the measurements.
   ///
   /// - Parameters:
-  ///   - about: what was measured, one line.
+  ///   - about: one line that names what was measured.
   ///   - extra: further members of the JSON object.
   func write(
     _ rows: [BenchmarkRow], about: String, extra: [String: JSONValue] = [:], baseline: [String: Double]?

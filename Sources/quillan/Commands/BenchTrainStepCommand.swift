@@ -1,26 +1,29 @@
 import ArgumentParser
 import Optimizers
 import Training
+import Diagnostics
+import Errors
+import Learning
 
 /// `quillan bench train-step`.
 struct BenchTrainStepCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train-step",
-    abstract: "Time optimizer steps of a model with initial weights on made-up trajectories.",
+    abstract: "Time optimizer steps of a model with initial weights on random trajectories.",
     discussion: """
-      A step is forward, objective, backward, reduction over the ranks, AdamW and packing; the first is not counted. \
-      Under mpirun the tokens are shared by the ranks.
+      A step consists of forward, objective, backward, reduction over the ranks, AdamW and packing. The first step is \
+      not counted. Under mpirun the ranks share the tokens.
       """)
 
   @OptionGroup var options: ConfigurationOptions
 
-  @Option(help: ArgumentHelp("Tokens of a step, over all ranks.", valueName: "n"))
+  @Option(help: ArgumentHelp("Tokens per step, over all ranks.", valueName: "n"))
   var tokens = 2048
 
-  @Option(help: ArgumentHelp("Tokens of a trajectory, prompt included.", valueName: "n"))
+  @Option(help: ArgumentHelp("Tokens per trajectory, including its prompt.", valueName: "n"))
   var sequenceLength = 128
 
-  @Option(help: ArgumentHelp("Steps; the median counts.", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of timed steps, of which the median is reported.", valueName: "n"))
   var steps = 3
 
   @OptionGroup var report: BenchReport
@@ -40,8 +43,8 @@ struct BenchTrainStepCommand: ParsableCommand {
       }
       guard sequenceLength <= configuration.model.maxSeqLen else {
         throw CommandError(
-          .usage,
-          "--sequence-length \(sequenceLength) exceeds model.max_seq_len \(configuration.model.maxSeqLen); lower it")
+          .usage, "--sequence-length \(sequenceLength) exceeds model.max_seq_len \(configuration.model.maxSeqLen)",
+          remedy: "lower it")
       }
       let threads = try communicator.threads(configured: configuration.parallel.threads)
       let benchmark = try ModelBenchmark(configuration, threads: threads, communicator: communicator)
@@ -52,8 +55,8 @@ struct BenchTrainStepCommand: ParsableCommand {
         try report.write(
           rows,
           about:
-            "\(options.config), \(FigureText.count(communicator.size, "rank")) of \(FigureText.count(threads, "thread")), peak "
-            + FigureText.bytes(Int(peaks[0])),
+            "\(options.config), \(FigureText.count(communicator.size, "rank")) with "
+            + "\(FigureText.count(threads, "thread")) each, peak memory of a rank \(FigureText.bytes(Int(peaks[0])))",
           extra: [
             "ranks": .integer(communicator.size), "threads": .integer(threads), "peak_bytes": .integer(Int(peaks[0])),
             "tokens": .integer(Int(rows[0].work)), "sequence_length": .integer(sequenceLength),

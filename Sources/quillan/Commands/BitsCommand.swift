@@ -2,22 +2,22 @@ import ArgumentParser
 import Exports
 import Formats
 import LowBit
-import Training
 
 /// `quillan bits`.
 struct BitsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bits", abstract: "Encode arrays in 1, 2, 4 or 8 bits a value, and decode them.",
+    commandName: "bits", abstract: "Encode arrays with 1, 2, 4 or 8 bits per value, and decode them.",
     subcommands: [BitsEncodeCommand.self, BitsDecodeCommand.self])
 }
 
 /// `quillan bits encode`.
 struct BitsEncodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "encode", abstract: "Encode a .npy file of floats to codes and scales (safetensors).",
+    commandName: "encode", abstract: "Encode a .npy file of floats as codes and scales (safetensors).",
     discussion: """
-      Rows are the last dimension. With 2, 4 or 8 bits a value comes back within half its scale, which is the largest \
-      magnitude of its row divided by 1, 7 or 127; with 1 bit as plus or minus the row's mean magnitude.
+      A row extends along the last dimension. With 2, 4 or 8 bits, the error of a decoded value is at most half its \
+      scale, which is the maximum magnitude of its row divided by 1, 7 or 127. With 1 bit, a value decodes to plus or \
+      minus the mean magnitude of its row.
       """)
 
   @Argument(help: ArgumentHelp("A .npy file of float32, float64 or float16.", valueName: "input.npy"))
@@ -28,10 +28,10 @@ struct BitsEncodeCommand: ParsableCommand {
 
   @OptionGroup var replacing: OutputOptions
 
-  @Option(help: ArgumentHelp("1, 2, 4 or 8.", valueName: "n"))
+  @Option(help: ArgumentHelp("Bits per value: 1, 2, 4 or 8.", valueName: "n"))
   var bits = 1
 
-  @Flag(help: "One scale for the whole tensor instead of one a row.")
+  @Flag(help: "Use one scale for the whole tensor instead of one per row.")
   var perTensor = false
 
   func validate() throws {
@@ -46,7 +46,7 @@ struct BitsEncodeCommand: ParsableCommand {
         NumpyFile(path: input), BitEncoder(bits: bits, scaling: perTensor ? .perTensor : .perRow), to: output,
         policy: replacing.policy)
     } catch let error as BitEncoderError {
-      throw CommandError(.badData, "\(input): \(error)")
+      throw CommandError(.data, at: input, "\(error)")
     }
   }
 }
@@ -54,9 +54,9 @@ struct BitsEncodeCommand: ParsableCommand {
 /// `quillan bits decode`.
 struct BitsDecodeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "decode", abstract: "Decode what encode wrote to a .npy file of float32.")
+    commandName: "decode", abstract: "Decode a file of 'bits encode' to a .npy file of float32.")
 
-  @Argument(help: ArgumentHelp("A file that encode wrote.", valueName: "input"))
+  @Argument(help: ArgumentHelp("A file written by 'bits encode'.", valueName: "input"))
   var input: String
 
   @Option(name: .shortAndLong, help: ArgumentHelp("The .npy file to write.", valueName: "file"))

@@ -3,8 +3,8 @@ import ArgumentParser
 /// `quillan checkpoint`.
 struct CheckpointCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "checkpoint", abstract: "Look at, prove, compare and convert checkpoints.",
-    discussion: "Where a checkpoint is asked for, a run's directory stands for its newest checkpoint.",
+    commandName: "checkpoint", abstract: "Inspect, verify, compare and convert checkpoints.",
+    discussion: "A run's directory stands for its newest checkpoint.",
     subcommands: [
       CheckpointInspectCommand.self, CheckpointVerifyCommand.self, CheckpointDiffCommand.self,
       CheckpointConvertCommand.self,

@@ -5,44 +5,48 @@ import Formats
 import Foundation
 import Models
 import Training
+import Configuration
+import Rollouts
 
 /// `quillan checkpoint convert`.
 struct CheckpointConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "convert", abstract: "Rewrite a checkpoint in another layout, or from or to safetensors.",
+    commandName: "convert", abstract: "Convert a checkpoint to another file layout, or from or to safetensors.",
     discussion: """
-      Any checkpoint loads on any number of ranks as it is; a layout decides files only. To safetensors (weights only) \
-      where the target ends in .safetensors or --shard-size is given; from safetensors where the source is such a file \
-      or a directory of them, with --config for the model. Nothing is written over, but with --force a safetensors file.
+      Any checkpoint loads on any number of ranks without conversion: the layout only determines the files. If the \
+      target ends in .safetensors or --shard-size is given, the weights are written as safetensors. If the source is a \
+      safetensors file or a directory of such files, --config names the model. Existing files are not replaced, except \
+      a safetensors file with --force.
       """)
 
   @Argument(help: ArgumentHelp("A checkpoint, a safetensors file, or a directory of such files.", valueName: "source"))
   var source: String
 
-  @Argument(help: ArgumentHelp("What to write.", valueName: "target"))
+  @Argument(help: ArgumentHelp("The checkpoint or safetensors file to write.", valueName: "target"))
   var target: String
 
   @OptionGroup var replacing: OutputOptions
 
-  @Option(help: ArgumentHelp("Divide the mini-MoEs over this many files.", valueName: "n"))
+  @Option(help: ArgumentHelp("Distribute the mini-MoEs over this many files.", valueName: "n"))
   var experts: Int?
 
-  @Flag(help: "Put everything in one file.")
+  @Flag(help: "Write a single file.")
   var consolidated = false
 
-  @Flag(help: "Keep masters and balance biases only.")
+  @Flag(help: "Keep only masters and balance biases.")
   var weightsOnly = false
 
   @Option(
-    help: ArgumentHelp("Write a directory of safetensors files of about this size, with an index.", valueName: "MB"))
+    help: ArgumentHelp(
+      "Write a directory of safetensors files of approximately this size, with an index.", valueName: "MB"))
   var shardSize: Int?
 
-  @Option(help: ArgumentHelp("Configuration whose model a safetensors source has.", valueName: "file"))
+  @Option(help: ArgumentHelp("Configuration of the model in a safetensors source.", valueName: "file"))
   var config: String?
 
   @Option(
     help: ArgumentHelp(
-      "JSON object of this model's tensor names to the source's: a string, or a list whose elements follow one another.",
+      "JSON object that maps this model's tensor names to source names: a string, or a list of tensors to concatenate.",
       valueName: "file"))
   var map: String?
 
@@ -58,7 +62,7 @@ struct CheckpointConvertCommand: ParsableCommand {
     if let shardSize, shardSize < 1 { throw ValidationError("--shard-size must be at least 1, got \(shardSize)") }
   }
 
-  /// Whether the target is one safetensors file.
+  /// Whether the target is a single safetensors file.
   private var isFile: Bool { target.hasSuffix(".safetensors") && shardSize == nil }
 
   func run() throws {
@@ -89,14 +93,16 @@ struct CheckpointConvertCommand: ParsableCommand {
 
   private func load(_ bar: ProgressBar) throws {
     guard let config else {
-      throw CommandError(.usage, "--config is missing: a safetensors source does not say which model it is of")
+      throw CommandError(
+        .usage, "--config is missing: safetensors files do not describe their model",
+        remedy: "give the configuration of the model")
     }
     let configuration = try RunConfiguration.load(path: config)
     let table = try QuillanModel(configuration.model, configuration.precision).table
     let names = try map.map(sources) ?? [:]
-    if let stranger = names.keys.sorted().first(where: { table.id($0) == nil }) {
+    if let unknown = names.keys.sorted().first(where: { table.id($0) == nil }) {
       throw CommandError(
-        .badData, "\(map ?? ""): '\(stranger)' is no tensor of the model of \(config); correct the map")
+        .data, at: map, "'\(unknown)' is not a tensor of the model of \(config)", remedy: "correct the map")
     }
     let wanted = table.specifications.map {
       SafetensorsConversion.Wanted(name: $0.name, shape: $0.shape, sources: names[$0.name] ?? [$0.name])
@@ -110,12 +116,12 @@ struct CheckpointConvertCommand: ParsableCommand {
       to: target, progress: bar.show)
   }
 
-  /// The names in the map.
+  /// Reads the map: source names by tensor name.
   private func sources(_ path: String) throws -> [String: [String]] {
     guard let bytes = FileManager.default.contents(atPath: path) else {
-      throw CommandError(.failed, "\(path): cannot be read; give a JSON file of names")
+      throw CommandError(.failure, at: path, "cannot be read", remedy: "give a JSON file of names")
     }
-    let fault = CommandError(.badData, "\(path): must be a JSON object of names to a name or a list of names")
+    let fault = CommandError(.data, at: path, "must be a JSON object that maps names to a name or a list of names")
     guard let members = (try? JSONValue.parse(bytes))?.objectValue else { throw fault }
     return try members.mapValues { value in
       if let name = value.textValue { return [name] }

@@ -1,16 +1,16 @@
 import ArgumentParser
 import Checkpoints
-import Foundation
+import Errors
+import Reports
 import Tensors
-import Training
 
 /// `quillan checkpoint diff`.
 struct CheckpointDiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff", abstract: "Compare two checkpoints tensor by tensor.",
     discussion: """
-      Prints "identical", or the tensors that differ with the largest difference of an element. Layouts and files do not \
-      matter. Exit code 0 where all tensors are the same bits, 1 where not.
+      Prints "identical", or each tensor that differs with its largest difference. File layouts are ignored. Exit code \
+      0 if all tensors are bit-identical, otherwise 1.
       """)
 
   @Argument(help: ArgumentHelp("The first checkpoint.", valueName: "A"))

@@ -2,17 +2,20 @@ import ArgumentParser
 import Checkpoints
 import Formats
 import Training
+import Errors
+import Reports
+import Rollouts
 
 /// `quillan checkpoint inspect`.
 struct CheckpointInspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Show what a checkpoint holds, by its manifest.",
-    discussion: "Reads no tensor; 'verify' proves them.")
+    commandName: "inspect", abstract: "Show the contents of a checkpoint, from its manifest.",
+    discussion: "No tensor is read; 'quillan checkpoint verify' reads and checks all.")
 
   @Argument(help: ArgumentHelp("The checkpoint.", valueName: "checkpoint"))
   var path: String
 
-  @Flag(help: "Show every tensor instead of sums.")
+  @Flag(help: "Show every tensor instead of sums by component.")
   var tensors = false
 
   @Flag(help: "Print one JSON object.")
@@ -30,8 +33,8 @@ struct CheckpointInspectCommand: ParsableCommand {
     let layout = manifest.expertFiles == 0 ? "one file" : "experts in \(FigureText.count(manifest.expertFiles, "file"))"
     let lines = [
       "\(reader.path)",
-      "\(manifest.phase), step \(manifest.step), written by quillan \(manifest.program) on \(FigureText.count(manifest.ranks, "rank")) "
-        + "(expert groups of \(manifest.expertParallel)), \(layout)",
+      "\(manifest.phase), step \(manifest.step), written by quillan \(manifest.program) on "
+        + "\(FigureText.count(manifest.ranks, "rank")) (expert groups of \(manifest.expertParallel)), \(layout)",
       manifest.counters.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "),
     ]
     var files = Table(["file", "bytes"])
@@ -51,7 +54,7 @@ struct CheckpointInspectCommand: ParsableCommand {
     return table.text
   }
 
-  /// Per first part of the name, and kind.
+  /// Sums by component (the first part of a tensor's name) and kind.
   private func sums(_ manifest: Manifest) -> String {
     var table = Table(["component", "kind", "tensors", "types", "bytes", "stored", "ratio"])
     func add(_ name: String, _ kind: String, _ tensors: [Manifest.Tensor]) {

@@ -1,15 +1,14 @@
 import ArgumentParser
 import Checkpoints
-import Foundation
+import Errors
 import Tensors
-import Training
 
 /// `quillan checkpoint verify`.
 struct CheckpointVerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Prove a checkpoint: every hash, every frame, coverage, finite numbers.",
-    discussion: "Exit code 0 where it is whole, 3 where it is not: the line names file, tensor and byte.")
+    abstract: "Check a checkpoint: every hash, every frame, complete tensors, finite numbers.",
+    discussion: "Exit code 0 if it is whole, 3 if it is damaged; the message names file, tensor and byte.")
 
   @Argument(help: ArgumentHelp("The checkpoint.", valueName: "checkpoint"))
   var path: String
@@ -30,7 +29,8 @@ struct CheckpointVerifyCommand: ParsableCommand {
       reader, threads: threads ?? UsableCores.current.count, progress: bar.show)
     bar.finish()
     try StandardOutput.write(
-      "\(reader.path): whole; \(FigureText.count(found.tensors, "tensor")) in \(FigureText.count(found.slices, "slice")), \(FigureText.grouped(found.bytes)) "
-        + "bytes stored in \(FigureText.grouped(found.storedBytes))\n")
+      "\(reader.path): whole; \(FigureText.count(found.tensors, "tensor")) in "
+        + "\(FigureText.count(found.slices, "slice")), \(FigureText.grouped(found.bytes)) bytes stored in "
+        + "\(FigureText.grouped(found.storedBytes))\n")
   }
 }

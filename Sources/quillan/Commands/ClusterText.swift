@@ -1,14 +1,19 @@
 import Formats
 import Training
+import Configuration
+import Errors
+import Planning
+import Reports
+import Rollouts
 
-/// What `quillan plan --hosts` prints.
+/// The output of `quillan plan --hosts`.
 struct ClusterText {
   private let configuration: RunConfiguration
   private let parameters: ParameterPlan
   private let cluster: ClusterDescription
   private let search: LayoutSearch
   private let calibration: Calibration
-  /// Layouts that are shown.
+  /// Number of layouts shown.
   private static let shown = 10
 
   init(
@@ -25,20 +30,19 @@ struct ClusterText {
   private func seconds(_ value: Double) -> String { FigureText.fixed(value, value < 1 ? 4 : value < 100 ? 2 : 0) }
 
   var text: String {
-    var text = "\(place)\n"
+    var text = "\(hosts)\n"
     if let best = search.choices.first { text += "\n\(detail(best))\n\(choices)" }
     text += "\n\(rejections)\n\(rates)"
     return text
   }
 
-  private var place: String {
-    "\(FigureText.grouped(parameters.total.parameters)) parameters; \(FigureText.count(cluster.hosts, "host")) of "
-      + "\(FigureText.count(cluster.cores, "core")) and "
-      + "\(FigureText.bytes(cluster.memory)), links of \(FigureText.fixed(cluster.link / 1.25e8, 1)) Gbit/s and "
-      + "\(FigureText.fixed(cluster.latency * 1e6, 1)) µs"
+  private var hosts: String {
+    "\(FigureText.grouped(parameters.total.parameters)) parameters; \(FigureText.count(cluster.hosts, "host")) with "
+      + "\(FigureText.count(cluster.cores, "core")) and \(FigureText.bytes(cluster.memory)) each, links of "
+      + "\(FigureText.fixed(cluster.link / 1.25e8, 1)) Gbit/s and \(FigureText.fixed(cluster.latency * 1e6, 1)) µs"
   }
 
-  /// The fastest layout in full.
+  /// The details of one layout.
   private func detail(_ choice: LayoutSearch.Choice) -> String {
     let plan = choice.plan
     var memory = Table(["memory of a rank", "bytes", ""], alignments: [.left, .right, .left])
@@ -46,7 +50,7 @@ struct ClusterText {
       memory.add([row.name, FigureText.bytes(row.bytes), row.isEstimate ? "estimate" : ""])
     }
     memory.add(["total", FigureText.bytes(plan.memory.total), ""])
-    var traffic = Table(["sent in a step", "by a rank", "within a host, or from it", "over its link"])
+    var traffic = Table(["sent in a step", "by a rank", "by the ranks of a host", "over the host's link"])
     for row in plan.traffic.rows {
       traffic.add([
         row.name, FigureText.bytes(row.bytes), FigureText.bytes(row.hostBytes), FigureText.bytes(row.linkBytes),
@@ -59,13 +63,14 @@ struct ClusterText {
     time.add(["total", seconds(plan.seconds), ""])
     let layout = plan.layout
     return """
-      fastest: \(LayoutSearch.name(layout.ranksPerHost)), parallel.expert \(layout.expert), \(FigureText.count(layout.threads, "thread")) a rank, \
-      micro-batches of \(plan.memory.microBatchTokens) tokens\(steps(choice))
+      fastest: \(LayoutSearch.name(layout.ranksPerHost)), parallel.expert \(layout.expert), \
+      \(FigureText.count(layout.threads, "thread")) per rank, micro-batches of \(plan.memory.microBatchTokens) \
+      tokens\(steps(choice))
 
       \(memory.text)
       \(plan.traffic.rows.isEmpty ? "" : "\(traffic.text)\n")\(time.text)
       \(FigureText.grouped(plan.tokensPerSecond)) tokens/s on \(FigureText.count(layout.ranks, "rank")), \
-      \(FigureText.fixed(choice.efficiency, 2)) of as many ranks alone
+      \(FigureText.fixed(choice.efficiency, 2)) of the rate of as many independent ranks
 
       """
   }
@@ -76,7 +81,8 @@ struct ClusterText {
 
   private var choices: String {
     var table = Table([
-      "ranks per host", "P", "threads", "micro-batch tokens", "accumulation", "memory", "step", "messages", "efficiency",
+      "ranks per host", "P", "threads", "micro-batch tokens", "accumulation", "memory", "step", "messages",
+      "efficiency",
     ])
     for choice in search.choices.prefix(Self.shown) {
       let (layout, plan) = (choice.layout, choice.plan)
@@ -89,19 +95,19 @@ struct ClusterText {
       ])
     }
     let more = search.choices.count - Self.shown
-    return table.text + (more > 0 ? "and \(more) slower ones\n" : "")
+    return table.text + (more > 0 ? "and \(FigureText.count(more, "slower layout"))\n" : "")
   }
 
   private var rejections: String {
-    var table = Table(["ruled out", "why"], alignments: [.left, .left])
+    var table = Table(["ruled out", "reason"], alignments: [.left, .left])
     for rejection in search.rejections { table.add([rejection.layouts, rejection.reason]) }
     return table.text
   }
 
   private var rates: String {
     let rest = [
-      "a host's ranks may fill \(FigureText.fixed(100 * LayoutSearch.usableMemory, 0)) % of its memory",
-      "threads of a rank share its work without loss, mini-MoEs have even loads, completions are as long as allowed",
+      "the ranks of a host may use \(FigureText.fixed(100 * LayoutSearch.usableMemory, 0)) % of its memory",
+      "threads scale perfectly, mini-MoEs have equal loads, completions have the maximum length",
     ]
     let lines =
       calibration.measured.map { "measured  \($0)" } + (calibration.assumed + rest).map { "assumed   \($0)" }

@@ -1,34 +1,36 @@
 import ArgumentParser
 import Formats
+import Configuration
+import Diagnostics
+import Exports
 import Foundation
-import MPI
 import Models
 import Parallelism
+import Reports
 import Tensors
-import Training
 
-/// `quillan debug compare`: recomputes a golden case and prints every tensor's error.
+/// `quillan debug compare`: recomputes a golden case and prints the error of every tensor.
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Recompute a golden case and print each tensor's error.",
+    abstract: "Recompute a golden case and print the error of each tensor.",
     discussion: """
-      Reads NAME.json, NAME.weights.safetensors and NAME.expected.safetensors. Exit code 0 where every tensor is \
-      within its tolerance, 1 where one is not. Under mpirun every rank computes, with \
-      --set parallel.expert=P each mini-MoE on its owner, and rank 0 prints.
+      Reads NAME.json, NAME.weights.safetensors and NAME.expected.safetensors. Exit code 0 if every tensor is within \
+      its tolerance, otherwise 1. Under mpirun every rank computes, with --set parallel.expert=P each mini-MoE on its \
+      owner, and rank 0 prints.
       """)
 
-  @Option(name: .customLong("case"), help: ArgumentHelp("The golden case.", valueName: "NAME.json"))
+  @Option(name: .customLong("case"), help: ArgumentHelp("Path of the golden case.", valueName: "NAME.json"))
   var path: String
 
   @Option(
     help: ArgumentHelp(
-      "Write this program's results here, under the names of NAME.expected.safetensors.", valueName: "file"))
+      "Write the computed tensors here, named as in NAME.expected.safetensors.", valueName: "file"))
   var output: String?
 
   @OptionGroup var replacing: OutputOptions
 
-  @Option(help: ArgumentHelp("Threads of a rank (parallel.threads).", valueName: "n"))
+  @Option(help: ArgumentHelp("Threads per rank (parallel.threads).", valueName: "n"))
   var threads: Int?
 
   @OptionGroup var overrides: OverrideOptions
@@ -64,12 +66,12 @@ struct CompareCommand: ParsableCommand {
     try StandardOutput.write(Self.report(comparison))
   }
 
-  /// The `parallel` section with the overrides, checked against the case, which fixes everything else.
+  /// The `parallel` section with the overrides, checked against the case, which fixes all other sections.
   private func parallelSettings(_ golden: GoldenCase, ranks: Int) throws -> ParallelConfiguration {
     for override in overrides.set where !override.hasPrefix("parallel.") {
       throw ConfigurationError(
         ConfigurationLocation(source: "--set \(override)"),
-        "the case fixes every other section; only keys of 'parallel' can be set here")
+        "the case fixes all other sections; set only keys of 'parallel'")
     }
     let model = golden.model
     let council = "model: {num_mini_moes: \(model.numMiniMoes), mini_moe_top_k: \(model.miniMoeTopK)}"
@@ -83,18 +85,18 @@ struct CompareCommand: ParsableCommand {
     do {
       return try GoldenComparison(golden, topology, Context(threads: threads))
     } catch let issue as ConfigurationIssue {
-      throw CommandError(.badData, "\(path): \(issue); correct the case's model")
+      throw CommandError(.data, at: path, "\(issue)", remedy: "correct the model of the case")
     }
   }
 
   private func readCase() throws -> GoldenCase {
     guard FileManager.default.isReadableFile(atPath: path) else {
-      throw CommandError(.failed, "\(path): cannot be read; give the path of a case's NAME.json")
+      throw CommandError(.failure, at: path, "cannot be read", remedy: "give the path of a case's NAME.json")
     }
     return try GoldenCase(path: path)
   }
 
-  /// The table, worst first within failures and within the rest, and a closing line.
+  /// A table of failures, then of the other tensors, each with the largest errors first, and a closing line.
   static func report(_ comparison: GoldenComparison) -> String {
     let rows = comparison.rows.sorted { left, right in
       if left.passed != right.passed { return !left.passed }
@@ -113,7 +115,7 @@ struct CompareCommand: ParsableCommand {
     return "\(table.text)\n\(verdict)\n"
   }
 
-  /// The error as a part of its tolerance.
+  /// The error relative to its tolerance.
   private static func share(_ row: GoldenComparison.Row) -> Double {
     row.tolerance > 0 ? row.error / row.tolerance : row.error
   }

@@ -1,11 +1,11 @@
 import ArgumentParser
-import Training
+import Configuration
 
-/// `quillan debug configuration`: what a run would use.
+/// `quillan debug configuration`: prints the resolved configuration of a run.
 struct ConfigurationCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "configuration",
-    abstract: "Print the complete configuration that a run would use, or the reference of all keys.")
+    abstract: "Print the complete configuration of a run, or the reference of all keys.")
 
   @Option(name: .long, help: ArgumentHelp("YAML configuration of the run.", valueName: "file"))
   var config: String?
@@ -15,18 +15,19 @@ struct ConfigurationCommand: ParsableCommand {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "Print only this key's value, without quotes; nothing for null. Repeatable.", valueName: "section.key"))
+      "Print only the value of this key, without quotes; null prints as an empty line. Repeatable.",
+      valueName: "section.key"))
   var get: [String] = []
 
-  @Flag(help: "Print only the files that a run would read, each on a line.")
+  @Flag(help: "Print only the files that a run would read, one per line.")
   var files = false
 
   @Flag(
     name: [.customLong("null"), .customShort("0")],
-    help: "End what --get and --files print by NUL instead of a line's end, for scripts.")
+    help: "End each item of --get and --files with NUL instead of a line break, for scripts.")
   var null = false
 
-  @Flag(help: "Print every key with its default and meaning instead, as Markdown.")
+  @Flag(help: "Print all keys with defaults and meanings, as Markdown.")
   var reference = false
 
   func validate() throws {

@@ -3,6 +3,7 @@ import ArgumentParser
 /// `quillan debug`.
 struct DebugCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "debug", abstract: "Check this program's numbers, and describe the machine it runs on.",
+    commandName: "debug",
+    abstract: "Check numerical results, replay steps, and describe configurations and machines.",
     subcommands: [CompareCommand.self, ConfigurationCommand.self, EnvironmentCommand.self, ReplayCommand.self])
 }

@@ -1,12 +1,12 @@
 import ArgumentParser
+import Diagnostics
 import MPI
-import Training
 
 /// `quillan debug environment`: what belongs in a bug report.
 struct EnvironmentCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "environment",
-    abstract: "Describe the machine, the instruction sets and the libraries in use, for bug reports.")
+    abstract: "Describe the machine, its instruction sets and the libraries in use, for bug reports.")
 
   func run() throws {
     CommandRunner.onRanks { communicator in

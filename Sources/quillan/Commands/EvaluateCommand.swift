@@ -1,30 +1,32 @@
 import ArgumentParser
 import MPI
-import Training
+import Reports
+import Runs
 
 /// `quillan evaluate`.
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
-    abstract: "Measure weights on held-out prompts or text.",
+    abstract: "Evaluate weights on held-out prompts or text.",
     discussion: """
-      Prompts are answered greedily, and sampled if --samples asks for it; the table is followed by some completions, \
-      and --output writes all of them. Text is measured in bits per byte. The held-out part is the one that pretrain and \
-      train leave out.
+      Prompts are completed greedily, and with --samples also by sampling. The table is followed by a few completions; \
+      --output writes all of them. Text is evaluated in bits per byte. The held-out part is the one that pretrain and \
+      train exclude.
       """)
 
   @OptionGroup var configuration: ConfigurationOptions
 
   @Option(
     help: ArgumentHelp(
-      "Weights (a run, a checkpoint or safetensors) instead of checkpoint.weights.", valueName: "path"))
+      "Weights to evaluate (a run, a checkpoint or safetensors), instead of checkpoint.weights.", valueName: "path"))
   var weights: String?
 
-  @Flag(help: "Measure the initial random weights.")
+  @Flag(help: "Evaluate the initial random weights.")
   var untrained = false
 
   @Option(
-    help: ArgumentHelp("Held-out prompts, or windows of held-out text (default: evaluation.count).", valueName: "n"))
+    help: ArgumentHelp(
+      "Number of held-out prompts, or of windows of held-out text (default: evaluation.count).", valueName: "n"))
   var count: Int?
 
   @Option(
@@ -33,7 +35,7 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("Write all completions here, one JSON line each.", valueName: "file"))
+    help: ArgumentHelp("Write all completions here, one JSON object per line.", valueName: "file"))
   var output: String?
 
   @Flag(help: "Print one JSON object instead of a table.")
@@ -58,9 +60,10 @@ struct EvaluateCommand: ParsableCommand {
         if untrained { loaded.checkpoint.weights = nil }
         if !untrained, loaded.checkpoint.weights == nil {
           throw CommandError(
-            .usage,
-            "evaluate: no weights; name a run, a checkpoint or a file with --weights (or checkpoint.weights), or measure "
-              + "random ones with --untrained")
+            .usage, at: "evaluate", "no weights are given",
+            remedy:
+              "name a run, a checkpoint or a file with --weights (or checkpoint.weights), or evaluate random weights "
+              + "with --untrained")
         }
         return loaded
       }
@@ -75,14 +78,15 @@ struct EvaluateCommand: ParsableCommand {
         let materials = try assembly.materials(for: .evaluate, weights: nil)
         if let output, materials.text?.heldOut != nil {
           throw CommandError(
-            .usage, "--output \(output): text (data.text) has no completions to write; leave it out")
+            .usage, at: "--output \(output)", "an evaluation of text (data.text) has no completions to write",
+            remedy: "omit --output")
         }
         return (assembly, materials)
       }
       if communicator.rank == 0 {
-        var asked = loaded
-        if let samples { asked.evaluation.samples = samples }
-        for warning in asked.warnings(for: .evaluate, overrides: configuration.overrides.set) {
+        var effective = loaded
+        if let samples { effective.evaluation.samples = samples }
+        for warning in effective.warnings(for: .evaluate, overrides: configuration.overrides.set) {
           CommandLog.logger.warning("\(warning)")
         }
       }

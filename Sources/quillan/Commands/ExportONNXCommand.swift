@@ -1,8 +1,7 @@
 import ArgumentParser
+import Errors
 import Exports
-import Foundation
-import Tensors
-import Training
+import Reports
 
 /// `quillan export onnx`.
 struct ExportONNXCommand: ParsableCommand {
@@ -10,24 +9,24 @@ struct ExportONNXCommand: ParsableCommand {
     commandName: "onnx",
     abstract: "Write the network as ONNX graphs: model.onnx, diffusion.onnx and config.json.",
     discussion: """
-      model.onnx takes input_ids, latents and past keys and values, and gives logits and present keys and values; \
-      diffusion.onnx samples latents from random bits and uniform numbers. Weights above 64 MiB lie in weights.bin. \
-      --type quantised keeps the number formats; fp32 stores every weight as the fp32 value that products use. \
-      Activations are quantised as the model defines it in both.
+      model.onnx maps input_ids, latents and past keys and values to logits and present keys and values; \
+      diffusion.onnx samples latents from random bits and uniform numbers. Weights above 64 MiB are stored in \
+      weights.bin. --type quantised keeps the number formats; fp32 stores each weight as the fp32 value that products \
+      use. Both quantise activations as the model does.
       """)
 
   @OptionGroup var source: SourceOptions
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("The directory to write to; made where it is missing.", valueName: "directory"))
+    help: ArgumentHelp("The directory to write to; created if missing.", valueName: "directory"))
   var output: String
 
   @OptionGroup var replacing: OutputOptions
 
   enum Kind: String, ExpressibleByArgument, CaseIterable { case quantised, fp32 }
 
-  @Option(help: ArgumentHelp("quantised or fp32.", valueName: "type"))
+  @Option(help: ArgumentHelp("Storage of weights: quantised or fp32.", valueName: "type"))
   var type = Kind.quantised
 
   func validate() throws { try PathCheck.validate(["--output": output]) }

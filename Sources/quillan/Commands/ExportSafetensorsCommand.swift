@@ -1,9 +1,8 @@
 import ArgumentParser
+import Errors
 import Exports
-import Foundation
-import Parameters
-import Tensors
-import Training
+import Reports
+import Runs
 
 /// `quillan export safetensors`.
 struct ExportSafetensorsCommand: ParsableCommand {
@@ -11,22 +10,22 @@ struct ExportSafetensorsCommand: ParsableCommand {
     commandName: "safetensors",
     abstract: "Write model.safetensors and config.json.",
     discussion: """
-      fp32 and bf16 write every parameter under its own name; packed writes codes and scales in the configured formats. \
-      The directory is itself a model for every command, and exporting it again gives the same bytes.
+      fp32 and bf16 write every parameter under its own name; packed writes codes and scales in the configured \
+      formats. Every command accepts the directory as a model, and exporting it again gives the same bytes.
       """)
 
   @OptionGroup var source: SourceOptions
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("The directory to write to; made where it is missing.", valueName: "directory"))
+    help: ArgumentHelp("The directory to write to; created if missing.", valueName: "directory"))
   var output: String
 
   @OptionGroup var replacing: OutputOptions
 
   enum Kind: String, ExpressibleByArgument, CaseIterable { case fp32, bf16, packed }
 
-  @Option(help: ArgumentHelp("fp32, bf16 or packed.", valueName: "type"))
+  @Option(help: ArgumentHelp("Storage of weights: fp32, bf16 or packed.", valueName: "type"))
   var type = Kind.fp32
 
   func validate() throws { try PathCheck.validate(["--output": output]) }
@@ -46,22 +45,5 @@ struct ExportSafetensorsCommand: ParsableCommand {
     }
     try AtomicFile.write(opened.description.json, to: "\(output)/config.json", policy: replacing.policy)
     try StandardOutput.write("\(path)  \(FigureText.bytes(OutputOptions.byteCount(path)))\n\(output)/config.json\n")
-  }
-}
-
-/// Directories that exports write into.
-enum OutputDirectory {
-  /// Proves before the work that the files of these names can be written into a directory that may be missing.
-  static func check(_ path: String, names: [String], _ replacing: OutputOptions) throws {
-    guard FileManager.default.fileExists(atPath: path) else { return }
-    for name in names { try replacing.check("\(path)/\(name)") }
-  }
-
-  static func create(_ path: String) throws(CommandError) {
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      throw CommandError(.failed, "\(path): cannot create the directory; check the path and its permissions")
-    }
   }
 }

@@ -1,20 +1,21 @@
 import ArgumentParser
+import Errors
 import Foundation
-import Models
 import Rollouts
+import Runs
 import Tensors
-import Training
 
 /// `quillan generate`.
 struct GenerateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate",
-    abstract: "Complete prompts, chat, or answer a file of prompts.",
+    abstract: "Complete a prompt or a file of prompts, or chat.",
     discussion: """
-      The prompt is the second argument, or --file, or standard input, both without a last line break; an empty one \
-      starts from the end token. Text comes as it is drawn. --chat sets the prompt as a user's turn ("User: …"), --interactive asks for one line after \
-      the other (/help there), --batch answers a JSON Lines file of {"prompt": …}. Equal prompts, options and seed give \
-      equal text. Ctrl-C ends a completion; what was drawn is printed, and the exit code is 75.
+      The prompt is the second argument, or the contents of --file or of standard input without the last line break; \
+      an empty prompt starts from the end token. Output is streamed. --chat formats the prompt as a user's turn \
+      ("User: …"), --interactive reads prompts line by line (/help lists its commands), and --batch completes a JSON \
+      Lines file of {"prompt": …}. Equal prompts, options and seeds give equal text. Ctrl-C ends a completion: the \
+      text so far is printed, and the exit code is 75.
       """)
 
   @OptionGroup var source: SourceOptions
@@ -25,18 +26,20 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Read the prompt from this file.", valueName: "file"))
   var file: String?
 
-  @OptionGroup var drawing: GenerationOptions
+  @OptionGroup var sampling: GenerationOptions
 
-  @Flag(help: "The prompt is a user's turn of a chat.")
+  @Flag(help: "Format the prompt as a user's turn of a chat.")
   var chat = false
 
-  @Option(help: ArgumentHelp("With --chat: what is said before the first turn.", valueName: "text"))
+  @Option(help: ArgumentHelp("With --chat: the system prompt before the first turn.", valueName: "text"))
   var system: String?
 
-  @Flag(help: "Ask for line after line.")
+  @Flag(help: "Read prompts line by line.")
   var interactive = false
 
-  @Option(help: ArgumentHelp("Answer the prompts of this JSON Lines file, one JSON line each.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Complete the prompts of this JSON Lines file; prints one JSON object per line.", valueName: "file"))
   var batch: String?
 
   @Option(name: .shortAndLong, help: ArgumentHelp("With --batch: write here instead of stdout.", valueName: "file"))
@@ -44,34 +47,36 @@ struct GenerateCommand: ParsableCommand {
 
   @OptionGroup var replacing: OutputOptions
 
-  @Option(help: ArgumentHelp("Sequences decoded together, at most; changes no text.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Maximum number of sequences decoded together; it does not change the text.", valueName: "n"))
   var batchSize = 64
 
   @Option(
     help: ArgumentHelp(
-      "The model's tokenizer (default: the one it was trained with): tokenizer.json, or vocab.json with --merges.",
+      "Tokenizer of the model (default: the one it was trained with): tokenizer.json, or vocab.json with --merges.",
       valueName: "file"))
   var tokenizer: String?
 
-  @Option(help: ArgumentHelp("With --tokenizer: merges.txt of a vocab.json.", valueName: "file"))
+  @Option(help: ArgumentHelp("With --tokenizer vocab.json: its merges.txt.", valueName: "file"))
   var merges: String?
 
   @Option(
     help: ArgumentHelp(
-      "With --tokenizer: the token that ends a text; with --token-ids: its id (default: the model's).",
+      "With --tokenizer: the token that ends a text; with --token-ids: the id of that token (default: the model's).",
       valueName: "text"))
   var endToken: String?
 
-  @Flag(help: "Prompts and completions are token ids, separated by spaces.")
+  @Flag(help: "Read and print token ids, separated by spaces, instead of text.")
   var tokenIds = false
 
-  @Flag(help: "Print one JSON object a prompt instead of text.")
+  @Flag(help: "Print one JSON object per prompt instead of text.")
   var json = false
 
-  @Flag(help: "With JSON: the latents of every position, as hexadecimal digits.")
+  @Flag(help: "With JSON output: print the latents of every position, as hexadecimal digits.")
   var latents = false
 
-  @Flag(help: "Say on stderr how long it took.")
+  @Flag(help: "Print timings on stderr.")
   var timing = false
 
   func validate() throws {
@@ -79,7 +84,7 @@ struct GenerateCommand: ParsableCommand {
       "--file": file, "--batch": batch, "--output": output, "--tokenizer": tokenizer, "--merges": merges,
     ])
     if [prompt != nil, file != nil, interactive, batch != nil].filter({ $0 }).count > 1 {
-      throw ValidationError("give one of a prompt, --file, --interactive and --batch")
+      throw ValidationError("give only one of a prompt, --file, --interactive and --batch")
     }
     if tokenizer == nil, merges != nil || (endToken != nil && !tokenIds) {
       throw ValidationError("--merges and --end-token go with --tokenizer")
@@ -87,17 +92,19 @@ struct GenerateCommand: ParsableCommand {
     if tokenIds, let endToken, Int32(endToken) == nil {
       throw ValidationError("--end-token must be a token id with --token-ids, got '\(endToken)'")
     }
-    if tokenizer != nil, tokenIds { throw ValidationError("--token-ids needs no --tokenizer") }
+    if tokenizer != nil, tokenIds { throw ValidationError("--token-ids and --tokenizer exclude each other; give one") }
     if output != nil, batch == nil { throw ValidationError("--output goes with --batch") }
     if replacing.force, output == nil { throw ValidationError("--force goes with --output") }
     if system != nil, !chat { throw ValidationError("--system goes with --chat") }
-    if chat, tokenIds { throw ValidationError("--chat has no token ids") }
+    if chat, tokenIds { throw ValidationError("--chat and --token-ids exclude each other; give one") }
     if !(1...4096).contains(batchSize) {
       throw ValidationError("--batch-size must be from 1 to 4096, got \(batchSize)")
     }
     if latents, !json, batch == nil { throw ValidationError("--latents goes with --json or --batch") }
-    if drawing.logprobs != nil, !json, batch == nil { throw ValidationError("--logprobs goes with --json or --batch") }
-    if interactive, json || drawing.samples > 1 { throw ValidationError("--interactive prints one text an answer") }
+    if sampling.logprobs != nil, !json, batch == nil { throw ValidationError("--logprobs goes with --json or --batch") }
+    if interactive, json || sampling.samples > 1 {
+      throw ValidationError("--interactive prints one text per prompt; leave out --json and --samples")
+    }
   }
 
   func run() throws {
@@ -112,7 +119,7 @@ struct GenerateCommand: ParsableCommand {
     if interactive {
       return try InteractiveGeneration(command: self, opened: open(context), context: context).run()
     }
-    let text = try givenPrompt()
+    let text = try readPrompt()
     let opened = try open(context)
     try completeOne(text, opened, context, start)
   }
@@ -129,13 +136,14 @@ struct GenerateCommand: ParsableCommand {
     return Opened(source: source, tokenizer: tokenizer)
   }
 
-  /// The id that ends a sequence of ids: as given, or that of the model's tokenizer if it can be read.
+  /// The id that ends a sequence of token ids: --end-token, otherwise the end token of the model's tokenizer if it can
+  /// be read.
   private func endID(_ choice: TokenizerChoice) -> Int32 {
     if let id = endToken.flatMap({ Int32($0) }) { return id }
     do throws(TokenizerError) {
       return try choice.make().endToken
     } catch {
-      CommandLog.logger.warning("\(error); until then no token ends a completion: name it by --end-token ID")
+      CommandLog.logger.warning("\(error); until then no token ends a completion, or give --end-token ID")
       return NumberTokenizer.noToken
     }
   }
@@ -145,48 +153,47 @@ struct GenerateCommand: ParsableCommand {
     let tokenizer: any Tokenizer
   }
 
-  /// The prompt as it was given: argument, or file or standard input without the line break that `echo` and editors add.
-  private func givenPrompt() throws -> String {
+  /// The prompt: the argument, or the file or standard input without the line break that `echo` and editors add.
+  private func readPrompt() throws -> String {
     let bytes: Data
-    let place: String
+    let origin: String
     if let prompt { return prompt }
     if let file {
       guard let data = FileManager.default.contents(atPath: file) else {
-        throw CommandError(.failed, "\(file): cannot be read; give a text file")
+        throw CommandError(.failure, at: file, "cannot be read", remedy: "give a text file")
       }
-      (bytes, place) = (data, file)
+      (bytes, origin) = (data, file)
     } else {
-      (bytes, place) = (FileHandle.standardInput.readDataToEndOfFile(), "stdin")
+      (bytes, origin) = (FileHandle.standardInput.readDataToEndOfFile(), "stdin")
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw CommandError(.badData, "\(place): is not UTF-8 text; convert it")
+      throw CommandError(.data, at: origin, "is not UTF-8 text", remedy: "convert it")
     }
     return text.last == "\n" || text.last == "\r\n" ? String(text.dropLast()) : text
   }
 
-  /// Whether a prompt of `length` tokens leaves room for a completion.
-  func fits(_ length: Int, _ opened: Opened) -> Bool {
-    length <= opened.source.model.configuration.maxSeqLen - (drawing.maxTokens ?? 1)
-  }
-
-  /// A prompt and its completion that do not fit into the model.
-  func misfit(_ length: Int, _ opened: Opened) -> String {
-    let wanted = drawing.maxTokens.map { " and \($0) new ones" } ?? ""
-    return "the prompt of \(FigureText.count(length, "token"))\(wanted) does not fit the model's "
-      + "\(opened.source.model.configuration.maxSeqLen); shorten it"
-      + (drawing.maxTokens == nil ? "" : " or lower --max-tokens")
+  /// The error of a prompt of `length` tokens that leaves no room for a completion; nil if the prompt fits.
+  func misfit(_ length: Int, _ opened: Opened) -> CommandError? {
+    let limit = opened.source.model.configuration.maxSeqLen
+    guard length > limit - (sampling.maxTokens ?? 1) else { return nil }
+    let wanted = sampling.maxTokens.map { " and \(FigureText.count($0, "new token"))" } ?? ""
+    return CommandError(
+      .failure,
+      "the prompt of \(FigureText.count(length, "token"))\(wanted) exceeds the model's maximum of \(limit)",
+      remedy: "shorten it" + (sampling.maxTokens == nil ? "" : " or lower --max-tokens"))
   }
 
   /// A generator for prompts of up to `length` tokens.
   ///
-  /// - Throws: `CommandError` where such a prompt and its completion do not fit into the model.
-  func generator(_ opened: Opened, longest length: Int, stops: [String] = [], context: Context) throws -> TextGenerator
-  {
-    guard fits(length, opened) else { throw CommandError(.failed, misfit(length, opened)) }
-    var options = drawing.options(stops: stops)
+  /// - Throws: `CommandError` if such a prompt and its completion do not fit in the model's context.
+  func generator(
+    _ opened: Opened, longest length: Int, stops: [String] = [], context: Context
+  ) throws -> TextGenerator {
+    if let error = misfit(length, opened) { throw error }
+    var options = sampling.options(stops: stops)
     options.batch = batchSize
     let sizes = opened.source.model.configuration
-    let sequences = batch == nil ? min(drawing.samples, batchSize) : batchSize
+    let sequences = batch == nil ? min(sampling.samples, batchSize) : batchSize
     try MemoryNeed.check(
       bytes: sequences * min(length + options.sampling.maxNewTokens, sizes.maxSeqLen) * 8 * sizes.numLayers
         * sizes.dim,
@@ -194,7 +201,7 @@ struct GenerateCommand: ParsableCommand {
     return try TextGenerator(opened.source, tokenizer: opened.tokenizer, options: options, context: context)
   }
 
-  /// The tokens of a prompt, as a chat turn where that was asked for.
+  /// The tokens of a prompt, formatted as a chat turn with --chat.
   func tokens(_ text: String, _ opened: Opened) throws -> [Int32] {
     if tokenIds { return try NumberTokenizer.parse(text, vocabulary: opened.source.model.configuration.vocabSize) }
     var whole = text
@@ -207,14 +214,14 @@ struct GenerateCommand: ParsableCommand {
     return tokens.isEmpty ? [opened.tokenizer.endToken] : tokens
   }
 
-  private func completeOne(_ text: String, _ opened: Opened, _ context: Context, _ start: ContinuousClock.Instant)
-    throws
-  {
+  private func completeOne(
+    _ text: String, _ opened: Opened, _ context: Context, _ start: ContinuousClock.Instant
+  ) throws {
     let prompt = try tokens(text, opened)
     let generator = try generator(
       opened, longest: prompt.count, stops: chat ? [Conversation.stop] : [], context: context)
     Interrupt.install()
-    let isStreaming = !json && drawing.samples == 1
+    let isStreaming = !json && sampling.samples == 1
     var failure: (any Error)?
     var first: ContinuousClock.Instant?
     let ready = ContinuousClock.now
@@ -242,12 +249,16 @@ struct GenerateCommand: ParsableCommand {
     if timing {
       let count = completions.reduce(0) { $0 + $1.tokens.count }
       let end = ContinuousClock.now
+      let readySeconds = (ready - start) / .seconds(1)
       let firstSeconds = ((first ?? end) - start) / .seconds(1)
       let later = (end - (first ?? end)) / .seconds(1)
       let rate = later > 0 ? Double(count - completions.count) / later : 0
       CommandLog.logger.info(
-        "\(prompt.count) prompt tokens, \(count) new; ready after \(FigureText.fixed((ready - start) / .seconds(1), 3)) s, first token after \(FigureText.fixed(firstSeconds, 3)) s, then \(FigureText.fixed(rate, 1)) tokens/s"
-      )
+        """
+        \(FigureText.count(prompt.count, "prompt token")), \(FigureText.count(count, "new token")); \
+        ready after \(FigureText.fixed(readySeconds, 3)) s, first token after \(FigureText.fixed(firstSeconds, 3)) s, \
+        then \(FigureText.fixed(rate, 1)) tokens/s
+        """)
     }
     if completions.contains(where: { $0.finish == .interrupted }) { throw ExitStatus.stopped }
   }

@@ -1,17 +1,16 @@
 import Foundation
-import Rollouts
+import Runs
 import Tensors
-import Training
 
-/// `quillan generate --interactive`: line after line, or turn after turn of a chat.
+/// `quillan generate --interactive`: completes prompts line by line, or holds a chat.
 struct InteractiveGeneration {
   let command: GenerateCommand
   let opened: GenerateCommand.Opened
   let context: Context
 
   private static let help = """
-    /undo takes the last question and its answer back, /retry asks it again with other random numbers,
-    /reset forgets the chat, /quit leaves; Ctrl-C ends an answer, Ctrl-D leaves.
+    /undo removes the last turn and its reply, /retry repeats the last prompt with other random numbers,
+    /reset starts a new chat, /quit exits. Ctrl-C stops a completion, Ctrl-D exits.
 
     """
 
@@ -44,14 +43,14 @@ struct InteractiveGeneration {
         guard let again = command.chat ? conversation.undo() : last else { continue }
         line = again
       case let other where other.hasPrefix("/"):
-        StandardErrorLog.write("no command \(other); /help lists them\n")
+        StandardErrorLog.write("unknown command \(other); /help lists the commands\n")
         continue
       default: break
       }
       last = line
       do {
         try answer(line, &conversation, id: answers)
-      } catch let error as CommandError where error.status != .stopped {
+      } catch let error as CommandError {
         CommandRunner.report(error)
         if command.chat { conversation.undo() }
       }
@@ -64,7 +63,7 @@ struct InteractiveGeneration {
     if command.chat {
       conversation.ask(line)
       prompt = opened.tokenizer.encode(conversation.prompt)
-      let room = opened.source.model.configuration.maxSeqLen - (command.drawing.maxTokens ?? 1)
+      let room = opened.source.model.configuration.maxSeqLen - (command.sampling.maxTokens ?? 1)
       while prompt.count > room, conversation.forgetOldest() { prompt = opened.tokenizer.encode(conversation.prompt) }
     } else {
       prompt = try command.tokens(line, opened)

@@ -1,28 +1,27 @@
 import ArgumentParser
-import Foundation
-import Tensors
-import Training
+import Errors
+import Planning
 
-/// `quillan plan`: what a configuration costs, without allocating it.
+/// `quillan plan`: estimates what a configuration needs, without allocating it.
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
     abstract:
-      "Report a configuration's parameters, memory and traffic of a rank and, on given hosts, a step's time and the best "
-      + "layouts, without allocating anything.",
+      "Report the parameters of a configuration, and the memory and traffic of a rank; with --hosts also the time of a "
+      + "step and the best layouts. Allocates nothing.",
     discussion: """
-      'packed' counts the bytes that products read (codes, scales, padding); 'information' the bits that the values \
-      can hold. Activations and the key-value cache are estimates for the longest prompts. With --hosts, times follow \
-      from rates that --calibration has measured or, where it has not, from those of one machine, which are listed as \
+      'packed' counts the bytes that GEMMs read (codes, scales, padding), 'information' the information content of the \
+      values. Activations and the key-value cache are estimates for prompts of maximum length. With --hosts, times are \
+      computed from the rates in --calibration; rates that it lacks are those of a reference machine, and listed as \
       assumed.
       """)
 
   @OptionGroup var options: ConfigurationOptions
 
-  @Option(help: ArgumentHelp("Ranks that share the work, where --hosts is not given (default: 1).", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of ranks, without --hosts (default: 1).", valueName: "n"))
   var ranks: Int?
 
-  @Option(help: ArgumentHelp("Tokens of a prompt, for the estimates (default: data.max_prompt_len).", valueName: "n"))
+  @Option(help: ArgumentHelp("Tokens per prompt in the estimates (default: data.max_prompt_len).", valueName: "n"))
   var promptLength: Int?
 
   @OptionGroup(title: "Cluster") var cluster: ClusterOptions
@@ -57,7 +56,8 @@ struct PlanCommand: ParsableCommand {
       try StandardOutput.write(json ? text.json : text.text)
       guard !search.choices.isEmpty else {
         throw CommandError(
-          .failed, "no layout of \(FigureText.count(hosts, "host")) can run this; the table says what rules each out")
+          .failure, "no layout of \(FigureText.count(hosts, "host")) can run this configuration",
+          remedy: "the table gives the reason for each")
       }
       return
     }
@@ -65,7 +65,8 @@ struct PlanCommand: ParsableCommand {
     guard ranks.isMultiple(of: max(1, configuration.parallel.expert)) else {
       throw CommandError(
         .usage,
-        "--ranks \(ranks) cannot be divided into expert groups of parallel.expert \(configuration.parallel.expert)")
+        "--ranks \(ranks) is not a multiple of parallel.expert \(configuration.parallel.expert), the size of an expert "
+          + "group", remedy: "change one of them")
     }
     let memory = MemoryPlan(configuration, parameters, ranks: ranks, promptLength: promptLength)
     let (length, _) = promptLength.addingReportingOverflow(configuration.objective.maxTrajectoryLen)
@@ -73,68 +74,5 @@ struct PlanCommand: ParsableCommand {
     let traffic = TrafficPlan(configuration, parameters, ranks: ranks, tokens: overflow ? Int.max : product)
     try StandardOutput.write(
       json ? PlanText.json(parameters, memory, traffic) : PlanText.text(parameters, memory, traffic))
-  }
-}
-
-/// The machines of a plan.
-struct ClusterOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Plan a run on this many hosts.", valueName: "n"))
-  var hosts: Int?
-
-  @Option(
-    help: ArgumentHelp("Ranks on a host (default: every number that divides its cores is looked at).", valueName: "n"))
-  var ranksPerHost: Int?
-
-  @Option(help: ArgumentHelp("Cores of a host (default: this machine's).", valueName: "n"))
-  var cores: Int?
-
-  @Option(help: ArgumentHelp("Memory of a host, such as 64GiB (default: this machine's).", valueName: "size"))
-  var memory: String?
-
-  @Option(help: ArgumentHelp("Rate of a host's link, such as 25Gbit or 1.2GB.", valueName: "rate"))
-  var link = "10Gbit"
-
-  @Option(help: ArgumentHelp("Time of a short message between hosts.", valueName: "time"))
-  var latency = "20us"
-
-  @Option(
-    parsing: .singleValue,
-    help: ArgumentHelp(
-      "Rates of cores and messages: what 'bench train-step', 'decode', 'memory' or 'mpi' printed with --json. Repeatable.",
-      valueName: "file"))
-  var calibration: [String] = []
-
-  func validate() throws {
-    for (name, value, most) in [
-      ("hosts", hosts, 1_000_000), ("ranks-per-host", ranksPerHost, 4096), ("cores", cores, 4096),
-    ] {
-      if let value, !(1...most).contains(value) {
-        throw ValidationError("--\(name) must be from 1 to \(most), got \(value)")
-      }
-    }
-    for file in calibration { try PathCheck.validate(["--calibration": file]) }
-    if hosts == nil, ranksPerHost != nil || cores != nil || memory != nil || !calibration.isEmpty {
-      throw ValidationError("--ranks-per-host, --cores, --memory and --calibration need --hosts")
-    }
-    if QuantityText.rate(link) == nil {
-      throw ValidationError("--link '\(link)' is no rate; write it as 10Gbit or 1.2GB")
-    }
-    if QuantityText.seconds(latency) == nil {
-      throw ValidationError("--latency '\(latency)' is no time; write it as 20us or 0.5ms")
-    }
-    if let memory, QuantityText.bytes(memory) == nil {
-      throw ValidationError("--memory '\(memory)' is no size; write it as 64GiB or 512GB")
-    }
-  }
-
-  /// - Precondition: the options are valid.
-  func description(hosts: Int) throws -> ClusterDescription {
-    let machine = ProcessInfo.processInfo
-    guard let link = QuantityText.rate(link), let latency = QuantityText.seconds(latency) else {
-      preconditionFailure("options that were not validated")
-    }
-    return ClusterDescription(
-      hosts: hosts, cores: cores ?? UsableCores.current.count,
-      memory: memory.flatMap(QuantityText.bytes) ?? Int(machine.physicalMemory), link: link, latency: latency)
   }
 }

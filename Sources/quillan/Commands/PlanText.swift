@@ -1,7 +1,11 @@
 import Formats
 import Training
+import Errors
+import Planning
+import Reports
+import Rollouts
 
-/// What `quillan plan` prints of a model and a rank.
+/// The output of `quillan plan` without hosts.
 enum PlanText {
   static func text(
     _ parameters: ParameterPlan, _ memory: MemoryPlan, _ traffic: TrafficPlan

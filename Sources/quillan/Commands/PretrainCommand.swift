@@ -6,10 +6,10 @@ struct PretrainCommand: ParsableCommand {
     commandName: "pretrain",
     abstract: "Pre-train on text or task demonstrations by next-token loss.",
     discussion: """
-      Learns from data.text (plain text or JSON Lines with "text") where the configuration names one, otherwise from \
+      Learns from data.text (plain text or JSON Lines with "text") if the configuration sets it, otherwise from \
       demonstrations of data.task or data.prompts. Writes a run directory with config.yaml, metrics.jsonl, TensorBoard \
-      events, plot.svg and weights.safetensors. SIGUSR1 (without mpirun also Ctrl-C or SIGTERM) stops \
-      after the current step or within an evaluation, saves a checkpoint and exits 75; --resume goes on from it.
+      events, plot.svg and weights.safetensors. SIGUSR1 (without mpirun also Ctrl-C or SIGTERM) finishes the current \
+      step or drops the evaluation, saves a checkpoint and exits with 75; --resume continues from it.
       """)
 
   @OptionGroup var options: RunOptions

@@ -1,11 +1,15 @@
 import ArgumentParser
+import Configuration
+import Errors
 import Exports
 import Formats
 import Foundation
 import MPI
 import Models
+import Reports
+import Rollouts
+import Runs
 import Tensors
-import Training
 
 /// `quillan quantize`.
 struct QuantizeCommand: ParsableCommand {
@@ -13,11 +17,11 @@ struct QuantizeCommand: ParsableCommand {
     commandName: "quantize",
     abstract: "Pack weights into one file for generation.",
     discussion: """
-      Formats are those of the weights' configuration; --set precision.<component>=<format> packs in another one, and \
-      then the error of every tensor is printed. A model trained in the formats it is packed in computes the same bits \
-      packed as in training. --layout mapped starts at once but is bound to this program's kernels; compressed is \
-      smaller and read everywhere; a packed model given as input changes its layout. \
-      --evaluate measures both on the held-out data of the configuration.
+      Number formats are those of the weights' configuration. --set precision.<component>=<format> packs in another \
+      format and prints the error of every tensor. A model packed in its training formats computes the same bits as in \
+      training. --layout mapped loads instantly but only with this program's kernels; compressed is smaller and \
+      portable. A packed model as input is converted to the layout. --evaluate compares the configured and the packed \
+      weights on the held-out data of the configuration.
       """)
 
   @OptionGroup var source: SourceOptions
@@ -27,15 +31,15 @@ struct QuantizeCommand: ParsableCommand {
 
   @OptionGroup var replacing: OutputOptions
 
-  @Option(help: ArgumentHelp("mapped or compressed.", valueName: "layout"))
+  @Option(help: ArgumentHelp("File layout: mapped or compressed.", valueName: "layout"))
   var layout = PackedFile.Layout.compressed
 
-  @Flag(help: "Print every tensor's error, also where formats are the configuration's.")
+  @Flag(help: "Print the error of every tensor even if the formats are those of the configuration.")
   var errors = false
 
   @Option(
     help: ArgumentHelp(
-      "Held-out prompts to answer (and all held-out text to read) with the weights as configured and as packed.",
+      "Evaluate the configured and the packed weights on this many held-out prompts (and on all held-out text).",
       valueName: "n"))
   var evaluate: Int?
 
@@ -70,10 +74,12 @@ struct QuantizeCommand: ParsableCommand {
     try compare(opened, count: evaluate, summary)
   }
 
-  /// Evaluates the weights in both formats. Does not return: it ends the process under MPI.
+  /// Evaluates the weights in both formats. Does not return: `CommandRunner.onRanks` ends the process.
   private func compare(_ opened: ModelSource, count: Int, _ summary: Summary) throws {
     guard case .masters = opened.weights, let (text, path) = opened.configuration else {
-      throw CommandError(.usage, "\(opened.path): --evaluate needs fp32 weights and the configuration of their run")
+      throw CommandError(
+        .usage, at: opened.path, "--evaluate needs fp32 weights and the configuration of their run",
+        remedy: "give the directory of a run")
     }
     let file = try RunConfiguration.parse(yaml: text, file: path)
     var changed = file
@@ -94,7 +100,7 @@ struct QuantizeCommand: ParsableCommand {
     }
   }
 
-  /// What the command prints.
+  /// The output of the command.
   private struct Summary {
     let path: String
     let layout: PackedFile.Layout

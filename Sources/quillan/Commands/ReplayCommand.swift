@@ -2,28 +2,31 @@ import ArgumentParser
 import Formats
 import Rollouts
 import Training
+import Exports
+import Reports
+import Runs
 
-/// `quillan debug replay`: makes a step of a recorded run again and looks into it.
+/// `quillan debug replay`: repeats a step of a recorded run and inspects it.
 struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay",
-    abstract: "Make a step of a recorded run again, on one process, and compare its figures with those on record.",
+    abstract: "Repeat a step of a recorded run on one process, and compare its metrics with the recorded ones.",
     discussion: """
-      Starts from the newest checkpoint before the step, on whatever ranks the run was, and reads the run's directory \
-      only. Exit code 0 where all figures of the step's line in metrics.jsonl are the same bits, 1 where one differs or \
-      there is no line. Without parallel.reproducible, bits may differ on another number of ranks.
+      Starts from the newest checkpoint before the step, whatever the layout of the run was, and only reads the run's \
+      directory. Exit code 0 if all metrics in the step's line of metrics.jsonl are bit-identical, 1 if one differs or \
+      the line is missing. Without parallel.reproducible, bits may differ on another number of ranks.
       """)
 
   @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"))
   var directory: String
 
-  @Option(help: ArgumentHelp("The step, as metrics.jsonl numbers them: from 1.", valueName: "n"))
+  @Option(help: ArgumentHelp("The step, numbered from 1 as in metrics.jsonl.", valueName: "n"))
   var step: Int
 
   @Option(
     help: ArgumentHelp(
-      "Write a table of the step's tokens: log-probability at rollout and now, ratio, advantage, entropy, mini-MoEs; - is "
-        + "stdout, cut to the terminal's width. With --json one object a line.", valueName: "file"))
+      "Write a table of the step's tokens: log-probability at rollout and now, ratio, advantage, entropy, mini-MoEs; - "
+        + "is stdout, truncated to the terminal's width. With --json, write one object per line.", valueName: "file"))
   var tokens: String?
 
   @Option(
@@ -33,15 +36,15 @@ struct ReplayCommand: ParsableCommand {
         + "--output. Repeatable.", valueName: "pattern"))
   var tensors: [String] = []
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("The file of --tensors (safetensors).", valueName: "file"))
+  @Option(name: .shortAndLong, help: ArgumentHelp("The safetensors file for --tensors.", valueName: "file"))
   var output: String?
 
   @OptionGroup var replacing: OutputOptions
 
-  @Option(help: ArgumentHelp("Start from this checkpoint instead.", valueName: "path"))
+  @Option(help: ArgumentHelp("Start from this checkpoint instead of the newest one.", valueName: "path"))
   var checkpoint: String?
 
-  @Option(help: ArgumentHelp("Threads (default: the machine's cores); they change no bit.", valueName: "n"))
+  @Option(help: ArgumentHelp("Threads (default: all cores); they do not change results.", valueName: "n"))
   var threads: Int?
 
   @Flag(help: "Print one JSON object instead of text.")
@@ -64,7 +67,7 @@ struct ReplayCommand: ParsableCommand {
   func run() throws {
     CommandRunner.onRanks { communicator in
       guard communicator.size == 1 else {
-        throw CommandError(.usage, "debug replay runs on one process: start it without mpirun")
+        throw CommandError(.usage, "debug replay runs on a single process", remedy: "start it without mpirun")
       }
       try replacing.check(output)
       try replacing.check(tokens == "-" ? nil : tokens)
@@ -95,76 +98,5 @@ struct ReplayCommand: ParsableCommand {
       try StandardOutput.write(json ? report.json : report.text)
       return outcome.comparison.isSame ? .done : .failed
     }
-  }
-}
-
-/// What a replay prints.
-struct ReplayText {
-  private let recorded: RecordedStep
-  private let outcome: StepReplay.Outcome
-  private var comparison: StepComparison { outcome.comparison }
-
-  init(_ recorded: RecordedStep, _ outcome: StepReplay.Outcome) {
-    self.recorded = recorded
-    self.outcome = outcome
-  }
-
-  var text: String {
-    let layout = recorded.layout.map { ", \(FigureText.count($0.ranks, "rank")), parallel.expert \($0.expert)" } ?? ""
-    let origin = outcome.checkpoint.map { "\($0), step \(outcome.start)" } ?? "the run's first weights"
-    var text = """
-      step   \(recorded.step) of \(recorded.directory.path) (\(recorded.phase.rawValue)\(layout))
-      from   \(origin)
-
-      """
-    if !comparison.differences.isEmpty {
-      var table = Table(["figure", "recorded", "replayed", "relative difference"])
-      for difference in comparison.differences {
-        table.add([
-          difference.name, difference.recorded ?? "", difference.replayed ?? "",
-          difference.relative.map { "\(Float($0))" } ?? "",
-        ])
-      }
-      text += "\n\(table.text)\n"
-    }
-    return text + verdict + "\n"
-  }
-
-  private var verdict: String {
-    if let failure = outcome.failure { return "the step fails again: \(failure)" }
-    let (count, compared) = (comparison.differences.count, comparison.compared)
-    if compared == 0 {
-      return "nothing to compare: metrics.jsonl has no line of step \(recorded.step) (logging.every is "
-        + "\(recorded.configuration.logging.every))"
-    }
-    if count == 0 { return "same bits: all \(compared) figures" }
-    let largest = comparison.largest.map {
-      "\nlargest relative difference: \(Float($0.relative ?? 0)) (\($0.name))"
-    }
-    let reason =
-      recorded.configuration.parallel.reproducible
-      ? "though the run is reproducible: another program, other data or weights, or a reward that does not repeat"
-      : "as they may where parallel.reproducible is false and the ranks are others"
-    return "\(count) of \(FigureText.count(compared, "figure")) differ, \(reason)\(largest ?? "")"
-  }
-
-  var json: String {
-    func text(_ value: String?) -> JSONValue { value.map(JSONValue.text) ?? .null }
-    return JSONValue.object([
-      "run": .text(recorded.directory.path), "step": .integer(recorded.step), "phase": .text(recorded.phase.rawValue),
-      "ranks": recorded.layout.map { .integer($0.ranks) } ?? .null,
-      "expert": recorded.layout.map { .integer($0.expert) } ?? .null,
-      "reproducible": .bool(recorded.configuration.parallel.reproducible),
-      "checkpoint": text(outcome.checkpoint), "start": .integer(outcome.start),
-      "failure": text(outcome.failure.map { "\($0)" }), "compared": .integer(comparison.compared),
-      "same_bits": .bool(comparison.isSame),
-      "differences": .list(
-        comparison.differences.map {
-          .object([
-            "figure": .text($0.name), "recorded": text($0.recorded), "replayed": text($0.replayed),
-            "relative": $0.relative.map { .number($0) } ?? .null,
-          ])
-        }),
-    ]).serialized + "\n"
   }
 }

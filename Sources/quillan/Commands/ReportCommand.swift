@@ -1,16 +1,16 @@
 import ArgumentParser
 import Files
-import Training
+import Reports
 
 /// `quillan report`.
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Write one HTML page about one run, or several beside each other.",
+    abstract: "Write an HTML page about one run, or comparing several.",
     discussion: """
-      Curves, evaluations, alarms, the council's loads over time, sample completions token by token, and the \
-      configurations with their differences. The page needs no network and follows light or dark. A run that is still \
-      going on is shown as far as it goes.
+      The page shows curves, evaluations, alarms, the council's loads over time, sample completions token by token, \
+      and the configurations with their differences. It needs no network and has a light and a dark theme. A run in \
+      progress is shown up to its last recorded step.
       """)
 
   @Argument(help: ArgumentHelp("Run directories.", valueName: "run"))
@@ -33,7 +33,7 @@ struct ReportCommand: ParsableCommand {
     let contents = try runs.map { try RunContent(path: Path($0).trimmed.text) }
     for problem in contents.flatMap(\.problems) { CommandLog.logger.warning("\(problem)") }
     let path = output ?? Path(contents[0].path).appending("report.html").text
-    // The page in the run's directory is the program's own.
+    // The default page in the run's directory belongs to the program, which may replace it.
     try RunReport(contents).write(to: path, policy: output == nil ? .own : replacing.policy)
     try OutputOptions.say("report  \(path)\n", besides: path)
   }

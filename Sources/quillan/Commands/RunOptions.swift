@@ -1,16 +1,19 @@
 import ArgumentParser
+import Configuration
+import Exports
 import Files
 import Formats
 import MPI
-import Training
+import Reports
+import Runs
 
-/// What `pretrain` and `train` have in common.
+/// The options and the course of `pretrain` and `train`.
 struct RunOptions: ParsableArguments {
   @OptionGroup var configuration: ConfigurationOptions
 
   @Option(
     help: ArgumentHelp(
-      "Start from these weights (a run, a checkpoint or safetensors) instead of checkpoint.weights.",
+      "Start from these weights (a run, a checkpoint or safetensors), instead of checkpoint.weights.",
       valueName: "path"))
   var weights: String?
 
@@ -22,22 +25,24 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Go on from a checkpoint: auto (the newest whole one of the run of this name, or a new run), or the path of a "
-        + "checkpoint or of a run's directory.", valueName: "auto|path"))
+      "Resume from a checkpoint: auto (the newest whole checkpoint of the run with this name; without one, a new run), "
+        + "or the path of a checkpoint or run directory.", valueName: "auto|path"))
   var resume: String?
 
-  @Flag(help: "Resume although prompts, text, trajectories or tokenizer are not what the checkpoint was trained on.")
+  @Flag(help: "Resume even if prompts, text, trajectories or tokenizer differ from those of the checkpoint.")
   var acceptChangedData = false
 
-  @Option(help: ArgumentHelp("Leave out up to n updates whose loss or gradient is not finite.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Skip up to n updates whose loss or gradient is not finite (debug.skip_nonfinite).", valueName: "n"))
   var skipNonfinite: Int?
 
-  @Flag(help: "Debug mode: check collectives, values and replicas, and write the routing; debug.checks.")
+  @Flag(help: "Debug mode: check collectives, values and replicas, and write the routing (debug.checks).")
   var debug = false
 
   @Option(
     help: ArgumentHelp(
-      "Write a trace of these steps, all ranks on one time line, as trace.json in the run's directory (Perfetto).",
+      "Write a trace of these steps, with all ranks on one time line, to trace.json in the run's directory (Perfetto).",
       valueName: "steps=first-last"))
   var trace: String?
 
@@ -51,7 +56,7 @@ struct RunOptions: ParsableArguments {
         "--trace must be steps=FIRST-LAST with steps from 1, for example steps=10-12; got '\(trace)'")
     }
     if acceptChangedData, resume == nil {
-      throw ValidationError("--accept-changed-data belongs to --resume; give both or neither")
+      throw ValidationError("--accept-changed-data goes with --resume; give both or neither")
     }
     if let skipNonfinite, skipNonfinite < 0 {
       throw ValidationError("--skip-nonfinite must be 0 or more, got \(skipNonfinite)")
@@ -68,7 +73,7 @@ struct RunOptions: ParsableArguments {
         var result = try configuration.load()
         if let skipNonfinite { result.debug.skipNonfinite = skipNonfinite }
         if debug { result.debug.checks = true }
-        // What a run started from belongs in its config.yaml.
+        // The initial weights belong in the run's config.yaml.
         if let weights { result.checkpoint.weights = weights }
         change(&result)
         return result
@@ -82,8 +87,8 @@ struct RunOptions: ParsableArguments {
         guard let problem = RunName.problem(runName) else { return }
         throw CommandError(
           .usage,
-          "'\(SafetensorsError.printable(runName))', the run's name by the configuration's file, \(problem); "
-            + "give a name with --name")
+          "'\(SafetensorsError.printable(runName))', the run's name derived from the configuration's file, \(problem)",
+          remedy: "give a name with --name")
       }
       let choice = resume.map(ResumeChoice.init)
       let resumes = try choice?.leads(loaded, name: runName, communicator) ?? false
@@ -106,8 +111,10 @@ struct RunOptions: ParsableArguments {
         let settings = loaded.warnings(for: phase, overrides: configuration.overrides.set)
         for warning in settings + materials.warnings { CommandLog.logger.warning("\(warning)") }
         CommandLog.logger.info(
-          "\(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(assembly.layout), threads a rank: \(threads)"
-        )
+          """
+          \(phase.rawValue): \(assembly.model.table.parameterCount) parameters, \(assembly.layout), \
+          threads a rank: \(threads)
+          """)
       }
       run.commandToGoOn = { continuation.resuming($0) }
       return try communicator.together {
@@ -120,58 +127,9 @@ struct RunOptions: ParsableArguments {
     }
   }
 
-  /// The configuration's file name without its ending.
+  /// The configuration's file name without .yaml.
   private var stem: String {
     let file = Path(configuration.config).name
     return file.hasSuffix(".yaml") ? String(file.dropLast(5)) : file
-  }
-}
-
-/// The closing words of a run.
-enum OutcomeText {
-  static func text(_ phase: RunPhase, _ outcome: TrainingRun.Outcome, _ continuation: Continuation) -> String {
-    var lines: [String] = []
-    if !outcome.examples.isEmpty {
-      var table = Table(["prompt", "completion", "answer", "reward"], alignments: [.left, .left, .left, .right])
-      for example in outcome.examples.prefix(6) {
-        table.add([
-          example.prompt, example.completion, example.answer ?? "",
-          example.reward.isFinite ? FigureText.fixed(example.reward, 3) : "unscored",
-        ])
-      }
-      lines += ["sample completions", table.text(width: StandardOutput.width)]
-    }
-    var table = Table(["held out", "before", "after"])
-    for name in outcome.after.keys.sorted() {
-      table.add([
-        String(name.dropFirst("eval/".count)), outcome.before[name].map { FigureText.fixed($0, 4) } ?? "",
-        FigureText.fixed(outcome.after[name] ?? .nan, 4),
-      ])
-    }
-    lines.append(table.text)
-    let verb = outcome.stopped ? "stopped by a signal after" : "finished"
-    lines.append(
-      "\(phase.rawValue) \(verb) \(FigureText.count(outcome.steps, "step")) in \(FigureText.duration(outcome.seconds))")
-    if let directory = outcome.directory {
-      if !outcome.stopped { lines.append("weights  \(directory.weights)") }
-      if let checkpoint = outcome.checkpoint { lines.append("saved    \(checkpoint)") }
-      lines += ["metrics  \(directory.metrics)", "plot     \(directory.plot)"]
-      lines += ending(phase, outcome, directory.path, continuation)
-    }
-    return lines.joined(separator: "\n") + "\n"
-  }
-
-  /// The commands that go on from here.
-  private static func ending(
-    _ phase: RunPhase, _ outcome: TrainingRun.Outcome, _ directory: String, _ continuation: Continuation
-  ) -> [String] {
-    if outcome.stopped { return ["go on    \(continuation.resuming(directory))"] }
-    var lines = ["ask      \(continuation.asking(directory))"]
-    if phase == .pretrain { lines.append("train    \(continuation.training(directory))") }
-    if outcome.checkpoint != nil, outcome.steps > 0 {
-      let key = phase == .train ? "rl.num_epochs" : "pretrain.steps"
-      lines.append("go on    \(continuation.resuming(directory, ["--set", "\(key)=\(2 * outcome.steps)"]))")
-    }
-    return lines
   }
 }

@@ -4,19 +4,19 @@ import ArgumentParser
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train",
-    abstract: "Train by reinforcement: GRPO with DAPO's options.",
+    abstract: "Train by reinforcement learning: GRPO with the options of DAPO.",
     discussion: """
-      Every rank samples its groups from π_old, scores them, and all ranks reduce their gradients. Start it under \
-      mpirun for several ranks. Writes a run directory like pretrain, with samples.jsonl. SIGUSR1 (without \
-      mpirun also Ctrl-C or SIGTERM) stops after the current step or within an evaluation, saves a checkpoint and \
-      exits 75; --resume goes on from it, on any number of ranks.
+      Every rank samples its groups from π_old and scores them; all ranks reduce their gradients. Start it under \
+      mpirun for several ranks. Writes a run directory as pretrain does, plus samples.jsonl. SIGUSR1 (without mpirun \
+      also Ctrl-C or SIGTERM) finishes the current step or drops the evaluation, saves a checkpoint and exits with 75; --resume continues from \
+      it, on any number of ranks.
       """)
 
   @OptionGroup var options: RunOptions
 
   @Option(
     help: ArgumentHelp(
-      "Learn from these recorded trajectories (JSON Lines) instead of sampling; data.trajectories.", valueName: "file"))
+      "Train on these recorded trajectories (JSON Lines) instead of sampling (data.trajectories).", valueName: "file"))
   var trajectories: String?
 
   func validate() throws { try PathCheck.validate(["--trajectories": trajectories]) }

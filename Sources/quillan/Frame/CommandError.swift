@@ -1,10 +1,16 @@
-/// A command's own error: one line with what, where and the remedy, and the exit code.
-struct CommandError: Error, CustomStringConvertible {
-  let status: ExitStatus
-  let description: String
+import Errors
 
-  init(_ status: ExitStatus, _ description: String) {
+/// An error of a command itself.
+struct CommandError: QuillanError, Equatable {
+  let status: ErrorStatus
+  let place: String?
+  let problem: String
+  let remedy: String?
+
+  init(_ status: ErrorStatus, at place: String? = nil, _ problem: String, remedy: String? = nil) {
     self.status = status
-    self.description = description
+    self.place = place
+    self.problem = problem
+    self.remedy = remedy
   }
 }

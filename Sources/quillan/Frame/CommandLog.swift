@@ -1,6 +1,6 @@
 import Logging
 
-/// The logger of the commands themselves.
+/// The logger of the commands.
 enum CommandLog {
   static let logger = Logger(label: "quillan")
 }

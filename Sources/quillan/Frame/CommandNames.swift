@@ -1,15 +1,15 @@
 import ArgumentParser
-import Training
+import Configuration
 
-/// Finds a misspelt command before the options behind it are read: the argument parser would complain of those.
+/// Finds a misspelt command before the argument parser reports the options after it.
 enum CommandNames {
-  /// - Throws: `CommandError` where a word stands in a command's place and is not one, at any level.
+  /// - Throws: `CommandError` if a word at a command's position, at any level, is not a command.
   static func check(_ arguments: [String]) throws(CommandError) {
     var command: any ParsableCommand.Type = Quillan.self
     var path = name(command)
     for word in arguments {
       let commands = command.configuration.subcommands
-      // An option here is read by the argument parser, and so is 'help' with what follows it.
+      // The argument parser handles options, and 'help' with the words after it.
       guard !commands.isEmpty, !word.hasPrefix("-"), word != "help" else { return }
       guard let next = commands.first(where: { name($0) == word || $0.configuration.aliases.contains(word) }) else {
         throw unknown(word, among: commands.map(name), of: path)
@@ -28,6 +28,6 @@ enum CommandNames {
     let advice =
       KeyDistance.similar(to: word, among: names).map { "did you mean '\(path) \($0)'?" }
       ?? "\(path) has \(names.joined(separator: ", "))"
-    return CommandError(.usage, "unknown command '\(shown)' (\(advice)); see '\(path) --help'")
+    return CommandError(.usage, "unknown command '\(shown)' (\(advice))", remedy: "see '\(path) --help'")
   }
 }

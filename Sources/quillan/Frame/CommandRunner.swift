@@ -4,10 +4,10 @@ import Foundation
 import MPI
 import Tensors
 
-/// How the process begins and ends: parses the command line, runs the command, and turns every error into one line
-/// on stderr and an exit code.
+/// Start and end of the process: parses the command line, runs the command, and turns every error into one line on
+/// stderr and an exit code.
 enum CommandRunner {
-  /// Runs the command that `arguments` name.
+  /// Runs the command that `arguments` names.
   static func main(_ arguments: [String]) -> Never {
     StandardErrorLog.install()
     do {
@@ -24,20 +24,21 @@ enum CommandRunner {
     }
   }
 
-  /// Refuses a `QUILLAN_ISA` that this machine does not have, rather than run on other kernels than were asked for.
+  /// Rejects a `QUILLAN_ISA` that this machine lacks, instead of silently running other kernels.
   private static func checkInstructionSet() throws {
     guard let wanted = ProcessInfo.processInfo.environment["QUILLAN_ISA"], !Kernels.available.contains(wanted) else {
       return
     }
     throw CommandError(
       .usage,
-      "QUILLAN_ISA is '\(wanted)', this machine has \(Kernels.available.joined(separator: ", ")); unset it or name one")
+      "QUILLAN_ISA is '\(wanted)', but this machine supports \(Kernels.available.joined(separator: ", "))",
+      remedy: "unset QUILLAN_ISA, or set it to one of these")
   }
 
-  /// Runs `body` on all ranks, under MPI, and ends the process with the status that it returns.
+  /// Starts MPI, runs `body` on all ranks, and ends the process with the status that `body` returns.
   ///
-  /// Errors that only this rank knows of end all ranks at once (`MPI_Abort`); an `AgreedError` ends them in good
-  /// order. All ranks must return the same status.
+  /// An error that only this rank knows aborts all ranks (`MPI_Abort`); after an `AgreedError` all ranks finalise MPI
+  /// and exit. All ranks must return the same status.
   static func onRanks(_ body: (Communicator) throws -> ExitStatus) -> Never {
     do {
       let world = try Environment.initialize()
@@ -45,10 +46,10 @@ enum CommandRunner {
       let status = try body(world)
       Environment.exit(status.rawValue)
     } catch let error as AgreedError {
-      if let spoken = error.spoken { report(spoken) }
-      Environment.exit(error.status.rawValue)
+      if let cause = error.cause { report(cause) }
+      Environment.exit(ExitStatus(error).rawValue)
     } catch {
-      // A lower rank says the same and ends all.
+      // A lower rank reports the same error and aborts all ranks.
       if (error as? MPIError)?.isEchoed == true { Thread.sleep(forTimeInterval: 2) }
       report(error)
       RankWatch.leave()
@@ -69,18 +70,19 @@ enum CommandRunner {
       }
       Foundation.exit(ExitStatus.done.rawValue)
     case .validationFailure:
-      letFirstRankSpeak()
+      waitForFirstRank()
       report("\(Quillan.message(for: error)); see '\(helpCommand(for: error))'")
       Foundation.exit(ExitStatus.usage.rawValue)
     default:
-      letFirstRankSpeak()
+      waitForFirstRank()
       report(error)
       Foundation.exit(ExitStatus(error).rawValue)
     }
   }
 
-  /// Under mpirun, an error before MPI starts is mostly every rank's: rank 0's exit ends the others while they wait.
-  private static func letFirstRankSpeak() {
+  /// Under mpirun, an error before MPI starts usually occurs on every rank. Rank 0 reports it, and mpirun then ends the
+  /// other ranks while they wait here.
+  private static func waitForFirstRank() {
     if ProcessRank.current.rank > 0 { Thread.sleep(forTimeInterval: 2) }
   }
 
@@ -97,7 +99,8 @@ enum CommandRunner {
     report(error is CocoaError ? error.localizedDescription : "\(error)")
   }
 
-  /// Writes one line to stderr, naming the rank where there are several, by one call so that ranks do not mix.
+  /// Writes one line to stderr in one call, so that lines of different ranks do not mix; names the rank if there are
+  /// several.
   static func report(_ message: String) {
     let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
     let place = ProcessRank.current

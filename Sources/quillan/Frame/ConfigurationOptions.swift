@@ -1,5 +1,5 @@
 import ArgumentParser
-import Training
+import Configuration
 
 /// The options of every command that takes a configuration.
 struct ConfigurationOptions: ParsableArguments {
@@ -10,7 +10,7 @@ struct ConfigurationOptions: ParsableArguments {
 
   func validate() throws { try PathCheck.validate(["--config": config]) }
 
-  /// The configuration with the overrides applied; its log level is in force from here on.
+  /// Reads the configuration, applies the overrides, and sets the log level.
   ///
   /// - Throws: `ConfigurationError` (exit code 2).
   func load() throws -> RunConfiguration {
@@ -18,12 +18,4 @@ struct ConfigurationOptions: ParsableArguments {
     StandardErrorLog.setLevel(configuration.logging.level)
     return configuration
   }
-}
-
-/// Overrides on the command line.
-struct OverrideOptions: ParsableArguments {
-  @Option(
-    name: .long, parsing: .singleValue,
-    help: ArgumentHelp("Override one key, for example rl.batch_size=8. Repeatable.", valueName: "section.key=value"))
-  var set: [String] = []
 }

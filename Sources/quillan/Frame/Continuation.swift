@@ -1,11 +1,11 @@
 import Foundation
 
-/// The commands that a run's end leads to, as a shell takes them.
+/// The shell commands that can follow a run, which its last lines suggest.
 struct Continuation {
   /// The command line that started the run.
   let arguments: [String]
   let ranks: Int
-  /// What starts all ranks in place of mpirun and the program (`QUILLAN_LAUNCHER`, from the launch scripts).
+  /// The command that starts all ranks, in place of mpirun and the program (`QUILLAN_LAUNCHER`, set by launch scripts).
   let launcher: String?
 
   init(
@@ -17,26 +17,26 @@ struct Continuation {
     self.launcher = launcher
   }
 
-  /// The run's own command, going on in `directory`, with further arguments.
+  /// The command of the run, resumed in `directory`, with further arguments.
   func resuming(_ directory: String, _ further: [String] = []) -> String {
     line(kept + ["--resume", directory] + further)
   }
 
-  /// Reinforcement that starts from the run's weights, by the run's configuration.
+  /// Reinforcement learning from the run's weights, with the run's configuration.
   func training(_ directory: String) -> String {
     var words = kept
-    if let place = words.firstIndex(of: "pretrain") { words[place] = "train" }
+    if let index = words.firstIndex(of: "pretrain") { words[index] = "train" }
     return line(Self.dropping(["--name", "--trace"], from: words) + ["--weights", directory])
   }
 
-  /// A question to the run's weights.
+  /// A prompt for the run's weights.
   func asking(_ directory: String) -> String {
     ([program, "generate", directory].map(Self.quoted) + ["PROMPT"]).joined(separator: " ")
   }
 
   private var program: String { arguments.first ?? "quillan" }
 
-  /// The arguments without what only the start needs.
+  /// The arguments without those that only the first start needs.
   private var kept: [String] { Self.dropping(["--resume", "--weights"], from: Array(arguments.dropFirst())) }
 
   private static func dropping(_ options: [String], from words: [String]) -> [String] {
@@ -60,7 +60,7 @@ struct Continuation {
     return ([start] + words.map(Self.quoted)).joined(separator: " ")
   }
 
-  /// A word that a shell reads back as it is.
+  /// The word, quoted if a shell would change it.
   static func quoted(_ word: String) -> String {
     let isPlain =
       !word.isEmpty

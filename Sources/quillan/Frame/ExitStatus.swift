@@ -5,46 +5,33 @@ import Foundation
 import Models
 import Rollouts
 import Training
+import Errors
 
-/// What the process tells its caller.
+/// The exit code of the process.
 enum ExitStatus: Int32, Error {
   case done = 0
-  /// A fault of the world (a missing file, a full disk, another rank), or a comparison that failed.
+  /// The world failed (a missing file, a full disk, another rank), or a comparison failed.
   case failed = 1
-  /// The command line or the configuration.
+  /// The command line or the configuration is wrong.
   case usage = 2
-  /// Data that is corrupt or does not fit.
+  /// Data is damaged, or does not fit.
   case badData = 3
-  /// A signal stopped the run after a step; the weights so far are written (EX_TEMPFAIL).
+  /// A signal stopped the run after a step, and a checkpoint holds the steps so far (EX_TEMPFAIL).
   case stopped = 75
 }
 
 extension ExitStatus {
-  /// The status that an error ends the process with.
+  /// The exit code of a process that `error` ends.
   init(_ error: any Error) {
-    switch error {
-    case let error as CommandError: self = error.status
-    case let error as AgreedError: self = error.status
-    case is ConfigurationError, is ConfigurationIssue: self = .usage
-    case let error as TrainingError:
-      self = error.kind == .configuration ? .usage : error.kind == .data ? .badData : .failed
-    case let error as CheckpointError: self = error.isCorruptData ? .badData : .failed
-    case is TaskError: self = .usage
-    case is GoldenCaseError: self = .badData
-    case let error as PackedFileError: self = error.isCorruptData ? .badData : .failed
-    case let error as ModelSourceError: self = error.isBadData ? .badData : .failed
-    case let error as NumpyError: self = error.isBadData ? .badData : .failed
-    case let error as SafetensorsError: self = error.isCorruptData ? .badData : .failed
-    case let error as DataError: self = error.line != nil || Self.isFile(error.file) ? .badData : .failed
-    case let error as TokenizerError: self = error.line != nil || Self.isFile(error.file) ? .badData : .failed
-    default: self = .failed
+    switch ErrorStatus(of: error) {
+    case .failure: self = .failed
+    case .usage: self = .usage
+    case .data: self = .badData
     }
   }
+}
 
-  /// Whether there is a file to read at `path`, so that an error about it concerns what it holds.
-  private static func isFile(_ path: String) -> Bool {
-    var isDirectory: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && !isDirectory.boolValue
-      && FileManager.default.isReadableFile(atPath: path)
-  }
+extension ErrorStatus {
+  /// What the error itself says; `failure` for an error of the system or of another library.
+  init(of error: any Error) { self = (error as? any QuillanError)?.status ?? .failure }
 }

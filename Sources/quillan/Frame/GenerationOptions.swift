@@ -1,42 +1,49 @@
 import ArgumentParser
 import Rollouts
-import Training
+import Runs
 
-/// How `generate` draws.
+/// Sampling options of `generate`.
 struct GenerationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Tokens of a completion, at most (default: 128, or what the model has room for).", valueName: "n"))
+      "Maximum tokens of a completion (default: 128, or fewer if the model's context is full).", valueName: "n"))
   var maxTokens: Int?
 
-  @Option(help: ArgumentHelp("Divides the logits; below 1e-5 takes the most probable token.", valueName: "t"))
+  @Option(
+    help: ArgumentHelp("Sampling temperature; below 1e-5 the most probable token is always chosen.", valueName: "t"))
   var temperature = 1.0
 
-  @Option(help: ArgumentHelp("Draw among the k most probable tokens; 0: all.", valueName: "k"))
+  @Option(help: ArgumentHelp("Sample only from the k most probable tokens; 0: from all.", valueName: "k"))
   var topK = 0
 
-  @Option(help: ArgumentHelp("Draw among the most probable tokens of this probability; 1: all.", valueName: "p"))
+  @Option(
+    help: ArgumentHelp(
+      "Sample only from the most probable tokens whose probabilities add up to p; 1: from all.", valueName: "p"))
   var topP = 1.0
 
-  @Option(help: ArgumentHelp("Leave out tokens below this share of the most probable one; 0: none.", valueName: "p"))
+  @Option(
+    help: ArgumentHelp(
+      "Exclude tokens less probable than p times the most probable token; 0: exclude none.", valueName: "p"))
   var minP = 0.0
 
-  @Option(help: ArgumentHelp("Above 1 makes tokens that came already less probable.", valueName: "x"))
+  @Option(
+    help: ArgumentHelp(
+      "Repetition penalty; values above 1 penalise tokens already in the sequence.", valueName: "x"))
   var repetitionPenalty = 1.0
 
-  @Option(help: ArgumentHelp("Seed of every random number, latents included.", valueName: "n"))
+  @Option(help: ArgumentHelp("Seed of all random numbers, including those of the latents.", valueName: "n"))
   var seed: UInt64 = 0
 
   @Option(
-    name: .long, parsing: .singleValue, help: ArgumentHelp("End before this text. Repeatable.", valueName: "text"))
+    name: .long, parsing: .singleValue, help: ArgumentHelp("Stop before this text. Repeatable.", valueName: "text"))
   var stop: [String] = []
 
-  @Option(name: [.customShort("n"), .long], help: ArgumentHelp("Completions of each prompt.", valueName: "n"))
+  @Option(name: [.customShort("n"), .long], help: ArgumentHelp("Number of completions per prompt.", valueName: "n"))
   var samples = 1
 
   @Option(
     help: ArgumentHelp(
-      "Report log-probabilities, with this many of the most probable tokens at each step (JSON).", valueName: "n"))
+      "In JSON, report log-probabilities, and those of the n most probable tokens at each position.", valueName: "n"))
   var logprobs: Int?
 
   func validate() throws {

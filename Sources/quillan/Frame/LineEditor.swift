@@ -1,14 +1,15 @@
 import Foundation
 
-/// Reads lines from the terminal with editing and recall of earlier lines.
+/// Reads lines from the terminal, with editing and a history.
 ///
-/// Left, right, Home, End, Backspace, Delete, Ctrl-A/E/B/F/K/U/W edit; up and down recall; Ctrl-L clears the screen;
-/// Ctrl-C drops the line, Ctrl-D on an empty line ends. Where standard input is no terminal, lines are read as they are.
+/// Left, Right, Home, End, Backspace, Delete, Ctrl-A/E/B/F/K/U/W edit; Up and Down recall earlier lines; Ctrl-L clears
+/// the screen; Ctrl-C discards the line; Ctrl-D on an empty line ends the input. If standard input is not a terminal,
+/// lines are read without editing.
 final class LineEditor {
   private var history: [String] = []
   private var line: [Character] = []
   private var cursor = 0
-  /// The place in the history that is shown; `history.count` is the line being written.
+  /// The index in `history` of the line shown; `history.count` is the line being written.
   private var recalled = 0
   private var draft: [Character] = []
 
@@ -78,8 +79,8 @@ final class LineEditor {
     }
   }
 
-  private func delete(at place: Int) {
-    if line.indices.contains(place) { line.remove(at: place) }
+  private func delete(at index: Int) {
+    if line.indices.contains(index) { line.remove(at: index) }
   }
 
   private func deleteWord() {
@@ -90,7 +91,7 @@ final class LineEditor {
     cursor = start
   }
 
-  /// Inserts a character whose UTF-8 starts with `first`; combining marks join the one before.
+  /// Inserts a character whose UTF-8 starts with `first`; a combining mark joins the character before it.
   private func insert(_ first: UInt8) {
     var bytes = [first]
     let length = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
@@ -113,7 +114,7 @@ final class LineEditor {
     case "H": cursor = 0
     case "F": cursor = line.count
     case "0"..."9":
-      // Up to the closing ~ or letter; modifiers (as in Ctrl-arrow) are read past.
+      // Reads up to the closing ~ or letter, which skips modifiers (as in Ctrl-arrow).
       var last = key
       while let next = byte() {
         last = next
@@ -128,15 +129,15 @@ final class LineEditor {
     }
   }
 
-  private func recall(_ place: Int) {
-    guard (0...history.count).contains(place) else { return }
+  private func recall(_ index: Int) {
+    guard (0...history.count).contains(index) else { return }
     if recalled == history.count { draft = line }
-    recalled = place
-    line = place == history.count ? draft : Array(history[place])
+    recalled = index
+    line = index == history.count ? draft : Array(history[index])
     cursor = line.count
   }
 
-  /// Draws the line anew with the cursor in its place; a line wider than the terminal scrolls.
+  /// Redraws the line and the cursor; a line wider than the terminal scrolls.
   private func show(_ prompt: String) {
     var size = winsize()
     let width = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80

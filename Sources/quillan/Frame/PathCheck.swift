@@ -1,10 +1,10 @@
 import ArgumentParser
 import Files
 
-/// Paths of the command line, checked before anything is done with them.
+/// Checks the paths on the command line before they are used.
 enum PathCheck {
-  /// - Parameter paths: by the name of their option or argument.
-  /// - Throws: `ValidationError` (exit code 2) for a text that cannot be a path.
+  /// - Parameter paths: paths by the name of the option or argument.
+  /// - Throws: `ValidationError` (exit code 2) for text that cannot be a path.
   static func validate(_ paths: KeyValuePairs<String, String?>) throws {
     for (name, path) in paths {
       guard let path, let problem = Path(path).problem else { continue }

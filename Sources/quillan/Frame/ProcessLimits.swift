@@ -1,13 +1,15 @@
 import Foundation
 
-/// Limits of the process (`ulimit`) below which libraries crash or hang instead of saying a word.
+/// Minimum process limits (`ulimit`); below them, libraries crash or hang without a message.
 enum ProcessLimits {
-  /// Descriptors that a single rank needs to start and to end.
+  /// File descriptors that a single rank needs to start and exit.
   private static let descriptors: rlim_t = 32
   private static let stack: rlim_t = 512 << 10
   private static let addressSpace: rlim_t = 256 << 20
 
-  /// Raises limits as far as this process may, and refuses those that are too low.
+  /// Raises the limits as far as allowed.
+  ///
+  /// - Throws: `CommandError` if a limit remains too low.
   static func check() throws {
     try require(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), "open files", "-n", descriptors, wanted: 1024, unit: 1)
     try require(__rlimit_resource_t(RLIMIT_STACK.rawValue), "KiB of stack", "-s", stack, wanted: 8 << 20, unit: 1024)
@@ -15,8 +17,8 @@ enum ProcessLimits {
       __rlimit_resource_t(RLIMIT_AS.rawValue), "KiB of address space", "-v", addressSpace, wanted: 0, unit: 1024)
   }
 
-  /// Starts the program anew with one thread of OpenBLAS where the address space is limited: a thread of its own that cannot
-  /// have its 128 MiB asks for them for ever, and every fork and the end of the process wait for it.
+  /// Restarts the program with a single OpenBLAS thread if the address space is limited. Otherwise an OpenBLAS thread
+  /// that cannot allocate its 128 MiB retries for ever, and blocks every fork and the exit of the process.
   static func restartWithoutThreadsOfOpenBLAS() {
     let variable = "OPENBLAS_NUM_THREADS"
     var limit = rlimit()
@@ -28,10 +30,10 @@ enum ProcessLimits {
   }
 
   /// - Parameters:
-  ///   - wanted: what a lower limit is raised to, where the hard limit lets it.
-  ///   - unit: of the shell's `ulimit`.
+  ///   - wanted: the value to which a lower limit is raised, if the hard limit permits.
+  ///   - unit: the unit of the shell's `ulimit`.
   private static func require(
-    _ resource: __rlimit_resource_t, _ name: String, _ option: String, _ least: rlim_t, wanted: rlim_t, unit: rlim_t
+    _ resource: __rlimit_resource_t, _ name: String, _ option: String, _ minimum: rlim_t, wanted: rlim_t, unit: rlim_t
   ) throws {
     var limit = rlimit()
     guard getrlimit(resource, &limit) == 0 else { return }
@@ -40,10 +42,9 @@ enum ProcessLimits {
       raised.rlim_cur = min(wanted, limit.rlim_max)
       if setrlimit(resource, &raised) == 0 { limit = raised }
     }
-    guard limit.rlim_cur < least else { return }
+    guard limit.rlim_cur < minimum else { return }
     throw CommandError(
-      .failed,
-      "\(limit.rlim_cur / unit) \(name) are too few for this program: raise the limit to \(least / unit) or more, 'ulimit "
-        + "\(option) \(max(least, wanted) / unit)'")
+      .failure, "the limit of \(limit.rlim_cur / unit) \(name) is too low: the program needs \(minimum / unit)",
+      remedy: "raise it with 'ulimit \(option) \(max(minimum, wanted) / unit)'")
   }
 }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A line on the terminal that shows how far long work is; nothing where stderr is no terminal.
+/// A line that shows the progress of long work; nothing if stderr is not a terminal.
 final class ProgressBar: @unchecked Sendable {
   private let title: String
   private let isTerminal: Bool
@@ -12,7 +12,7 @@ final class ProgressBar: @unchecked Sendable {
     isTerminal = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
   }
 
-  /// Shows a share of the work; any thread may call.
+  /// Shows the completed share of the work; any thread may call.
   func show(_ done: Int, of total: Int) {
     guard isTerminal, total > 0 else { return }
     lock.withLock {

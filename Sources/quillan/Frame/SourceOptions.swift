@@ -1,17 +1,17 @@
 import ArgumentParser
-import Foundation
+import Runs
 import Tensors
-import Training
 
-/// The options of every command that reads weights to deploy.
+/// Options of every command that reads weights for deployment.
 struct SourceOptions: ParsableArguments {
   @Argument(
     help: ArgumentHelp(
-      "A run's directory, safetensors weights with config.yaml or config.json beside them, an export, or a packed model.",
+      "A run's directory, safetensors weights next to config.yaml or config.json, an export, or a packed model.",
       valueName: "model"))
   var model: String
 
-  @Option(help: ArgumentHelp("Configuration of the weights, instead of the one beside them.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Configuration of the weights, instead of the one in their directory.", valueName: "file"))
   var config: String?
 
   @OptionGroup var overrides: OverrideOptions

@@ -1,22 +1,22 @@
+import Configuration
 import Foundation
 import Logging
 import MPI
 import Synchronization
-import Training
 
-/// Log lines on stderr: time, level, the rank where there are several, message, metadata.
+/// Log lines on stderr: time, level, the rank if there are several, message, metadata.
 ///
-/// Rank 0 says everything from the configured level on; the other ranks only warnings and errors.
+/// Rank 0 logs everything at or above the configured level; the other ranks log only warnings and errors.
 struct StandardErrorLog: LogHandler {
-  private static let least = Mutex(Logger.Level.info)
+  private static let minimumLevel = Mutex(Logger.Level.info)
 
   var metadata: Logger.Metadata = [:]
-  private var own: Logger.Level?
+  private var ownLevel: Logger.Level?
 
-  /// The logger's own level, or the one of all (`setLevel`).
+  /// The logger's own level if it was set, otherwise the level of all loggers (`setLevel`).
   var logLevel: Logger.Level {
-    get { own ?? Self.least.withLock { $0 } }
-    set { own = newValue }
+    get { ownLevel ?? Self.minimumLevel.withLock { $0 } }
+    set { ownLevel = newValue }
   }
 
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -24,12 +24,12 @@ struct StandardErrorLog: LogHandler {
     set { metadata[key] = newValue }
   }
 
-  /// Makes every logger of the process write here. Called once, at the start.
+  /// Directs every logger of the process to this handler. Called once, at the start.
   static func install() {
     LoggingSystem.bootstrap { _ in StandardErrorLog() }
   }
 
-  /// Sets the least severe level shown (`logging.level`).
+  /// Sets the minimum level that is logged (`logging.level`).
   static func setLevel(_ level: LoggingConfiguration.Level) {
     let translated: Logger.Level =
       switch level {
@@ -38,7 +38,7 @@ struct StandardErrorLog: LogHandler {
       case .warning: .warning
       case .error: .error
       }
-    least.withLock { $0 = translated }
+    minimumLevel.withLock { $0 = translated }
   }
 
   func log(event: LogEvent) {
@@ -60,7 +60,7 @@ struct StandardErrorLog: LogHandler {
     return fields.map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":")
   }
 
-  /// One system call a line, so that lines of several ranks or threads do not mix.
+  /// Writes a line in one system call, so that lines of different ranks and threads do not mix.
   static func write(_ line: String) {
     let bytes = Array(line.utf8)
     _ = Foundation.write(STDERR_FILENO, bytes, bytes.count)

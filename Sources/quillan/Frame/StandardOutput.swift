@@ -2,7 +2,7 @@ import Foundation
 
 /// The stream of results.
 enum StandardOutput {
-  /// The columns that tables may take: the terminal's, or what COLUMNS says; 100 if neither is known, as under mpirun.
+  /// The width available to tables: the terminal's, otherwise COLUMNS; 100 if neither is known, as under mpirun.
   static var width: Int {
     var size = winsize()
     if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
@@ -10,7 +10,9 @@ enum StandardOutput {
     return named > 0 ? named : 100
   }
 
-  /// Writes text, at once and whole: results that did not arrive are an error, not a success.
+  /// Writes all of the text, unbuffered.
+  ///
+  /// - Throws: `CommandError` if the text cannot be written, so that lost results are not a success.
   static func write(_ text: String) throws {
     let bytes = Array(text.utf8)
     var done = 0
@@ -21,7 +23,8 @@ enum StandardOutput {
       if count < 0 {
         if errno == EINTR { continue }
         let cause = String(cString: strerror(errno))
-        throw CommandError(.failed, "stdout: cannot write the results (\(cause)); check where they go")
+        throw CommandError(
+          .failure, at: "stdout", "cannot write the results (\(cause))", remedy: "check where stdout goes")
       }
       done += count
     }
