@@ -12,7 +12,7 @@ CK_INLINE v16f dp16(v16f sum, int32_t a, v16i b) {
 CK_INLINE v16i bf16_words(v16f x) {
   return (v16i)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)x));
 }
-// Two vectors as bfloat16 side by side: words of neighbouring lanes of `low`, then those of `high`.
+// Two vectors as bfloat16: words of neighbouring lanes of `low`, then of `high`.
 CK_INLINE v16i bf16_halves(v16f low, v16f high) {
   return (v16i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
 }

@@ -1,9 +1,9 @@
 // bfloat16 products and their operands; compiled once per instruction set, like ck_kernels.inc.h.
 //
 // Operands are words of two neighbouring values of the reduced dimension: the even one in the low half, the odd one in
-// the high half. A product adds the odd value's term first, then the even one's, each with a fused multiply-add, and
-// subnormal operands and sums count as zero. That is what the processors' bfloat16 dot product does (VDPBF16PS; checked
-// at start, ck_dispatch.c), so every instruction set gives its bits.
+// the high half. A product adds the term of the odd value first, then the term of the even value, each with a fused
+// multiply-add, and subnormal operands and sums count as zero. This is what the bfloat16 dot product of the processors
+// does (VDPBF16PS; checked at start, ck_dispatch.c), so every instruction set gives the same bits.
 
 #ifndef CK_BF16_NATIVE
 CK_INLINE v16f dp16(v16f sum, int32_t a, v16i b) {
@@ -19,7 +19,7 @@ CK_INLINE v16i bf16_words(v16f x) {
   v16i nan = magnitude > 0x7f800000, tiny = magnitude < 0x00800000;
   return (nan & quiet) | (tiny & zero) | (~nan & ~tiny & rounded);
 }
-// Two vectors as bfloat16 side by side: words of neighbouring lanes of `low`, then those of `high`.
+// Two vectors as bfloat16: words of neighbouring lanes of `low`, then of `high`.
 CK_INLINE v16i bf16_halves(v16f low, v16f high) {
   typedef uint16_t v32h __attribute__((vector_size(64)));
   v16i a = bf16_words(low), b = bf16_words(high);
@@ -30,25 +30,43 @@ CK_INLINE v16i bf16_halves(v16f low, v16f high) {
 #endif
 CK_INLINE v16i bf16_pair(v16f even, v16f odd) { return bf16_words(even) | (bf16_words(odd) << 16); }
 
-#define BF16_TILE(ROWS, PANELS)                                                                                  \
-  do {                                                                                                           \
+// One strip of a bfloat16 product: all rows against the panels that begin at output n.
+typedef struct {
+  int64_t M;
+  const ck_bf16_product *parts;
+  int64_t count;
+  int64_t n;
+  const float *bias;  // of all outputs, or NULL
+  float *C;
+  int64_t c_row;
+  bool accumulate;
+  int64_t part;  // columns of the last panel
+} bf16_strip;
+
+// ROWS × (16·PANELS) outputs from row m on; one function for each tile, as in ck_kernels.inc.h.
+#define DEFINE_BF16_TILE(ROWS, PANELS)                                                                           \
+  CK_INLINE void bf16_tile_##ROWS##x##PANELS(const bf16_strip *strip, int64_t m) {                               \
+    const int64_t n = strip->n, c_row = strip->c_row;                                                            \
+    float *C = strip->C + m * c_row + n;                                                                         \
     v16f acc[ROWS][PANELS];                                                                                      \
     for (int i = 0; i < ROWS; ++i)                                                                               \
       for (int j = 0; j < PANELS; ++j) {                                                                         \
-        int64_t width = j == PANELS - 1 ? part : 16;                                                             \
-        const float *from = accumulate ? C + (m + i) * c_row + n + j * 16 : bias ? bias + n + j * 16 : 0;        \
+        const int64_t width = j == PANELS - 1 ? strip->part : 16;                                                \
+        const float *from =                                                                                      \
+            strip->accumulate ? C + i * c_row + j * 16 : strip->bias ? strip->bias + n + j * 16 : 0;             \
         acc[i][j] = !from ? splat(0) : width == 16 ? load16(from) : load_part(from, width);                      \
       }                                                                                                          \
-    for (int64_t s = 0; s < count; ++s) {                                                                        \
-      const uint32_t *a = parts[s].a + m * parts[s].a_row, *b = parts[s].b + n / 16 * parts[s].b_panel;          \
-      const int64_t a_row = parts[s].a_row, a_pair = parts[s].a_pair, b_panel = parts[s].b_panel;                \
-      const int64_t b_pair = parts[s].b_pair, pairs = parts[s].pairs;                                            \
+    for (int64_t s = 0; s < strip->count; ++s) {                                                                 \
+      const ck_bf16_product *product = strip->parts + s;                                                         \
+      const uint32_t *a = product->a + m * product->a_row, *b = product->b + n / 16 * product->b_panel;          \
+      const int64_t a_row = product->a_row, a_pair = product->a_pair, b_panel = product->b_panel;                \
+      const int64_t b_pair = product->b_pair, pairs = product->pairs;                                            \
       for (int64_t p = 0; p < pairs; ++p) {                                                                      \
         v16i words[PANELS];                                                                                      \
         _Pragma("clang loop unroll(full)") for (int j = 0; j < PANELS; ++j)                                      \
             memcpy(&words[j], b + j * b_panel + p * b_pair, 64);                                                 \
         _Pragma("clang loop unroll(full)") for (int i = 0; i < ROWS; ++i) {                                      \
-          int32_t word = (int32_t)a[i * a_row + p * a_pair];                                                     \
+          const int32_t word = (int32_t)a[i * a_row + p * a_pair];                                               \
           _Pragma("clang loop unroll(full)") for (int j = 0; j < PANELS; ++j) acc[i][j] =                        \
               dp16(acc[i][j], word, words[j]);                                                                   \
         }                                                                                                        \
@@ -56,39 +74,52 @@ CK_INLINE v16i bf16_pair(v16f even, v16f odd) { return bf16_words(even) | (bf16_
     }                                                                                                            \
     for (int i = 0; i < ROWS; ++i)                                                                               \
       for (int j = 0; j < PANELS; ++j) {                                                                         \
-        float *c = C + (m + i) * c_row + n + j * 16;                                                             \
-        if (j == PANELS - 1 && part < 16) store_part(c, acc[i][j], part);                                        \
-        else store16(c, acc[i][j]);                                                                              \
+        if (j == PANELS - 1 && strip->part < 16) store_part(C + i * c_row + j * 16, acc[i][j], strip->part);     \
+        else store16(C + i * c_row + j * 16, acc[i][j]);                                                         \
       }                                                                                                          \
-  } while (0)
-
-#define BF16_ROWS(R)                    \
-  for (; m + R <= M; m += R) {          \
-    if (panels == 2) BF16_TILE(R, 2);   \
-    else BF16_TILE(R, 1);               \
   }
-#define BF16_FEW_ROWS(R) \
-  for (; m + R <= M; m += R) BF16_TILE(R, 4);
+#define DEFINE_BF16_TILES(ROWS) DEFINE_BF16_TILE(ROWS, 1) DEFINE_BF16_TILE(ROWS, 2)
+CK_TILE_ROWS(DEFINE_BF16_TILES)
+DEFINE_BF16_TILE(4, 4)
+DEFINE_BF16_TILE(2, 4)
+DEFINE_BF16_TILE(1, 4)
+
+// All rows against one strip of 1, 2 or 4 panels.
+CK_INLINE void bf16_strip_rows(int64_t panels, const bf16_strip *s) {
+  int64_t m = 0;
+  if (panels == 4) {
+    for (; m + 4 <= s->M; m += 4) bf16_tile_4x4(s, m);
+    for (; m + 2 <= s->M; m += 2) bf16_tile_2x4(s, m);
+    for (; m + 1 <= s->M; m += 1) bf16_tile_1x4(s, m);
+    return;
+  }
+#define BF16_ROWS(R)                             \
+  for (; m + R <= s->M; m += R) {                \
+    if (panels == 2) bf16_tile_##R##x2(s, m);    \
+    else bf16_tile_##R##x1(s, m);                \
+  }
+  CK_TILE_ROWS(BF16_ROWS)
+#undef BF16_ROWS
+}
 
 static __attribute__((noinline)) void bf16_product(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count,
                                                    const float *bias, float *C, int64_t c_row, bool accumulate) {
   for (int64_t n = 0, panels; n < N; n += 16 * panels) {
     // Few rows wait for weights from memory: four panels at once keep more reads under way.
     panels = M <= 4 && N - n > 48 ? 4 : N - n > 16 ? 2 : 1;
-    const int64_t last = N - n - 16 * (panels - 1), part = last < 16 ? last : 16;
-    int64_t m = 0;
-    if (panels == 4) {
-      BF16_FEW_ROWS(4)
-      BF16_FEW_ROWS(2)
-      BF16_FEW_ROWS(1)
-    } else {
-      BF16_ROWS(CK_ROWS)
-#if CK_ROWS > 4
-      BF16_ROWS(4)
-#endif
-      BF16_ROWS(2)
-      BF16_ROWS(1)
-    }
+    const int64_t last = N - n - 16 * (panels - 1);
+    const bf16_strip strip = {
+        .M = M,
+        .parts = parts,
+        .count = count,
+        .n = n,
+        .bias = bias,
+        .C = C,
+        .c_row = c_row,
+        .accumulate = accumulate,
+        .part = last < 16 ? last : 16,
+    };
+    bf16_strip_rows(panels, &strip);
   }
 }
 
@@ -121,7 +152,8 @@ static void bf16_pairs(int64_t K, int64_t N, const float *x, int64_t x_row, cons
   for (int64_t k = 0; k < K; k += 2, out += out_pair) {
     const float *even = x + k * x_row, *odd = even + x_row;
     const bool both = k + 1 < K;
-    const v16f even_scale = splat(row_scale ? row_scale[k] : 1), odd_scale = splat(row_scale && both ? row_scale[k + 1] : 1);
+    const v16f even_scale = splat(row_scale ? row_scale[k] : 1);
+    const v16f odd_scale = splat(row_scale && both ? row_scale[k + 1] : 1);
     for (int64_t i = 0; i < N; i += 16) {
       int64_t n = N - i < 16 ? N - i : 16;
       v16f e = n == 16 ? load16(even + i) : load_part(even + i, n), o = splat(0);
@@ -148,14 +180,14 @@ static void bf16_pairs_a8(int64_t K, const ck_activations *A, uint32_t *out, int
         if (k + 1 < K) memcpy(&o, even + padded + i, 16);
         v16i words = bf16_pair(__builtin_convertvector(__builtin_convertvector(e, v16i), v16f),
                                __builtin_convertvector(__builtin_convertvector(o, v16i), v16f));
-        // The next group overwrites what the padding of this one leaves behind.
+        // The next group overwrites the padding of this group.
         memcpy(out + g * A->group + i, &words, 64);
       }
     }
   }
 }
 
-// Sixteen inputs of the sixteen outputs of one panel, values[input] with one output a lane.
+// Sixteen inputs of the sixteen outputs of one panel: values[input] with one output per lane.
 CK_INLINE void packed_block(const ck_packed *B, const uint8_t *panel, const float *scales, int64_t input, bool codes,
                             v16f *values) {
   const int64_t left = B->columns - input, inputs = left < 16 ? left : 16;
@@ -170,8 +202,8 @@ CK_INLINE void packed_block(const ck_packed *B, const uint8_t *panel, const floa
     for (int64_t i = 0; i < 16; ++i)
       values[i] = i < inputs ? panel16(panel, B->format, (input + i) * 16) : splat(0);
   } else {
-    const int32_t bits = B->format == CK_TERNARY ? 2 : B->format == CK_INT4 ? 4 : 8;
-    const v16i zero = isplat(bits == 2 ? 1 : bits == 4 ? 8 : 128), mask = isplat((1 << bits) - 1);
+    const int32_t bits = ck_code_bits(B->format);
+    const v16i zero = isplat(ck_zero_code(B->format)), mask = isplat((1 << bits) - 1);
     const int64_t per_word = 8 / bits, words = 4 / per_word;  // code quads in a word, words of sixteen inputs
     const int64_t g = input / B->group;
     const uint8_t *step = panel + (g * B->group_padded + input % B->group) / 16 * 64 * words;
@@ -189,7 +221,7 @@ CK_INLINE void packed_block(const ck_packed *B, const uint8_t *panel, const floa
   }
 }
 
-// A group whose length is no multiple of sixteen straddles blocks of sixteen inputs.
+// For groups whose length is not a multiple of sixteen, which straddle blocks of sixteen inputs.
 static void packed_block_slowly(const ck_packed *B, int64_t matrix, int64_t panel, int64_t input, bool codes,
                                 v16f *values) {
   const int64_t left = B->rows - panel * 16, rows = left < 16 ? left : 16;
@@ -205,7 +237,7 @@ static void packed_block_slowly(const ck_packed *B, int64_t matrix, int64_t pane
 static void bf16_panels(const ck_packed *B, int64_t matrix, int64_t first, int64_t panels, bool codes, uint32_t *out) {
   const int64_t pairs = (B->rows + 1) / 2, outputs = (B->rows + 15) / 16, panel_bytes = B->matrix_bytes / outputs;
   const bool straddles = B->format >= CK_TERNARY && B->groups > 1 && B->group % 16 != 0;
-  // A panel's blocks lie side by side; those of the panels after it are far away, and weights come from memory.
+  // The blocks of one panel are neighbours in memory; those of the next panels are far away, so prefetch them.
   enum { AHEAD = 2 };
   const int64_t begin = first * 16 * panel_bytes / B->columns, length = panels * 16 * panel_bytes / B->columns + 64;
   uint32_t *const all = out;
@@ -222,7 +254,7 @@ static void bf16_panels(const ck_packed *B, int64_t matrix, int64_t first, int64
       else
         packed_block(B, B->data + matrix * B->matrix_bytes + panel * panel_bytes,
                      B->scales + matrix * B->matrix_scales + panel * B->groups * 16, input, codes, values);
-      // Words of output pairs: rows k and k+8 share a vector, then an 8×8 transpose in each half.
+      // Words of output pairs: rows k and k+8 share a vector; then an 8 × 8 transposition in each half.
       v16i r[8], t[8], u[8];
       for (int k = 0; k < 8; ++k) r[k] = bf16_halves(values[k], values[k + 8]);
       for (int k = 0; k < 8; k += 2) {

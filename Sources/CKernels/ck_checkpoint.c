@@ -61,7 +61,7 @@ uint64_t ck_xxh64(const void *bytes, int64_t count, uint64_t seed) {
 
 bool ck_is_zero(const void *bytes, int64_t count) {
   const uint8_t *p = bytes;
-  // In pieces, so that numbers other than zeros are seen at once.
+  // In blocks, so that data other than zeros is found early.
   while (count > 0) {
     int64_t length = count < 4096 ? count : 4096;
     uint8_t any = 0;
@@ -73,7 +73,7 @@ bool ck_is_zero(const void *bytes, int64_t count) {
   return true;
 }
 
-// Elements are little-endian in memory: the planes are those of the values, on any machine.
+// Elements are little-endian in memory, so the byte planes are the same on every machine.
 void ck_group_bytes(int32_t width, bool rotate, int64_t count, const void *source, uint8_t *target) {
   if (width == 4) {
     const uint8_t *s = source;

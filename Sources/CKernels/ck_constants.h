@@ -1,4 +1,4 @@
-// Coefficients shared by the scalar specification and the vector kernels (minimax fits made for this project).
+// Coefficients of the scalar specification and the vector kernels (minimax fits made for this project).
 #pragma once
 // exp: x = n·ln2 + r; exp(r) = 1 + r + r²·p(r), error 7e-9 before rounding.
 #define CK_LOG2E 1.44269504088896340736f
@@ -29,5 +29,5 @@
 #define CK_ERF_L7 3.5565767575462814e-06f
 #define CK_SQRT_HALF 0.70710678118654752440f
 #define CK_INV_SQRT_2PI 0.39894228040143267794f
-// Floor of the absolute maximum (or mean) that a scale is made from.
+// Minimum of the absolute maximum (or mean) from which a scale is computed.
 #define CK_SCALE_FLOOR 1e-5f

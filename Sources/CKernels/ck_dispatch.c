@@ -1,4 +1,4 @@
-// Chooses the table once, by what processor and operating system support.
+// Selects the table once, from what the processor and the operating system support.
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,21 +11,21 @@ const ck_table *ck_avx2(void);
 const ck_table *ck_avx512(void);
 const ck_table *ck_avx512bf16(void);
 
-// Whether this processor's bfloat16 dot product gives the bits of the scalar specification (the odd term, then the
-// even one, subnormals as zero): the instruction's documentation leaves room for others.
+// Whether this processor's bfloat16 dot product gives the bits of the scalar specification (the odd term before the
+// even term, subnormals as zero). The documentation of the instruction permits other results.
 static bool bf16_as_specified(void) {
   enum { M = 3, N = 16, PAIRS = 24 };
   uint32_t a[M * PAIRS], b[PAIRS * N], state = 12345;
   float ours[M * N], theirs[M * N];
   for (int i = 0; i < M * PAIRS + PAIRS * N; ++i) {
     state = state * 1664525u + 1013904223u;
-    // Exponents around 1, so that every rounding shows.
+    // Exponents around 1, so that every rounding has an effect.
     uint32_t word = (state & 0x80ff80ffu) | 0x3f003f00u;
     if (i % 29 == 0) word = (word & 0xffffu) | 0x00400000u;  // a subnormal odd value
     if (i < M * PAIRS) a[i] = word;
     else b[i - M * PAIRS] = word;
   }
-  ck_bf16_product part = {a, PAIRS, 1, b, 0, N, PAIRS};
+  ck_bf16_product part = {.a = a, .a_row = PAIRS, .a_pair = 1, .b = b, .b_panel = 0, .b_pair = N, .pairs = PAIRS};
   ck_avx512bf16()->gemm_bf16(M, N, &part, 1, 0, theirs, N, false);
   ck_reference_gemm_bf16(M, N, &part, 1, 0, ours, N, false);
   return memcmp(ours, theirs, sizeof ours) == 0;
@@ -37,7 +37,7 @@ int32_t ck_available(const ck_table **tables, int32_t capacity) {
   int32_t count = 0;
   found[count++] = ck_portable();
 #if defined(__x86_64__)
-  // The builtin looks at the state that the operating system saves (XGETBV), too.
+  // The builtin also checks which registers the operating system saves (XGETBV).
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
       __builtin_cpu_supports("bmi2")) {

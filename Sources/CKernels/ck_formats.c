@@ -1,8 +1,10 @@
-// Half and bfloat16 conversion, packed layouts, the specification of packing, unpacking: the same on every machine.
+// Conversion of half and bfloat16, packed layouts, the specification of packing, and unpacking: the same on every
+// machine.
 #include <math.h>
 #include <string.h>
 
 #include "ck_constants.h"
+#include "ck_integer.h"
 #include "ck_kernels.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -95,7 +97,7 @@ static float row_scale(const ck_packed *p, const float *w) {
   return largest / (p->format == CK_INT4 ? 7.0f : 127.0f);
 }
 
-// Stores an unsigned code of input k (0…15) of a step whose bytes are still zero.
+// Stores the unsigned code of input k (0…15) of a step whose bytes are zero before.
 static void put_code(int32_t format, uint8_t *step, int64_t lane, int64_t k, uint8_t code) {
   int64_t b = lane * 4 + k % 4;
   if (format == CK_TERNARY) step[b] |= (uint8_t)(code << (2 * (k / 4)));
@@ -104,9 +106,9 @@ static void put_code(int32_t format, uint8_t *step, int64_t lane, int64_t k, uin
 }
 
 static void pack_codes(const ck_packed *p, int64_t panel, uint8_t *data, float *scales, const float *w) {
-  const float limit = p->format == CK_TERNARY ? 1 : p->format == CK_INT4 ? 7 : 127;
-  const int32_t zero = p->format == CK_TERNARY ? 1 : p->format == CK_INT4 ? 8 : 128;
-  const int32_t step_bytes = p->format == CK_TERNARY ? 64 : p->format == CK_INT4 ? 128 : 256;
+  const float limit = ck_code_limit(p->format);
+  const int32_t zero = ck_zero_code(p->format);
+  const int32_t step_bytes = ck_step_bytes(p->format);
   int64_t steps = p->group_padded / 16;
   memset(data, 0, (size_t)(step_bytes * steps * p->groups));
   for (int64_t lane = 0; lane < 16; ++lane) {
@@ -157,14 +159,14 @@ static int32_t unpack_code(int32_t format, const uint8_t *step, int64_t lane, in
 
 int32_t ck_packed_code(const ck_packed *p, int64_t matrix, int64_t row, int64_t column) {
   int64_t panel_bytes = p->matrix_bytes / ((p->rows + 15) / 16), group = column / p->group, i = column % p->group;
-  int64_t step_bytes = p->format == CK_TERNARY ? 64 : p->format == CK_INT4 ? 128 : 256;
+  int64_t step_bytes = ck_step_bytes(p->format);
   const uint8_t *data = p->data + matrix * p->matrix_bytes + row / 16 * panel_bytes;
   return unpack_code(p->format, data + (group * (p->group_padded / 16) + i / 16) * step_bytes, row % 16, i % 16);
 }
 
 void ck_unpack(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t rows, float *w) {
   int64_t panel_bytes = p->matrix_bytes / ((p->rows + 15) / 16);
-  int64_t step_bytes = p->format == CK_TERNARY ? 64 : p->format == CK_INT4 ? 128 : 256;
+  int64_t step_bytes = ck_step_bytes(p->format);
   int64_t steps = p->group_padded / 16;
   for (int64_t r = 0; r < rows; ++r) {
     int64_t row = first_row + r, panel = row / 16, lane = row % 16;
@@ -178,7 +180,7 @@ void ck_unpack(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t ro
         for (int64_t k = 0; k < p->columns; ++k) out[k] = ck_f32_from_f16(((const uint16_t *)data)[k * 16 + lane]);
         break;
       case CK_BF16:
-        for (int64_t k = 0; k < p->columns; ++k) 
+        for (int64_t k = 0; k < p->columns; ++k)
           out[k] = ck_f32_from_bf16(((const uint16_t *)data)[(k / 2 * 16 + lane) * 2 + k % 2]);
         break;
       default: {
@@ -195,7 +197,7 @@ void ck_unpack(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t ro
 
 void ck_read_codes(const ck_packed *p, int64_t matrix, int64_t first_row, int64_t rows, int8_t *codes, float *scales) {
   int64_t panel_bytes = p->matrix_bytes / ((p->rows + 15) / 16);
-  int64_t step_bytes = p->format == CK_TERNARY ? 64 : p->format == CK_INT4 ? 128 : 256;
+  int64_t step_bytes = ck_step_bytes(p->format);
   int64_t steps = p->group_padded / 16;
   for (int64_t r = 0; r < rows; ++r) {
     int64_t row = first_row + r, panel = row / 16, lane = row % 16;
@@ -212,9 +214,9 @@ void ck_read_codes(const ck_packed *p, int64_t matrix, int64_t first_row, int64_
 
 void ck_write_codes(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const int8_t *codes,
                     const float *scales) {
-  const int32_t zero = p->format == CK_TERNARY ? 1 : p->format == CK_INT4 ? 8 : 128;
+  const int32_t zero = ck_zero_code(p->format);
   int64_t panel_bytes = p->matrix_bytes / ((p->rows + 15) / 16);
-  int64_t step_bytes = p->format == CK_TERNARY ? 64 : p->format == CK_INT4 ? 128 : 256;
+  int64_t step_bytes = ck_step_bytes(p->format);
   int64_t steps = p->group_padded / 16;
   for (int64_t panel = first_panel; panel < first_panel + panels; ++panel) {
     uint8_t *data = p->data + matrix * p->matrix_bytes + panel * panel_bytes;

@@ -1,8 +1,8 @@
 // The kernels themselves, compiled once per instruction set. The including file defines
-//   CK_ROWS            rows of the fp32 register tile (two panels wide)
+//   CK_TILE_ROWS(X)    X(R) for the rows R of every fp32 and bfloat16 register tile, largest first (two panels wide)
 //   half16(p)          sixteen halves as fp32
-//   what ck_a8.inc.h and ck_bf16.inc.h name
-// and takes the functions through the table that CK_TABLE names.
+//   what ck_a8.inc.h and ck_bf16.inc.h require
+// and gets the functions through the table that CK_TABLE names.
 #include "ck_vector.h"
 
 CK_INLINE v16f panel16(const void *p, int format, int64_t index) {
@@ -10,7 +10,9 @@ CK_INLINE v16f panel16(const void *p, int format, int64_t index) {
   return half16((const uint16_t *)p + index);
 }
 
-// ROWS × (16·PANELS) outputs. Panel j starts at B + j·b_panel elements; `part` < 16 limits the last one.
+// ROWS × (16·PANELS) outputs of the function strip, whose parameters the macro reads. Panel j begins at B + j·b_panel
+// elements; `part` < 16 limits the last panel. Not a function: as one, with its operands in a struct, the AVX2 kernel of
+// packed fp32 weights took 1.5 times as long (the tile needs all sixteen registers).
 #define TILE(ROWS, PANELS)                                                                                      \
   do {                                                                                                          \
     v16f acc[ROWS][PANELS];                                                                                     \
@@ -66,19 +68,12 @@ CK_INLINE void strip(int64_t M, int64_t K, const float *A, int64_t a_row, int64_
     A += R * a_row;                      \
     C += R * c_row;                      \
   }
-  ROWS_LOOP(CK_ROWS)
-#if CK_ROWS > 4
-  ROWS_LOOP(4)
-#endif
-#if CK_ROWS > 2
-  ROWS_LOOP(2)
-#endif
   for (; panels == 4 && m < M; ++m) {
     TILE(1, 4);
     A += a_row;
     C += c_row;
   }
-  ROWS_LOOP(1)
+  CK_TILE_ROWS(ROWS_LOOP)
 #undef ROWS_LOOP
 }
 
@@ -104,14 +99,16 @@ static void gemm_packed(int64_t M, const float *A, int64_t a_row, const ck_packe
   const bool accumulate = false;
   for (int64_t j = 0; j < panels;) {
     int64_t left = B->rows - (first + j) * 16, count = left >= 32 && j + 2 <= panels ? 2 : 1;
-    // One row alone: more sums at once hide their latency, more streams that of memory.
+    // A single row: more sums at once hide the latency of the products, more streams that of the memory.
     if (M == 1 && left >= 64 && j + 4 <= panels) count = 4;
     int64_t part = left < 16 ? left : 16;
     const void *b = data + (first + j) * panel * width;
     const float *start = bias ? bias + (first + j) * 16 : 0;
     float *c = C + j * 16;
-    if (B->format == CK_FP32) strip(M, K, A, a_row, 1, b, CK_FP32, panel, 16, start, c, c_row, accumulate, count, part, true);
-    else strip(M, K, A, a_row, 1, b, CK_FP16, panel, 16, start, c, c_row, accumulate, count, part, true);
+    if (B->format == CK_FP32)
+      strip(M, K, A, a_row, 1, b, CK_FP32, panel, 16, start, c, c_row, accumulate, count, part, true);
+    else
+      strip(M, K, A, a_row, 1, b, CK_FP16, panel, 16, start, c, c_row, accumulate, count, part, true);
     j += count;
   }
 }
@@ -288,7 +285,7 @@ static void multiply_backward(int64_t count, const float *x, const float *w, flo
   }
 }
 
-// −1 or 1 for each of sixteen bits.
+// −1 or 1 for each of n ≤ 16 bits.
 CK_INLINE v16f bit_signs(const uint8_t *z, int64_t n) {
   uint32_t bits = z[0] | (n > 8 ? (uint32_t)z[1] << 8 : 0);
   v16i one = ((isplat((int32_t)bits) >> iota16()) & 1) << 31;
@@ -343,7 +340,7 @@ static double sum_squares(int64_t count, const float *x) {
   return lanes[0];
 }
 
-// Four queries share each block of keys; every score, sum and output is one query's own chain of operations.
+// Four queries share each block of keys. Every score, sum and output is a chain of operations of one query.
 static void attention(int64_t M, int64_t position, const ck_attention *operands) {
   const int64_t head_dim = operands->head_dim, q_row = operands->q_row, value_row = operands->value_row;
   const int64_t out_row = operands->out_row;
@@ -404,8 +401,8 @@ static void attention(int64_t M, int64_t position, const ck_attention *operands)
   }
 }
 
-// Four queries at a time: keys, values and their gradients are read once for four, and every gradient still adds its
-// queries in order. Queries past the end count as zeros.
+// Four queries at a time: keys, values and their gradients are read once for four queries, and every gradient still
+// adds the queries in order. Queries after the end count as zeros.
 static void attention_backward(int64_t T, const ck_attention_gradient *operands) {
   const int64_t head_dim = operands->head_dim, row = operands->row, out_row = operands->out_row;
   const int64_t gradient_row = operands->gradient_row;

@@ -1,4 +1,5 @@
-// The scalar specification of ck_memory.h but for packing (see ck_formats.c): plain loops, one operation at a time, no contraction.
+// The scalar specification of ck_memory.h, except packing (see ck_formats.c): plain loops, one operation at a time, no
+// contraction.
 #include <math.h>
 #include <string.h>
 
@@ -39,7 +40,7 @@ float ck_moment_value(uint8_t code) {
 }
 float ck_root_value(uint8_t code) { return code ? float_from_bits(((uint32_t)code << 19) + (112u << 23)) : 0; }
 
-// A hash of the element's place in its tensor.
+// A hash of the index of the element in its tensor.
 static uint32_t dither(uint32_t key, int64_t element) {
   uint32_t h = (uint32_t)element ^ key;
   h = (h ^ (h >> 16)) * 0x85ebca6bu;
@@ -51,7 +52,7 @@ void ck_reference_adamw_8(int64_t count, const ck_adamw *s, uint32_t key, int64_
                           const float *gradient, const ck_moment *m, const ck_moment *root) {
   for (int64_t block = 0; block < count; block += CK_MOMENT_BLOCK) {
     int64_t end = block + CK_MOMENT_BLOCK < count ? block + CK_MOMENT_BLOCK : count;
-    float means[CK_MOMENT_BLOCK], roots[CK_MOMENT_BLOCK], m_most = 0, root_most = 0;
+    float means[CK_MOMENT_BLOCK], roots[CK_MOMENT_BLOCK], m_maximum = 0, root_maximum = 0;
     float *m_scale = m->scales + block / CK_MOMENT_BLOCK, *root_scale = root->scales + block / CK_MOMENT_BLOCK;
     for (int64_t i = block; i < end; ++i) {
       float g = s->clip_scale * gradient[i];
@@ -61,13 +62,13 @@ void ck_reference_adamw_8(int64_t count, const ck_adamw *s, uint32_t key, int64_
       w[i] = stepped(s, w[i], mean, r);
       means[i - block] = mean;
       roots[i - block] = r;
-      m_most = fabsf(mean) > m_most ? fabsf(mean) : m_most;
-      root_most = r > root_most ? r : root_most;
+      m_maximum = fabsf(mean) > m_maximum ? fabsf(mean) : m_maximum;
+      root_maximum = r > root_maximum ? r : root_maximum;
     }
-    bool m_zero = !(m_most >= CK_MOMENT_FLOOR), root_zero = !(root_most >= CK_MOMENT_FLOOR);
-    *m_scale = m_zero ? 0 : m_most / 1.875f;
-    *root_scale = root_zero ? 0 : root_most / 1.9375f;
-    float m_inverse = m_zero ? 0 : 1.875f / m_most, root_inverse = root_zero ? 0 : 1.9375f / root_most;
+    bool m_zero = !(m_maximum >= CK_MOMENT_FLOOR), root_zero = !(root_maximum >= CK_MOMENT_FLOOR);
+    *m_scale = m_zero ? 0 : m_maximum / 1.875f;
+    *root_scale = root_zero ? 0 : root_maximum / 1.9375f;
+    float m_inverse = m_zero ? 0 : 1.875f / m_maximum, root_inverse = root_zero ? 0 : 1.9375f / root_maximum;
     for (int64_t i = block; i < end; ++i) {
       uint32_t noise = dither(key, first + i);
       float mean = means[i - block] * m_inverse, size = fabsf(mean) > 1.875f ? 1.875f : fabsf(mean);
@@ -83,7 +84,7 @@ void ck_reference_adamw_8(int64_t count, const ck_adamw *s, uint32_t key, int64_
 
 int64_t ck_reference_fixed_add(int64_t count, int64_t bound, const float *x, int64_t *sum) {
   for (int64_t i = 0; i < count; ++i) {
-    // Eleven bits above the quantum's unit: |x| < 2^11 keeps the product inside 2^61.
+    // |x| < 2^11 keeps the product below 2^61.
     if (!(fabsf(x[i]) < 2048.0f)) return i;
     int64_t next = sum[i] + (int64_t)rint((double)x[i] * 0x1p50);
     if (next > bound || next < -bound) return i;
@@ -92,7 +93,7 @@ int64_t ck_reference_fixed_add(int64_t count, int64_t bound, const float *x, int
   return -1;
 }
 
-// The quanta of low and high together.
+// low and high as one number of quanta.
 static __int128 wide(int64_t low, int64_t high) { return (__int128)high * (INT64_C(1) << CK_FIXED_CARRY) + low; }
 
 bool ck_fixed_carry(float x, int64_t *low, int64_t *high) {

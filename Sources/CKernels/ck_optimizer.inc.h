@@ -2,10 +2,7 @@
 #include "ck_memory.h"
 #include "ck_vector.h"
 
-typedef uint32_t v16u __attribute__((vector_size(64)));
 typedef uint8_t v16c __attribute__((vector_size(16)));
-
-CK_INLINE v16u usplat(uint32_t x) { return (v16u)isplat((int32_t)x); }
 
 // Weights of sixteen elements, from their new first moments and the roots of their new second moments.
 CK_INLINE v16f stepped16(const ck_adamw *s, v16f w, v16f m, v16f root) {
@@ -48,7 +45,7 @@ CK_INLINE void store_codes(uint8_t *codes, v16u values) {
   v16c bytes = __builtin_convertvector(values, v16c);
   memcpy(codes, &bytes, 16);
 }
-// Values of the codes, times their block's scale.
+// The values of codes, multiplied by the scale of their block.
 CK_INLINE v16f moment16(v16u codes, v16f scale) {
   v16u magnitude = codes & 127, bits = ((magnitude << 20) + (112u << 23)) | ((codes & 128) << 24);
   return (v16f)(bits & (v16u)(magnitude != 0)) * scale;
@@ -62,22 +59,22 @@ CK_INLINE v16f largest16(v16f a) {
   a = max16(__builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13), a);
   return max16(__builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14), a);
 }
-// What brings a block's numbers to the codes' range; 0 for a block of zeros.
+// The factor that maps the numbers of a block to the range of the codes; 0 for a block of zeros.
 CK_INLINE float moment_inverse(float largest, float top, float *scale) {
   const bool zeros = !(largest >= CK_MOMENT_FLOOR);
   *scale = zeros ? 0 : largest / top;
   return zeros ? 0 : top / largest;
 }
 
-// Moments of a block between its two passes: the codes need the scales that the moments end in.
+// The new moments of a block between its two passes: codes can be computed only when the scale is known.
 typedef struct {
   float means[CK_MOMENT_BLOCK] __attribute__((aligned(64))), roots[CK_MOMENT_BLOCK] __attribute__((aligned(64)));
 } moment_block;
 
-// Elements between those in work and those that are fetched from memory, which would come too late by themselves.
+// Distance of prefetches in elements: the hardware prefetcher alone is too late.
 enum { CK_MOMENTS_AHEAD = 4 * CK_MOMENT_BLOCK };
 
-// First pass, sixteen elements: new moments and the largest so far.
+// First pass, sixteen elements: new moments and their maximum so far.
 CK_INLINE void moments16(const ck_adamw *s, moment_block *b, int64_t i, const float *gradient, const uint8_t *m,
                          v16f m_scale, const uint8_t *root, v16f root_scale, v16f most[2]) {
   __builtin_prefetch(gradient + i + CK_MOMENTS_AHEAD, 0, 2);
@@ -91,10 +88,10 @@ CK_INLINE void moments16(const ck_adamw *s, moment_block *b, int64_t i, const fl
   most[1] = max16(r, most[1]);
 }
 
-// Second pass, sixteen elements: weights, and codes, rounded by a hash of the element's place.
-CK_INLINE void step16(const ck_adamw *s, const moment_block *b, int64_t i, float *w, v16u place, uint8_t *m,
+// Second pass, sixteen elements: weights, and codes, rounded by a hash of the index of the element.
+CK_INLINE void step16(const ck_adamw *s, const moment_block *b, int64_t i, float *w, v16u index, uint8_t *m,
                       v16f m_inverse, uint8_t *root, v16f root_inverse) {
-  v16u h = place;
+  v16u h = index;
   h = (h ^ (h >> 16)) * 0x85ebca6bu;
   h = (h ^ (h >> 13)) * 0xc2b2ae35u;
   h = h ^ (h >> 16);
@@ -105,14 +102,14 @@ CK_INLINE void step16(const ck_adamw *s, const moment_block *b, int64_t i, float
   r *= root_inverse;
   v16i code = (v16i)(((v16u)min16(splat(1.875f), abs16(mean)) + (h >> 12)) >> 20) - (112 << 3);
   store_codes(m + i, (v16u)((code & (code > 0)) | ((v16i)((v16u)mean >> 24) & 128)));
-  // The exponent's bias, 112 << 4 in a level, is beyond the code's eight bits.
+  // The bias of the exponent, 112 << 4 in a level, lies beyond the eight bits of the code.
   v16i level = (v16i)((v16u)min16(splat(1.9375f), r) + (h & 0x7ffff)), least = isplat((112 << 23) + (1 << 19));
   level = (v16i)pick(level > least, (v16f)level, (v16f)least);
   store_codes(root + i, ((v16u)level >> 19) & (v16u)(r > splat(0)));
 }
 
-// Whole blocks. The second pass of a block runs beside the first of the next: roots and quotients take as long as all the
-// rest, and so neither waits for the other.
+// Whole blocks. The second pass of a block runs together with the first pass of the next block: square roots and
+// quotients take as long as everything else, so neither waits for the other.
 static void adamw_blocks(int64_t blocks, const ck_adamw *step, uint32_t key, int64_t first, float *w,
                          const float *gradient, uint8_t *m, float *m_scales, uint8_t *root, float *root_scales) {
   if (blocks == 0) return;
@@ -124,10 +121,10 @@ static void adamw_blocks(int64_t blocks, const ck_adamw *step, uint32_t key, int
     const moment_block *before = memory + (block + 1) % 2;
     float *w_before = w - CK_MOMENT_BLOCK;
     uint8_t *m_before = m - CK_MOMENT_BLOCK, *root_before = root - CK_MOMENT_BLOCK;
-    const v16u place = (v16u)iota16() ^ ((uint32_t)(first - CK_MOMENT_BLOCK) ^ key);
+    const v16u index = (v16u)iota16() ^ ((uint32_t)(first - CK_MOMENT_BLOCK) ^ key);
     if (block == blocks) {
       for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16)
-        step16(&s, before, i, w_before, place ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
+        step16(&s, before, i, w_before, index ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
       break;
     }
     const v16f m_scale = splat(m_scales[block]), root_scale = splat(root_scales[block]);
@@ -138,7 +135,7 @@ static void adamw_blocks(int64_t blocks, const ck_adamw *step, uint32_t key, int
     } else {
       for (int64_t i = 0; i < CK_MOMENT_BLOCK; i += 16) {
         moments16(&s, now, i, gradient, m, m_scale, root, root_scale, most);
-        step16(&s, before, i, w_before, place ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
+        step16(&s, before, i, w_before, index ^ (uint32_t)i, m_before, m_inverse, root_before, root_inverse);
       }
     }
     m_inverse = splat(moment_inverse(largest16(most[0])[0], 1.875f, m_scales + block));
@@ -154,7 +151,7 @@ static void adamw_8(int64_t count, const ck_adamw *step, uint32_t key, int64_t f
   adamw_blocks(blocks, step, key, first, w, gradient, m->codes, m->scales, root->codes, root->scales);
   const size_t rest = (size_t)(count - i);
   if (!rest) return;
-  // The block that a tensor ends in, with zeros after the end.
+  // The last, incomplete block of a tensor, padded with zeros.
   float part[2][CK_MOMENT_BLOCK] = {{0}};
   uint8_t codes[2][CK_MOMENT_BLOCK] = {{0}};
   memcpy(part[0], w + i, rest * 4);

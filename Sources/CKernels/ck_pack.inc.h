@@ -1,11 +1,9 @@
-// Packing, fixed-point sums and the search for numbers that are not finite, compiled once per instruction set (see
-// ck_memory.h). Includes after ck_optimizer.inc.h.
-typedef float v8f __attribute__((vector_size(32)));
-typedef int64_t v8l __attribute__((vector_size(64)));
-typedef uint64_t v8ul __attribute__((vector_size(64)));
+// Packing, fixed-point sums and the search for non-finite numbers, compiled once per instruction set (see
+// ck_memory.h).
+#include "ck_vector.h"
 
-// Transpositions are made of two kinds of steps: the 4 × 4 numbers that four vectors have in a lane of 128 bits change
-// places, and so do lanes of two vectors.
+// Transpositions consist of two kinds of steps: 4 × 4 transpositions of the numbers that four vectors have in a lane of
+// 128 bits, and exchanges of whole lanes between vectors.
 #define LOW_SINGLES 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
 #define HIGH_SINGLES 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
 #define LOW_PAIRS 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
@@ -39,8 +37,8 @@ CK_INLINE void transpose16(v16i r[16]) {
   _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; ++i) transpose_lanes(r + i, 4);
 }
 
-// Eight numbers of each of sixteen rows: r[i] has those of row i and row 4 + i, r[4 + i] those of the rows 8 after them.
-// Then r[i] has number i of each row.
+// Eight numbers of each of sixteen rows: before, r[i] has the numbers of rows i and 4 + i, and r[4 + i] those of rows
+// 8 + i and 12 + i. After, r[i] has number i of each row.
 CK_INLINE void transpose8(v16i r[8]) {
   transpose_in_lanes(r);
   transpose_in_lanes(r + 4);
@@ -51,7 +49,7 @@ CK_INLINE void transpose8(v16i r[8]) {
   }
 }
 
-// Sixteen columns from `w` of a panel of `rows` rows, row by row; missing numbers are 0.
+// Sixteen columns, starting at `w`, of a panel of `rows` rows, row by row; missing numbers are 0.
 CK_INLINE void rows16(const float *w, int64_t stride, int64_t rows, int64_t n, v16f r[16]) {
   if (rows == 16 && n == 16) {
     _Pragma("clang loop unroll(full)") for (int64_t i = 0; i < 16; ++i) {
@@ -69,21 +67,21 @@ CK_INLINE void columns16(const float *w, int64_t stride, int64_t rows, int64_t n
   transpose16((v16i *)r);
 }
 
-// Past the caches: packed weights are larger than those, and a line that is written whole need not be read first.
+// Stores past the caches: packed weights are larger than the caches, and a line that is written whole need not be read.
 CK_INLINE void stream16(void *to, v16i v) { __builtin_nontemporal_store(v, (v16i *)to); }
 
 CK_INLINE v16u bf16_rounded(v16f x) {
   v16u u = (v16u)x;
   return (v16u)pick(x != x, (v16f)(u | 0x400000), (v16f)(u + 0x7fff + ((u >> 16) & 1)));
 }
-// The numbers of two rows, one row after the other.
+// The numbers of two rows as bfloat16, one row after the other.
 CK_INLINE v16i bf16_of(v16f a, v16f b) {
   return (v16i)__builtin_shufflevector((v32s)bf16_rounded(a), (v32s)bf16_rounded(b), 1, 3, 5, 7, 9, 11, 13, 15, 17, 19,
                                        21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59,
                                        61, 63);
 }
 CK_INLINE v16i fp16_of(v16f a, v16f b) {
-  // The processor keeps some bits of what is no number.
+  // The processor keeps some bits of a NaN; the format has a single NaN.
   v32s bits = halves_of(a, b), magnitude = __builtin_elementwise_min(bits & 0x7fff, (v32s){0} + 0x7e00);
   return (v16i)((bits & 0x8000) | magnitude);
 }
@@ -112,7 +110,7 @@ static void pack_floating(const ck_packed *p, int64_t rows, uint8_t *data, const
       if (half) {
         pair = __builtin_shufflevector(pair, pair, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 1, 3, 5,
                                        7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-        // Panels of an odd number of columns end within a line.
+        // A panel with an odd number of columns ends within a cache line.
         if (p->columns % 2) {
           memcpy(to, &pair, i + 1 < n ? 64 : 32);
           continue;
@@ -123,16 +121,16 @@ static void pack_floating(const ck_packed *p, int64_t rows, uint8_t *data, const
   }
 }
 
-// Weights come from memory: where a panel reads a line, the next panel's is fetched. Too many at once wait for each
-// other, so passes share them.
+// Weights come from memory: when a panel reads a line, the same line of the next panel is prefetched. Too many
+// prefetches at once delay each other, so the passes share them.
 CK_INLINE void fetch_next_panel(const ck_packed *p, const float *w) { __builtin_prefetch(w + 16 * p->columns, 0, 2); }
 
-// Sixteen inputs of a row of which `left` are to come; those after the end are 0.
+// Sixteen inputs of a row that has `left` more; inputs after the end are 0.
 CK_INLINE v16f inputs16(const float *x, int64_t left) {
   return left >= 16 ? load16(x) : left > 0 ? load_part(x, left) : splat(0);
 }
 
-// Adds magnitudes times 2⁻⁸⁹⁶, exactly: what their bits are at the place where fp64 has exponent and mantissa.
+// Adds magnitudes times 2⁻⁸⁹⁶, exactly: their bits, moved to the position of exponent and mantissa in fp64.
 CK_INLINE void add_magnitudes(v8d sums[2], v16f x) {
   sums[0] += (v8d)(((v8ul)x << 29) & 0x0fffffffe0000000);
   sums[1] += (v8d)(((v8ul)x >> 3) & 0x0fffffffe0000000);
@@ -144,9 +142,9 @@ static __attribute__((noinline)) double sum_in_order(const float *w, int64_t cou
   return sum;
 }
 
-// max(mean |W|, floor) of a row, as if its columns were added in order, in fp64. In whatever order, a sum of n magnitudes
-// is within n · 2⁻⁵³ of the true one, relative to it. So the mean of the sums at hand rounds to the same fp32 number
-// unless it stands as near as that to half way between two.
+// max(mean |W|, floor) of a row, as if its columns were added in order, in fp64. In any order, the relative error of a
+// sum of n magnitudes is below n · 2⁻⁵³. So the mean from sums in another order rounds to the same fp32 number, unless
+// it is that close to the midpoint between two fp32 numbers.
 CK_INLINE float mean_scale(const v8d sums[2], const float *w, int64_t columns) {
   v8d all = sums[0] + sums[1];
   all += __builtin_shufflevector(all, all, 4, 5, 6, 7, 0, 1, 2, 3);
@@ -154,12 +152,12 @@ CK_INLINE float mean_scale(const v8d sums[2], const float *w, int64_t columns) {
   const double sum = (all[0] + all[1]) * 0x1p896, count = (double)columns, error = (count + 2) * 0x1p-52;
   const float low = (float)(sum * (1 - error) / count), high = (float)(sum * (1 + error) / count);
   float mean = low;
-  // What is not finite was added as a number from 2^128 on.
+  // A non-finite number was added as a number ≥ 2^128.
   if (__builtin_expect(!(low == high && sum < 0x1p128), 0)) mean = (float)(sum_in_order(w, columns) / count);
   return mean > CK_SCALE_FLOOR ? mean : CK_SCALE_FLOOR;
 }
 
-// Sixteen vectors to one: the largest number of vector i at place i.
+// Sixteen vectors to one: lane i has the maximum of vector i.
 CK_INLINE v16i largest_of_rows(const v16i r[16]) {
   v16i rows[4];
 #define MERGED(A, B, LOW, HIGH) __builtin_elementwise_max(SHUFFLE(A, B, LOW), SHUFFLE(A, B, HIGH))
@@ -173,19 +171,20 @@ CK_INLINE v16i largest_of_rows(const v16i r[16]) {
 #undef MERGED
 }
 
-// The largest magnitude of some inputs, at least the floor, leaving out what is no number.
+// The maximum magnitude of the inputs without NaNs, at least the floor.
 static __attribute__((noinline)) float largest_number(const float *x, int64_t count) {
   v16f most = splat(CK_SCALE_FLOOR);
   for (int64_t i = 0; i < count; i += 16) most = max16(abs16(inputs16(x + i, count - i)), most);
   return fold_max(most);
 }
 
-// Scales of a group in each row, and their inverses: max(max |x|, floor) / limit. False when an input is not finite.
+// Scales of a group in each row, and their inverses: max(max |x|, floor) / limit. Returns false if an input is not
+// finite.
 CK_INLINE bool largest_scales(const ck_packed *p, int64_t group, bool whole, int64_t rows, const float *w, float limit,
                               float scales[16], float inverses[16]) {
   v16i most[16];
   for (int64_t row = 0; row < 16; ++row) {
-    // Compared as integers, magnitudes keep their order, and what is no number is beyond infinity.
+    // As integers, magnitudes keep their order, and NaN is beyond infinity.
     most[row] = (v16i)splat(CK_SCALE_FLOOR);
     for (int64_t i = 0; i < group && (whole || row < rows); i += 16) {
       const float *x = w + row * p->columns + i;
@@ -204,8 +203,8 @@ CK_INLINE bool largest_scales(const ck_packed *p, int64_t group, bool whole, int
   return finite;
 }
 
-// Codes of 64 inputs of a row in one vector: byte j of number k has that of input 16j + k, unsigned. Here as the format
-// defines them, by division.
+// Codes of 64 inputs of a row in one vector: byte j of number k has the unsigned code of input 16j + k. Computed by
+// division, as the format defines them.
 static __attribute__((noinline)) v16u quotients(const v16f x[4], float scale, float limit, int32_t zero) {
   v16u codes = usplat(0);
   for (int j = 0; j < 4; ++j) {
@@ -217,10 +216,10 @@ static __attribute__((noinline)) v16u quotients(const v16f x[4], float scale, fl
   return codes;
 }
 
-// The same for finite inputs from the inverse of the scale. A code is the integer part of x · inverse + zero + 1/2; added
-// to a power of two, that and `fraction` bits more end the float's mantissa. They are less than one unit of the last place
-// off: limit · 2⁻²⁴ at most for each of inverse, quotient and (where it is rounded) product, and half a unit for the sum.
-// So only a fraction of zero leaves a doubt, and then the quotients themselves decide.
+// The same for finite inputs from the inverse of the scale. A code is the integer part of x · inverse + zero + 1/2.
+// After the addition of a power of two, this integer and `fraction` more bits are the end of the mantissa. Their error
+// is below one unit of the last place: at most limit · 2⁻²⁴ for each of inverse, quotient and (if it is rounded)
+// product, and half a unit for the sum. So only a fraction of zero is in doubt, and then the quotients decide.
 CK_INLINE v16u codes_of(const v16f x[4], float scale, float inverse, bool finite, float limit, int32_t zero) {
 #pragma clang fp contract(fast)
   const int fraction = limit > 7 ? 14 : 18;
@@ -237,9 +236,9 @@ CK_INLINE v16u codes_of(const v16f x[4], float scale, float inverse, bool finite
   return limit > 7 ? codes : codes & 0x0f0f0f0f;
 }
 
-// Ternary codes stand at their place in a byte of the format: of sixteen inputs, 4i to 4i + 3 have bits 2i and 2i + 1.
-// A quotient rounds to ±1 exactly when the weight is beyond half the scale, which is exact: a tie rounds to 0, and the
-// next number's quotient to the next above one half.
+// Ternary codes are already at their position in a byte of the format: inputs 4i to 4i + 3 of sixteen have bits 2i and
+// 2i + 1. A quotient rounds to ±1 if and only if the magnitude of the weight exceeds half the scale, which is exact: a
+// tie rounds to 0, and the quotient of the next larger number is above one half.
 CK_INLINE v16u ternary_codes_of(const v16f x[4], float scale) {
   const v16f half = splat(0.5f * scale);
   const v16u unit = {1, 1, 1, 1, 4, 4, 4, 4, 16, 16, 16, 16, 64, 64, 64, 64};
@@ -251,7 +250,7 @@ CK_INLINE v16u ternary_codes_of(const v16f x[4], float scale) {
   return codes;
 }
 
-// The bytes of each lane's four numbers, transposed: four inputs of a step come to lie in a number.
+// The bytes of the four numbers of each lane, transposed, so that a number has four inputs of one step.
 CK_INLINE v16i bytes_of_steps(v16i codes) {
   typedef uint8_t v64c __attribute__((vector_size(64)));
 #define BYTES(F) F, F + 4, F + 8, F + 12
@@ -261,7 +260,7 @@ CK_INLINE v16i bytes_of_steps(v16i codes) {
 #undef BYTES
 }
 
-// Four steps of sixteen rows in the order of the format, of which the first `steps` are stored.
+// Stores the first `steps` of four steps of sixteen rows in the order of the format.
 CK_INLINE void store_steps(int format, const v16u *codes, int64_t steps, uint8_t *to) {
   if (format == CK_TERNARY) {
     v16i r[4];
@@ -304,12 +303,12 @@ CK_INLINE void mean_scales(const ck_packed *p, int64_t rows, const float *w, flo
   }
 }
 
-// Any sixteen rows; `whole` if there are as many, and the groups are multiples of 64.
+// Up to sixteen rows; `whole` if there are sixteen and the groups are multiples of 64.
 CK_INLINE void pack_groups(int format, int64_t group, bool whole, const ck_packed *p, int64_t rows, uint8_t *data,
                            float *scales, const float *w) {
-  const float limit = format == CK_INT4 ? 7 : 127;
-  const int32_t zero = format == CK_INT4 ? 8 : 128;
-  const int64_t step_bytes = format == CK_TERNARY ? 64 : format == CK_INT4 ? 128 : 256;
+  const float limit = ck_code_limit(format);
+  const int32_t zero = ck_zero_code(format);
+  const int64_t step_bytes = ck_step_bytes(format);
   for (int64_t g = 0; g < p->groups; ++g, w += group, scales += 16) {
     float inverses[16];
     bool finite = true;
@@ -336,8 +335,8 @@ CK_INLINE void pack_groups(int format, int64_t group, bool whole, const ck_packe
 
 enum { CK_PACK_COLUMNS = 4096 };
 
-// Sixteen rows with one scale each, row after row as they lie in memory. The codes of one are made beside the scale of the
-// next, so that the memory is asked for lines at an even pace.
+// Sixteen rows with one scale each, in the order of memory. The codes of one row are computed together with the scale
+// of the next row, so that cache lines are requested at an even rate.
 CK_INLINE void pack_rows(int format, const ck_packed *p, uint8_t *data, float *scales, const float *w) {
   v16u codes[CK_PACK_COLUMNS / 64][16];
   bool finite = true;
@@ -406,7 +405,7 @@ static void pack(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_
     }
   }
 #ifdef __x86_64__
-  // Other threads see what went past the caches before they hear of the end.
+  // Stores past the caches must be visible before other threads learn that packing has ended.
   __builtin_ia32_sfence();
 #endif
 }
@@ -419,7 +418,7 @@ static int64_t fixed_add(int64_t count, int64_t bound, const float *x, int64_t *
     memcpy(&v, x + i, 32);
     memcpy(&old, sum + i, 64);
     v8d scaled = __builtin_elementwise_rint(__builtin_convertvector(v, v8d) * 0x1p50);
-    // Compared before the conversion: beyond ±2^61 or not a number.
+    // Compare before the conversion, which is undefined beyond ±2^63 and for NaN.
     v8l fits = (scaled < 0x1p61) & (scaled > -0x1p61);
     v8l next = old + __builtin_convertvector((v8d)((v8l)scaled & fits), v8l);
     fits &= (next <= bound) & (next >= -bound);

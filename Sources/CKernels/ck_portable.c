@@ -1,4 +1,6 @@
-// Any machine: the compiler's own vectors (NEON on arm64, SSE2 on x86-64 with fused operations from the C library).
+// Any machine: the compiler's portable vectors (NEON on arm64; SSE2 on x86-64, with fused operations from the C
+// library).
+#include "ck_a8.h"
 #include "ck_vector.h"
 
 CK_INLINE v16f half16(const uint16_t *p) {
@@ -30,9 +32,13 @@ CK_INLINE v32s halves_of(v16f a, v16f b) {
   return both;
 }
 
-static void a8_panel(int format, int64_t steps, const int8_t *codes, const uint8_t *w, int32_t start, v16i *dot) {
+// Row i of a group against one panel.
+static void a8_panel(int format, const a8_group *g, int i, v16i *dot) {
+  const int8_t *codes = g->codes + i * g->row;
+  const uint8_t *w = g->w;
+  const int64_t steps = g->steps;
   uint32_t sum[16];
-  for (int lane = 0; lane < 16; ++lane) sum[lane] = (uint32_t)start;
+  for (int lane = 0; lane < 16; ++lane) sum[lane] = (uint32_t)g->start[i];
   for (int64_t s = 0; s < steps; ++s, codes += 16) {
     for (int j = 0; j < 4; ++j) {
       for (int lane = 0; lane < 16; ++lane) {
@@ -45,15 +51,19 @@ static void a8_panel(int format, int64_t steps, const int8_t *codes, const uint8
         }
       }
     }
-    w += format == CK_TERNARY ? 64 : format == CK_INT4 ? 128 : 256;
+    w += ck_step_bytes(format);
   }
   memcpy(dot, sum, 64);
 }
-#define CK_ROWS 4
-#define A8_DOT(FORMAT, R, P) \
-  for (int i = 0; i < R; ++i) a8_panel(FORMAT, steps, codes + i * row, w, start[i], &dot[i][0]);
+#define DEFINE_A8_DOT(R)                                                      \
+  CK_INLINE void a8_dot_##R##x1(int format, a8_group g, v16i dot[R][1]) {     \
+    for (int i = 0; i < R; ++i) a8_panel(format, &g, i, &dot[i][0]);          \
+  }
+DEFINE_A8_DOT(4)
+DEFINE_A8_DOT(1)
+#define A8_TILES(X) X(4, 1) X(1, 1)
 #define A8_PANELS(M) 1
-#define A8_STRIP(FORMAT) A8_BODY(FORMAT, 4, 1) A8_BODY(FORMAT, 1, 1)
+#define CK_TILE_ROWS(X) X(4) X(2) X(1)
 #define CK_TABLE ck_portable_table
 #define CK_TABLE_NAME "portable"
 #include "ck_optimizer.inc.h"

@@ -1,6 +1,7 @@
 // Initial weights: Philox4x32-10 and Box–Muller, sixteen blocks at once, compiled once per instruction set (see
-// ck_memory.h). Includes after ck_pack.inc.h.
-typedef uint64_t v8ul __attribute__((vector_size(64)));
+// ck_memory.h).
+#include "ck_vector.h"
+
 typedef int32_t v8i __attribute__((vector_size(32)));
 
 // The two halves of a · m, lane by lane.
@@ -58,8 +59,8 @@ CK_INLINE v8d cos8(v8d t) {
   return (v8d)((v8l)value ^ (negative & (v8l)dsplat(-0.0)));
 }
 
-// Eight deviates. Where the error of the functions above could change the rounding to fp32, which one in some millions
-// does, the C library's functions decide, as in the specification: the bits are always those.
+// Eight deviates. If the error of the functions above could change the rounding to fp32, which happens once in some
+// millions, the functions of the C library decide, as in the specification, so the bits are always the same.
 CK_INLINE v8f normal8(v8i a, v8i b, double deviation) {
   v8d u1 = __builtin_convertvector(a + 1, v8d) * dsplat(0x1p-24);
   v8d u2 = __builtin_convertvector(b, v8d) * dsplat(0x1p-24);

@@ -1,4 +1,4 @@
-// Sums of arrays that several ranks have put side by side.
+// Sums of arrays that lie one after another in memory, one from each rank.
 #include "ck_kernels.h"
 
 void ck_sum_arrays(int64_t arrays, int64_t stride, int64_t count, const float *x, float *out) {

@@ -1,10 +1,11 @@
-// Sixteen fp32 lanes in the compiler's portable vectors; each instruction set's file includes this with its own
-// target features on, so one source gives every machine the same operations in the same order.
+// Sixteen fp32 lanes in the compiler's portable vectors. The file of each instruction set includes this header with its
+// own target features enabled, so one source gives every machine the same operations in the same order.
 #pragma once
 #include <math.h>
 #include <string.h>
 
 #include "ck_constants.h"
+#include "ck_integer.h"
 #include "ck_kernels.h"
 
 #pragma clang diagnostic ignored "-Wpsabi"
@@ -14,6 +15,9 @@ typedef float v16f __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));
 typedef uint32_t v16u __attribute__((vector_size(64)));
 typedef double v8d __attribute__((vector_size(64)));
+typedef int64_t v8l __attribute__((vector_size(64)));
+typedef uint64_t v8ul __attribute__((vector_size(64)));
+typedef float v8f __attribute__((vector_size(32)));
 typedef uint16_t v32s __attribute__((vector_size(64)));
 
 #define CK_INLINE static inline __attribute__((always_inline))
@@ -40,8 +44,9 @@ CK_INLINE v16f min16(v16f a, v16f b) { return pick(a < b, a, b); }
 CK_INLINE v16f abs16(v16f a) { return (v16f)((v16i)a & 0x7fffffff); }
 CK_INLINE v16i iota16(void) { return (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
 CK_INLINE v16i isplat(int32_t x) { return (v16i){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+CK_INLINE v16u usplat(uint32_t x) { return (v16u)isplat((int32_t)x); }
 
-// Subnormal operands and results count as zero between these two, as they do for the bfloat16 dot product.
+// Between these two calls subnormal operands and results count as zero, as in the bfloat16 dot product.
 #if defined(__x86_64__)
 typedef uint32_t ck_float_mode;
 CK_INLINE ck_float_mode ck_flush_subnormals(void) {

@@ -1,10 +1,13 @@
+import Errors
+
 /// A value that has no code: NaN or infinite.
-public struct BitEncoderError: Error, Sendable, CustomStringConvertible {
+public struct BitEncoderError: QuillanError {
   /// The value's index in the tensor, row-major.
   public let element: Int
   public let value: Float
 
-  public var description: String {
-    "element \(element) of the tensor to encode is \(value); encode finite values only"
-  }
+  public var status: ErrorStatus { .failure }
+  public var place: String? { "element \(element) of the tensor to encode" }
+  public var problem: String { "the value is \(value)" }
+  public var remedy: String? { "encode finite values only" }
 }

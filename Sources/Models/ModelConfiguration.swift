@@ -178,19 +178,3 @@ extension PrecisionConfiguration {
     [overseer, attention, diffusion, experts, agents, head].contains(.int4)
   }
 }
-
-/// A rule of the model's configuration that a value violates.
-public struct ConfigurationIssue: Error, Equatable, CustomStringConvertible {
-  /// The key in the `model` section, as YAML spells it.
-  public let key: String
-  /// The rule, and the value that violates it.
-  public let rule: String
-
-  /// Creates an issue with one key.
-  public init(key: String, rule: String) {
-    self.key = key
-    self.rule = rule
-  }
-
-  public var description: String { "model.\(key) \(rule)" }
-}

@@ -6,6 +6,8 @@
 ///     J = Σ_i Σ_t weight_i · min(r_it Â_i, clip(r_it) Â_i)
 ///     loss = −J − entropyCoef · H + valueCoef · L_value + klCoef · KL (+ aux and diffusion, from the model)
 ///
+/// Shapes: G trajectories of the group, n_i generated tokens of trajectory i; signals and their gradients [n_i].
+///
 /// H, L_value and KL are means over a group's generated tokens, then over groups, in every aggregation mode. Sums are
 /// float64, in order of position, then of trajectory.
 public struct GroupObjective: Sendable {
@@ -60,7 +62,7 @@ public struct GroupObjective: Sendable {
     trajectoryWeight = 1 / (Double(batch.groups) * Double(rewards.count))
   }
 
-  /// Whether a generated token has an advantage: otherwise J is 0 whatever the policy does.
+  /// Whether a generated token has an advantage; otherwise J is 0 whatever the policy does.
   public var teaches: Bool { zip(advantages, tokenCounts).contains { $0 != 0 && $1 > 0 } }
 
   /// d(total loss)/d(entropy) of every generated token.

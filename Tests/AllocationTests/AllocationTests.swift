@@ -18,7 +18,7 @@ import Testing
 /// the diffusion loss), the cut into micro-batches, publications of the policy, and the step's records and report.
 @Suite("Allocations of a steady-state step")
 struct AllocationTests {
-  @Test("the counter sees an allocation of Swift's and of the C library")
+  @Test("The counter sees an allocation of Swift's and of the C library")
   func counter() {
     let counter = AllocationCounter(threads: 1)
     var kept: [Int] = []
@@ -30,7 +30,7 @@ struct AllocationTests {
     #expect(counter.allocations { kept[3] = 7 } == 0)
   }
 
-  @Test("the counter sees the allocations of every thread", arguments: [2, 4])
+  @Test("The counter sees the allocations of every thread", arguments: [2, 4])
   func counterOfThreads(_ threads: Int) {
     let counter = AllocationCounter(threads: threads)
     let blocks = UnsafeMutablePointer<UnsafeMutableRawPointer?>.allocate(capacity: threads)
@@ -42,7 +42,7 @@ struct AllocationTests {
     for index in 0..<threads { free(blocks[index]) }
   }
 
-  @Test("a parallel loop allocates nothing, nor does one inside it", arguments: [1, 2, 4])
+  @Test("A parallel loop allocates nothing, nor does one inside it", arguments: [1, 2, 4])
   func loops(_ threads: Int) {
     let counter = AllocationCounter(threads: threads)
     let pool = counter.pool
@@ -60,7 +60,7 @@ struct AllocationTests {
     #expect((0..<1000).map { sums[$0] } == once.map { $0 * 1001 })
   }
 
-  @Test("the optimizer's pass and the squared sums allocate nothing", arguments: MomentFormat.allCases, [1, 2, 4])
+  @Test("The optimizer's pass and the squared sums allocate nothing", arguments: MomentFormat.allCases, [1, 2, 4])
   func optimizer(_ format: MomentFormat, threads: Int) throws {
     let counter = AllocationCounter(threads: threads)
     let tiny = try TinyModel(seed: 1)
@@ -82,7 +82,7 @@ struct AllocationTests {
     #expect(counter.allocations { step(2) } == 0)
   }
 
-  @Test("forward and backward allocate nothing, in every format", arguments: NumberFormat.allCases, [1, 2, 4])
+  @Test("Forward and backward allocate nothing, in every format", arguments: NumberFormat.allCases, [1, 2, 4])
   func passes(_ format: NumberFormat, threads: Int) throws {
     let counter = AllocationCounter(threads: threads)
     for (retention, mixedPrecision) in [
@@ -97,7 +97,7 @@ struct AllocationTests {
   }
 
   @Test(
-    "the policy loss allocates nothing: forward, objective, backward", arguments: [Retention.everything, .layerInputs],
+    "The policy loss allocates nothing: forward, objective, backward", arguments: [Retention.everything, .layerInputs],
     [1, 2, 4])
   func policyLoss(_ retention: Retention, threads: Int) throws {
     for (mixedPrecision, ratio) in [(false, RatioMode.token), (true, .sequence)] {
@@ -112,7 +112,7 @@ struct AllocationTests {
   }
 
   @Test(
-    "nor does that of expert parallelism, whether units mix or not, and in a rank without trajectories",
+    "Nor does that of expert parallelism, whether units mix or not, and in a rank without trajectories",
     arguments: [Retention.everything, .layerInputs], [1, 2])
   func expertParallelism(_ retention: Retention, ranks: Int) throws {
     for separate in [false, true] {
@@ -136,7 +136,7 @@ struct AllocationTests {
     }
   }
 
-  @Test("recording phases and collectives allocates nothing, also after the ring is full")
+  @Test("Recording phases and collectives allocates nothing, also after the ring is full")
   func recording() throws {
     let world = try MPI.Environment.initialize()
     atexit { try? MPI.Environment.finalize() }
@@ -155,7 +155,7 @@ struct AllocationTests {
     #expect(failure == nil)
   }
 
-  @Test("packing the masters allocates nothing", arguments: [1, 2, 4])
+  @Test("Packing the masters allocates nothing", arguments: [1, 2, 4])
   func packing(_ threads: Int) throws {
     let counter = AllocationCounter(threads: threads)
     let tiny = try TinyModel(seed: 1)

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("The balance loss by hand")
 struct BalanceLossTests {
-  @Test("the top level's share is n Σ f P over the chosen slots, when the lower levels are balanced by construction")
+  @Test("The top level's share is n Σ f P over the chosen slots, when the lower levels are balanced by construction")
   func topLevel() throws {
     // One expert and one agent make the lower levels exactly 1 each; two mini-MoEs, one slot a token.
     let tiny = try TinyModel(seed: 72) { sizes in

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("The denoiser and its time embedding")
 struct DenoiserTests {
-  @Test("the gradients of every parameter and of the context agree with difference quotients")
+  @Test("The gradients of every parameter and of the context agree with difference quotients")
   func gradients() throws {
     let tiny = try TinyModel(seed: 81)
     let denoiser = try #require(tiny.model.diffusion).denoiser
@@ -41,7 +41,7 @@ struct DenoiserTests {
     #expect(found.isEmpty, "\(found.prefix(8))")
   }
 
-  @Test("a row's logits depend on its own bits, context and level only", arguments: NumberFormat.allCases)
+  @Test("A row's logits depend on its own bits, context and level only", arguments: NumberFormat.allCases)
   func independence(_ format: NumberFormat) throws {
     let tiny = try TinyModel(format, seed: 84)
     let denoiser = try #require(tiny.model.diffusion).denoiser
@@ -63,7 +63,7 @@ struct DenoiserTests {
     #expect(sameBits(logits(2..<7), Array(whole[40..<140])))
   }
 
-  @Test("packed bits become signs, lowest bit first")
+  @Test("Packed bits become signs, lowest bit first")
   func bits() {
     let arena = Arena()
     let values = arena.matrix(2, 10)

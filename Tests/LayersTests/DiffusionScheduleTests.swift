@@ -24,7 +24,7 @@ struct DiffusionScheduleTests {
     }
   }
 
-  @Test("levels fall strictly from N to 0 for every S up to N, and noise grows with the level")
+  @Test("Levels fall strictly from N to 0 for every S up to N, and noise grows with the level")
   func monotony() {
     for steps in 1...24 {
       for inferenceSteps in 1...steps {
@@ -38,14 +38,14 @@ struct DiffusionScheduleTests {
     }
   }
 
-  @Test("training levels are 1 to N")
+  @Test("Training levels are 1 to N")
   func trainingLevels() {
     let schedule = DiffusionSchedule(steps: 10, inferenceSteps: 5)
     #expect([0, 1, 9, 10, UInt32.max].map(schedule.trainingLevel(word:)) == [1, 2, 10, 1, 6])
   }
 
   /// Forward noise takes level n' to n by flipping with probability (1 − ᾱ_n/ᾱ_n')/2.
-  @Test("the reverse step is Bayes' rule for the forward noise")
+  @Test("The reverse step is Bayes' rule for the forward noise")
   func bayes() {
     let schedule = DiffusionSchedule(steps: 10, inferenceSteps: 5)
     for k in 0..<5 {
@@ -69,7 +69,7 @@ struct DiffusionScheduleTests {
     }
   }
 
-  @Test("a bit is set if its uniform number is below its probability, and only the last step needs no number")
+  @Test("A bit is set if its uniform number is below its probability, and only the last step needs no number")
   func bits() {
     let schedule = DiffusionSchedule(steps: 10, inferenceSteps: 2)
     let (first, last) = (schedule.reverseStep(0), schedule.reverseStep(1))
@@ -79,7 +79,7 @@ struct DiffusionScheduleTests {
     #expect(!first.nextBit(bit: true, cleanProbability: 0.6, uniform: probability))
   }
 
-  @Test("turning all bits around turns the probability around")
+  @Test("Turning all bits around turns the probability around")
   func symmetry() {
     let schedule = DiffusionSchedule(steps: 20, inferenceSteps: 20)
     for k in 0..<20 {

@@ -28,7 +28,7 @@ struct FeedForwardTests {
     Offsets(bench.context.arena.view(of: Self.starts))
   }
 
-  @Test("a stack's gradients agree with difference quotients, with gates and without", arguments: [false, true])
+  @Test("A stack's gradients agree with difference quotients, with gates and without", arguments: [false, true])
   func stack(gated: Bool) {
     let bench = bench(.fp32, seed: 41)
     let layer = network(bench)
@@ -59,7 +59,7 @@ struct FeedForwardTests {
     #expect(bench.gradients.values(bench.id("up"))[130..<260].allSatisfy { $0 == 0 })
   }
 
-  @Test("a stack over sorted rows equals each network on its own rows, bit for bit", arguments: NumberFormat.allCases)
+  @Test("A stack over sorted rows equals each network on its own rows, bit for bit", arguments: NumberFormat.allCases)
   func sorted(_ format: NumberFormat) {
     let bench = bench(format, seed: 42)
     let layer = network(bench)
@@ -75,7 +75,7 @@ struct FeedForwardTests {
     }
   }
 
-  @Test("a gated gradient equals the plain gradient of the scaled rows", arguments: NumberFormat.allCases)
+  @Test("A gated gradient equals the plain gradient of the scaled rows", arguments: NumberFormat.allCases)
   func gates(_ format: NumberFormat) {
     // With gates that are powers of two every product scales exactly, so the bits must agree.
     func gradients(gated: Bool) -> (dx: [Float], parameters: [Float]) {

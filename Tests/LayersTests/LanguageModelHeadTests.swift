@@ -12,7 +12,7 @@ import Testing
 struct LanguageModelHeadTests {
   private static let targets: [Int32] = [0, 1023, 1024, 1029, 517, -1]
 
-  @Test("log-probability and entropy are those of softmax in double, at any temperature", arguments: [1, 0.6, 2])
+  @Test("Log-probability and entropy are those of softmax in double, at any temperature", arguments: [1, 0.6, 2])
   func distribution(temperature: Double) throws {
     let tiny = try TinyModel(seed: 91)
     var numbers = RandomNumbers(seed: 92)
@@ -38,7 +38,7 @@ struct LanguageModelHeadTests {
     }
   }
 
-  @Test("the gradients of h and the embedding agree with difference quotients", arguments: [1, 0.6])
+  @Test("The gradients of h and the embedding agree with difference quotients", arguments: [1, 0.6])
   func gradients(temperature: Double) throws {
     let tiny = try TinyModel(seed: 93)
     var numbers = RandomNumbers(seed: 94)
@@ -70,7 +70,7 @@ struct LanguageModelHeadTests {
     #expect(found.isEmpty, "\(found.prefix(8))")
   }
 
-  @Test("a row's bits do not depend on the other rows or the threads", arguments: NumberFormat.allCases)
+  @Test("A row's bits do not depend on the other rows or the threads", arguments: NumberFormat.allCases)
   func independence(_ format: NumberFormat) throws {
     var first: [Float]?
     for threads in 1...3 {
@@ -97,7 +97,7 @@ struct LanguageModelHeadTests {
     }
   }
 
-  @Test("the value is ⟨h, w⟩ + b; its gradients are h and 1 times the given ones")
+  @Test("The value is ⟨h, w⟩ + b; its gradients are h and 1 times the given ones")
   func value() throws {
     let tiny = try TinyModel(seed: 98)
     var numbers = RandomNumbers(seed: 99)

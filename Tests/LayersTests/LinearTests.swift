@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Linear layers and norms")
 struct LinearTests {
-  @Test("the gradients of one matrix of a stack agree with difference quotients, and leave the others alone")
+  @Test("The gradients of one matrix of a stack agree with difference quotients, and leave the others alone")
   func linear() {
     let bench = LayerBench([.linear("w", [3, 7, 10]), .dense("b", [3, 7])], seed: 31)
     let layer = Linear(weight: bench.id("w"), bias: bench.id("b"))
@@ -31,7 +31,7 @@ struct LinearTests {
     #expect(dw[0..<70].allSatisfy { $0 == 0 } && dw[140...].allSatisfy { $0 == 0 })
   }
 
-  @Test("straight-through gradients are dY·Ŵ and dYᵀ·x̂, added to what is there", arguments: NumberFormat.allCases)
+  @Test("Straight-through gradients are dY·Ŵ and dYᵀ·x̂, added to what is there", arguments: NumberFormat.allCases)
   func straightThrough(_ format: NumberFormat) {
     for mixed in [false, true] {
       let (tokens, outputs, inputs) = (6, 17, 30)
@@ -87,7 +87,7 @@ struct LinearTests {
     return (bits &+ 0x7FFF &+ (bits >> 16 & 1)) & 0xFFFF_0000
   }
 
-  @Test("gradients do not depend on the threads", arguments: NumberFormat.allCases)
+  @Test("Gradients do not depend on the threads", arguments: NumberFormat.allCases)
   func threads(_ format: NumberFormat) {
     let results = (1...3).map { threads -> [[Float]] in
       let bench = LayerBench(
@@ -103,7 +103,7 @@ struct LinearTests {
     for result in results { #expect(zip(result, results[0]).allSatisfy(sameBits)) }
   }
 
-  @Test("the gradients of RMSNorm agree with difference quotients, with and without a weight")
+  @Test("The gradients of RMSNorm agree with difference quotients, with and without a weight")
   func rmsNorm() {
     for weighted in [true, false] {
       let bench = LayerBench([.dense("w", [11])], seed: 34)

@@ -34,7 +34,7 @@ struct RouterTests {
     )
   }
 
-  @Test("equal scores go to the lowest index first")
+  @Test("Equal scores go to the lowest index first")
   func ties() {
     let scores: [[Float]] = [[1, 1, 1, 1, 1], [0, 2, 0, 2, 2], [3, 0, 0, 0, 3], [-1, -1, 5, -1, -1]]
     let result = route(scores, bias: [0, 0, 0, 0, 0], topK: 3)
@@ -45,7 +45,7 @@ struct RouterTests {
     #expect(biased.chosen == [[1, 3, 0]])
   }
 
-  @Test("the bias decides who is chosen and in which order, but is not in the gates")
+  @Test("The bias decides who is chosen and in which order, but is not in the gates")
   func bias() {
     let scores: [[Float]] = [[2, 1, 0, -1]]
     let result = route(scores, bias: [-1, 0, 0.2, 1], topK: 3)
@@ -57,7 +57,7 @@ struct RouterTests {
     #expect(result.p[0] == route(scores, bias: [0, 0, 0, 0], topK: 1).p[0])
   }
 
-  @Test("all choices taken give gates equal to the probabilities, in descending order")
+  @Test("All choices taken give gates equal to the probabilities, in descending order")
   func everyChoice() {
     let scores: [[Float]] = [[0.3, -1, 2, 0.9], [1, 1, 1, 1]]
     let result = route(scores, bias: [0, 0, 0, 0], topK: 4)
@@ -70,7 +70,7 @@ struct RouterTests {
     #expect(route([[5]], bias: [0], topK: 1).gates == [[1]])
   }
 
-  @Test("gates of chosen probabilities that are all 0 are the softmax of the chosen scores")
+  @Test("Gates of chosen probabilities that are all 0 are the softmax of the chosen scores")
   func saturated() {
     // exp(−299) is no number above 0: both chosen have p = 0.
     let scores: [[Float]] = [[300, 1, 0, -5], [0, 0.5, 1, 2], [300, -20, -120, 0]]
@@ -86,7 +86,7 @@ struct RouterTests {
     #expect(route([scores[0]], bias: bias, topK: 2).gates[0] == result.gates[0])
   }
 
-  @Test("gates hardly change where the two forms meet")
+  @Test("Gates hardly change where the two forms meet")
   func boundary() {
     for score: Float in [40, 43, 44, 44.3, 44.4, 45, 50, 80, 86, 100, 200] {
       let gates = route([[score, 0.3, -0.4, -1]], bias: [-2, 0, 0, 0], topK: 2).gates[0]
@@ -94,7 +94,7 @@ struct RouterTests {
     }
   }
 
-  @Test("scores that are not a number still give distinct choices within range")
+  @Test("Scores that are not a number still give distinct choices within range")
   func nonFinite() {
     for row: [Float] in [[.nan, 0, 0, 0], [.infinity, .infinity, 0, 0], [0, -.infinity, 0, 0]] {
       let chosen = route([row], bias: [0, 0, 0, 0], topK: 3).chosen[0]

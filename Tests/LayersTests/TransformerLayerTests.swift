@@ -89,14 +89,14 @@ struct TransformerLayerTests {
     }
   }
 
-  @Test("the gradients of every parameter and input agree with difference quotients, balance loss included")
+  @Test("The gradients of every parameter and input agree with difference quotients, balance loss included")
   func gradients() throws {
     let bench = Bench(try TinyModel(seed: 261), lengths: [1, 4, 2], seed: 62)
     let found = bench.disagreements(seed: 63)
     #expect(found.isEmpty, "\(found.prefix(8))")
   }
 
-  @Test("so they do when biases fix the choice, and mini-MoEs, experts and agents stay empty")
+  @Test("So they do when biases fix the choice, and mini-MoEs, experts and agents stay empty")
   func fixedChoice() throws {
     let tiny = try TinyModel(seed: 64) { sizes in
       sizes.numMiniMoes = 3
@@ -117,7 +117,7 @@ struct TransformerLayerTests {
     #expect(used[0..<600].allSatisfy { $0 == 0 } && used[600...].contains { $0 != 0 })
   }
 
-  @Test("so they do when every choice is taken: top-k equal to the count at all three levels")
+  @Test("So they do when every choice is taken: top-k equal to the count at all three levels")
   func everyChoice() throws {
     let tiny = try TinyModel(seed: 67) { sizes in
       sizes.miniMoeTopK = 3

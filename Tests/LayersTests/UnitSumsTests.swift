@@ -29,7 +29,7 @@ struct UnitSumsTests {
   }
 
   @Test(
-    "sums are the fp32 gradients of the units, each rounded to quanta", arguments: [NumberFormat.int4, .int8, .bf16])
+    "Sums are the fp32 gradients of the units, each rounded to quanta", arguments: [NumberFormat.int4, .int8, .bf16])
   func values(_ format: NumberFormat) {
     let bench = bench(format)
     let sums = FixedPointSums(count: bench.gradients.buffer.count, ranks: 1)
@@ -56,7 +56,7 @@ struct UnitSumsTests {
     #expect(bench.gradients.values(bench.id("w")).allSatisfy { $0 == 0 })
   }
 
-  @Test("a product that is not finite names its tensor, once", arguments: [0, 149])
+  @Test("A product that is not finite names its tensor, once", arguments: [0, 149])
   func nonfinite(column: Int) {
     let bench = bench(.int8)
     let sums = FixedPointSums(count: bench.gradients.buffer.count, ranks: 1)

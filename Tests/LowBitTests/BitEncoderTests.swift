@@ -23,7 +23,7 @@ struct BitEncoderTests {
     return (0..<count).map { Float(Philox.normal(words[2 * $0], words[2 * $0 + 1])) }
   }
 
-  @Test("codes, bytes, scales and decoded values equal the golden ones", arguments: BitEncoder.Scaling.allCases)
+  @Test("Codes, bytes, scales and decoded values equal the golden ones", arguments: BitEncoder.Scaling.allCases)
   func golden(scaling: BitEncoder.Scaling) throws {
     let cases = try JSONDecoder().decode([Golden].self, from: Fixtures.data("golden/bit_encoder.json"))
     #expect(cases.map(\.bits) == Self.widths)
@@ -37,7 +37,7 @@ struct BitEncoderTests {
     }
   }
 
-  @Test("a decoded value is within half a scale, and keeps its sign at 1 bit", arguments: widths)
+  @Test("A decoded value is within half a scale, and keeps its sign at 1 bit", arguments: widths)
   func bounds(bits: Int) throws {
     for scaling in BitEncoder.Scaling.allCases {
       for columns in Self.lengths {
@@ -57,7 +57,7 @@ struct BitEncoderTests {
     }
   }
 
-  @Test("decoding and encoding again changes nothing", arguments: widths)
+  @Test("Decoding and encoding again changes nothing", arguments: widths)
   func idempotence(bits: Int) throws {
     let encoder = BitEncoder(bits: bits)
     let encoding = try encoder.encode(Self.values(4 * 33, seed: 5), shape: [2, 2, 33])
@@ -66,7 +66,7 @@ struct BitEncoderTests {
     #expect(zip(again.scales, encoding.scales).allSatisfy { abs($0 - $1) <= 2e-7 * $1 })
   }
 
-  @Test("rows are independent and padded with zero bits", arguments: widths)
+  @Test("Rows are independent and padded with zero bits", arguments: widths)
   func raggedRows(bits: Int) throws {
     let encoder = BitEncoder(bits: bits)
     for columns in Self.lengths {
@@ -81,7 +81,7 @@ struct BitEncoderTests {
     }
   }
 
-  @Test("zeros have scale 0 and decode to zeros, alone or beside other rows", arguments: widths)
+  @Test("Zeros have scale 0 and decode to zeros, alone or beside other rows", arguments: widths)
   func zeros(bits: Int) throws {
     let middle = UInt8(BitEncoder(bits: bits).largestMagnitude)
     let encoding = try BitEncoder(bits: bits).encode([0, -0.0, 0, 1, -2, 3], shape: [2, 3])
@@ -94,14 +94,14 @@ struct BitEncoderTests {
     #expect(empty.packed.isEmpty && empty.decode().isEmpty)
   }
 
-  @Test("ties round to even")
+  @Test("Ties round to even")
   func ties() throws {
     let encoding = try BitEncoder(bits: 4).encode([7, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5], shape: [7])
     #expect(encoding.scales == [1])
     #expect(encoding.codes.map { Int($0) - 7 } == [7, 0, 2, 2, 0, -2, -2])
   }
 
-  @Test("the extremes of fp32 encode without a trap", arguments: widths)
+  @Test("The extremes of fp32 encode without a trap", arguments: widths)
   func extremes(bits: Int) throws {
     let large = Float.greatestFiniteMagnitude
     let tiny = Float.leastNonzeroMagnitude
@@ -112,7 +112,7 @@ struct BitEncoderTests {
     }
   }
 
-  @Test("a value that is not finite is an error that names it", arguments: widths)
+  @Test("A value that is not finite is an error that names it", arguments: widths)
   func nonFinite(bits: Int) {
     for (value, scaling) in zip([Float.nan, .infinity], BitEncoder.Scaling.allCases) {
       let error = #expect(throws: BitEncoderError.self) {
@@ -122,7 +122,7 @@ struct BitEncoderTests {
     }
   }
 
-  @Test("packed signs are the codes of 1 bit")
+  @Test("Packed signs are the codes of 1 bit")
   func signs() throws {
     for columns in Self.lengths {
       let x = Self.values(columns, seed: 77)

@@ -24,7 +24,7 @@ struct PackedWeightsTests {
     return weights
   }
 
-  @Test("unpacked values are those of the format's formula in double", arguments: NumberFormat.allCases)
+  @Test("Unpacked values are those of the format's formula in double", arguments: NumberFormat.allCases)
   func formulas(_ format: NumberFormat) {
     var numbers = RandomNumbers(seed: 21)
     let shapes: [(count: Int, rows: Int, columns: Int, group: Int)] = [
@@ -43,7 +43,7 @@ struct PackedWeightsTests {
     }
   }
 
-  @Test("codes half way between two round to even")
+  @Test("Codes half way between two round to even")
   func ties() {
     // Mean |W| = 1, largest |W| = 7 and 127: the scale is 1 and codes are the rounded values.
     let ternary: [Float] = [0.5, 1.5, -0.5, -1.5, 1, -1, 1, -1, 0.5, 1.5]
@@ -58,7 +58,7 @@ struct PackedWeightsTests {
     #expect(unpacked(packed(.fp16, rows: 1, columns: 4, fp16)) == [1, 0x1.008p0, 65504, 0])
   }
 
-  @Test("zero rows stay zero with the smallest scale", arguments: [NumberFormat.ternary, .int4, .int8])
+  @Test("Zero rows stay zero with the smallest scale", arguments: [NumberFormat.ternary, .int4, .int8])
   func zeroRows(_ format: NumberFormat) {
     let weights = packed(format, rows: 2, columns: 20, group: 10, [Float](repeating: 0, count: 40))
     #expect(unpacked(weights).allSatisfy { $0 == 0 })
@@ -71,7 +71,7 @@ struct PackedWeightsTests {
     #expect(unpacked(floor).allSatisfy { abs($0 - 1e-5) < 1e-11 })
   }
 
-  @Test("weights that are not finite pack without a trap", arguments: NumberFormat.allCases)
+  @Test("Weights that are not finite pack without a trap", arguments: NumberFormat.allCases)
   func nonFinite(_ format: NumberFormat) {
     var w = [Float](repeating: 1, count: 3 * 18)
     w[2] = .nan
@@ -82,7 +82,7 @@ struct PackedWeightsTests {
     if !format.isInteger { #expect(values[2].isNaN && values[35] == .infinity && values[36] == -.infinity) }
   }
 
-  @Test("the threads that pack change no byte", arguments: NumberFormat.allCases)
+  @Test("The threads that pack change no byte", arguments: NumberFormat.allCases)
   func threads(_ format: NumberFormat) {
     var numbers = RandomNumbers(seed: 22)
     let w = numbers.normals(3 * 65 * 600)
@@ -96,7 +96,7 @@ struct PackedWeightsTests {
     #expect(copy.data.array == one.data.array && sameBits(copy.scales.array, one.scales.array))
   }
 
-  @Test("a stack takes the bytes that its format says")
+  @Test("A stack takes the bytes that its format says")
   func sizes() {
     // 17 rows are two panels of sixteen; 33 inputs pad to 48 in integer formats, to 34 in bf16.
     let expected: [NumberFormat: Int] = [

@@ -14,7 +14,7 @@ struct PortableRowsTests {
   }
 
   @Test(
-    "weights read from their rows are the same bits, at awkward lengths",
+    "Weights read from their rows are the same bits, at awkward lengths",
     arguments: NumberFormat.allCases, [1, 3, 7, 15, 16, 32, 48, 80])
   func roundTrip(format: NumberFormat, columns: Int) {
     let weights = packed(format, columns: columns, seed: 1)
@@ -27,7 +27,7 @@ struct PortableRowsTests {
     #expect(sameBits(again.scales.array, weights.scales.array))
   }
 
-  @Test("a row's codes lie lowest bits first, and mean scale · code")
+  @Test("A row's codes lie lowest bits first, and mean scale · code")
   func meaning() {
     for (format, perByte, zero) in [(NumberFormat.ternary, 4, 1), (.int4, 2, 8)] {
       let weights = packed(format, columns: 48, seed: 2)
@@ -49,7 +49,7 @@ struct PortableRowsTests {
     }
   }
 
-  @Test("codes and scales that no weights have are reported by row")
+  @Test("Codes and scales that no weights have are reported by row")
   func badRows() {
     let bad: [(NumberFormat, UInt8)] = [(.ternary, 0b11), (.int4, 0), (.int8, 0x80)]
     for (format, code) in bad {

@@ -49,7 +49,7 @@ struct QuantizedInputTests {
     }
   }
 
-  @Test("activation values are those of the formula in double", arguments: NumberFormat.allCases)
+  @Test("Activation values are those of the formula in double", arguments: NumberFormat.allCases)
   func activations(_ format: NumberFormat) {
     let context = Context(threads: 2)
     for product in products(format) {
@@ -82,7 +82,7 @@ struct QuantizedInputTests {
     }
   }
 
-  @Test("a token's bits depend neither on the other tokens nor on the threads", arguments: NumberFormat.allCases)
+  @Test("A token's bits depend neither on the other tokens nor on the threads", arguments: NumberFormat.allCases)
   func independence(_ format: NumberFormat) {
     // Large enough to be divided among threads: many tokens by tokens, few by panels of outputs.
     let divided = [
@@ -101,7 +101,7 @@ struct QuantizedInputTests {
     }
   }
 
-  @Test("rows and gathered rows of an input give the bits of the whole", arguments: NumberFormat.allCases)
+  @Test("Rows and gathered rows of an input give the bits of the whole", arguments: NumberFormat.allCases)
   func views(_ format: NumberFormat) {
     let context = Context(threads: 1)
     for product in products(format) where product.tokens > 3 {
@@ -124,7 +124,7 @@ struct QuantizedInputTests {
     }
   }
 
-  @Test("no tokens give no outputs", arguments: NumberFormat.allCases)
+  @Test("No tokens give no outputs", arguments: NumberFormat.allCases)
   func empty(_ format: NumberFormat) {
     let product = Product(format, tokens: 1, rows: 5, columns: 7, group: 64, seed: 3)
     #expect(product.result(0..<0).isEmpty)

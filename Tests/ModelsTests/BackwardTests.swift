@@ -51,7 +51,7 @@ struct BackwardTests {
   }
 
   @Test(
-    "computing layers again gives the same bits as keeping them, and counts no slot twice",
+    "Computing layers again gives the same bits as keeping them, and counts no slot twice",
     arguments: NumberFormat.allCases)
   func recomputation(_ format: NumberFormat) throws {
     for mixed in [false, true] {
@@ -63,7 +63,7 @@ struct BackwardTests {
     }
   }
 
-  @Test("gradients, losses and loads do not depend on the threads", arguments: NumberFormat.allCases)
+  @Test("Gradients, losses and loads do not depend on the threads", arguments: NumberFormat.allCases)
   func threads(_ format: NumberFormat) throws {
     let one = try gradients(format, retention: .everything, dim: 140)
     for threads in 2...3 {
@@ -73,7 +73,7 @@ struct BackwardTests {
   }
 
   @Test(
-    "without bit diffusion forward and backward run, and no latents are asked for", arguments: NumberFormat.allCases)
+    "Without bit diffusion forward and backward run, and no latents are asked for", arguments: NumberFormat.allCases)
   func withoutDiffusion(_ format: NumberFormat) throws {
     let result = try gradients(format, retention: .everything, diffusion: false)
     #expect(result.parameters.allSatisfy { $0.isFinite } && result.parameters.contains { $0 != 0 })
@@ -83,7 +83,7 @@ struct BackwardTests {
     #expect(sequences.alone(0).logits.allSatisfy { $0.isFinite })
   }
 
-  @Test("the value head stops the gradient: h gets none from values")
+  @Test("The value head stops the gradient: h gets none from values")
   func valueStops() throws {
     let tiny = try TinyModel(seed: 146)
     var numbers = RandomNumbers(seed: 147)

@@ -10,7 +10,7 @@ import Testing
 struct BatchIndependenceTests {
   private static let lengths = [5, 1, 23, 17, 2, 34]
 
-  @Test("alone, in a batch, and in a batch in another order", arguments: NumberFormat.allCases)
+  @Test("Alone, in a batch, and in a batch in another order", arguments: NumberFormat.allCases)
   func batches(_ format: NumberFormat) throws {
     let sequences = Sequences(try TinyModel(format, seed: 101), lengths: Self.lengths, seed: 102)
     let alone = Self.lengths.indices.map { sequences.alone($0) }
@@ -25,7 +25,7 @@ struct BatchIndependenceTests {
     }
   }
 
-  @Test("on one, two or three threads", arguments: NumberFormat.allCases)
+  @Test("On one, two or three threads", arguments: NumberFormat.allCases)
   func threads(_ format: NumberFormat) throws {
     let outcomes = try (1...3).map { threads in
       let sequences = Sequences(
@@ -36,7 +36,7 @@ struct BatchIndependenceTests {
     #expect(outcomes[1].sameBits(as: outcomes[0]) && outcomes[2].sameBits(as: outcomes[0]))
   }
 
-  @Test("whole, in pieces, or token by token against a cache", arguments: NumberFormat.allCases)
+  @Test("Whole, in pieces, or token by token against a cache", arguments: NumberFormat.allCases)
   func caches(_ format: NumberFormat) throws {
     let tiny = try TinyModel(format, seed: 105)
     let sequences = Sequences(tiny, lengths: [37, 18], seed: 106)
@@ -62,7 +62,7 @@ struct BatchIndependenceTests {
     }
   }
 
-  @Test("a prompt's prefill can be shared by copying it", arguments: NumberFormat.allCases)
+  @Test("A prompt's prefill can be shared by copying it", arguments: NumberFormat.allCases)
   func sharedPrompt(_ format: NumberFormat) throws {
     let tiny = try TinyModel(format, seed: 107)
     for prompt in [1, 7, 16, 21] {
@@ -89,7 +89,7 @@ struct BatchIndependenceTests {
     }
   }
 
-  @Test("whatever a pass keeps", arguments: NumberFormat.allCases)
+  @Test("Whatever a pass keeps", arguments: NumberFormat.allCases)
   func retention(_ format: NumberFormat) throws {
     let sequences = Sequences(try TinyModel(format, seed: 110), lengths: [6, 19], seed: 111)
     let parts = [(0, 0..<6), (1, 0..<19)]
@@ -98,7 +98,7 @@ struct BatchIndependenceTests {
     #expect(sequences.outcome(parts, retention: .layerInputs).sameBits(as: nothing))
   }
 
-  @Test("a log-probability from kept logits is that of the training path", arguments: NumberFormat.allCases)
+  @Test("A log-probability from kept logits is that of the training path", arguments: NumberFormat.allCases)
   func samplerPath(_ format: NumberFormat) throws {
     let tiny = try TinyModel(format, seed: 112)
     let sequences = Sequences(tiny, lengths: [12], seed: 113)

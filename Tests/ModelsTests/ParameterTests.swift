@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Names, counts and initial weights")
 struct ParameterTests {
-  @Test("the default sizes have 511,500,289 parameters and 10,848 balance biases")
+  @Test("The default sizes have 511,500,289 parameters and 10,848 balance biases")
   func defaultCount() throws {
     let table = try QuillanModel(ModelConfiguration(), PrecisionConfiguration()).table
     #expect(table.parameterCount == 511_500_289)
@@ -18,7 +18,7 @@ struct ParameterTests {
     #expect(table.count == 32 * 13 + 6 * 6 + 3 * 7 + 1 + 5 + 10 + 3)
   }
 
-  @Test("weight decay applies to matrices other than routers and the embedding")
+  @Test("Weight decay applies to matrices other than routers and the embedding")
   func decay() throws {
     let table = try QuillanModel(ModelConfiguration(), PrecisionConfiguration()).table
     let decayed = [
@@ -42,7 +42,7 @@ struct ParameterTests {
     #expect(table.specifications.count(where: \.isDecayed) == 32 * 4 + 6 * 2 + 3 * 3 + 2 + 5)
   }
 
-  @Test("every parameter names its owner")
+  @Test("Every parameter names its owner")
   func owners() throws {
     let tiny = try TinyModel(seed: 122)
     func names(_ owner: ParameterOwner) -> [String] {
@@ -57,7 +57,7 @@ struct ParameterTests {
     #expect(tiny.model.table.specifications.allSatisfy { $0.owner != nil })
   }
 
-  @Test("names and shapes are those of the model's definition, sorted by bytes")
+  @Test("Names and shapes are those of the model's definition, sorted by bytes")
   func names() throws {
     let tiny = try TinyModel(seed: 121)
     let shapes = Dictionary(uniqueKeysWithValues: tiny.model.table.specifications.map { ($0.name, $0.shape) })
@@ -79,7 +79,7 @@ struct ParameterTests {
     #expect(tiny.model.table.ids.allSatisfy { tiny.masters.offset($0) % 16 == 0 })
   }
 
-  @Test("without bit diffusion there is no tensor of it")
+  @Test("Without bit diffusion there is no tensor of it")
   func withoutDiffusion() throws {
     let tiny = try TinyModel(seed: 122) { $0.useBitDiffusion = false }
     #expect(tiny.model.diffusion == nil)
@@ -87,7 +87,7 @@ struct ParameterTests {
     #expect(try TinyModel(seed: 122).model.table.count == tiny.model.table.count + 10 + 2 * 7)
   }
 
-  @Test("an initial weight is its two words through Box–Muller, times the deviation of its name")
+  @Test("An initial weight is its two words through Box–Muller, times the deviation of its name")
   func initialWeights() throws {
     let tiny = try TinyModel(seed: 123)
     let store = tiny.model.initialParameters(seed: 77, pool: WorkerPool(threads: 1))
@@ -121,7 +121,7 @@ struct ParameterTests {
     }
   }
 
-  @Test("initial weights do not depend on the threads, but on the seed")
+  @Test("Initial weights do not depend on the threads, but on the seed")
   func initialThreads() throws {
     let tiny = try TinyModel(seed: 124) { $0.vocabSize = 5003 }
     let stores = (1...3).map { tiny.model.initialParameters(seed: 5, pool: WorkerPool(threads: $0)).buffer.array }
@@ -130,7 +130,7 @@ struct ParameterTests {
     #expect(!sameBits(other, stores[0]))
   }
 
-  @Test("without BitNet every ternary component is fp32")
+  @Test("Without BitNet every ternary component is fp32")
   func withoutBitNet() throws {
     var precision = PrecisionConfiguration()
     precision.useBitnet = false
@@ -139,7 +139,7 @@ struct ParameterTests {
     #expect(formats.experts == .int4 && formats.agents == .int8 && formats.overseer == .fp16 && formats.head == .bf16)
   }
 
-  @Test("the packed model gives back the formats' values and the dense ones exactly", arguments: NumberFormat.allCases)
+  @Test("The packed model gives back the formats' values and the dense ones exactly", arguments: NumberFormat.allCases)
   func packedModel(_ format: NumberFormat) throws {
     let tiny = try TinyModel(format, seed: 125)
     let copy = tiny.model.makePackedModel()

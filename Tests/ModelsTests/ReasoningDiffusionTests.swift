@@ -26,7 +26,7 @@ struct ReasoningDiffusionTests {
     (0..<count).map { .init(sequence: UInt64($0 % 3) << 33 + 5, position: UInt32($0)) }
   }
 
-  @Test("sampled bits depend on context and identity only, not on batch or threads", arguments: NumberFormat.allCases)
+  @Test("Sampled bits depend on context and identity only, not on batch or threads", arguments: NumberFormat.allCases)
   func independence(_ format: NumberFormat) throws {
     var first: [UInt8]?
     for threads in 1...3 {
@@ -48,7 +48,7 @@ struct ReasoningDiffusionTests {
     }
   }
 
-  @Test("sampling follows the definition step by step")
+  @Test("Sampling follows the definition step by step")
   func definition() throws {
     let tiny = try TinyModel(seed: 133)
     let diffusion = try #require(tiny.model.diffusion)
@@ -91,7 +91,7 @@ struct ReasoningDiffusionTests {
     #expect(try sample(tiny, xContext, names, seed: 21) == z)
   }
 
-  @Test("target bits are the signs of the discounted sum of the next embeddings")
+  @Test("Target bits are the signs of the discounted sum of the next embeddings")
   func targets() throws {
     let tiny = try TinyModel(seed: 135) { sizes in
       sizes.latentHorizon = 2
@@ -111,7 +111,7 @@ struct ReasoningDiffusionTests {
     #expect(diffusion.targetBits([3], embedding: tiny.masters.rows(tiny.model.embedding)) == [0, 0, 0])
   }
 
-  @Test("noise levels are uniform, bits flip as often as the level says, and both follow their words")
+  @Test("Noise levels are uniform, bits flip as often as the level says, and both follow their words")
   func noise() throws {
     let tiny = try TinyModel(seed: 136)
     let diffusion = try #require(tiny.model.diffusion)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Advantages")
 struct AdvantageTests {
-  @Test("all modes equal the golden advantages")
+  @Test("All modes equal the golden advantages")
   func golden() throws {
     let cases = try ObjectiveGolden.load().advantages
     #expect(cases.count == 7)
@@ -22,7 +22,7 @@ struct AdvantageTests {
     }
   }
 
-  @Test("equal rewards give exactly zero in every mode", arguments: AdvantageMode.allCases)
+  @Test("Equal rewards give exactly zero in every mode", arguments: AdvantageMode.allCases)
   func uniform(mode: AdvantageMode) throws {
     // 0.1 + 0.1 + 0.1 is not 0.3, so a mean of equal rewards need not equal them.
     for reward in [0.1, 0.7, 1e300, -1e-300, 0] {
@@ -35,7 +35,7 @@ struct AdvantageTests {
     #expect(try mode.advantages(of: []) == [])
   }
 
-  @Test("a shift of all rewards changes nothing, nor does their order")
+  @Test("A shift of all rewards changes nothing, nor does their order")
   func invariances() throws {
     let rewards = [0.25, 1, -3, 0.5, 0.5]
     let advantages = try AdvantageMode.standardized.advantages(of: rewards)
@@ -46,7 +46,7 @@ struct AdvantageTests {
     #expect(abs(advantages.reduce(0, +)) < 1e-12)
   }
 
-  @Test("a large common offset does not drown a small spread")
+  @Test("A large common offset does not drown a small spread")
   func twoPasses() throws {
     let offset = 1e8
     let advantages = try AdvantageMode.standardized.advantages(of: [offset, offset + 1, offset, offset + 1])
@@ -60,7 +60,7 @@ struct AdvantageTests {
     #expect(advantages.contains(0) && advantages.contains(1))
   }
 
-  @Test("a reward that is not finite is an error that names its trajectory", arguments: AdvantageMode.allCases)
+  @Test("A reward that is not finite is an error that names its trajectory", arguments: AdvantageMode.allCases)
   func nonFinite(mode: AdvantageMode) {
     #expect(throws: ObjectiveError.nonFiniteReward(trajectory: 2, reward: .infinity)) {
       try mode.advantages(of: [0, 1, .infinity, 0])
@@ -70,7 +70,7 @@ struct AdvantageTests {
     #expect(throws: ObjectiveError.rewardsOverflow(largest: 1e300)) { try mode.advantages(of: [1e300, -1e300]) }
   }
 
-  @Test("leave-one-out compares each reward with the mean of the others")
+  @Test("Leave-one-out compares each reward with the mean of the others")
   func leaveOneOut() throws {
     #expect(try AdvantageMode.leaveOneOut.advantages(of: [1, 0, 0, 0]) == [1, -1.0 / 3, -1.0 / 3, -1.0 / 3])
     let rewards = [0.3, -2, 5, 0.25, 0.25]
@@ -81,7 +81,7 @@ struct AdvantageTests {
     }
   }
 
-  @Test("the sample deviation divides by G − 1, with TRL's and verl's epsilon as by hand")
+  @Test("The sample deviation divides by G − 1, with TRL's and verl's epsilon as by hand")
   func sampleDeviation() throws {
     // torch.std of [1, 0, 0, 0] is 0.5.
     let trl = try AdvantageMode.standardized.advantages(of: [1, 0, 0, 0], deviation: .sample, epsilon: 1e-4)

@@ -32,7 +32,7 @@ struct GroupObjectiveTests {
     return configuration
   }
 
-  @Test("the golden groups' policy losses")
+  @Test("The golden groups' policy losses")
   func golden() throws {
     let groups = try ObjectiveGolden.load().groups
     #expect(groups.count == 3)
@@ -57,7 +57,7 @@ struct GroupObjectiveTests {
   }
 
   @Test(
-    "every gradient equals a central difference of the total", arguments: AdvantageMode.allCases, KLEstimator.allCases)
+    "Every gradient equals a central difference of the total", arguments: AdvantageMode.allCases, KLEstimator.allCases)
   func gradients(mode: AdvantageMode, estimator: KLEstimator) throws {
     for aggregation in AggregationMode.allCases {
       var configuration = Self.configuration(mode, aggregation)
@@ -89,7 +89,7 @@ struct GroupObjectiveTests {
     }
   }
 
-  @Test("a batch's policy loss is the definition, over several groups", arguments: AggregationMode.allCases)
+  @Test("A batch's policy loss is the definition, over several groups", arguments: AggregationMode.allCases)
   func severalGroups(mode: AggregationMode) throws {
     let configuration = Self.configuration(.standardized, mode)
     let groups: [[Int]] = [[0, 2], [3, 1], [2, 3, 0]]
@@ -137,7 +137,7 @@ struct GroupObjectiveTests {
     #expect(abs(entropy - mean(entropies)) < 1e-12)
   }
 
-  @Test("a group without generated tokens contributes nothing and breaks nothing", arguments: AggregationMode.allCases)
+  @Test("A group without generated tokens contributes nothing and breaks nothing", arguments: AggregationMode.allCases)
   func emptyMask(mode: AggregationMode) throws {
     let configuration = Self.configuration(.standardized, mode)
     let objective = try GroupObjective(
@@ -151,7 +151,7 @@ struct GroupObjectiveTests {
     #expect(result.statistics.clipShareLow == 0 && result.statistics.k3Mean == 0)
   }
 
-  @Test("on the policy that sampled, ratios are 1, nothing is clipped and both KL estimates are 0")
+  @Test("On the policy that sampled, ratios are 1, nothing is clipped and both KL estimates are 0")
   func onPolicy() throws {
     let objective = try GroupObjective(
       configuration: ObjectiveConfiguration(), rewards: Self.rewards, tokenCounts: Self.tokenCounts,
@@ -170,7 +170,7 @@ struct GroupObjectiveTests {
     #expect(result.terms.kl == 0)
   }
 
-  @Test("clip shares count each side, and k1 and k3 average the log ratios")
+  @Test("Clip shares count each side, and k1 and k3 average the log ratios")
   func statistics() throws {
     var configuration = ObjectiveConfiguration()
     configuration.advantage = .standardized
@@ -187,7 +187,7 @@ struct GroupObjectiveTests {
     #expect(abs(statistics.ratioMean - cosh(0.5)) < 1e-15)
   }
 
-  @Test("the total weighs every term as the configuration says")
+  @Test("The total weighs every term as the configuration says")
   func total() {
     var terms = ObjectiveTerms()
     (terms.policy, terms.entropy, terms.aux) = (-0.5385195759568197, 0.2670697522466061, 1.2003578237721828)
@@ -199,7 +199,7 @@ struct GroupObjectiveTests {
     #expect(abs(terms.total(configuration) - 0.84589353595839212) < 1e-12)
   }
 
-  @Test("a group with a NaN reward is refused")
+  @Test("A group with a NaN reward is refused")
   func nonFiniteReward() {
     #expect(throws: ObjectiveError.self) {
       try GroupObjective(
@@ -208,7 +208,7 @@ struct GroupObjectiveTests {
     }
   }
 
-  @Test("a trajectory of two sequences counts once, and its tokens together", arguments: AggregationMode.allCases)
+  @Test("A trajectory of two sequences counts once, and its tokens together", arguments: AggregationMode.allCases)
   func severalSequences(mode: AggregationMode) throws {
     let configuration = Self.configuration(.standardized, mode)
     let batch = BatchCounts(groups: 1, generatedTokens: 9)

@@ -10,7 +10,7 @@ struct SurrogateTests {
   private static let old = [-1.0, -1, -3]
   private static let new = [-1.69315, -1, -0.69741]
 
-  @Test("the published dual-clip losses come out: −0.5, 1 and 12, in sum 12.5")
+  @Test("The published dual-clip losses come out: −0.5, 1 and 12, in sum 12.5")
   func dualClip() {
     let losses = (0..<3).map {
       -TokenObjective(
@@ -22,7 +22,7 @@ struct SurrogateTests {
     #expect(abs(losses.reduce(0, +) - 12.5) < 1e-4)
   }
 
-  @Test("the dual clip stops a gradient only where the advantage is negative and the ratio beyond it")
+  @Test("The dual clip stops a gradient only where the advantage is negative and the ratio beyond it")
   func dualClipGradients() {
     func token(_ ratio: Double, _ advantage: Double) -> TokenObjective {
       TokenObjective(
@@ -36,7 +36,7 @@ struct SurrogateTests {
     #expect(nan.objective.isNaN && nan.derivative.isNaN)
   }
 
-  @Test("the published CISPO losses come out, in sum −2.9930; the gradient is the bounded ratio times the advantage")
+  @Test("The published CISPO losses come out, in sum −2.9930; the gradient is the bounded ratio times the advantage")
   func cispo() {
     let tokens = (0..<3).map {
       TokenObjective.cispo(
@@ -119,7 +119,7 @@ struct SurrogateTests {
     }
   }
 
-  @Test("for sequences of one token the two ratios are the same bits")
+  @Test("For sequences of one token the two ratios are the same bits")
   func oneToken() throws {
     func terms(_ ratio: RatioMode) throws -> (ObjectiveTerms, [Float]) {
       var configuration = ObjectiveConfiguration()

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The clipped surrogate, its aggregation and the KL estimators")
 struct TokenObjectiveTests {
-  @Test("the published token losses come out to their printed digits")
+  @Test("The published token losses come out to their printed digits")
   func published() throws {
     let rows = try ObjectiveGolden.load().published.token_losses
     #expect(rows.count == 2)
@@ -22,7 +22,7 @@ struct TokenObjectiveTests {
     }
   }
 
-  @Test("the published aggregations come out exactly")
+  @Test("The published aggregations come out exactly")
   func aggregation() throws {
     let rows = try ObjectiveGolden.load().published.aggregation
     #expect(rows.count == 5)
@@ -46,7 +46,7 @@ struct TokenObjectiveTests {
     }
   }
 
-  @Test("an empty trajectory has weight 0 and still counts in G", arguments: AggregationMode.allCases)
+  @Test("An empty trajectory has weight 0 and still counts in G", arguments: AggregationMode.allCases)
   func emptyTrajectories(mode: AggregationMode) {
     let batch = BatchCounts(groups: 2, generatedTokens: 10)
     let weights = mode.weights(tokenCounts: [0, 4], batch: batch, maxTrajectoryLen: 8)
@@ -58,7 +58,7 @@ struct TokenObjectiveTests {
     #expect(mode.weights(tokenCounts: [0, 0], batch: none, maxTrajectoryLen: 8) == [0, 0])
   }
 
-  @Test("the published KL estimates come out to their printed digits")
+  @Test("The published KL estimates come out to their printed digits")
   func divergence() throws {
     for row in try ObjectiveGolden.load().published.kl {
       for index in row.ref.indices {
@@ -81,7 +81,7 @@ struct TokenObjectiveTests {
     #expect(estimator.value(0).estimate == 0)
   }
 
-  @Test("the objective is the minimum of both products, and its derivative equals central differences")
+  @Test("The objective is the minimum of both products, and its derivative equals central differences")
   func derivative() {
     for advantage in [-2.0, -0.5, 0, 0.5, 2] {
       for logRatio in stride(from: -1.0, through: 1.0, by: 0.0625) {
@@ -100,7 +100,7 @@ struct TokenObjectiveTests {
     }
   }
 
-  @Test("each bound stops only the direction that would leave it further")
+  @Test("Each bound stops only the direction that would leave it further")
   func clipping() {
     func token(_ ratio: Double, _ advantage: Double) -> TokenObjective {
       TokenObjective(
@@ -118,7 +118,7 @@ struct TokenObjectiveTests {
     #expect(token(0.5, 0).clipping == .none)
   }
 
-  @Test("at equal log-probabilities the ratio is exactly 1, and NaN is never hidden by a bound")
+  @Test("At equal log-probabilities the ratio is exactly 1, and NaN is never hidden by a bound")
   func exactness() {
     for advantage in [-1.0, 0, 1] {
       let same = TokenObjective(

@@ -49,7 +49,7 @@ struct AdamWStateTests {
     return (masters.buffer.array, codes)
   }
 
-  @Test("threads and shares of the parameters change no bit", arguments: MomentFormat.allCases)
+  @Test("Threads and shares of the parameters change no bit", arguments: MomentFormat.allCases)
   func splits(_ format: MomentFormat) {
     let whole = Self.run(format)
     for (shares, threads) in [(1, 2), (1, 3), (2, 1), (3, 2)] {
@@ -59,7 +59,7 @@ struct AdamWStateTests {
     }
   }
 
-  @Test("with fp32 moments a step gives the bits of the elementwise specification")
+  @Test("With fp32 moments a step gives the bits of the elementwise specification")
   func specification() {
     let (masters, gradients) = (ParameterStore(Self.table), ParameterStore(Self.table))
     let pool = WorkerPool(threads: 2)
@@ -84,7 +84,7 @@ struct AdamWStateTests {
     }
   }
 
-  @Test("every instruction set gives the bits of the scalar specification")
+  @Test("Every instruction set gives the bits of the scalar specification")
   func instructionSets() {
     var factors = ck_adamw(
       clip_scale: 0.7, beta1: 0.9, rest1: 0.1, beta2: 0.999, rest2: 0.001, keep: 0.99999, step_size: 1e-3,
@@ -156,7 +156,7 @@ struct AdamWStateTests {
     }
   }
 
-  @Test("codes are small floating-point numbers: sign, 4 and 3 bits; 4 and 4 bits; each a different value")
+  @Test("Codes are small floating-point numbers: sign, 4 and 3 bits; 4 and 4 bits; each a different value")
   func values() {
     #expect(ck_moment_value(0) == 0 && ck_root_value(0) == 0)
     #expect(ck_moment_value(127) == 1.875 && ck_root_value(255) == 1.9375)
@@ -168,7 +168,7 @@ struct AdamWStateTests {
     }
   }
 
-  @Test("rounding is without bias: a second moment decays by its factor though a step is far below a code's distance")
+  @Test("Rounding is without bias: a second moment decays by its factor though a step is far below a code's distance")
   func decay() {
     let count = 256 * 16
     let table = ParameterTable([ParameterSpecification("a", [count], .dense, .zeros)])
@@ -196,7 +196,7 @@ struct AdamWStateTests {
     #expect(abs(ratio - 1) < 0.1, "\(ratio)")
   }
 
-  @Test("training with 8-bit moments follows training with fp32 ones")
+  @Test("Training with 8-bit moments follows training with fp32 ones")
   func quality() {
     // Logistic regression on 2,000 examples whose features differ by orders of magnitude in size.
     let (examples, features) = (500, 600)
@@ -232,7 +232,7 @@ struct AdamWStateTests {
     for (a, b) in zip(full, eight) { #expect(abs(a - b) < 0.03 * a + 0.005, "\(a) \(b)") }
   }
 
-  @Test("the squared sums of a store are those of its tensors on any number of threads")
+  @Test("The squared sums of a store are those of its tensors on any number of threads")
   func squaredSums() {
     let store = ParameterStore(Self.table)
     store.initialize(seed: 1, pool: WorkerPool(threads: 1))

@@ -56,13 +56,13 @@ struct OptimizerTests {
     return largest
   }
 
-  @Test("five golden steps agree to 1e-9 in double and 1e-6 in float")
+  @Test("Five golden steps agree to 1e-9 in double and 1e-6 in float")
   func goldenSteps() throws {
     #expect(try Self.largestError(in: Double.self) < 1e-9)
     #expect(try Self.largestError(in: Float.self) < 1e-6)
   }
 
-  @Test("the golden norms and clipped gradients")
+  @Test("The golden norms and clipped gradients")
   func goldenClipping() throws {
     let run = try Self.golden().adamw
     #expect(run.steps.count == 5)
@@ -76,7 +76,7 @@ struct OptimizerTests {
     }
   }
 
-  @Test("the golden learning rates")
+  @Test("The golden learning rates")
   func goldenSchedule() throws {
     let rates = try Self.golden().schedule
     #expect(rates.count == 14)
@@ -87,7 +87,7 @@ struct OptimizerTests {
     }
   }
 
-  @Test("a schedule without warm-up starts at its peak, and one beyond its plan stays at a tenth")
+  @Test("A schedule without warm-up starts at its peak, and one beyond its plan stays at a tenth")
   func scheduleEdges() {
     #expect(LearningRateSchedule(peak: 1, warmupSteps: 0, totalSteps: 10).learningRate(at: 0) == 1)
     #expect(LearningRateSchedule(peak: 1, warmupSteps: 10, totalSteps: 10).learningRate(at: 9) == 1)
@@ -99,7 +99,7 @@ struct OptimizerTests {
       zip(rates[..<6], rates[1..<7]).allSatisfy { $0 < $1 } && zip(rates[7...], rates[8...]).allSatisfy { $0 > $1 })
   }
 
-  @Test("at every length the float step is the elementwise formula, and a split tensor gives the same bits")
+  @Test("At every length the float step is the elementwise formula, and a split tensor gives the same bits")
   func lengths() {
     let optimizer = AdamW()
     for count in [0, 1, 7, 8, 15, 17, 31, 33, 127, 129] {
@@ -137,7 +137,7 @@ struct OptimizerTests {
     }
   }
 
-  @Test("without decay and gradient a weight stays bit for bit, and a zero gradient never divides by zero")
+  @Test("Without decay and gradient a weight stays bit for bit, and a zero gradient never divides by zero")
   func stillness() {
     let arena = Arena()
     let tensor = AdamW.Tensor<Float>(starting: [1.1, -0.0, 0x1p-140], in: arena)
@@ -145,7 +145,7 @@ struct OptimizerTests {
     #expect(tensor.weights.map(\.bitPattern) == [Float(1.1), -0.0, 0x1p-140].map(\.bitPattern))
   }
 
-  @Test("the squared sum is float64 at every length and offset")
+  @Test("The squared sum is float64 at every length and offset")
   func squaredSums() {
     let values = (0..<300).map { Float(sin(Double($0))) * pow(10, Float($0 % 7 - 3)) }
     let arena = Arena()
@@ -161,7 +161,7 @@ struct OptimizerTests {
     #expect(GradientNorm.squaredSum(arena.view(repeating: Float.greatestFiniteMagnitude, count: 16)).isFinite)
   }
 
-  @Test("the norm does not depend on the order in which partials arrive, and small norms are not scaled")
+  @Test("The norm does not depend on the order in which partials arrive, and small norms are not scaled")
   func normOrder() {
     let partials = (0..<50).map { (name: "layers.\($0).weight", squaredSum: exp(Double($0 * 37 % 50) - 25)) }
     let norm = GradientNorm.norm(squaredSums: partials)
@@ -173,7 +173,7 @@ struct OptimizerTests {
     #expect(GradientNorm.clipScale(norm: 4, maximum: 1) == 1 / (4 + 1e-6))
   }
 
-  @Test("balance biases rise where load is below the mean, fall above it and rest on it")
+  @Test("Balance biases rise where load is below the mean, fall above it and rest on it")
   func balance() {
     func updated(_ loads: [Int64], rate: Float = 0.001) -> [Float] {
       let arena = Arena()

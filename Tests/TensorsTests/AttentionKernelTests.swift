@@ -58,7 +58,7 @@ struct AttentionKernelTests {
     var scale: Float { 1 / Float(headDim).squareRoot() }
   }
 
-  @Test("every query equals the scalar specification bit for bit", arguments: KernelTable.all)
+  @Test("Every query equals the scalar specification bit for bit", arguments: KernelTable.all)
   func specification(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 10)
     for headDim in [1, 2, 3, 8, 15, 16, 17, 33, 64] {
@@ -81,7 +81,7 @@ struct AttentionKernelTests {
     }
   }
 
-  @Test("queries in any grouping, and any numbers in the unused lanes, give the same bits", arguments: KernelTable.all)
+  @Test("Queries in any grouping, and any numbers in the unused lanes, give the same bits", arguments: KernelTable.all)
   func groupingAndPadding(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 11)
     for headDim in [10, 16] {
@@ -104,7 +104,7 @@ struct AttentionKernelTests {
     }
   }
 
-  @Test("the backward pass agrees with difference quotients in double, and between sets bit for bit")
+  @Test("The backward pass agrees with difference quotients in double, and between sets bit for bit")
   func backward() {
     var numbers = RandomNumbers(seed: 12)
     for (tokens, headDim) in [(1, 4), (5, 3), (18, 16), (21, 17)] {

@@ -30,7 +30,7 @@ struct BFloat16ProductTests {
     UInt32(ck_bf16_from_f32(abs(x) < Float.leastNormalMagnitude ? x * 0 : x))
   }
 
-  @Test("products equal the scalar specification bit for bit, also from several parts", arguments: KernelTable.all)
+  @Test("Products equal the scalar specification bit for bit, also from several parts", arguments: KernelTable.all)
   func products(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 21)
     var pool = numbers.normals(2 * 129 * 129)
@@ -72,7 +72,7 @@ struct BFloat16ProductTests {
     }
   }
 
-  @Test("operands round to nearest even, in pairs along a row and across rows", arguments: KernelTable.all)
+  @Test("Operands round to nearest even, in pairs along a row and across rows", arguments: KernelTable.all)
   func operands(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 22)
     for rows in [1, 2, 3, 8, 9] {
@@ -96,7 +96,7 @@ struct BFloat16ProductTests {
     }
   }
 
-  @Test("packed weights turn into panels of their values or codes", arguments: KernelTable.all)
+  @Test("Packed weights turn into panels of their values or codes", arguments: KernelTable.all)
   func panels(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 23)
     for (format, group) in [
@@ -129,7 +129,7 @@ struct BFloat16ProductTests {
     }
   }
 
-  @Test("codes of activations are exact in bfloat16, and dequantise", arguments: KernelTable.all)
+  @Test("Codes of activations are exact in bfloat16, and dequantise", arguments: KernelTable.all)
   func activations(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 24)
     for (columns, group) in KernelTable.awkwardSizes.map({ ($0, $0) }) + [(30, 10), (48, 16), (99, 33)] {

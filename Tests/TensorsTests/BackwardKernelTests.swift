@@ -8,7 +8,7 @@ import Testing
 struct BackwardKernelTests {
   private func slope(_ f: (Double) -> Double, step: Double = 1e-5) -> Double { (f(step) - f(-step)) / (2 * step) }
 
-  @Test("the gradient of RMSNorm, with and without a weight", arguments: KernelTable.all)
+  @Test("The gradient of RMSNorm, with and without a weight", arguments: KernelTable.all)
   func rmsNorm(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 13)
     for count in [1, 2, 7, 16, 17, 33] {
@@ -47,7 +47,7 @@ struct BackwardKernelTests {
     }
   }
 
-  @Test("the gradient of gelu", arguments: KernelTable.all)
+  @Test("The gradient of gelu", arguments: KernelTable.all)
   func gelu(_ table: KernelTable) {
     let x: [Float] = stride(from: -12, through: 12, by: 0.083).map { Float($0) } + [0, -0.0, 100, -100]
     var dy = [Float](repeating: 2, count: x.count)
@@ -61,7 +61,7 @@ struct BackwardKernelTests {
     }
   }
 
-  @Test("backward kernels give the same bits on every instruction set")
+  @Test("Backward kernels give the same bits on every instruction set")
   func sameOnEverySet() {
     var numbers = RandomNumbers(seed: 14)
     for count in KernelTable.awkwardSizes {
@@ -84,7 +84,7 @@ struct BackwardKernelTests {
     }
   }
 
-  @Test("partial sums of logits give log-sum-exp and entropy", arguments: KernelTable.all)
+  @Test("Partial sums of logits give log-sum-exp and entropy", arguments: KernelTable.all)
   func logitPartial(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 15)
     for count in KernelTable.awkwardSizes {
@@ -101,7 +101,7 @@ struct BackwardKernelTests {
     }
   }
 
-  @Test("the gradient of log-probability and entropy with respect to logits", arguments: KernelTable.all)
+  @Test("The gradient of log-probability and entropy with respect to logits", arguments: KernelTable.all)
   func logitGradient(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 16)
     for count in [1, 2, 15, 16, 33] {

@@ -30,7 +30,7 @@ struct ElementwiseKernelTests {
     #expect(sameBits(y, x.map { 1 / (1 + ck_reference_exp(-$0)) }))
   }
 
-  @Test("a result does not depend on the lane or on what stands beside it", arguments: KernelTable.all)
+  @Test("A result does not depend on the lane or on what stands beside it", arguments: KernelTable.all)
   func lanes(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 7)
     for count in KernelTable.awkwardSizes {
@@ -72,7 +72,7 @@ struct ElementwiseKernelTests {
     #expect(ck_reference_erf(-0.0).sign == .minus)
   }
 
-  @Test("dot, softmax and RMSNorm equal the scalar specification bit for bit", arguments: KernelTable.all)
+  @Test("Dot, softmax and RMSNorm equal the scalar specification bit for bit", arguments: KernelTable.all)
   func reductions(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 8)
     for count in Array(1...40) + KernelTable.awkwardSizes {
@@ -115,7 +115,7 @@ struct ElementwiseKernelTests {
     #expect(equal == [0.25, 0.25, 0.25, 0.25])
   }
 
-  @Test("scaled sums, rounding to bfloat16 and sums of squares are the same on every set", arguments: KernelTable.all)
+  @Test("Scaled sums, rounding to bfloat16 and sums of squares are the same on every set", arguments: KernelTable.all)
   func remaining(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 9)
     for count in KernelTable.awkwardSizes {
@@ -133,7 +133,7 @@ struct ElementwiseKernelTests {
     }
   }
 
-  @Test("products with a gain and their gradients are the same on every set", arguments: KernelTable.all)
+  @Test("Products with a gain and their gradients are the same on every set", arguments: KernelTable.all)
   func gains(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 10)
     for count in KernelTable.awkwardSizes {
@@ -151,7 +151,7 @@ struct ElementwiseKernelTests {
     }
   }
 
-  @Test("the entropy of bits agrees with its formula in double, and its gradient too", arguments: KernelTable.all)
+  @Test("The entropy of bits agrees with its formula in double, and its gradient too", arguments: KernelTable.all)
   func bitEntropy(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 11)
     for count in KernelTable.awkwardSizes {

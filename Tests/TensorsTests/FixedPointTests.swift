@@ -7,7 +7,7 @@ struct FixedPointTests {
   private static let unit = 0x1p50
   private static let bound = Int64(1) << 61
 
-  @Test("an element adds round(x · 2⁵⁰) exactly, ties to even")
+  @Test("An element adds round(x · 2⁵⁰) exactly, ties to even")
   func exactness() {
     var x: [Float] = [0, -0.0, 1, -1, 0x1p-50, 0x1p-51, 0x1.8p-50, -0x1p-51, -0x1.8p-50]
     x += [2047.9999, -2047.9999, 0x1p-60]
@@ -18,7 +18,7 @@ struct FixedPointTests {
     #expect(Array(sum[4..<9]) == [6, 5, 7, 5, 3])
   }
 
-  @Test("the sum does not depend on the order or on partial sums")
+  @Test("The sum does not depend on the order or on partial sums")
   func order() {
     var numbers = RandomNumbers(seed: 19)
     let rows = (0..<200).map { _ in numbers.normals(33, scale: 0.3) }
@@ -39,7 +39,7 @@ struct FixedPointTests {
     }
   }
 
-  @Test("numbers that are not finite, too large or that overflow the sum are reported by index")
+  @Test("Numbers that are not finite, too large or that overflow the sum are reported by index")
   func overflow() {
     for bad: Float in [.nan, .infinity, -.infinity, 2048, -2048, 3e38] {
       var sum = [Int64](repeating: 0, count: 4)
@@ -56,7 +56,7 @@ struct FixedPointTests {
     #expect(ck_fixed_add(1, Self.bound, [2047], &large) == 0)
   }
 
-  @Test("the first number that is not finite is found, wherever it stands")
+  @Test("The first number that is not finite is found, wherever it stands")
   func firstNonfinite() {
     for count in [1, 255, 256, 257, 1000] {
       var x = [Float](repeating: .greatestFiniteMagnitude, count: count)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Matrix products in floating formats")
 struct GemmTests {
-  @Test("both stride forms equal the scalar specification bit for bit", arguments: KernelTable.all)
+  @Test("Both stride forms equal the scalar specification bit for bit", arguments: KernelTable.all)
   func strides(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 1)
     let pool = numbers.normals(20 * 129 + 129 * 140 + 140 * 21)
@@ -38,7 +38,7 @@ struct GemmTests {
     }
   }
 
-  @Test("an empty sum gives the bias, or leaves what was there", arguments: KernelTable.all)
+  @Test("An empty sum gives the bias, or leaves what was there", arguments: KernelTable.all)
   func emptySum(_ table: KernelTable) {
     let bias: [Float] = [1, 2, 3]
     var c: [Float] = [9, 9, 9, 8, 8, 8]
@@ -48,7 +48,7 @@ struct GemmTests {
     #expect(c == [1, 2, 3, 1, 2, 3])
   }
 
-  @Test("packed floating weights equal the specification on the values they stand for", arguments: KernelTable.all)
+  @Test("Packed floating weights equal the specification on the values they stand for", arguments: KernelTable.all)
   func packed(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 2)
     let pool = numbers.normals(2 * 129 * 129)
@@ -78,7 +78,7 @@ struct GemmTests {
     }
   }
 
-  @Test("a part of the panels gives the same bits as all of them", arguments: KernelTable.all)
+  @Test("A part of the panels gives the same bits as all of them", arguments: KernelTable.all)
   func panels(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 3)
     let (m, rows, columns) = (5, 83, 21)
@@ -104,7 +104,7 @@ struct GemmTests {
     }
   }
 
-  @Test("products agree with OpenBLAS within the bound of a sum in another order", arguments: KernelTable.all)
+  @Test("Products agree with OpenBLAS within the bound of a sum in another order", arguments: KernelTable.all)
   func openBLAS(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 4)
     for (m, n, k) in [(1, 129, 64), (7, 33, 127), (20, 48, 257), (64, 65, 31), (33, 100, 1000)] {

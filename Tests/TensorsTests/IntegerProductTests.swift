@@ -22,7 +22,7 @@ struct IntegerProductTests {
     Shape(format: CK_INT4, columns: [3, 21], group: 3),
   ]
 
-  @Test("every format equals the scalar specification bit for bit", arguments: KernelTable.all, shapes)
+  @Test("Every format equals the scalar specification bit for bit", arguments: KernelTable.all, shapes)
   func products(_ table: KernelTable, _ shape: Shape) {
     var numbers = RandomNumbers(seed: 5)
     let pool = numbers.normals(2 * 129 * 129)
@@ -49,7 +49,7 @@ struct IntegerProductTests {
     }
   }
 
-  @Test("the largest codes do not saturate or overflow", arguments: KernelTable.all)
+  @Test("The largest codes do not saturate or overflow", arguments: KernelTable.all)
   func extremes(_ table: KernelTable) {
     for (format, limit) in [(CK_TERNARY, 1), (CK_INT4, 7), (CK_INT8, 127)] {
       let columns = 4096
@@ -73,7 +73,7 @@ struct IntegerProductTests {
     }
   }
 
-  @Test("quantisation equals the scalar specification: codes, scales and sums", arguments: KernelTable.all)
+  @Test("Quantisation equals the scalar specification: codes, scales and sums", arguments: KernelTable.all)
   func quantisation(_ table: KernelTable) {
     var numbers = RandomNumbers(seed: 6)
     for (columns, group) in KernelTable.awkwardSizes.map({ ($0, $0) }) + [(30, 10), (48, 16), (99, 33), (12, 3)] {
@@ -92,7 +92,7 @@ struct IntegerProductTests {
     }
   }
 
-  @Test("half codes round to even, zero rows take the floor of the scale", arguments: KernelTable.all)
+  @Test("Half codes round to even, zero rows take the floor of the scale", arguments: KernelTable.all)
   func ties(_ table: KernelTable) {
     var shape = ck_packed()
     ck_packed_describe(&shape, Int32(CK_INT8), 1, 20, 64)
@@ -111,7 +111,7 @@ struct IntegerProductTests {
     #expect(buffer.sums[1] == 0)
   }
 
-  @Test("values that are not finite give codes all the same, and no trap", arguments: KernelTable.all)
+  @Test("Values that are not finite give codes all the same, and no trap", arguments: KernelTable.all)
   func nonFinite(_ table: KernelTable) {
     var shape = ck_packed()
     ck_packed_describe(&shape, Int32(CK_INT8), 1, 19, 64)

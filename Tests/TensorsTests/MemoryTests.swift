@@ -6,7 +6,7 @@ import Testing
 struct MemoryTests {
   private func isAligned(_ pointer: UnsafeMutableRawPointer) -> Bool { UInt(bitPattern: pointer) % 64 == 0 }
 
-  @Test("a buffer is zeroed, on a 64-byte boundary, and clears")
+  @Test("A buffer is zeroed, on a 64-byte boundary, and clears")
   func buffers() {
     for count in [0, 1, 15, 16, 17, 1000] {
       let buffer = AlignedBuffer<Float>(count: count)
@@ -18,7 +18,7 @@ struct MemoryTests {
     }
   }
 
-  @Test("an arena gives disjoint aligned memory, takes it back to a mark, and asks the system for no more")
+  @Test("An arena gives disjoint aligned memory, takes it back to a mark, and asks the system for no more")
   func arena() {
     let arena = Arena(chunkBytes: 1024)
     func step() -> [UnsafeMutablePointer<UInt8>] {
@@ -47,7 +47,7 @@ struct MemoryTests {
     #expect(arena.zeros(3, 5).array == [Float](repeating: 0, count: 15))
   }
 
-  @Test("steps of ever other sizes reserve little more than the most that was in use at once")
+  @Test("Steps of ever other sizes reserve little more than the most that was in use at once")
   func raggedSteps() {
     let arena = Arena(chunkBytes: 1024)
     var state: UInt64 = 7
@@ -70,7 +70,7 @@ struct MemoryTests {
     }
   }
 
-  @Test("a list in an arena holds what was appended, in order")
+  @Test("A list in an arena holds what was appended, in order")
   func lists() {
     let arena = Arena()
     var list = ArenaList<Int32>(capacity: 3, in: arena)
@@ -81,7 +81,7 @@ struct MemoryTests {
     #expect(Array(list) == [5, -1, 7] && list.last == 7)
   }
 
-  @Test("rows of a matrix are views of the same memory")
+  @Test("Rows of a matrix are views of the same memory")
   func matrices() {
     let arena = Arena()
     let matrix = arena.zeros(4, 3)
@@ -96,7 +96,7 @@ struct MemoryTests {
     #expect(copy.array == [3, 4, 5, 6, 7, -1] && matrix.array == [0, 1, 2, 0, 0, 0, 0, 0, 0, 9, 10, 11])
   }
 
-  @Test("the parts of a loop cover it once, in order and in multiples of the grain")
+  @Test("The parts of a loop cover it once, in order and in multiples of the grain")
   func parts() {
     for count in [0, 1, 5, 16, 17, 100] {
       for workers in 1...5 {
@@ -109,7 +109,7 @@ struct MemoryTests {
     }
   }
 
-  @Test("every index is visited once on any number of threads")
+  @Test("Every index is visited once on any number of threads")
   func pool() {
     for threads in 1...4 {
       let visits = AlignedBuffer<Int32>(count: 1001)
@@ -121,7 +121,7 @@ struct MemoryTests {
     }
   }
 
-  @Test("the machine's instruction sets have names, the portable one first, and the one in use is as QUILLAN_ISA says")
+  @Test("The machine's instruction sets have names, the portable one first, and the one in use is as QUILLAN_ISA says")
   func names() {
     if let named = ProcessInfo.processInfo.environment["QUILLAN_ISA"] { #expect(Kernels.name == named) }
     #expect(Kernels.available.first == "portable")

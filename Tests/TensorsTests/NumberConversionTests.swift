@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Half, bfloat16 and logarithm")
 struct NumberConversionTests {
-  @Test("all 65,536 halves convert as Swift's Float16 does, and back to themselves")
+  @Test("All 65,536 halves convert as Swift's Float16 does, and back to themselves")
   func halvesRoundTrip() {
     for bits in UInt16.min...UInt16.max {
       let half = Float16(bitPattern: bits)
@@ -20,7 +20,7 @@ struct NumberConversionTests {
     }
   }
 
-  @Test("rounding to half is that of Swift's Float16: ties to even, subnormals, overflow to infinity")
+  @Test("Rounding to half is that of Swift's Float16: ties to even, subnormals, overflow to infinity")
   func halfRounding() {
     // Between every pair of neighbouring halves: the middle, and one fp32 step to either side of it.
     for bits in UInt16(0)..<0x7C00 {
@@ -45,7 +45,7 @@ struct NumberConversionTests {
     }
   }
 
-  @Test("all bfloat16 values round-trip; rounding goes to nearest, ties to even")
+  @Test("All bfloat16 values round-trip; rounding goes to nearest, ties to even")
   func bfloat16() {
     for bits in UInt16.min...UInt16.max {
       let value = ck_f32_from_bf16(bits)
@@ -65,7 +65,7 @@ struct NumberConversionTests {
     #expect(ck_f32_from_bf16(ck_bf16_from_f32(Float(bitPattern: 0x7F80_0001))).isNaN)
   }
 
-  @Test("the logarithm is within 1e-15 of libm's, relative, and 0 at 1")
+  @Test("The logarithm is within 1e-15 of libm's, relative, and 0 at 1")
   func logarithm() {
     var numbers = RandomNumbers(seed: 18)
     var arguments: [Double] = [0.5, 2, 0.70710678118654746, 0.70710678118654757, 1 + 0x1p-52, 1 - 0x1p-53, 10, 1e300]

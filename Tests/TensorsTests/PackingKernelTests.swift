@@ -29,7 +29,7 @@ struct PackingKernelTests {
     return (data.array, scales.array.map(\.bitPattern))
   }
 
-  @Test("every instruction set packs the bytes of the scalar specification, ties and odd numbers included")
+  @Test("Every instruction set packs the bytes of the scalar specification, ties and odd numbers included")
   func packing() {
     let shapes = [
       (1, 1, 64), (16, 16, 64), (17, 33, 64), (31, 15, 16), (48, 64, 64), (15, 128, 64), (7, 30, 10), (33, 48, 16),
@@ -58,7 +58,7 @@ struct PackingKernelTests {
     }
   }
 
-  @Test("fixed-point sums and searches have the bits and the place of the scalar specification")
+  @Test("Fixed-point sums and searches have the bits and the place of the scalar specification")
   func sums() {
     var numbers = RandomNumbers(seed: 32)
     for table in KernelTable.all {

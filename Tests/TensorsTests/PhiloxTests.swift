@@ -28,7 +28,7 @@ struct PhiloxTests {
     try JSONDecoder().decode(Golden.self, from: Fixtures.data("golden/philox.json"))
   }
 
-  @Test("the bijection gives the known answers of Random123")
+  @Test("The bijection gives the known answers of Random123")
   func knownAnswers() throws {
     let answers = try Self.golden().known_answers
     #expect(answers.count == 3)
@@ -38,7 +38,7 @@ struct PhiloxTests {
     }
   }
 
-  @Test("the streams equal the golden words and uniforms")
+  @Test("The streams equal the golden words and uniforms")
   func streams() throws {
     let names: [String: RandomStream] = [
       "token": .tokenSampling, "latent_step": .latentStep, "diffusion_noise": .diffusionNoise, "init": .initialWeights,
@@ -55,7 +55,7 @@ struct PhiloxTests {
     }
   }
 
-  @Test("a shorter fill is a prefix of a longer one, and blocks are its words four by four")
+  @Test("A shorter fill is a prefix of a longer one, and blocks are its words four by four")
   func prefixes() {
     let generator = Philox(seed: 0x0123_4567_89AB_CDEF)
     let all = generator.words(stream: .latentStep, step: 3, sequence: 1 << 40 | 5, position: 77, count: 37)
@@ -71,7 +71,7 @@ struct PhiloxTests {
     #expect(generator.word(stream: .latentStep, step: 3, sequence: 1 << 40 | 5, position: 77) == all[0])
   }
 
-  @Test("bits come from consecutive words, lowest bit first, and end in zeros")
+  @Test("Bits come from consecutive words, lowest bit first, and end in zeros")
   func bits() {
     let generator = Philox(seed: 42)
     let words = generator.words(stream: .latentNoise, sequence: 9, position: 4, count: 12)
@@ -87,7 +87,7 @@ struct PhiloxTests {
     }
   }
 
-  @Test("changing any coordinate changes the words")
+  @Test("Changing any coordinate changes the words")
   func independence() {
     let words: [[UInt32]] = [
       Philox(seed: 1).words(stream: .tokenSampling, sequence: 1, position: 1, count: 4),
@@ -102,7 +102,7 @@ struct PhiloxTests {
     #expect(Set(words).count == words.count)
   }
 
-  @Test("uniforms lie in [0, 1) and normals are finite at the extremes")
+  @Test("Uniforms lie in [0, 1) and normals are finite at the extremes")
   func extremes() {
     #expect(Philox.uniform(0) == 0)
     #expect(Philox.uniform(255) == 0)
@@ -112,7 +112,7 @@ struct PhiloxTests {
     #expect(abs(Philox.normal(0, 1 << 31) + (48 * log(2.0)).squareRoot()) < 1e-12)
   }
 
-  @Test("normals have mean 0, deviation 1 and the kurtosis of a normal")
+  @Test("Normals have mean 0, deviation 1 and the kurtosis of a normal")
   func moments() {
     let count = 100_000
     let words = Philox(seed: 11).words(stream: .initialWeights, sequence: 3, position: 0, count: 2 * count)
@@ -125,7 +125,7 @@ struct PhiloxTests {
     #expect(abs(fourth - 3) < 0.15)
   }
 
-  @Test("normals made many at once are the bits of normals made one by one, on every instruction set")
+  @Test("Normals made many at once are the bits of normals made one by one, on every instruction set")
   func manyNormals() {
     let (deviation, sequence) = (0.02, UInt64(1) << 33 | 7)
     let words = Philox(seed: 99).words(stream: .initialWeights, sequence: sequence, position: 5, count: 400_000)

@@ -20,7 +20,7 @@ struct UsableCoresTests {
     try withRoot(files) { ProcessorQuota.tightest(groups: $0 + "/groups", root: $0 + "/mounted")?.cores }
   }
 
-  @Test("are those of the process's mask, at least one")
+  @Test("Are those of the process's mask, at least one")
   func ownMask() throws {
     let cores = UsableCores.current
     #expect(cores.processors == cores.processors.sorted() && Set(cores.processors).count == cores.processors.count)
@@ -34,7 +34,7 @@ struct UsableCoresTests {
     #expect(UsableCores(processors: []).count == 1)
   }
 
-  @Test("are no more than a quota is good for, rounded up")
+  @Test("Are no more than a quota is good for, rounded up")
   func quotas() {
     func count(_ quota: Double) -> Int {
       UsableCores(processors: Array(0..<8), quota: ProcessorQuota(cores: quota, group: "g")).count

@@ -118,8 +118,8 @@ typedef struct {
                      int64_t out_pair);
   // The same for the codes of A8 activations. Writes up to fifteen words past the last column.
   void (*bf16_pairs_a8)(int64_t K, const ck_activations *A, uint32_t *out, int64_t out_pair);
-  // Pairs of outputs of a packed matrix, for products with its transpose: panels first…first+panels-1 of sixteen inputs,
-  // out[panel, pair, lane]. Values, or with `codes` the codes without their scales.
+  // Pairs of outputs of a packed matrix, for products with its transpose: panels first…first+panels-1 of sixteen
+  // inputs, out[panel, pair, lane]. Values, or with `codes` the codes without their scales.
   void (*bf16_panels)(const ck_packed *B, int64_t matrix, int64_t first, int64_t panels, bool codes, uint32_t *out);
   void (*quantize_a8)(int64_t M, int64_t K, const float *x, int64_t x_row, const ck_activations *out);
 
@@ -201,8 +201,8 @@ bool ck_fixed_carry(float x, int64_t *low, int64_t *high);
 void ck_fixed_read_wide(int64_t count, const int64_t *low, const int64_t *high, float *x);
 int64_t ck_first_nonfinite(int64_t count, const float *x);
 
-// out = x₀ + x₁ + …, in this order, for `arrays` arrays of `count` elements that begin `stride` elements apart. Integers
-// wrap around.
+// out = x₀ + x₁ + …, in this order, for `arrays` arrays of `count` elements that begin `stride` elements apart.
+// Integers wrap around.
 void ck_sum_arrays(int64_t arrays, int64_t stride, int64_t count, const float *x, float *out);
 void ck_sum_arrays_int64(int64_t arrays, int64_t stride, int64_t count, const int64_t *x, int64_t *out);
 

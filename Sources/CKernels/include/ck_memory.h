@@ -1,7 +1,7 @@
 // Passes over whole tensors, bound by memory: the optimizer, packing, sums of gradients.
 //
-// Contract as in ck_kernels.h: the same bits on every instruction set. Every element (or block, or panel) depends on its
-// own numbers only, so every division of a tensor over threads or ranks also gives the same bits.
+// Contract as in ck_kernels.h: the same bits on every instruction set. Every element (or block, or panel) depends on
+// its own numbers only, so every division of a tensor over threads or ranks also gives the same bits.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,15 +54,15 @@ typedef struct {
                   const ck_moment *m, const ck_moment *root);
   // Packs panels first…first+panels-1 of one matrix from masters w [rows, columns] (see ck_packed).
   void (*pack)(const ck_packed *p, int64_t matrix, int64_t first_panel, int64_t panels, const float *w);
-  // sum[i] += round(x[i] · 2^50). Returns the index of the first element that is not below 2^11 or whose sum would exceed
-  // ±bound (the elements before it are added), or -1.
+  // sum[i] += round(x[i] · 2^50). Returns the index of the first element that is not below 2^11 or whose sum would
+  // exceed ±bound (the elements before it are added), or -1.
   int64_t (*fixed_add)(int64_t count, int64_t bound, const float *x, int64_t *sum);
   void (*fixed_read)(int64_t count, const int64_t *sum, float *x);
   // Index of the first element that is not finite, or -1.
   int64_t (*first_nonfinite)(int64_t count, const float *x);
-  // Normal deviates times `deviation`, from blocks first, first + 1, … of Philox4x32-10: words 0 and 1 of a block give one
-  // deviate, words 2 and 3 the next, each pair through ck_reference_normal. `key` and `counter` (words 1 to 3) are those
-  // of the generator.
+  // Normal deviates times `deviation`, from blocks first, first + 1, … of Philox4x32-10: words 0 and 1 of a block give
+  // one deviate, words 2 and 3 the next, each pair through ck_reference_normal. `key` and `counter` (words 1 to 3) are
+  // those of the generator.
   void (*normals)(int64_t count, uint32_t first, const uint32_t key[2], const uint32_t counter[3], double deviation,
                   float *out);
 } ck_memory_table;

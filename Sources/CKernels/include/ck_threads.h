@@ -14,8 +14,8 @@ static inline void ck_pause(void) {
 // The body of a loop: a non-escaping Swift closure, without an object on the heap.
 //
 // Swift passes such a closure as two values: its code, and the address of the captured variables on the caller's stack.
-// Storing the closure in Swift would allocate an object for every parallel loop. Here the two values are stored instead,
-// for the duration of the call that passed them.
+// Storing the closure in Swift would allocate an object for every parallel loop. Here the two values are stored
+// instead, for the duration of the call that passed them.
 typedef struct ck_job ck_job;
 
 // Calls the body for part `part`. Any thread may call it while ck_job_lend runs.
