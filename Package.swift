@@ -57,7 +57,7 @@ let package = Package(
       dependencies: ["CKernels"]),
     .target(
       name: "LowBit",
-      dependencies: ["CKernels", "Tensors"]),
+      dependencies: ["CKernels", "Errors", "Tensors"]),
     .target(
       name: "Parameters",
       dependencies: ["LowBit", "Tensors"]),
@@ -66,13 +66,15 @@ let package = Package(
       dependencies: ["CKernels", "LowBit", "Parameters", "Tensors"]),
     .target(
       name: "Models",
-      dependencies: ["Layers", "LowBit", "Parameters", "Tensors"]),
+      dependencies: ["Errors", "Layers", "LowBit", "Parameters", "Tensors"]),
 
     // The method.
     .target(
       name: "Parallelism",
       dependencies: ["CKernels", "CZstd", "Errors", "Layers", "LowBit", "MPI", "Parameters", "Telemetry", "Tensors"]),
-    .target(name: "Objectives"),
+    .target(
+      name: "Objectives",
+      dependencies: ["Errors"]),
     .target(
       name: "Optimizers",
       dependencies: ["Parameters", "Tensors"]),
@@ -138,8 +140,8 @@ let package = Package(
       name: "quillan",
       dependencies: [
         "CMPI", "Checkpoints", "Configuration", "Diagnostics", "Errors", "Exports", "Files", "Formats", "Learning",
-        "LowBit", "Models", "MPI", "Optimizers", "Parallelism", "Planning", "Reports", "Rollouts", "Runs", "Tensors",
-        "Training", argumentParser, logging,
+        "LowBit", "Models", "MPI", "Optimizers", "Parallelism", "Planning", "Reports", "Rollouts", "Runs", "Telemetry",
+        "Tensors", "Training", argumentParser, logging,
       ]),
 
     // A minimal program that uses the library.
@@ -204,7 +206,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "CheckpointsTests",
-      dependencies: ["CKernels", "Checkpoints", "Files", "Formats", "TestSupport"]),
+      dependencies: ["CKernels", "Checkpoints", "Files", "Formats", "MPI", "TestSupport"]),
     .target(
       name: "TrainingSupport",
       dependencies: ["LowBit", "Models", "MPI", "Parameters", "Rollouts", "Training"],

@@ -70,11 +70,11 @@ package final class DebugChecks: StepObserver {
     if let weight = timed("weights", { NonfiniteWatch.weight(learner.masters) }) { finding = weight }
     let first = try communicator.allReduce(finding == nil ? communicator.size : communicator.rank, .minimum)
     guard first < communicator.size else { return }
-    let text = try communicator.broadcast(Array((finding ?? "").utf8), from: first)
+    let text = try communicator.broadcast(finding ?? "", from: first)
     let speaker = communicator.size > 1 ? "rank \(first): " : ""
     throw TrainingError(
       .failure, isAgreed: true,
-      "step \(step): \(speaker)\(String(decoding: text, as: UTF8.self)); it is the first non-finite value: check the "
+      "step \(step): \(speaker)\(text); it is the first non-finite value: check the "
         + "weights of that part or lower the learning rate")
   }
 

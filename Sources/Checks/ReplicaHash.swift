@@ -31,7 +31,7 @@ enum ReplicaHash {
     let first = try world.allReduce(own.tensor, .minimum)
     guard first < table.count else { return nil }
     let speaker = try world.allReduce(own.tensor == first ? world.rank : world.size, .minimum)
-    return String(decoding: try world.broadcast(Array(own.text.utf8), from: speaker), as: UTF8.self)
+    return try world.broadcast(own.text, from: speaker)
   }
 
   /// Describes the first element of a tensor that differs between rank 0 and rank `other` of `ranks`, with both values.

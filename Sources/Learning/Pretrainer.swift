@@ -2,6 +2,7 @@ import Configuration
 import MPI
 import Optimizers
 import Parallelism
+import Telemetry
 
 /// Next-token pre-training on text windows or task demonstrations, so that reinforcement has something to start from.
 ///

@@ -1,5 +1,6 @@
 import MPI
 import Rollouts
+import Telemetry
 
 /// What all ranks know about a step's rollouts.
 package struct RolloutSummary {

@@ -58,18 +58,3 @@ public struct StepReport: Sendable {
     if objective.klCoef != 0 { metrics["loss/kl_reference"] = terms.kl }
   }
 }
-
-/// Seconds of each phase of a step.
-struct PhaseClock {
-  private var last = ContinuousClock.now
-  private let start = ContinuousClock.now
-  private(set) var seconds: [String: Double] = [:]
-
-  mutating func lap(_ phase: String) {
-    let now = ContinuousClock.now
-    seconds[phase] = (now - last) / .seconds(1)
-    last = now
-  }
-
-  var total: Double { (ContinuousClock.now - start) / .seconds(1) }
-}

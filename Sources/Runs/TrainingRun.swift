@@ -114,8 +114,7 @@ public struct TrainingRun {
     defer { recorder?.abandon(removingIfEmpty: point?.directory == nil) }
     let lock = try recorder.map { try point?.lock ?? RunLock($0.directory.path) }
     defer { withExtendedLifetime(lock) {} }
-    let path = try communicator.broadcast(Array((recorder?.directory.path ?? "").utf8), from: 0)
-    Watchdog.keepRecords(in: String(decoding: path, as: UTF8.self))
+    Watchdog.keepRecords(in: try communicator.broadcast(recorder?.directory.path ?? "", from: 0))
     let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
     let debug = assembly.checks
     if let recorder {

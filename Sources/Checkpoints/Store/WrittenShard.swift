@@ -1,5 +1,4 @@
 import Formats
-import Foundation
 
 /// A shard file that a rank has written, with a record of every slice in it.
 public struct WrittenShard: Sendable, Equatable, Codable {
@@ -14,21 +13,6 @@ public struct WrittenShard: Sendable, Equatable, Codable {
 
   public var file: Manifest.File
   public var records: [Record]
-
-  /// The shards of one rank as bytes (JSON) for the rank that joins them.
-  public static func encode(_ shards: [WrittenShard]) throws -> [UInt8] { Array(try JSONEncoder().encode(shards)) }
-
-  /// The inverse of `encode`.
-  ///
-  /// - Parameter rank: the rank that encoded the shards, for the message.
-  /// - Throws: `CheckpointError` for bytes that `encode` does not give.
-  public static func decode(_ bytes: [UInt8], rank: Int) throws(CheckpointError) -> [WrittenShard] {
-    do { return try JSONDecoder().decode([WrittenShard].self, from: Data(bytes)) } catch {
-      throw CheckpointError(
-        .inconsistentLayout, path: "rank \(rank)", problem: "its record of the files that it wrote cannot be read",
-        remedy: "start all ranks with the same program")
-    }
-  }
 }
 
 extension Manifest {

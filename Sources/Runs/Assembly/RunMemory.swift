@@ -4,6 +4,7 @@ import Foundation
 import Learning
 import MPI
 import Planning
+import Telemetry
 
 /// Refuses a run that this machine has no memory for, before it begins.
 public enum RunMemory {

@@ -66,7 +66,7 @@ final class CheckpointSaver {
         try prepare()
         _ = try store.begin(step: step)
       }
-      return []
+      return .none
     }
     try meet { start.isDone(within: $0) }
     if let problem = try communicator.firstText(start.problem) {
@@ -84,7 +84,7 @@ final class CheckpointSaver {
       let written = try ShardWriter.write(
         own, expertFiles: expertFiles, miniMoEs: miniMoEs, in: draft, threads: threads, files: files,
         spareTime: work.spareTime, taken: { _ in work.take() })
-      return try WrittenShard.encode(written)
+      return .written(written)
     }
     return events
   }
@@ -136,7 +136,7 @@ final class CheckpointSaver {
     self.work = nil
     let manifest = self.manifest
     let step = manifest?.step ?? 0
-    let text = work.text
+    let result = work.result
     if let problem = try communicator.firstText(work.problem) {
       if communicator.rank == 0 { store.abandon(step: step) }
       isPublishing = false
@@ -144,23 +144,25 @@ final class CheckpointSaver {
     }
     if isPublishing {
       isPublishing = false
-      let lines = String(decoding: try communicator.broadcast(text, from: 0), as: UTF8.self).split(separator: "\0")
+      var own = SaveWork.Publication()
+      if case .published(let publication) = result { own = publication }
+      let publication = try communicator.broadcast(record: own, from: 0)
       return .saved(
-        path: lines.first.map(String.init) ?? "", step: step, seconds: (ContinuousClock.now - started) / .seconds(1),
-        remarks: lines.dropFirst().map(String.init))
+        path: publication.path, step: step, seconds: (ContinuousClock.now - started) / .seconds(1),
+        remarks: publication.remarks)
     }
-    let parts = try communicator.gatherv(text, to: 0)
+    var shards: [WrittenShard] = []
+    if case .written(let written) = result { shards = written }
+    let all = try communicator.gather(records: shards, to: 0)
     isPublishing = true
     let (store, settings, expected) = (store, settings, expected)
     self.work = SaveWork(pieces: 0) { _ in
-      guard let parts, var manifest else { return [] }
-      let written = try parts.enumerated().flatMap { try WrittenShard.decode($1, rank: $0) }
+      guard let all, var manifest else { return .none }
       let drafted = store.draft(step: manifest.step)
-      try manifest.join(written, expected: expected, path: drafted)
+      try manifest.join(all, expected: expected, path: drafted)
       let path = try store.publish(manifest)
       let pruning = store.prune(keep: settings.keep, milestones: settings.milestones)
-      // No path holds a NUL.
-      return Array(([path] + pruning.remarks).joined(separator: "\0").utf8)
+      return .published(SaveWork.Publication(path: path, remarks: pruning.remarks))
     }
     return nil
   }
@@ -169,12 +171,4 @@ final class CheckpointSaver {
 extension Communicator {
   /// Whether `flag` is true on every rank. Collective.
   fileprivate func all(_ flag: Bool) throws(MPIError) -> Bool { try allReduce(Int32(flag ? 1 : 0), .minimum) != 0 }
-
-  /// The text of the lowest rank whose text is not empty; nil where all are. Collective.
-  func firstText(_ text: String) throws(MPIError) -> String? {
-    let speaker = try allReduce(text.isEmpty ? size : rank, .minimum)
-    guard speaker < size else { return nil }
-    let words = speaker == 0 || size == 1 ? text : "rank \(rank): \(text)"
-    return String(decoding: try broadcast(Array(words.utf8), from: speaker), as: UTF8.self)
-  }
 }

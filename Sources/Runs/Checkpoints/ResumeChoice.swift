@@ -17,7 +17,7 @@ public enum ResumeChoice: Sendable, Equatable {
   public init(_ text: String) { self = text == "auto" ? .auto : .path(text) }
 
   /// What there is to go on from.
-  package struct Found: Sendable, Equatable {
+  package struct Found: RankRecord, Equatable {
     /// The run directory to go on in; nil: a new one.
     package var directory: String?
     /// Paths of checkpoints, the newest first.
@@ -25,20 +25,10 @@ public enum ResumeChoice: Sendable, Equatable {
     /// Whether the user named this very checkpoint, so that no other may take its place.
     var isNamed = false
 
-    /// Parts with a NUL between them, which no path has, to send to the other ranks.
-    var text: String { ([directory ?? "", isNamed ? "1" : ""] + checkpoints).joined(separator: "\0") }
-
     init(directory: String? = nil, checkpoints: [String] = [], isNamed: Bool = false) {
       self.directory = directory
       self.checkpoints = checkpoints
       self.isNamed = isNamed
-    }
-
-    init(text: String) {
-      let parts = text.split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
-      directory = parts.first.flatMap { $0.isEmpty ? nil : $0 }
-      isNamed = parts.count > 1 && !parts[1].isEmpty
-      checkpoints = Array(parts.dropFirst(2)).filter { !$0.isEmpty }
     }
   }
 

@@ -45,10 +45,10 @@ final class RunCheckpoints {
     configuration = owner.configuration
     communicator = owner.communicator
     miniMoEs = configuration.model.numMiniMoes
-    let path = try communicator.broadcast(Array((directory?.checkpoints ?? "").utf8), from: 0)
-    let token = try communicator.broadcast(Array(RandomName.make().utf8), from: 0)
+    let path = try communicator.broadcast(directory?.checkpoints ?? "", from: 0)
+    let token = try communicator.broadcast(RandomName.make(), from: 0)
     saver = CheckpointSaver(
-      directory: String(decoding: path, as: UTF8.self), token: String(decoding: token, as: UTF8.self),
+      directory: path, token: token,
       settings: configuration.checkpoint, threads: owner.assembly.context.pool.threads, communicator: communicator)
     if !configuration.checkpoint.copy {
       let saver = saver

@@ -55,8 +55,7 @@ struct RunResumption {
       } catch { problem = "\(error)" }
     }
     if let problem = try communicator.firstText(problem) { throw TrainingError(.failure, isAgreed: true, problem) }
-    let text = try communicator.broadcast(Array(found.text.utf8), from: 0)
-    found = ResumeChoice.Found(text: String(decoding: text, as: UTF8.self))
+    found = try communicator.broadcast(record: found, from: 0)
     var skipped: [(path: String, problem: String)] = []
     for path in found.checkpoints {
       let attempt = try attempt(path, into: run)

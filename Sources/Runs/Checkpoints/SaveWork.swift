@@ -1,16 +1,32 @@
 import Checkpoints
 import Foundation
+import MPI
 
 /// Work on a thread of its own.
 final class SaveWork: @unchecked Sendable {
+  /// What the work gave.
+  enum Outcome: Sendable {
+    case none
+    /// The files that this rank wrote.
+    case written([WrittenShard])
+    case published(Publication)
+  }
+
+  /// A checkpoint that has its final name.
+  struct Publication: RankRecord {
+    var path = ""
+    /// Older checkpoints that could not be removed, one line each.
+    var remarks: [String] = []
+  }
+
   /// When the work's threads compress: while cores are idle, or always once somebody waits.
   let spareTime = SpareTime()
   private let condition = NSCondition()
   private var pending: Int
-  private var outcome: Result<[UInt8], any Error>?
+  private var outcome: Result<Outcome, any Error>?
 
   /// - Parameter pieces: how many pieces of the run's own memory will be read.
-  init(pieces: Int, _ body: @escaping @Sendable (SaveWork) throws -> [UInt8]) {
+  init(pieces: Int, _ body: @escaping @Sendable (SaveWork) throws -> Outcome) {
     pending = pieces
     let thread = Thread { [self] in
       let outcome = Result { try body(self) }
@@ -47,11 +63,11 @@ final class SaveWork: @unchecked Sendable {
     return true
   }
 
-  /// What the work gave; nothing where it failed or goes on.
-  var text: [UInt8] {
+  /// What the work gave; `none` if it failed or continues.
+  var result: Outcome {
     condition.lock()
     defer { condition.unlock() }
-    return (try? outcome?.get()) ?? []
+    return (try? outcome?.get()) ?? .none
   }
 
   /// Why the work failed; empty where it did not.

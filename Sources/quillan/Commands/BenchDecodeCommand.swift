@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Errors
 import Learning
+import Telemetry
 
 /// `quillan bench decode`.
 struct BenchDecodeCommand: ParsableCommand {

@@ -1,9 +1,10 @@
 import ArgumentParser
-import Optimizers
-import Training
 import Diagnostics
 import Errors
 import Learning
+import Optimizers
+import Telemetry
+import Training
 
 /// `quillan bench train-step`.
 struct BenchTrainStepCommand: ParsableCommand {
