@@ -54,5 +54,5 @@ public enum StopSignal {
   }
 
   /// Thrown on all ranks out of work that a stop signal cut short.
-  struct CutShort: Error {}
+  package struct CutShort: Error {}
 }
