@@ -114,9 +114,8 @@ let package = Package(
       name: "quillan",
       dependencies: [
         "CMPI", "Checkpoints", "Configuration", "Diagnostics", "Errors", "Exports", "Files", "Learning", "LowBit",
-        "MPI",
-        "Models", "Parallelism", "Parameters", "Planning", "Reports", "Rollouts", "Runs", "Tensors", argumentParser,
-        logging,
+        "MPI", "Models", "Objectives", "Parallelism", "Planning", "Reports", "Rollouts", "Runs", "Tensors",
+        argumentParser, logging,
       ]),
 
     // A minimal program that uses the library.

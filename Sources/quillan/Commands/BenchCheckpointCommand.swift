@@ -1,7 +1,6 @@
 import ArgumentParser
 import Checkpoints
 import Errors
-import Foundation
 import Reports
 import Rollouts
 import Tensors

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Errors
-import Foundation
 import MPI
 import Reports
 import Rollouts

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Diagnostics
 import Errors
-import Foundation
 import Tensors
 
 /// `quillan bench memory`.

@@ -1,8 +1,6 @@
 import ArgumentParser
 import Diagnostics
 import Errors
-import Foundation
-import MPI
 import Reports
 import Rollouts
 

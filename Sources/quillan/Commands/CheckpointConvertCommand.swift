@@ -1,7 +1,6 @@
 import ArgumentParser
 import Checkpoints
 import Configuration
-import Files
 import Foundation
 import Models
 import Rollouts

@@ -3,7 +3,6 @@ import Configuration
 import Diagnostics
 import Exports
 import Foundation
-import MPI
 import Models
 import Parallelism
 import Reports

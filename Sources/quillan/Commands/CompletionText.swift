@@ -1,5 +1,3 @@
-import Foundation
-import Models
 import Rollouts
 import Runs
 

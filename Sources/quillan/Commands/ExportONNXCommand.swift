@@ -1,9 +1,7 @@
 import ArgumentParser
 import Errors
 import Exports
-import Foundation
 import Reports
-import Tensors
 
 /// `quillan export onnx`.
 struct ExportONNXCommand: ParsableCommand {

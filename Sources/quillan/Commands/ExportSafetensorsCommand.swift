@@ -1,11 +1,8 @@
 import ArgumentParser
 import Errors
 import Exports
-import Foundation
-import Parameters
 import Reports
 import Runs
-import Tensors
 
 /// `quillan export safetensors`.
 struct ExportSafetensorsCommand: ParsableCommand {

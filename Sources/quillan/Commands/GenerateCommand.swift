@@ -1,7 +1,6 @@
 import ArgumentParser
 import Errors
 import Foundation
-import Models
 import Rollouts
 import Runs
 import Tensors

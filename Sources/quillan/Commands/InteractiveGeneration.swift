@@ -1,5 +1,4 @@
 import Foundation
-import Rollouts
 import Runs
 import Tensors
 

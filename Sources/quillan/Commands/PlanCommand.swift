@@ -1,8 +1,6 @@
 import ArgumentParser
 import Errors
-import Foundation
 import Planning
-import Tensors
 
 /// `quillan plan`: estimates what a configuration needs, without allocating it.
 struct PlanCommand: ParsableCommand {

@@ -3,8 +3,6 @@ import Configuration
 import Errors
 import Exports
 import Foundation
-import MPI
-import Models
 import Reports
 import Rollouts
 import Runs

@@ -1,8 +1,6 @@
 import ArgumentParser
-import Errors
 import Exports
 import Reports
-import Rollouts
 import Runs
 
 /// `quillan debug replay`: repeats a step of a recorded run and inspects it.

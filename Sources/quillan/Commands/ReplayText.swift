@@ -1,4 +1,3 @@
-import Configuration
 import Errors
 import Reports
 import Rollouts

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Configuration
-import Errors
 import Exports
 import Files
 import MPI

@@ -1,4 +1,5 @@
-// To be deleted: conformances that belong in the modules of these types.
+// To be deleted: conformances that belong in the modules of these types. Package.swift names Objectives for this file
+// alone.
 
 import Checkpoints
 import Configuration
