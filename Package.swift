@@ -141,7 +141,7 @@ let package = Package(
       dependencies: [
         "CMPI", "Checkpoints", "Configuration", "Diagnostics", "Errors", "Exports", "Files", "Formats", "Learning",
         "LowBit", "Models", "MPI", "Optimizers", "Parallelism", "Planning", "Reports", "Rollouts", "Runs", "Telemetry",
-        "Tensors", "Training", argumentParser, logging,
+        "Tensors", argumentParser, logging,
       ]),
 
     // A minimal program that uses the library.

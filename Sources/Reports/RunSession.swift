@@ -91,7 +91,7 @@ extension RunSession {
   /// `{"format":"quillan-sessions","version":1}`.
   package final class Writer {
     private let file: JSONLinesFile
-    private(set) var isOpen = true
+    package private(set) var isOpen = true
 
     package init(path: String, _ start: Start) throws(ReportError) {
       file = try JSONLinesFile(path: path, format: "quillan-sessions")

@@ -1,9 +1,8 @@
 import ArgumentParser
+import Errors
 import Formats
 import Foundation
 import MPI
-import Training
-import Errors
 import Reports
 import Rollouts
 

@@ -2,7 +2,6 @@ import ArgumentParser
 import Formats
 import Foundation
 import Tensors
-import Training
 import Diagnostics
 import Errors
 import Reports

@@ -4,7 +4,6 @@ import Errors
 import Learning
 import Optimizers
 import Telemetry
-import Training
 
 /// `quillan bench train-step`.
 struct BenchTrainStepCommand: ParsableCommand {

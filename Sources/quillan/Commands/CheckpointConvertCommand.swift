@@ -1,11 +1,10 @@
 import ArgumentParser
 import Checkpoints
+import Configuration
 import Files
 import Formats
 import Foundation
 import Models
-import Training
-import Configuration
 import Rollouts
 
 /// `quillan checkpoint convert`.

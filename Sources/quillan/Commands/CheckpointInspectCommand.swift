@@ -1,7 +1,6 @@
 import ArgumentParser
 import Checkpoints
 import Formats
-import Training
 import Errors
 import Reports
 import Rollouts

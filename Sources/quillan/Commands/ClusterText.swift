@@ -1,5 +1,4 @@
 import Formats
-import Training
 import Configuration
 import Errors
 import Planning

@@ -1,5 +1,4 @@
 import Formats
-import Training
 import Errors
 import Planning
 import Reports

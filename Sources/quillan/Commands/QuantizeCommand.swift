@@ -4,8 +4,6 @@ import Errors
 import Exports
 import Formats
 import Foundation
-import MPI
-import Models
 import Reports
 import Rollouts
 import Runs

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Formats
 import Rollouts
-import Training
 import Exports
 import Reports
 import Runs

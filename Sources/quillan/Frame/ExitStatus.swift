@@ -4,7 +4,6 @@ import Formats
 import Foundation
 import Models
 import Rollouts
-import Training
 import Errors
 
 /// The exit code of the process.
