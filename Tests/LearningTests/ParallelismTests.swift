@@ -193,15 +193,6 @@ import TrainingSupport
   }
 }
 
-extension Trajectory {
-  /// The same with a log-probability that is no number.
-  var damaged: Trajectory {
-    Trajectory(
-      id: id, promptID: promptID, promptLength: promptLength, tokens: tokens, mask: mask, latents: latents,
-      logProbabilities: logProbabilities.map { _ in .nan }, finished: finished)
-  }
-}
-
 /// 1 for completions whose bytes add up to a multiple of the divisor.
 private struct DivisibleSum: Reward {
   let name = "divisible_sum"
