@@ -74,7 +74,7 @@ extension ParallelismTests {
     }
   }
 
-  @Test("Gradients are summed before the pass ends, in any order in which they become final")
+  @Test("Gradients are summed before the pass ends, whatever the order in which they become final")
   func overlap() throws {
     try reductions { reduction, comment in
       let reducer = reduction.reducer
@@ -95,7 +95,7 @@ extension ParallelismTests {
     }
   }
 
-  @Test("What is final is summed while the rest is not")
+  @Test("Final gradients are summed while others are not final")
   func beginning() throws {
     try reductions { reduction, comment in
       let reducer = reduction.reducer
@@ -117,7 +117,7 @@ extension ParallelismTests {
   }
 
   @Test(
-    "Steps whose sums begin in backward are those whose sums begin after it, bit for bit",
+    "Steps whose sums begin during backward equal steps whose sums begin after it, bit for bit",
     arguments: [false, true], [false, true])
   func overlap(mixedPrecision: Bool, isSharded: Bool) throws {
     let ranks = try Ranks.together()
