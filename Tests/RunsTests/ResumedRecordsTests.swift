@@ -52,7 +52,7 @@ import Training
     try folder.write("metrics.jsonl", bytes)
     let result = try JSONLinesFile.resume("\(folder.path)/metrics.jsonl", after: 5, format: "quillan-metrics")
     #expect(result.lines.compactMap { $0["step"]?.integerValue } == [1, 3, 4, 5])
-    #expect(result.remarks.count == 1 && result.remarks[0].contains("line 3 cannot be read"))
+    #expect(result.remarks.count == 1 && result.remarks[0].contains("line 3 is not valid JSON"))
     #expect(folder.bytes("metrics.jsonl") == Data(bytes))
     #expect(folder.bytes("abandoned-metrics.jsonl") == nil)
   }
