@@ -46,17 +46,3 @@ enum ValueReading<Value> {
   case value(Value)
   case mismatch(String)
 }
-
-extension ConfigurationNode {
-  /// The text of a plain scalar that is not null.
-  var plainText: String? {
-    guard case .scalar(let text, isPlain: true) = content, !isNull else { return nil }
-    return text
-  }
-
-  /// The text of any scalar that is not null.
-  var text: String? {
-    guard case .scalar(let text, _) = content, !isNull else { return nil }
-    return text
-  }
-}

@@ -25,6 +25,18 @@ package struct ConfigurationNode {
     return ["", "~", "null", "Null", "NULL"].contains(text)
   }
 
+  /// The text of a plain scalar that is not null.
+  var plainText: String? {
+    guard case .scalar(let text, isPlain: true) = content, !isNull else { return nil }
+    return text
+  }
+
+  /// The text of any scalar that is not null.
+  var text: String? {
+    guard case .scalar(let text, _) = content, !isNull else { return nil }
+    return text
+  }
+
   /// The value in one short line, for error messages.
   package var shown: String {
     switch content {

@@ -10,7 +10,7 @@ import Rollouts
 import Testing
 import TrainingSupport
 
-/// What debug mode finds. On several ranks, all of them must say the same.
+/// Findings of debug mode. All ranks must report the same.
 @Suite(.serialized) struct DebugModeTests {
   @Test("A difference of one bit is reported with tensor, element and ranks; equal replicas pass")
   func replicas() throws {
@@ -43,7 +43,7 @@ import TrainingSupport
       $0.parallel.expert = 2
     }.trainer(ranks)
     let learner = trainer.learner
-    // Rank 3 holds what rank 1 holds.
+    // Ranks 1 and 3 hold the same mini-MoEs.
     if ranks.rank == 3, let id = learner.masters.held.last(where: { learner.model.table[$0].miniMoE != nil }) {
       learner.masters.values(id)[0] += 1
     }
@@ -73,7 +73,7 @@ import TrainingSupport
       $0.debug.checks = true
       $0.precision.attention = .fp32
     }.pretrainer(ranks)
-    // What passes read is damaged; its master is not.
+    // The packed weights are damaged; the masters are not.
     let learner = trainer.learner
     learner.weights.values(learner.model.table.require("layers.\(layer).attention_norm.weight"))[0] = .nan
     let error = #expect(throws: TrainingError.self) { try trainer.step() }
@@ -115,7 +115,7 @@ import TrainingSupport
     #expect(plain.1 == checked.1)
   }
 
-  /// The rows of the gradient check of a run's first step.
+  /// The rows of the gradient check in the first step of a run.
   private func rows(_ change: (inout RunConfiguration) -> Void) throws -> [Substring] {
     let run = try TinyRun {
       $0.debug.checks = true

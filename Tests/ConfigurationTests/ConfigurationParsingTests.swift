@@ -5,7 +5,7 @@ import Models
 import Objectives
 import Testing
 
-/// The message of the error that a configuration gives; nil where it is accepted.
+/// The error message of a configuration; nil if it is valid.
 private func message(_ yaml: String, overrides: [String] = []) -> String? {
   do throws(ConfigurationError) {
     _ = try RunConfiguration.parse(yaml: yaml, file: "x.yaml", overrides: overrides)

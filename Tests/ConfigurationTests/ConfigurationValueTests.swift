@@ -17,7 +17,7 @@ import Testing
     var changed = try configuration([])
     changed.logging.directory = text
     #expect(try changed.value(of: "logging.directory") == text)
-    // Also after a way through the file.
+    // The value must also survive writing and reading the file.
     let read = try RunConfiguration.parse(yaml: changed.yaml(), file: "config.yaml")
     #expect(try read.value(of: "logging.directory") == text)
   }

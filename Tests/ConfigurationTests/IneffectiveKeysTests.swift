@@ -53,7 +53,7 @@ import TestSupport
         "data.rewards[0].workers 3: no effect with 'exact_match'"
       ),
       (.train, ["data.rewards=[{name: length, length: 3, pattern: a}]"], "data.rewards[0].pattern a: no effect"),
-      // What the command does not read is named if it was set on the command line.
+      // A key that the command does not read is reported if it was set on the command line.
       (
         .pretrain, ["rl.learning_rate=0.1"],
         "rl.learning_rate: no effect in pretrain; set pretrain.learning_rate instead"

@@ -8,8 +8,8 @@ import Testing
 import TestSupport
 import TrainingSupport
 
-/// Serialised, since the instruction set is chosen for the whole process; every set gives the same bits, so suites
-/// that run beside this one notice nothing. Where `QUILLAN_ISA` names a set, that one stays in use.
+/// Serialized, since the instruction set is selected for the whole process. All sets give the same bits, so concurrent suites
+/// are not affected. If `QUILLAN_ISA` is set, the tests keep that set.
 @Suite(.serialized) struct GoldenCaseTests {
   private func golden(_ name: String) throws -> GoldenCase {
     try GoldenCase(path: Fixtures.url("golden/\(name).json").path)
@@ -66,7 +66,7 @@ import TrainingSupport
 
   @Test("A wrong expected tensor fails the comparison")
   func wrong() throws {
-    // The fp32 expectations do not hold for the quantised weights' neighbours: swap one file.
+    // Swap one file: the expected tensors of fp32 do not match the quantised weights.
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("golden-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }

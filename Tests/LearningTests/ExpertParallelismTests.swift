@@ -28,7 +28,9 @@ import TrainingSupport
     Ownership.validSizes(ranks: ranks.size, miniMoEs: Self.miniMoEs)
   }
 
-  @Test("The first step's rollouts, rewards and losses are those of one rank, recomputed or kept, in any micro-batches")
+  @Test(
+    "Rollouts, rewards and losses of the first step equal those of one rank, with and without recomputation, for all micro-batches"
+  )
   func firstStep() throws {
     let ranks = try Ranks.together()
     for (accumulation, recompute) in [(1, false), (3, false), (3, true)] {
@@ -45,7 +47,9 @@ import TrainingSupport
     }
   }
 
-  @Test("Reproducible: losses, weights, moments and biases of 20 steps are those of one rank", arguments: [1, 3])
+  @Test(
+    "With reproducible sums, losses, weights, moments and biases of 20 steps equal those of one rank",
+    arguments: [1, 3])
   func reproducible(interval: Int) throws {
     let ranks = try Ranks.together()
     let steps = interval == 1 ? 20 : 6
@@ -68,7 +72,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Reproducible pre-training: weights of 5 steps are those of one rank")
+  @Test("With reproducible sums, weights of 5 pre-training steps equal those of one rank")
   func pretraining() throws {
     let ranks = try Ranks.together()
     func weights(_ expert: Int, _ communicator: Communicator) throws -> [Int64] {
@@ -102,7 +106,7 @@ import TrainingSupport
     }
   }
 
-  @Test("A loss that is not finite on one rank stops all ranks with the words of one rank")
+  @Test("A non-finite loss on one rank stops all ranks with the message of that rank")
   func nonfinite() throws {
     let ranks = try Ranks.together()
     for reproducible in [false, true] {
@@ -126,7 +130,7 @@ import TrainingSupport
     }
   }
 
-  @Test("A replica that lags behind gets changes only, and is the owners' packing in the end")
+  @Test("An older replica receives only changes and ends equal to the packing of the owners")
   func publication() throws {
     let ranks = try Ranks.together()
     for expert in sizes(ranks) {
@@ -156,18 +160,18 @@ import TrainingSupport
     }
   }
 
-  @Test("Sizes that do not fit are an error that names those that do")
+  @Test("An invalid expert group size gives an error with the valid sizes")
   func invalidSize() throws {
     let ranks = try Ranks.together()
     let odd = #expect(throws: ConfigurationError.self) { try run(3).assembly(ranks) }
-    #expect(odd?.remedy == "set it to 1, 2, 4 or 8")
+    #expect(odd?.message.hasSuffix("set it to 1, 2, 4 or 8") == true)
     guard ranks.size < 4 else { return }
     let large = #expect(throws: ConfigurationError.self) { try run(4).assembly(ranks) }
     #expect(large?.problem.contains("parallel.expert is 4") == true)
     #expect(large?.remedy == (ranks.size == 1 ? "set it to 1" : "set it to 1 or 2"))
   }
 
-  @Test("A file of weights holds all mini-MoEs, whoever owned them")
+  @Test("A weights file has all mini-MoEs of all owners")
   func weightsFile() throws {
     let ranks = try Ranks.together()
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("weights-\(UUID().uuidString)")

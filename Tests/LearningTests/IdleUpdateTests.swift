@@ -28,7 +28,7 @@ import TrainingSupport
   }
 
   @Test(
-    "Equal rewards move neither weights nor moments nor balance biases, whatever else the loss has",
+    "Equal rewards change neither weights nor moments nor balance biases, whatever other terms the loss has",
     arguments: [
       { _ in }, { $0.rl.objective.klCoef = 1 }, { $0.rl.miniBatches = 2 }, { $0.rl.ppoEpochs = 2 },
       { $0.parallel.reproducible = true }, { $0.optimizer.state = .int8 }, { $0.rl.oldPolicyInterval = 2 },
@@ -50,7 +50,7 @@ import TrainingSupport
     #expect(trainer.state.updatesSincePublication == 0)
   }
 
-  @Test("The line names the step and says that nothing moves; steps count for the learning rate")
+  @Test("The log line names the idle step, and idle steps count for the learning rate")
   func said() throws {
     let trainer = try Self.run().trainer(Ranks.together())
     let first = try trainer.step()
@@ -63,7 +63,7 @@ import TrainingSupport
     #expect(try trainer.step().learningRate == schedule.learningRate(at: 1))
   }
 
-  @Test("One group with other rewards, on whichever rank, moves all ranks' weights")
+  @Test("One non-uniform group on any rank changes the weights of all ranks")
   func oneTeaches() throws {
     let trainer = try Self.run().trainer(Ranks.together())
     let before = try Fingerprint.of(trainer.learner)
@@ -76,7 +76,7 @@ import TrainingSupport
     #expect(try Fingerprint.of(trainer.learner) != before)
   }
 
-  @Test("Rewards that differ only on completions without trained tokens teach nothing")
+  @Test("Rewards that differ only on completions without trained tokens change nothing")
   func masked() throws {
     let trainer = try Self.run().trainer(Ranks.alone())
     let before = Fingerprint.of(trainer.learner.masters)
@@ -91,7 +91,7 @@ import TrainingSupport
     #expect(Fingerprint.of(trainer.learner.masters) == before)
   }
 
-  @Test("Recorded trajectories of equal rewards teach nothing either")
+  @Test("Recorded trajectories with equal rewards change nothing")
   func recorded() throws {
     let run = try TinyRun { $0.rl.batchSize = 2 }
     let assembly = try run.assembly(Ranks.alone())
@@ -115,7 +115,7 @@ import TrainingSupport
     #expect(try Fingerprint.of(trainer.learner) == before)
   }
 
-  @Test("A learning update after idle ones is the one that a run without them makes")
+  @Test("An update after idle updates equals that of a run without idle updates")
   func afterwards() throws {
     let (idle, plain) = (try Self.run().trainer(Ranks.alone()), try Self.run().trainer(Ranks.alone()))
     for _ in 0..<3 { _ = try idle.step() }

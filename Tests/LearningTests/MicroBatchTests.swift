@@ -16,7 +16,7 @@ import TrainingSupport
   private static let lengths = (0..<200).map { 1 + $0 * 7919 % 700 }
 
   @Test(
-    "Every sequence is in one part, in order; parts keep to the tokens of a micro-batch, and are no fewer than asked for",
+    "Every sequence is in one part, in order; parts respect the maximum tokens and the minimum number of parts",
     arguments: [1, 2, 7, 200], [false, true])
   func parts(steps: Int, recomputed: Bool) {
     let configuration = Self.configuration {
@@ -38,14 +38,14 @@ import TrainingSupport
     }
   }
 
-  @Test("A sequence longer than a micro-batch is one of its own, and no sequences have no micro-batches")
+  @Test("A sequence longer than a micro-batch gets its own micro-batch, and no sequences give no micro-batches")
   func extremes() {
     let configuration = Self.configuration { _ in }
     #expect(MicroBatches.parts([10, 100_000, 10], configuration) == [0..<1, 1..<2, 2..<3])
     #expect(MicroBatches.parts([], configuration).isEmpty)
   }
 
-  @Test("Parts of reproducible units follow from the unit alone")
+  @Test("Parts of reproducible reduction units depend only on the unit")
   func reproducible() {
     let alone = Self.configuration { $0.parallel.reproducible = true }
     let asked = Self.configuration {
@@ -59,7 +59,8 @@ import TrainingSupport
     #expect(MicroBatches.parts([4000, 90, 7], alone) == [0..<2, 2..<3])
   }
 
-  @Test("A step of many tokens works in the memory of a micro-batch, and fifty of ever other lengths in no more")
+  @Test(
+    "A step with many tokens needs the memory of one micro-batch, and fifty steps of different lengths need no more")
   func memory() throws {
     func reserved(_ groups: Int, steps: Int) throws -> Int {
       let run = try TinyRun {
@@ -92,7 +93,7 @@ import TrainingSupport
     _ = try reserved(12, steps: 50)
   }
 
-  @Test("Pre-training in micro-batches has the figures of pre-training sequence by sequence")
+  @Test("Pre-training in micro-batches gives the metrics of pre-training by single sequences")
   func pretraining() throws {
     func first(_ steps: Int) throws -> [String: Double] {
       try TinyRun { $0.rl.accumulationSteps = steps }.pretrainer(Ranks.alone()).step().metrics

@@ -46,7 +46,7 @@ extension ParallelismTests {
   ///
   /// fp32 sums begin in the last backward pass, through shared memory or, where every rank passes for a machine, messages.
   @Test(
-    "A learner's step allocates nothing, on one machine and on several", arguments: [false, true],
+    "A step of a learner allocates nothing, on one machine and on several", arguments: [false, true],
     [(false, false), (false, true), (true, false), (true, true)])
   func stepAllocations(reproducible: Bool, other: (sharded: Bool, spread: Bool)) throws {
     let world = try Ranks.together()

@@ -74,7 +74,7 @@ extension ParallelismTests {
     }
   }
 
-  @Test("Gradients are summed before the pass ends, in whatever order they become final")
+  @Test("Gradients are summed before the pass ends, whatever the order in which they become final")
   func overlap() throws {
     try reductions { reduction, comment in
       let reducer = reduction.reducer
@@ -95,7 +95,7 @@ extension ParallelismTests {
     }
   }
 
-  @Test("Final gradients are summed while the others are not")
+  @Test("Final gradients are summed while others are not final")
   func beginning() throws {
     try reductions { reduction, comment in
       let reducer = reduction.reducer
@@ -117,7 +117,7 @@ extension ParallelismTests {
   }
 
   @Test(
-    "Steps with sums during backward equal steps with sums after backward, bit for bit",
+    "Steps whose sums begin during backward equal steps whose sums begin after it, bit for bit",
     arguments: [false, true], [false, true])
   func overlap(mixedPrecision: Bool, isSharded: Bool) throws {
     let ranks = try Ranks.together()

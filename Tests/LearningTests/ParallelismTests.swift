@@ -120,7 +120,7 @@ import TrainingSupport
   }
 
   @Test(
-    "Optimizer state split over the ranks gives the same weights",
+    "Optimizer state divided among the ranks gives the same weights",
     arguments: [false, true], [MomentFormat.fp32, .int8])
   func sharded(reproducible: Bool, state: MomentFormat) throws {
     let ranks = try Ranks.together()
@@ -139,7 +139,7 @@ import TrainingSupport
     #expect(own <= all / ranks.size + 4 * 4096)
   }
 
-  @Test("Held-out figures are those of one rank")
+  @Test("Evaluation metrics equal those of one rank")
   func evaluation() throws {
     let run = try TinyRun()
     func results(_ communicator: Communicator) throws -> [Evaluator.TaskResult] {
@@ -162,7 +162,7 @@ import TrainingSupport
     }
   }
 
-  @Test("A loss that is not finite on one rank stops all ranks with the same words")
+  @Test("A non-finite loss on one rank stops all ranks with the same message")
   func nonfinite() throws {
     for reproducible in [false, true] {
       let ranks = try Ranks.together()
@@ -182,7 +182,7 @@ import TrainingSupport
     }
   }
 
-  @Test("More ranks than groups is an error of the configuration")
+  @Test("More ranks than groups give a configuration error")
   func tooManyRanks() throws {
     let ranks = try Ranks.together()
     guard ranks.size > 1 else { return }
@@ -190,15 +190,6 @@ import TrainingSupport
     let error = #expect(throws: TrainingError.self) { try run.trainer(ranks) }
     #expect(error?.kind == .configuration)
     #expect(error?.isAgreed == true)
-  }
-}
-
-extension Trajectory {
-  /// The same with a log-probability that is no number.
-  var damaged: Trajectory {
-    Trajectory(
-      id: id, promptID: promptID, promptLength: promptLength, tokens: tokens, mask: mask, latents: latents,
-      logProbabilities: logProbabilities.map { _ in .nan }, finished: finished)
   }
 }
 

@@ -2,7 +2,7 @@ import Testing
 import Training
 
 @Suite struct PassRateTests {
-  @Test("The estimate is the share of k-subsets with a right sample, counted one by one")
+  @Test("The estimate equals the fraction of k-subsets with a correct sample")
   func counted() {
     for n in 1...7 {
       for correct in 0...n {
@@ -20,7 +20,7 @@ import Training
     }
   }
 
-  @Test("Pass@1 is the mean, and k goes by powers of two up to the samples")
+  @Test("Pass@1 is the mean, and k takes powers of two up to the number of samples")
   func reported() {
     #expect(abs(PassRate.estimate(samples: 10, correct: 3, k: 1) - 0.3) < 1e-15)
     #expect(PassRate.reported(samples: 1) == [1])

@@ -4,7 +4,7 @@ import Training
 import TrainingSupport
 
 @Suite struct PretrainerTests {
-  @Test("Recomputed activations and other threads give the same weights and figures")
+  @Test("Recomputed activations and other numbers of threads give the same weights and metrics")
   func sameBits() throws {
     func trace(_ run: TinyRun) throws -> ([[String: UInt64]], Fingerprint) {
       let trainer = try run.pretrainer(Ranks.alone())
@@ -30,7 +30,7 @@ import TrainingSupport
     #expect(losses[29] < 0.7 * losses[0], "\(losses)")
   }
 
-  @Test("The loss is about the answer and the end token, and its terms add up")
+  @Test("The loss covers the answer and the end token, and its terms add up")
   func terms() throws {
     let run = try TinyRun {
       $0.pretrain.auxLossCoef = 0.25

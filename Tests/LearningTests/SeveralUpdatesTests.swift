@@ -22,7 +22,7 @@ import TrainingSupport
     func score(prompt: Prompt, completion: String, completionTokens: Int, finished: Bool) -> Double { 0.5 }
   }
 
-  @Test("Epochs and mini-batches use one rollout, with the log-probabilities of the policy that sampled it")
+  @Test("Epochs and mini-batches use one rollout with the log-probabilities of its policy")
   func epochs() throws {
     let trainer = try TinyRun {
       $0.rl.ppoEpochs = 2
@@ -44,7 +44,7 @@ import TrainingSupport
     #expect(trainer.state.steps == 12 && trainer.state.nextGroup == 30)
   }
 
-  @Test("Two mini-batches are two steps with one old policy: the same bits")
+  @Test("Two mini-batches give the same bits as two steps with one old policy")
   func miniBatches() throws {
     let split = try TinyRun { $0.rl.miniBatches = 2 }.trained(steps: 4)
     let interval = try TinyRun { $0.rl.oldPolicyInterval = 2 }.trained(steps: 4)
@@ -52,7 +52,7 @@ import TrainingSupport
     #expect(split.reports.map { $0.metrics["loss"] } == interval.reports.map { $0.metrics["loss"] })
   }
 
-  @Test("A trainer with the state and weights of another goes on as it does")
+  @Test("A trainer with the state and weights of another continues with the same bits")
   func state() throws {
     let run = try TinyRun { $0.rl.entropyTarget = 2 }
     let first = try run.trainer(Ranks.alone())
@@ -65,7 +65,7 @@ import TrainingSupport
     #expect(try second.step().step == 3)
   }
 
-  @Test("Dynamic sampling replaces uniform groups by the next prompts, and says which")
+  @Test("Dynamic sampling replaces uniform groups by the next prompts and reports them")
   func dynamicSampling() throws {
     var run = try TinyRun {
       $0.rl.dynamicSampling = true
@@ -92,7 +92,7 @@ import TrainingSupport
     #expect(sawDrops)
   }
 
-  @Test("Dynamic sampling ends: where no prompt teaches anything, the step changes nothing")
+  @Test("Dynamic sampling ends, and if all groups are uniform, the step changes nothing")
   func bounded() throws {
     var run = try TinyRun { $0.rl.dynamicSampling = true }
     run.rewards = try WeightedRewards([WeightedRewards.Term(Constant())])
@@ -107,7 +107,7 @@ import TrainingSupport
     #expect(trainer.stepCount == 1)
   }
 
-  @Test("Dynamic sampling looks at raw rewards: shaping by length does not make a group worth training on")
+  @Test("Dynamic sampling compares raw rewards without the length penalty")
   func rawRewards() throws {
     var run = try TinyRun {
       $0.rl.dynamicSampling = true
@@ -118,7 +118,7 @@ import TrainingSupport
     #expect(try run.trainer(Ranks.alone()).step().metrics["sampling/dropped_uniform"] == 5)
   }
 
-  @Test("The overlong filter takes unfinished trajectories out of the loss, not out of the statistics")
+  @Test("The overlong filter excludes unfinished trajectories from the loss, not from the statistics")
   func overlongFilter() throws {
     let plain = try TinyRun().trainer(Ranks.alone()).sampleGroups(step: 0).groups
     let filtered = try TinyRun { $0.rl.overlongFilter = true }.trainer(Ranks.alone()).sampleGroups(step: 0).groups
@@ -157,7 +157,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Unscored trajectories are left out of their group; a group with fewer than two scores is left out whole")
+  @Test("Unscored trajectories are excluded from their group; a group with fewer than two scores is dropped")
   func unscored() throws {
     var run = try TinyRun { $0.debug.assertExact = true }
     let all = try run.trainer(Ranks.alone()).sampleGroups(step: 0).groups
@@ -181,7 +181,7 @@ import TrainingSupport
     #expect((report.metrics["rewards/sometimes/bytes"] ?? 0) > 0)
   }
 
-  @Test("A step without any score changes nothing and goes on")
+  @Test("A step without scores changes nothing and does not end the run")
   func neverScored() throws {
     var run = try TinyRun()
     run.rewards = try WeightedRewards([WeightedRewards.Term(Sometimes(isNever: true))])

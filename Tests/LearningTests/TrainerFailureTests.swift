@@ -19,7 +19,7 @@ import TrainingSupport
     { store in store.values(store.table.require(name))[3] = .infinity }
   }
 
-  @Test("A reward that is NaN is named with its prompt")
+  @Test("A NaN reward gives an error with its prompt")
   func reward() throws {
     var run = try TinyRun()
     run.rewards = try WeightedRewards([WeightedRewards.Term(UndefinedReward())])
@@ -30,7 +30,8 @@ import TrainingSupport
   }
 
   @Test(
-    "A loss that is not finite names step, trajectory and tensor, and leaves the weights", arguments: [false, true])
+    "A non-finite loss gives an error with step, trajectory and tensor and leaves the weights unchanged",
+    arguments: [false, true])
   func loss(reproducible: Bool) throws {
     let trainer = try TinyRun { $0.parallel.reproducible = reproducible }.trainer(
       Ranks.alone(), prepare: Self.damage("value_head.weight"))
@@ -43,7 +44,7 @@ import TrainingSupport
     #expect(Fingerprint.of(trainer.learner.masters) == before)
   }
 
-  @Test("A gradient that is not finite names the tensor", arguments: [false, true])
+  @Test("A non-finite gradient gives an error with the tensor", arguments: [false, true])
   func gradient(reproducible: Bool) throws {
     // The squared error overflows only in the sum of its gradients.
     let trainer = try TinyRun {
@@ -56,7 +57,7 @@ import TrainingSupport
     #expect(error?.description.contains("trajectory") == false)
   }
 
-  @Test("A learning rate of 1e30 is stopped at a step, not trained on")
+  @Test("A learning rate of 1e30 ends the run at a step")
   func divergence() throws {
     let trainer = try TinyRun { $0.rl.learningRate = 1e30 }.trainer(Ranks.alone())
     let error = #expect(throws: TrainingError.self) { for _ in 0..<10 { _ = try trainer.step() } }
@@ -64,7 +65,7 @@ import TrainingSupport
     #expect(trainer.stepCount >= 1)
   }
 
-  @Test("Up to n updates are skipped and counted, the next stops")
+  @Test("Up to n updates are skipped and counted; the next one stops the run")
   func skipping() throws {
     let trainer = try TinyRun { $0.debug.skipNonfinite = 2 }.trainer(Ranks.alone())
     let before = Fingerprint.of(trainer.learner.masters)
@@ -85,7 +86,7 @@ import TrainingSupport
     #expect(throws: TrainingError.self) { try trainer.trainStep(groups) }
   }
 
-  @Test("Pre-training stops at what is not finite, and skips it where asked")
+  @Test("Pre-training stops at a non-finite value, or skips the update if configured")
   func pretraining() throws {
     let stopped = try TinyRun().pretrainer(Ranks.alone(), prepare: Self.damage("final_norm.weight"))
     let error = #expect(throws: TrainingError.self) { try stopped.step() }
@@ -101,7 +102,7 @@ import TrainingSupport
     #expect(throws: TrainingError.self) { try skipping.step() }
   }
 
-  @Test("A prompt that does not fit is named")
+  @Test("A prompt that is too long gives an error with its number")
   func prompt() throws {
     let trainer = try TinyRun { $0.data.maxPromptLen = 3 }.trainer(Ranks.alone())
     let error = #expect(throws: TrainingError.self) { try trainer.step() }

@@ -69,7 +69,7 @@ import TrainingSupport
     #expect(Fingerprint.of(base) != Fingerprint.of(changed))
   }
 
-  @Test("Surrogate matters where ratios are clipped: CISPO stops no gradient")
+  @Test("CISPO keeps gradients of clipped ratios")
   func surrogate() throws {
     func weights(_ surrogate: SurrogateMode) throws -> Fingerprint {
       let run = try TinyRun {
@@ -115,14 +115,14 @@ import TrainingSupport
     }
   }
 
-  @Test("weight_decay leaves norms, biases and the embedding's companions alone")
+  @Test("weight_decay does not change norms and biases")
   func decay() throws {
     let names = try differing({ $0.rl.weightDecay = 0.5 }, { $0.rl.weightDecay = 0 })
     #expect(names.contains("layers.0.attention.qkv.weight"))
     #expect(names.allSatisfy { !$0.hasSuffix(".bias") && !$0.contains("norm") }, "\(names)")
   }
 
-  @Test("use_mixed_precision changes gradients and no forward")
+  @Test("use_mixed_precision changes gradients but not the forward pass")
   func mixedPrecision() throws {
     let mixed = try TinyRun().trained(steps: 1).reports[0].metrics
     let full = try TinyRun { $0.rl.useMixedPrecision = false }.trained(steps: 1).reports[0].metrics
@@ -158,7 +158,7 @@ import TrainingSupport
     #expect(groups.allSatisfy { $0.trajectories.allSatisfy { $0.logProbabilities.count <= 4 } })
   }
 
-  @Test("top_k 1 makes a group's trajectories equal")
+  @Test("top_k 1 makes all trajectories of a group equal")
   func topK() throws {
     let trainer = try TinyRun { $0.rl.topK = 1 }.trainer(Ranks.alone())
     let group = try trainer.sampleGroups(step: 0).groups[0].trajectories
@@ -166,7 +166,7 @@ import TrainingSupport
     #expect(Set(group.map { $0.generatedTokens[0] }).count == 1)
   }
 
-  @Test("overlong_cache takes from the rewards of trajectories that run into the limit")
+  @Test("overlong_cache lowers the rewards of trajectories near the length limit")
   func overlong() throws {
     let plain = try TinyRun().trainer(Ranks.alone()).sampleGroups(step: 0).groups
     let shaped = try TinyRun { $0.rl.overlongCache = 2 }.trainer(Ranks.alone()).sampleGroups(step: 0).groups

@@ -38,7 +38,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Old log-probabilities that are one bit off stop an exact run")
+  @Test("A difference of one bit in old log-probabilities stops a run with assert_exact")
   func inexact() throws {
     let trainer = try TinyRun { $0.debug.assertExact = true }.trainer(Ranks.alone())
     var groups = try trainer.sampleGroups(step: 0).groups
@@ -53,7 +53,7 @@ import TrainingSupport
     #expect(error?.description.contains("in group 3") == true)
   }
 
-  @Test("Any split into micro-batches has the same bits of loss")
+  @Test("Every split into micro-batches gives the same bits of the loss")
   func accumulation() throws {
     let names: Set<String> = ["grad_norm"]
     let whole = try TinyRun().trained(steps: 1).reports[0].metrics.bits(without: names)
@@ -63,7 +63,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Recomputed activations give the same weights and figures")
+  @Test("Recomputed activations give the same weights and metrics")
   func checkpointing() throws {
     let kept = try TinyRun().trained(steps: 3)
     let recomputed = try TinyRun { $0.rl.gradientCheckpointing = true }.trained(steps: 3)
@@ -71,7 +71,7 @@ import TrainingSupport
     #expect(recomputed.reports.map { $0.metrics.bits() } == kept.reports.map { $0.metrics.bits() })
   }
 
-  @Test("The KL to the reference begins at 0 and grows; its weight holds the policy back")
+  @Test("The KL divergence from the reference starts at 0 and grows, less with a weight")
   func reference() throws {
     let free = try TinyRun { $0.rl.objective.klCoef = 1e-9 }.trained(steps: 8).reports
     #expect(free[0].metrics["loss/kl_reference"] == 0)
@@ -81,7 +81,7 @@ import TrainingSupport
     #expect(try TinyRun().trained(steps: 1).reports[0].metrics["loss/kl_reference"] == nil)
   }
 
-  @Test("The same seed gives the same run; another gives another")
+  @Test("The same seed gives the same run, and another seed a different one")
   func seeds() throws {
     let first = try TinyRun().trained(steps: 3)
     let again = try TinyRun().trained(steps: 3)
@@ -91,7 +91,7 @@ import TrainingSupport
     #expect(other.reports[0].metrics["loss"] != first.reports[0].metrics["loss"])
   }
 
-  @Test("The old policy stays until it is published")
+  @Test("The old policy is unchanged until the next publication")
   func oldPolicy() throws {
     let trainer = try TinyRun { $0.rl.oldPolicyInterval = 100 }.trainer(Ranks.alone())
     let before = try trainer.sampleGroups(step: 9).groups.flatMap(\.trajectories)
@@ -101,7 +101,7 @@ import TrainingSupport
     #expect(try trainer.sampleGroups(step: 9).groups.flatMap(\.trajectories) != before)
   }
 
-  @Test("The latents' share of predicted bits is reported, and rises as the denoiser learns")
+  @Test("The latent accuracy is reported and rises as the denoiser learns")
   func latentAccuracy() throws {
     let reports = try TinyRun { $0.rl.objective.diffusionLossCoef = 5 }.trained(steps: 20).reports
     let shares = reports.compactMap { $0.metrics["latent/accuracy"] }

@@ -29,7 +29,7 @@ import Testing
     #expect(room() == 2500)
     try write("groups/jobs/one/memory.max", "2000\n")
     #expect(room() == 1900)
-    // The first version, in a container that sees its group as the root.
+    // cgroup v1 in a container that sees its group as the root.
     try write("membership", "5:cpu,memory:/elsewhere\n1:name=systemd:/x\n0::/\n")
     try write("groups/memory/memory.limit_in_bytes", "900\n")
     try write("groups/memory/memory.usage_in_bytes", "1000\n")

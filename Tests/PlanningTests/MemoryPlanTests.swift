@@ -36,7 +36,7 @@ import Testing
     #expect(sharded["AdamW moments, fp32"] == 8 * (replicated / 2 + council / 2))
     #expect(sharded["checkpoint copy on rank 0"] == 4 * (replicated + council / 2) + 8 * (replicated / 2 + council / 2))
     #expect(try rows(1) { $0.checkpoint.copy = false }.0["checkpoint copy on rank 0"] == nil)
-    // Two groups of two sequences a rank, of 16 tokens: in one micro-batch or four; reproducible ones are a group each.
+    // Two groups of two sequences of 16 tokens per rank: one or four micro-batches, or one per group with reproducible sums.
     #expect(try rows(4) { _ in }.0.keys.contains("activations of 64 tokens"))
     #expect(try rows(4) { $0.rl.accumulationSteps = 4 }.0.keys.contains("activations of 16 tokens"))
     #expect(grouped.keys.contains("activations of 32 tokens"))

@@ -15,14 +15,14 @@ import Testing
     let replicated = parameters.storeCount - council
     let plan = TrafficPlan(configuration, parameters, ranks: 4, ranksPerHost: 2, tokens: 100, microBatches: 3)
     let rows = Dictionary(uniqueKeysWithValues: plan.rows.map { ($0.name, $0) })
-    // Ring of 4 for what all hold: 2·3/4·4 bytes; rings of 2 for half the council: 2·1/2·4 bytes, two through a host.
+    // A ring of 4 for replicated tensors: 2·3/4·4 bytes; rings of 2 for half the council: 2·1/2·4 bytes, two per host.
     let sum = try #require(rows["sum of gradients"])
     #expect(sum.bytes == 6 * replicated + 4 * council / 2)
     #expect(sum.linkBytes == 6 * replicated + 2 * 4 * council / 2)
     #expect(sum.hostBytes == 2 * sum.bytes)
     #expect(sum.messages == 2 * (3 + 1))
     #expect(rows["updated masters"]?.bytes == sum.bytes / 2)
-    // A token's two slots, half of them elsewhere: out, back, and the gradients of both, 10 values of 4 bytes.
+    // Two slots per token, half of them on another rank: out, back, and both gradients, 10 values of 4 bytes.
     let routed = try #require(rows["routed tokens and their gradients"])
     #expect(routed.bytes == 100 * 2 / 2 * 4 * 10 * 4)
     #expect(routed.linkBytes == 0)
@@ -32,7 +32,7 @@ import Testing
     wide.parallel.expert = 4
     let crossing = TrafficPlan(wide, parameters, ranks: 4, ranksPerHost: 2, tokens: 120, microBatches: 1)
     let crossed = try #require(crossing.rows.first { $0.name == "routed tokens and their gradients" })
-    // Three quarters are elsewhere, two of those three on the other host, for both ranks.
+    // Three quarters are on other ranks, two thirds of these on the other host, for both ranks.
     #expect(crossed.bytes == 120 * 2 * 3 / 4 * 4 * 10 * 4)
     #expect(crossed.linkBytes == crossed.bytes * 2 / 3 * 2)
     #expect(TrafficPlan(PlanFixture.configuration(), parameters, ranks: 1, tokens: 100).rows.isEmpty)

@@ -5,7 +5,7 @@ import Reports
 import Rollouts
 import Testing
 
-/// Run directories made of lines, and the parts of the page about them.
+/// A folder with run directories.
 private final class ReportFolder {
   let url: URL
 
@@ -16,7 +16,7 @@ private final class ReportFolder {
 
   deinit { try? FileManager.default.removeItem(at: url) }
 
-  /// A run of 30 of 40 steps; the last line of metrics is unfinished.
+  /// A run with 30 of 40 steps; the last line of metrics is incomplete.
   func run(
     _ name: String, seed: Int = 0, metric: String = "reward", sessions: [String] = []
   ) throws -> RunContent {
@@ -67,7 +67,7 @@ private func end(_ time: String, _ outcome: String) -> String {
 }
 
 extension String {
-  /// The charts of a title.
+  /// The charts with a title.
   fileprivate func charts(_ title: String) -> [String] {
     components(separatedBy: "<figure class=\"chart\">").dropFirst().filter {
       $0.hasPrefix("<figcaption>\(title) ")
@@ -94,7 +94,7 @@ extension String {
     #expect(html.section("alarms").contains("<td>17</td><td>entropy collapse</td><td>entropy is gone</td>"))
     #expect(!html.contains("http://") && !html.contains("https://") && !html.contains("url("))
     #expect(html.contains("default-src 'none'"))
-    // Of scripts, only one may run, and only that one has the nonce.
+    // Only the script with the nonce may run.
     let nonce = try #require(html.firstMatch(of: /script-src 'nonce-([a-z0-9]{20,})'/)).1
     #expect(html.components(separatedBy: "nonce=\"\(nonce)\"").count == 2)
     #expect(html.contains("prefers-color-scheme: dark"))
@@ -147,7 +147,7 @@ extension String {
     let html = RunReport([try RunContent(path: run.path)]).html
     let rate = try #require(html.charts("Learning rate").first)
     #expect(!rate.contains("class=\"faint") && !rate.contains("mean of"))
-    // The first step is drawn at its own value.
+    // The curve starts at the value of the first step.
     #expect(rate.contains("\"y\":[\"1e-5\",\"2e-5\","))
     let reward = try #require(html.charts("Reward").first)
     #expect(reward.contains("class=\"faint") && reward.contains("bold: mean of 3 steps"))
@@ -156,7 +156,7 @@ extension String {
     let curve = try #require(members["curves"]?.listValue?.first?.objectValue)
     #expect(curve["x"]?.listValue?.compactMap(\.numberValue) == (1...90).map(Double.init))
     #expect(curve["y"]?.listValue?.compactMap(\.textValue) == (1...90).map { "\($0 % 2)" })
-    // A constant 0 lies on the axis of values from 0, not in the middle of ±0.4.
+    // A constant 0 is at the lower end of the axis, not in the middle of ±0.4.
     let zero = try #require(html.charts("KL to π_old").first)
     #expect(zero.contains("\">0</span>") && !zero.contains("-0."))
   }
@@ -199,7 +199,7 @@ extension String {
     let html = RunReport([try folder.run("a<b>&'\"<!--"), try folder.run("läufe-二")]).html
     #expect(!html.contains("<b>&") && !html.contains("<!--"))
     #expect(html.contains("a&lt;b&gt;&amp;&#39;&quot;&lt;!--") && html.contains("läufe-二"))
-    // In the data of the script, where an escape of HTML would not count.
+    // In the data of the script, HTML escapes have no effect.
     #expect(html.contains("a\\u003cb>&'\\\"\\u003c!--"))
   }
 
@@ -207,7 +207,7 @@ extension String {
   func rows() throws {
     let folder = try ReportFolder()
     let loads = RunReport([try folder.run("one")]).html.section("loads")
-    // One map of mini-MoEs, one of experts in a part for each mini-MoE, one of micro agents.
+    // One map of mini-MoEs, one of experts with an image per mini-MoE, one of micro agents.
     #expect(loads.components(separatedBy: "data:image/png;base64,").count == 5)
     for name in [">mini-MoE 0</span>", ">mini-MoE 1</span>", ">expert 0</span>", ">expert 1</span>"] {
       #expect(loads.contains(name), "\(name)")

@@ -4,7 +4,7 @@ import SwiftProtobuf
 import Testing
 
 @Suite struct TensorBoardWriterTests {
-  /// The events of a file, with both checksums of every record proven.
+  /// The events of a file, after checking both checksums of every record.
   private static func events(_ file: URL) throws -> [TensorBoardEvent] {
     let bytes = Array(try Data(contentsOf: file))
     var events: [TensorBoardEvent] = []

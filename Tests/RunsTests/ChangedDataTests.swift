@@ -43,7 +43,7 @@ import TrainingSupport
     #expect(throws: TrainingError.self) { try run.execute(ranks, name: "run", phase: phase, resume: .auto) }
   }
 
-  @Test("Other content, also only more of it, is refused with the key; accepted where that is asked for")
+  @Test("Changed data, including appended data, is rejected with the key, or accepted if requested")
   func prompts() throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
@@ -64,7 +64,7 @@ import TrainingSupport
     #expect(refusal(try run(folder, steps: 4), ranks)?.kind == .data)
   }
 
-  @Test("Another file with the same content is the same data, with other content it is refused as a setting")
+  @Test("Another file with the same content is accepted; with other content it is rejected as a changed setting")
   func otherNames() throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
@@ -78,7 +78,7 @@ import TrainingSupport
     #expect(try moved.execute(ranks, name: "run", resume: .auto).steps == 2)
   }
 
-  @Test("Text and recorded trajectories are held against the checkpoint, too", arguments: ["text", "trajectories"])
+  @Test("Text and recorded trajectories are compared with the checkpoint, too", arguments: ["text", "trajectories"])
   func otherInputs(key: String) throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
@@ -106,7 +106,7 @@ import TrainingSupport
     #expect(try run(folder, steps: 2, change).execute(ranks, name: "run", phase: phase, resume: .auto).steps == 2)
   }
 
-  @Test("A checkpoint without digests, as version 0.1 wrote them, is gone on from")
+  @Test("A run resumes from a checkpoint of version 0.1, which has no digests")
   func withoutDigests() throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
@@ -135,7 +135,7 @@ import TrainingSupport
     #expect(try RecordedSplit.version(resuming: .auto, run(folder, steps: 2).configuration, name: "new", ranks) == nil)
   }
 
-  @Test("A longer interval of π_old goes on from a checkpoint whose updates wait, though it stored no policy")
+  @Test("A longer old_policy_interval resumes from a checkpoint with waiting updates and without a stored policy")
   func longerInterval() throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)

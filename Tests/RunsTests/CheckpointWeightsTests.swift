@@ -4,7 +4,7 @@ import Training
 import TrainingSupport
 
 @Suite struct CheckpointWeightsTests {
-  @Test("A checkpoint of a model with a layer more is refused by the tensor that would be lost")
+  @Test("A checkpoint of a model with one more layer is rejected with the tensor that would be lost")
   func surplus() throws {
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)

@@ -39,7 +39,7 @@ import TrainingSupport
   }
 
   @Test(
-    "A flipped byte in any file lets all ranks go on from the checkpoint before, to the same bits",
+    "After a flipped byte in any file, all ranks resume from the previous checkpoint with the same bits",
     arguments: Layout.allCases)
   func everyFile(layout: Layout) throws {
     let ranks = try Ranks.together()

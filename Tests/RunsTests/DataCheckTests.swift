@@ -35,7 +35,8 @@ import TrainingSupport
   }
 
   @Test(
-    "The first prompt that is too long is named with its line, and how many more there are", arguments: [3, 37, 59])
+    "The first prompt that is too long is reported with its line and the number of further ones",
+    arguments: [3, 37, 59])
   func longPrompts(place: Int) {
     let long = "{\"prompt\": \"\(String(repeating: "9", count: 17))\", \"answer\": \"1\"}"
     for phase in [RunPhase.train, .pretrain] {
@@ -50,7 +51,7 @@ import TrainingSupport
     #expect(throws: Never.self) { try materials(Self.rows(60, [place: long])) { $0.data.truncation = .left } }
   }
 
-  @Test("A missing member of the template, an answer without a number, a demonstration that does not fit")
+  @Test("A missing template member, an answer without a number and a demonstration that is too long are reported")
   func otherFaults() {
     let lines = Self.rows(30, [11: "{\"prompt\": \"7+1=\", \"answer\": \"none\"}"])
     let member = refusal(lines) { $0.data.template = "{system}{prompt}" }
@@ -67,7 +68,7 @@ import TrainingSupport
     #expect(demonstration?.description.contains("p.jsonl:12: prompt and answer have 25 tokens") == true)
   }
 
-  @Test("A task whose problems do not fit, and a part without prompts, are faults of the configuration")
+  @Test("A task with problems that are too long and an empty split are configuration errors")
   func configurations() throws {
     let run = try TinyRun { $0.data.task?.digits = 9 }
     let error = #expect(throws: TrainingError.self) {
@@ -78,7 +79,7 @@ import TrainingSupport
     #expect(throws: TaskError.self) { try materials(Self.rows(1)) { $0.data.heldOut = 0.9999999 } }
   }
 
-  @Test("Answers that no completion has room for, and misspelt special tokens, are warned of")
+  @Test("Answers longer than completions and misspelt special tokens give warnings")
   func warnings() throws {
     let long = Self.rows(10, [4: "{\"prompt\": \"4+1=\", \"answer\": \"fivefive\"}"])
     let answers = try materials(long) {
@@ -101,7 +102,7 @@ import TrainingSupport
     #expect(try names("<begin>{prompt}<|begin>[x] <answer> 1<2") == ["<begin>", "<|begin>"])
   }
 
-  @Test("200,000 prompts are looked at one by one, the last included")
+  @Test("All of 200,000 prompts are checked, including the last")
   func manyPrompts() {
     let error = refusal(
       Self.rows(200_000, [199_999: "{\"prompt\": \"a\", \"answer\": \"b\"}"])

@@ -19,14 +19,14 @@ import Training
     ]
   }
 
-  @Test("A steady run has none, and fewer steps than the patience cannot")
+  @Test("A steady run and fewer steps than the patience give no alarm")
   func healthy() {
     #expect(run(200, Self.healthy).1.isEmpty)
     #expect(run(4) { _ in ["clip_ratio/low": 1] }.1.isEmpty)
   }
 
   @Test(
-    "Each figure that leaves its bounds is one alarm, at the step at which that began",
+    "Each metric that leaves its bounds gives one alarm with the step at which the condition began",
     arguments: [
       ("entropy_collapse", "entropy", 0.001), ("entropy_explosion", "entropy", 4.0),
       ("gradient_explosion", "grad_norm", 100.0), ("clipping", "clip_ratio/high", 0.6),
@@ -46,7 +46,7 @@ import Training
     #expect(!alarm.message.isEmpty)
   }
 
-  @Test("An alarm ends with its condition, and can come again")
+  @Test("An alarm ends with its condition and can be raised again")
   func ends() {
     let (monitor, alarms) = run(120) { step in
       var figures = Self.healthy(step)
@@ -57,7 +57,7 @@ import Training
     #expect(monitor.active.isEmpty)
   }
 
-  @Test("Choices that nothing is routed to are dead after ten times the patience, and say since when")
+  @Test("Unused routing targets are dead after ten times the patience, and the alarm has the first step")
   func dead() throws {
     let (monitor, alarms) = run(
       80, Self.healthy,
@@ -73,7 +73,7 @@ import Training
     #expect(alarms.count == 2 && monitor.active.count == 2)
   }
 
-  @Test("A mini-MoE that takes nearly all there is to take is overloaded")
+  @Test("A mini-MoE with nearly all slots is overloaded")
   func overload() {
     let even = run(
       40, Self.healthy,

@@ -59,7 +59,7 @@ import TrainingSupport
     return small
   }
 
-  @Test("Every recipe's tensors and memory are planned at full size", arguments: names)
+  @Test("The tensors and memory of every recipe are planned at full size", arguments: names)
   func plans(name: String) throws {
     let configuration = try load(name)
     let model = try QuillanModel(configuration.model, configuration.precision)
@@ -85,7 +85,7 @@ import TrainingSupport
     #expect(plan.balanceBiases == 10_848)
   }
 
-  @Test("Without diffusion there is no tensor of it, and everything else is as in the 511M model")
+  @Test("Without diffusion, the model has no diffusion tensors and otherwise those of the 511M model")
   func noDiffusion() throws {
     let configuration = try load("no-diffusion")
     let model = try QuillanModel(configuration.model, configuration.precision)
@@ -94,7 +94,7 @@ import TrainingSupport
     #expect(try plan(configuration).components == whole.components.filter { $0.component != "diffusion" })
   }
 
-  @Test("Without BitNet no tensor is ternary, and the parameters are those of the 511M model")
+  @Test("Without BitNet, no tensor is ternary, and the shapes are those of the 511M model")
   func noBitNet() throws {
     let configuration = try load("no-bitnet")
     let model = try QuillanModel(configuration.model, configuration.precision)
@@ -105,7 +105,7 @@ import TrainingSupport
     #expect(model.table.specifications.map(\.shape) == wholeModel.table.specifications.map(\.shape))
   }
 
-  @Test("The finer diffusion schedule has 20 steps, visits 10, and adds no tensor")
+  @Test("The diffusion-20-steps recipe has 20 noise levels, 10 denoiser calls and no additional tensor")
   func diffusionSteps() throws {
     let configuration = try load("diffusion-20-steps")
     #expect(configuration.model.diffusionSteps == 20)
@@ -115,7 +115,7 @@ import TrainingSupport
     #expect(try table == QuillanModel(whole.model, whole.precision).table)
   }
 
-  @Test("The recipe for low memory has width 384, 16 mini-MoEs, 2 groups in 2 parts, and needs less memory")
+  @Test("The low-memory recipe has width 384, 16 mini-MoEs, 2 groups in 2 parts, and needs less memory")
   func lowMemory() throws {
     let configuration = try load("quillan-low-memory")
     #expect(configuration.model.dim == 384)
@@ -127,7 +127,8 @@ import TrainingSupport
     #expect(memory.total < MemoryPlan(whole, try plan(whole), ranks: 1, promptLength: 1920).total)
   }
 
-  @Test("A small copy of every recipe takes a reinforcement step and a pre-training step", arguments: names)
+  @Test(
+    "A small copy of every recipe trains in a reinforcement learning step and a pre-training step", arguments: names)
   func dryRun(name: String) throws {
     let configuration = try shrunken(load(name))
     let assembly = try RunAssembly(
@@ -158,7 +159,7 @@ import TrainingSupport
     #expect(Fingerprint.of(pretrainer.learner.masters) != initial)
   }
 
-  @Test("Planned packed bytes are those that a model holds", arguments: names)
+  @Test("Planned packed bytes equal those of the packed model", arguments: names)
   func packedBytes(name: String) throws {
     let configuration = try shrunken(load(name))
     let model = try QuillanModel(configuration.model, configuration.precision)

@@ -45,7 +45,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Missing log-probabilities are those of the current policy: the first ratios are exactly 1")
+  @Test("Missing log-probabilities are computed from the current policy, so the first ratios are exactly 1")
   func missing() throws {
     let trainer = try trainer(Self.groups(), Ranks.alone()) { $0.debug.assertExact = true }
     for _ in 0..<3 {
@@ -55,7 +55,9 @@ import TrainingSupport
     }
   }
 
-  @Test("Each group comes once an epoch; unscored trajectories are left out, parts of a trajectory share its advantage")
+  @Test(
+    "Each group occurs once per epoch; unscored trajectories are excluded; sequences of a trajectory share its advantage"
+  )
   func order() throws {
     let trainer = try trainer(Self.groups(), Ranks.alone()) { $0.rl.batchSize = 6 }
     let first = try trainer.sampleGroups(step: 0).groups
@@ -74,7 +76,7 @@ import TrainingSupport
     #expect(report.metrics["reward"].map { abs($0 - (0.5 + 5 * 1.25 / 3) / 6) < 1e-12 } == true)
   }
 
-  @Test("Recorded log-probabilities are the old ones, and learning from trajectories raises the better ones")
+  @Test("Recorded log-probabilities are those of the old policy, and training raises those of better trajectories")
   func recorded() throws {
     let trainer = try trainer(Self.groups(-5.5), Ranks.alone()) {
       $0.debug.assertExact = true
@@ -88,7 +90,7 @@ import TrainingSupport
     #expect(ratios[0] != 1 && ratios[11] > ratios[0])
   }
 
-  @Test("A sequence that does not fit the model is refused before anything runs")
+  @Test("A sequence that is too long for the model is rejected before the run")
   func tooLong() throws {
     let long = RecordedGroup(
       question: "",

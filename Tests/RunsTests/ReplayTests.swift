@@ -40,7 +40,7 @@ import TrainingSupport
   }
 
   @Test(
-    "Any step of a reproducible run on several ranks is the same bits on one process",
+    "Every step of a reproducible run on several ranks is replayed in one process with the same bits",
     arguments: [RunPhase.train, .pretrain])
   func sameBits(phase: RunPhase) throws {
     let ranks = try Ranks.together()
@@ -69,7 +69,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Figures on record that another step gave are listed with how far they are off")
+  @Test("Recorded metrics of a different step are listed with their differences")
   func differing() throws {
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)
@@ -99,7 +99,7 @@ import TrainingSupport
       .first { $0["step"]?.integerValue == step && $0[name] != nil }
   }
 
-  @Test("Tokens and tensors are those of the step: ratios are 1, choices add up to the loads, gradients to the norm")
+  @Test("Tokens and tensors match the step: ratios are 1, routing adds up to the loads, and gradients to the norm")
   func inspection() throws {
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)
@@ -155,7 +155,7 @@ import TrainingSupport
     bytes.withUnsafeBytes { Array($0.bindMemory(to: Element.self)) }
   }
 
-  @Test("A damaged checkpoint is skipped for an older one; a step that was never begun is refused")
+  @Test("A damaged checkpoint is replaced by an older one; a step after the end of the run is rejected")
   func limits() throws {
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)
@@ -183,7 +183,7 @@ import TrainingSupport
     #expect(lost?.description.contains("--checkpoint") == true)
   }
 
-  @Test("The configuration is the one that the step ran with, though the run went on with another")
+  @Test("A replay uses the configuration of the step, even if the run later resumed with another")
   func changed() throws {
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)
@@ -201,7 +201,7 @@ import TrainingSupport
   }
 
   @Test(
-    "The step that ended a run ends its replay with the same words, and can be looked into if it drew tokens",
+    "A step that ended the run ends its replay with the same message and can be inspected if it sampled tokens",
     arguments: [false, true])
   func failing(draws: Bool) throws {
     let ranks = try Ranks.alone()

@@ -15,7 +15,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Weights are offered only if the model can take them; those that are offered can be taken")
+  @Test("The advice suggests weights if and only if the model can load them")
   func advice() throws {
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)

@@ -69,12 +69,14 @@ import TrainingSupport
     }
   }
 
-  @Test("Reinforcement goes on to the same bits: weights, moments, metrics, samples", arguments: [true, false])
+  @Test(
+    "A resumed reinforcement learning run has the same bits: weights, moments, metrics, samples",
+    arguments: [true, false])
   func reinforcement(copies: Bool) throws {
     try expectSame(.train, from: [1, 4], on: Ranks.together()) { $0.checkpoint.copy = copies }
   }
 
-  @Test("Also with an old policy, a reference, sharded moments and rollouts that several updates share")
+  @Test("A resumed run has the same bits with an old policy, a reference, sharded moments and shared rollouts")
   func inFlight() throws {
     try expectSame(.train, from: [1, 2, 5], on: Ranks.together()) {
       $0.rl.oldPolicyInterval = 3
@@ -85,12 +87,13 @@ import TrainingSupport
     }
   }
 
-  @Test("Pre-training goes on to the same bits")
+  @Test("A resumed pre-training run has the same bits")
   func pretraining() throws {
     try expectSame(.pretrain, from: [3], on: Ranks.together()) { _ in }
   }
 
-  @Test("8-bit moments go on to the same bits, whole and split over the ranks", arguments: [false, true])
+  @Test(
+    "A resumed run with 8-bit moments has the same bits, whole and divided among the ranks", arguments: [false, true])
   func eightBits(sharded: Bool) throws {
     try expectSame(.pretrain, from: [4], on: Ranks.together()) {
       $0.optimizer.state = .int8
@@ -98,7 +101,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Reproducible runs go on to the same bits on another number of ranks")
+  @Test("A reproducible run resumed on another number of ranks has the same bits")
   func otherRanks() throws {
     try expectSame(.train, from: [2, 3], on: Ranks.together(), resumedOn: Ranks.alone()) {
       $0.parallel.reproducible = true
@@ -108,7 +111,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Reproducible runs go on to the same bits with other expert groups")
+  @Test("A reproducible run resumed with other expert groups has the same bits")
   func otherGroups() throws {
     let ranks = try Ranks.together()
     let sizes = Ownership.validSizes(ranks: ranks.size, miniMoEs: 4)
@@ -131,7 +134,7 @@ import TrainingSupport
     }
   }
 
-  @Test("A damaged checkpoint is skipped and left alone; where all are, the run does not start")
+  @Test("A damaged checkpoint is skipped and kept; if all are damaged, the run does not start")
   func damaged() throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
@@ -169,7 +172,7 @@ import TrainingSupport
     #expect(named?.description.contains("step-000002/replicated.qck") == true)
   }
 
-  @Test("Another model, other prompts or another phase are refused with the key and what to do")
+  @Test("Another model, other prompts or another phase are rejected with the key and a remedy")
   func refused() throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
@@ -195,7 +198,7 @@ import TrainingSupport
     #expect(outcome.steps == 2)
   }
 
-  @Test("Weights are taken from a checkpoint, and nothing to resume from is a new run")
+  @Test("Weights are loaded from a checkpoint, and without anything to resume from a new run starts")
   func weights() throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)

@@ -24,7 +24,7 @@ import Training
 
   private let header = "{\"format\":\"quillan-metrics\",\"version\":1}\n"
 
-  @Test("Lines of later steps move to a file of their own, an unfinished last one too, and nothing is lost")
+  @Test("Lines of later steps and an incomplete last line are moved to another file, and nothing is lost")
   func later() throws {
     let folder = try Folder()
     let later = lines(4...6) + "{\"step\":7,\"lo"
@@ -44,7 +44,7 @@ import Training
   }
 
   @Test(
-    "A damaged line takes no other with it, and is said",
+    "A damaged line is kept and reported and does not affect other lines",
     arguments: [Array("{\"loss\":0.5,\"st\u{1}p\":2}\n".utf8), [0xFF, 0xFE, 0x0A], Array("[1]\n".utf8)])
   func damaged(line: [UInt8]) throws {
     let folder = try Folder()
@@ -52,12 +52,12 @@ import Training
     try folder.write("metrics.jsonl", bytes)
     let result = try JSONLinesFile.resume("\(folder.path)/metrics.jsonl", after: 5, format: "quillan-metrics")
     #expect(result.lines.compactMap { $0["step"]?.integerValue } == [1, 3, 4, 5])
-    #expect(result.remarks.count == 1 && result.remarks[0].contains("line 3 cannot be read"))
+    #expect(result.remarks.count == 1 && result.remarks[0].contains("line 3 is not valid JSON"))
     #expect(folder.bytes("metrics.jsonl") == Data(bytes))
     #expect(folder.bytes("abandoned-metrics.jsonl") == nil)
   }
 
-  @Test("A line whose step is damaged takes no other with it")
+  @Test("A line with a damaged step does not affect other lines")
   func wrongStep() throws {
     let folder = try Folder()
     let bytes = Array((header + lines([1, 2, 900, 4, 5, 6])).utf8)
@@ -67,7 +67,7 @@ import Training
     #expect(folder.bytes("metrics.jsonl") == Data((header + lines([1, 2, 900, 4, 5])).utf8))
   }
 
-  @Test("A report reads the lines around a damaged one, and names it")
+  @Test("A report reads the lines around a damaged line and reports it")
   func report() throws {
     let folder = try Folder()
     let directory = try RunDirectory.create(parent: folder.path, name: "a", configuration: RunConfiguration())
@@ -77,7 +77,7 @@ import Training
     #expect(RunReport([content]).html.contains("</html>"))
   }
 
-  @Test("One process has a run; the next says which, and takes it when that one is gone")
+  @Test("One process owns a run; the next process reports the owner, and gets the run when the owner has ended")
   func lock() throws {
     let folder = try Folder()
     var first: RunLock? = try RunLock(folder.path)
@@ -96,7 +96,7 @@ import Training
     #expect(throws: TrainingError.self) { try RunLock(folder.path) }
   }
 
-  @Test("A lock of another machine is taken when its time stands still, and left alone while it moves")
+  @Test("A lock of another machine is taken over if its time does not advance, and respected otherwise")
   func foreignLock() throws {
     let folder = try Folder()
     let left =
@@ -116,7 +116,7 @@ import Training
     #expect(try RunLock(folder.path).remark?.contains("node9") == true)
   }
 
-  @Test("--resume auto goes on with the run of the very name, or with one that got a number because it was taken")
+  @Test("--resume auto resumes the run with the requested name, even if it got a number")
   func auto() throws {
     let folder = try Folder()
     func make(_ name: String) throws -> String {
@@ -142,7 +142,7 @@ import Training
     #expect(try found("ex") == nil)
   }
 
-  @Test("What is no name of a run is told by its fault")
+  @Test("An invalid name of a run is rejected with the reason")
   func names() {
     for name in ["a", "exp-2", "läufe", ".hidden", "a b", "x=1,y"] { #expect(RunName.problem(name) == nil, "\(name)") }
     for name in [

@@ -219,13 +219,13 @@ import TrainingSupport
     }
   }
 
-  @Test("Reinforcement uses every changed key, or refuses it by name")
+  @Test("A resumed reinforcement learning run uses every changed key or rejects it by name")
   func train() throws {
     try expect(
       Self.model + Self.reinforcement + Self.common + Self.ofTrain + Self.silenced(Self.pretraining), .train)
   }
 
-  @Test("Pre-training uses every changed key, or refuses it by name")
+  @Test("A resumed pre-training run uses every changed key or rejects it by name")
   func pretrain() throws {
     let own = Set(Self.shared.map(\.key) + ["rl.dual_clip"])
     let others =
@@ -236,7 +236,7 @@ import TrainingSupport
         + Self.pretraining, .pretrain)
   }
 
-  @Test("An entropy coefficient goes on where its target has moved it, and as configured where that changed")
+  @Test("A resumed run keeps the adjusted entropy coefficient, or uses the configured one if that changed")
   func entropy() throws {
     let ranks = try Ranks.alone()
     /// `entropy_coef` of step 3, or, where no target is set, the one that the loss was added up with.
@@ -278,7 +278,7 @@ import TrainingSupport
     expectNear(try coefficient(target, Array(target.dropLast()) + ["rl.entropy_coef_max=0.02"]), 0.02)
   }
 
-  @Test("A run that ended at its exact match stays ended, and goes on if the goal is another")
+  @Test("A run that reached its exact match stays finished, and continues with another goal")
   func goal() throws {
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)
@@ -304,7 +304,7 @@ import TrainingSupport
     #expect(try run(0, .auto) == 60)
   }
 
-  @Test("What a run began with stays on record, and other weights are refused")
+  @Test("The initial weights of a run stay on record, and other weights are rejected")
   func weights() throws {
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)

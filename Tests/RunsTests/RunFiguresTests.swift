@@ -14,7 +14,7 @@ import TrainingSupport
     return (try trainer.trainStep(groups), trainer)
   }
 
-  @Test("Entropy is that of the groups with tokens in the loss, and does not sink where others are filtered")
+  @Test("Entropy is averaged over groups with tokens in the loss, so filtered groups do not lower it")
   func entropy() throws {
     let run = try TinyRun()
     let all = try #require(try step(filtered: 0, of: run).report.metrics["entropy"])
@@ -25,7 +25,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Without a token in the loss nothing is said about tokens, and the entropy coefficient stays")
+  @Test("Without tokens in the loss, token metrics are missing and the entropy coefficient is unchanged")
   func noTokens() throws {
     var run = try TinyRun {
       $0.rl.entropyTarget = 100
@@ -39,7 +39,7 @@ import TrainingSupport
     #expect(try step(filtered: 0, of: run).report.metrics["ratio/mean"] == 1)
   }
 
-  @Test("Lengths of completions are in the line of the step that sampled them, and do not alternate")
+  @Test("Completion lengths are in the line of the step that sampled them")
   func lengths() throws {
     let reports = try TinyRun {
       $0.rl.ppoEpochs = 2
@@ -106,7 +106,7 @@ import TrainingSupport
     return values
   }
 
-  @Test("The best evaluation is by reward where no reward compares with the answer by the letter")
+  @Test("The best evaluation is by reward if no reward compares with the exact answer")
   func bestByReward() throws {
     let evaluations = [
       Self.values(0, 0.1), Self.values(0, 0.2), Self.values(0.5, 0.15), Self.values(0, nil), Self.values(0, 0.3),
@@ -117,7 +117,9 @@ import TrainingSupport
     }
   }
 
-  @Test("It is by exact match, and of equal ones by reward, where one does; on text by bits per byte")
+  @Test(
+    "The best evaluation is by exact match and then reward if a reward compares with the exact answer; on text by bits per byte"
+  )
   func bestByExactMatch() throws {
     let evaluations = [
       Self.values(0, 0.1), Self.values(0, 0.2), Self.values(0.5, 0.15), Self.values(0.4, 0.9), Self.values(0.5, 0.15),
@@ -132,7 +134,7 @@ import TrainingSupport
     #expect(try measures([Self.reward(.length)], bits) == ["eval/bits_per_byte", "eval/bits_per_byte", nil, nil])
   }
 
-  @Test("A resumed run compares with the evaluations before it")
+  @Test("A resumed run compares with earlier evaluations")
   func bestAfterResume() throws {
     let folder = try SharedFolder(Ranks.alone())
     var configuration = try TinyRun().configuration
@@ -160,7 +162,7 @@ import TrainingSupport
     ["entropy": step < 25 ? 1.2 : 0.01, "grad_norm": 0.5, "completions/mean_length": 10]
   }
 
-  @Test("Alarms go on from their state: those of the unbroken run, at the same steps", arguments: [1, 7, 20, 33, 41])
+  @Test("Alarms of a resumed run equal those of the uninterrupted run", arguments: [1, 7, 20, 33, 41])
   func alarms(stop: Int) throws {
     var whole = HealthMonitor(patience: 2)
     var expected: [HealthMonitor.Alarm] = []
@@ -174,7 +176,7 @@ import TrainingSupport
     #expect(found == expected && resumed == whole)
   }
 
-  @Test("Without their state, windows begin again: what is taken now and then is not dead")
+  @Test("Without saved state, windows start again, and rarely used targets are not dead")
   func windows() {
     var monitor = HealthMonitor(patience: 2)
     for step in 1...30 { _ = monitor.observe(step: step, Self.figures(1)) }
@@ -184,7 +186,7 @@ import TrainingSupport
   // MARK: Updates that spoil the weights
 
   @Test(
-    "An update that makes weights infinite ends the run; what was saved before stays, nothing else is",
+    "An update that makes weights infinite ends the run, and only earlier checkpoints remain",
     arguments: [RunPhase.train, .pretrain])
   func spoilt(phase: RunPhase) throws {
     let ranks = try Ranks.together()
@@ -212,7 +214,7 @@ import TrainingSupport
     try run(2, 1e-3, .auto)
   }
 
-  @Test("A balance rate beyond all numbers ends the run likewise")
+  @Test("An infinite balance bias ends the run in the same way")
   func spoiltBias() throws {
     let trainer = try TinyRun { $0.rl.balanceRate = 1e39 }.trainer(Ranks.alone())
     let error = #expect(throws: TrainingError.self) { try trainer.step() }

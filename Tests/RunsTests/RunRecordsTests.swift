@@ -16,7 +16,8 @@ import TrainingSupport
     }
   }
 
-  @Test("A finished run says so in sessions.jsonl, with ranks, steps and version, and a resumed one has a session more")
+  @Test(
+    "sessions.jsonl has the end of a finished run with ranks, steps and version, and another session after a resume")
   func sessions() throws {
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)
@@ -35,7 +36,7 @@ import TrainingSupport
     #expect(html.contains(">finished</span> after 5 steps") && html.contains("in 2 sessions"))
   }
 
-  @Test("A run that an error ends is recorded as failed, once, and one that finished stays finished")
+  @Test("A run that ends with an error is recorded as failed once, and a finished run stays finished")
   func failure() throws {
     let folder = try SharedFolder(Ranks.alone())
     let configuration = try tiny(folder).configuration
@@ -77,7 +78,7 @@ import TrainingSupport
     }
   }
 
-  @Test("The table of samples for TensorBoard has one line a sample and shows what Markdown would take for markup")
+  @Test("The table of samples for TensorBoard has one row per sample and shows Markdown markup verbatim")
   func table() {
     let samples = [
       CompletionSample(
@@ -92,7 +93,7 @@ import TrainingSupport
     #expect(lines[3].hasSuffix("| 1&#95;000 | unscored |"))
   }
 
-  @Test("A run that evaluates longer than it trains says so once, and only if it matters")
+  @Test("A run that spends more time on evaluation than on training warns once, and only if it matters")
   func cost() {
     var cost = EvaluationCost()
     func evaluate(_ seconds: Double) -> String? {
@@ -112,7 +113,7 @@ import TrainingSupport
 }
 
 @Suite struct TextEvaluationTests {
-  @Test("Bounded windows are the first of equal stretches, each once, and all of them if there are no more")
+  @Test("Bounded windows are equally spaced, each once, and all windows if there are fewer")
   func spread() {
     #expect(Evaluator.spread(3, over: 3) == [0, 1, 2] && Evaluator.spread(9, over: 3) == [0, 1, 2])
     #expect(Evaluator.spread(4, over: 10) == [0, 3, 6, 8])
@@ -124,7 +125,8 @@ import TrainingSupport
     }
   }
 
-  @Test("All windows give the bits of the whole text, some the bits of theirs, the same on one rank and on several")
+  @Test(
+    "All windows give the result of the whole text, some give that of the selection, equal on one and several ranks")
   func bounded() throws {
     let run = try TinyRun()
     let documents = (0..<6).map { "document \($0): \(String(repeating: "äöü 123 ", count: 5 + $0))" }

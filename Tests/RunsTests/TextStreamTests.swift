@@ -14,7 +14,7 @@ import Training
     return (pieces, stream.isStopped)
   }
 
-  @Test("Pieces join to the text, whole characters each, however its bytes come", arguments: 1...7)
+  @Test("Streamed parts join to the text and have complete characters, however its bytes arrive", arguments: 1...7)
   func whole(piece: Int) {
     let text = "naïve 日本語 🜁 end"
     let result = stream(text, stops: [], piece: piece)
@@ -22,14 +22,14 @@ import Training
     #expect(!result.pieces.joined().contains("\u{FFFD}"))
   }
 
-  @Test("Nothing from the first stop string on is handed out, and no part of it", arguments: 1...7)
+  @Test("Output ends before the first stop string", arguments: 1...7)
   func stops(piece: Int) {
     let result = stream("ab\nUse\nUser: x STOP", stops: ["STOP", "\nUser:"], piece: piece)
     #expect(result.pieces.joined() == "ab\nUse" && result.stopped)
     #expect(stream("ab\nUse", stops: ["\nUser:"], piece: piece).pieces.joined() == "ab\nUse")
   }
 
-  @Test("Bytes that are not UTF-8 become U+FFFD and hold nothing up")
+  @Test("Bytes that are not UTF-8 become U+FFFD without delay")
   func invalid() {
     var stream = TextStream(stops: [])
     let pieces = [stream.append([0xFF, 0x41]), stream.append([0xE6, 0x97]), stream.flush()]
@@ -38,7 +38,7 @@ import Training
 }
 
 @Suite struct ConversationTests {
-  @Test("Turns become lines that the assistant continues, and can be taken back")
+  @Test("Turns become lines that the assistant continues, and can be removed")
   func turns() {
     var chat = Conversation(system: "Be brief.")
     chat.ask("Hi")

@@ -1,6 +1,6 @@
 import Rollouts
 
-/// A number in 0 ..< 1 that depends on nothing but the completion.
+/// A number in 0 ..< 1 that depends only on the completion.
 package struct ArbitraryReward: Reward {
   package let name = "arbitrary"
 

@@ -3,7 +3,7 @@ import Parameters
 import Rollouts
 import Training
 
-/// A hash of bits (FNV-1a over 64-bit words): equal for equal bits, and for others almost never.
+/// A hash of bits (FNV-1a over 64-bit words).
 package struct Fingerprint: Equatable {
   private var state: UInt64 = 0xcbf2_9ce4_8422_2325
 
@@ -36,7 +36,7 @@ package struct Fingerprint: Equatable {
     return result
   }
 
-  /// Of every tensor's weights and moments, on whichever rank of the group they are. Collective.
+  /// The hashes of weights and moments of every tensor, from the ranks of the expert group that hold them. Collective.
   package static func of(_ learner: Learner) throws -> [Int64] {
     let stores = [learner.masters, learner.firstMoments.values, learner.secondMoments.values].compactMap { $0 }
     let own = stores.flatMap { store in
@@ -52,7 +52,7 @@ package struct Fingerprint: Equatable {
 }
 
 extension Dictionary where Key == String, Value == Double {
-  /// The bits of every metric that is no time and does not tell what travelled, except those named.
+  /// The bits of all metrics except times, transferred bytes, memory and `names`.
   package func bits(without names: Set<String> = []) -> [String: UInt64] {
     let times = ["step_time", "tokens_per_second", "memory/peak_bytes"]
     return filter {

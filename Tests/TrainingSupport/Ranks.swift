@@ -2,16 +2,16 @@ import Foundation
 import MPI
 import Synchronization
 
-/// Communicators for tests: one of all ranks, and of each rank alone.
+/// Communicators for tests: one of all ranks, and one of each rank alone.
 ///
-/// Tests of one process run beside each other, so each has communicators of its own.
+/// Tests run concurrently in one process, so each call returns a new communicator.
 package enum Ranks {
   private struct Base: @unchecked Sendable {
     let world: Communicator
     let alone: Communicator
   }
 
-  /// Something else than MPI went wrong.
+  /// A failure outside of MPI.
   package struct Failure: Error {}
 
   private static let base = Result {
@@ -25,7 +25,7 @@ package enum Ranks {
   /// All ranks. Collective.
   package static func together() throws -> Communicator { try lock.withLock { _ in try base.get().world.duplicate() } }
 
-  /// Groups of a step: at least one a rank, and not the same number on all ranks.
+  /// Groups per step: at least one per rank, and not the same number on all ranks.
   package static func groups() throws -> Int { try max(5, base.get().world.size + 1) }
 
   /// This rank alone.

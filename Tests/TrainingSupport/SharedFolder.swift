@@ -2,7 +2,7 @@ import Foundation
 import MPI
 import Training
 
-/// A folder that all ranks share, and rank 0 removes.
+/// A folder that all ranks share and rank 0 removes.
 package final class SharedFolder {
   package let path: String
   private let ranks: Communicator
@@ -18,14 +18,14 @@ package final class SharedFolder {
 
   deinit { if ranks.rank == 0 { try? FileManager.default.removeItem(atPath: path) } }
 
-  /// Removes a part of it. Collective.
+  /// Removes a file or folder in it. Collective.
   package func remove(_ name: String) throws {
     try ranks.barrier()
     if ranks.rank == 0 { try FileManager.default.removeItem(atPath: "\(path)/\(name)") }
     try ranks.barrier()
   }
 
-  /// Lines of a run's metrics without times, and without what travelled.
+  /// The lines of metrics.jsonl of a run without times, memory and transferred bytes.
   package func metrics(_ run: String) throws -> [String] {
     let text = try String(contentsOfFile: "\(path)/\(run)/metrics.jsonl", encoding: .utf8)
     return text.split(separator: "\n").map { line in

@@ -10,12 +10,12 @@ import Training
 package struct TinyRun {
   package var configuration: RunConfiguration
   package var threads = 1
-  /// Instead of the configured rewards; initial weights answer nothing right, and equal rewards teach nothing.
+  /// Rewards instead of the configured ones: untrained weights give only wrong answers, and equal rewards change nothing.
   package var rewards: WeightedRewards?
-  /// Whether every rank passes for a machine of its own.
+  /// Whether every rank counts as a separate machine.
   package var isSpread = false
 
-  /// - Throws: `RewardError`, never; `MPIError` where MPI does not start.
+  /// - Throws: `MPIError` if MPI does not start.
   package init(_ change: (inout RunConfiguration) -> Void = { _ in }) throws {
     var result = RunConfiguration()
     result.model = Self.model(vocabulary: 259)
@@ -34,7 +34,7 @@ package struct TinyRun {
     result.data.task = TaskConfiguration()
     result.data.tokenizer = .byte
     result.data.maxPromptLen = 16
-    // Of runs that take their rewards from the configuration: differs between random completions.
+    // For runs with the configured rewards: a reward that differs between random completions.
     result.data.rewards[0].name = .format
     result.data.rewards[0].pattern = "[a-zA-Z]"
     change(&result)
@@ -74,7 +74,7 @@ package struct TinyRun {
       masters, machine: isSpread ? communicator.split(color: communicator.rank, key: 0) : nil)
   }
 
-  /// A trainer of initial weights, which `prepare` may change.
+  /// A trainer with initial weights, which `prepare` may change.
   package func trainer(_ communicator: Communicator, prepare: (ParameterStore) -> Void = { _ in }) throws -> Trainer {
     let assembly = try assembly(communicator)
     let masters = try assembly.masters()
@@ -106,7 +106,7 @@ package struct TinyRun {
 }
 
 extension TinyRun {
-  /// Runs it with the configured rewards, in `logging.directory`. Collective.
+  /// Executes the run with the configured rewards in `logging.directory`. Collective.
   @discardableResult
   package func execute(
     _ ranks: Communicator, name: String, phase: RunPhase = .train, resume: ResumeChoice? = nil,

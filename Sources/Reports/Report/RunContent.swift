@@ -14,6 +14,8 @@ public struct RunContent: Sendable {
   package let lines: [(step: Int, members: [String: JSONValue])]
   /// The lines of samples.jsonl.
   let samples: [(step: Int, members: [String: JSONValue])]
+  /// The lines of alarms.jsonl.
+  let alarms: [(step: Int, members: [String: JSONValue])]
 
   /// The sessions; empty if the version of the program did not record them.
   let sessions: [RunSession]
@@ -102,7 +104,4 @@ public struct RunContent: Sendable {
       return figures.isEmpty ? nil : (line.step, figures)
     }
   }
-
-  /// The lines of alarms.jsonl.
-  let alarms: [(step: Int, members: [String: JSONValue])]
 }
