@@ -97,7 +97,7 @@ import TrainingSupport
   func pretraining() throws {
     func trace(_ run: TinyRun, _ communicator: Communicator) throws -> ([[String: UInt64]], [Int64]) {
       let trainer = try run.pretrainer(communicator)
-      let metrics = try (0..<5).map { _ in try trainer.step().bits() }
+      let metrics = try (0..<5).map { _ in try trainer.step().metrics.bits() }
       return (metrics, try Fingerprint.of(trainer.learner))
     }
     var run = try TinyRun { $0.parallel.reproducible = true }

@@ -153,8 +153,8 @@ import Training
     let batch = PolicyBatch(tiny, lengths: Self.lengths, seed: 182)
     let items = try batch.items()
     let training = batch.accumulate(items, into: tiny.gradients)
-    for (item, result) in zip(items, training.results) {
-      let trajectory = item.trajectory
+    let trajectories = batch.groups.flatMap(\.trajectories)
+    for (trajectory, result) in zip(trajectories, training.results) {
       let cache = tiny.model.makeCache(positions: trajectory.tokens.count)
       var sampled: [Float] = []
       for position in 0..<trajectory.tokens.count - 1 {

@@ -8,7 +8,7 @@ import TrainingSupport
   func sameBits() throws {
     func trace(_ run: TinyRun) throws -> ([[String: UInt64]], Fingerprint) {
       let trainer = try run.pretrainer(Ranks.alone())
-      let metrics = try (0..<3).map { _ in try trainer.step().bits() }
+      let metrics = try (0..<3).map { _ in try trainer.step().metrics.bits() }
       return (metrics, Fingerprint.of(trainer.learner.masters))
     }
     let expected = try trace(TinyRun())
@@ -26,7 +26,7 @@ import TrainingSupport
       $0.pretrain.learningRate = 1e-2
     }
     .pretrainer(Ranks.alone())
-    let losses = try (0..<30).map { _ in try trainer.step()["loss/cross_entropy"] ?? .nan }
+    let losses = try (0..<30).map { _ in try trainer.step().metrics["loss/cross_entropy"] ?? .nan }
     #expect(losses[29] < 0.7 * losses[0], "\(losses)")
   }
 

@@ -32,7 +32,7 @@ import TrainingSupport
   private func replay(
     _ path: String, step: Int, tokens: Bool = false, tensors: [String] = [], note: (String) -> Void = { _ in }
   ) throws -> StepReplay.Outcome {
-    var wishes = StepReplay.Wishes()
+    var wishes = StepReplay.Options()
     wishes.tokens = tokens
     wishes.tensors = tensors
     return try StepReplay(RecordedStep(path, step: step), threads: 1, communicator: Ranks.alone())
