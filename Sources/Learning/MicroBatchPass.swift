@@ -31,7 +31,7 @@ package struct MicroBatchPass<Objective: SequenceObjective> {
   ///   - diffusion: targets and noise, rows as in the concatenated sequences; nil without diffusion.
   ///   - body: called once for each sequence, in order, after the backward pass.
   package func accumulate(
-    _ sequences: some RandomAccessCollection<TrainingSequence>, diffusion: ReasoningDiffusion.LossInput?,
+    _ sequences: [TrainingSequence], diffusion: ReasoningDiffusion.LossInput?,
     _ weights: PackedModel, _ gradients: Gradients, loads: RoutingLoads, _ context: Context,
     body: (Int, SequenceResult<Objective.Terms>) -> Void
   ) {
@@ -46,13 +46,13 @@ package struct MicroBatchPass<Objective: SequenceObjective> {
         sequences, model, weights, temperature: objective.temperature, retention: retention, loads: loads,
         exchange: exchange, context)
       var terms = ArenaList<Objective.Terms>(capacity: sequences.count, in: context.arena)
-      for (index, sequence) in sequences.enumerated() {
-        terms.append(objective.evaluate(sequence, pass.signals(index), into: pass.gradients(index)))
+      for index in sequences.indices {
+        terms.append(objective.evaluate(sequences[index], pass.signals(index), into: pass.gradients(index)))
       }
       pass.backward(diffusion: diffusion, weights, into: gradients, context)
       var firstByte = 0
-      for (index, sequence) in sequences.enumerated() {
-        let bytes = firstByte..<firstByte + sequence.latents.count
+      for index in sequences.indices {
+        let bytes = firstByte..<firstByte + sequences[index].latents.count
         firstByte = bytes.upperBound
         body(
           index,

@@ -18,7 +18,7 @@ struct SequenceBatch {
   /// The end of each sequence's predictors [S].
   private let ends: ArenaList<Int>
 
-  init(_ sequences: some Collection<TrainingSequence>, in arena: Arena) {
+  init(_ sequences: [TrainingSequence], in arena: Arena) {
     let count = sequences.count
     var tokens = ArenaList<Int32>(capacity: sequences.reduce(0) { $0 + $1.tokens.count }, in: arena)
     var spans = ArenaList<Span>(capacity: count, in: arena)

@@ -55,7 +55,7 @@ package struct SequencePass {
   ///   - loads: gets the routed slots of the sequences; nil if there is no balance loss to report.
   ///   - exchange: sends rows to the owners of their mini-MoEs; nil if this rank holds all.
   package init(
-    _ sequences: some Collection<TrainingSequence>, _ model: QuillanModel, _ weights: PackedModel, temperature: Float,
+    _ sequences: [TrainingSequence], _ model: QuillanModel, _ weights: PackedModel, temperature: Float,
     retention: Retention, loads: RoutingLoads?, exchange: CouncilExchange?, _ context: Context
   ) {
     let arena = context.arena

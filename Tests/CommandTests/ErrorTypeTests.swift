@@ -13,7 +13,7 @@ import TestSupport
     // A reward's command or pattern that exceeds its limits leaves a completion unscored.
     "ChildProcess.Failure", "PatternMatcher.LimitExceeded",
     // An exit code, which ends the program without a message.
-    "ExitStatus",
+    "ExitStatus", "StopSignal.CutShort",
   ]
 
   private static let sources = Fixtures.directory.deletingLastPathComponent().deletingLastPathComponent()
