@@ -1,8 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// Modules form a strict DAG; each list below names every module its target imports
-// (`swift build --explicit-target-dependency-import-check error` proves it).
+// Modules form a directed graph without cycles. Each list below names every module that its target imports: the build
+// (`--explicit-target-dependency-import-check error`) and Tests/CommandTests/ModuleTests.swift check that.
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
