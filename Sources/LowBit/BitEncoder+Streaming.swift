@@ -20,7 +20,7 @@ extension BitEncoder {
     ///
     /// - Throws: `BitEncoderError` if a value is NaN or infinite.
     public mutating func append(_ rows: UnsafeBufferPointer<Float>) throws(BitEncoderError) {
-      precondition(columns == 0 || rows.count % columns == 0, "\(rows.count) values are no rows of \(columns)")
+      precondition(columns == 0 || rows.count % columns == 0, "\(rows.count) values are not rows of \(columns)")
       if encoder.scaling == .perRow {
         for first in stride(from: 0, to: rows.count, by: max(1, columns)) {
           let row = UnsafeBufferPointer(rebasing: rows[first..<first + columns])

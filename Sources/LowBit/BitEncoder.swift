@@ -40,7 +40,7 @@ public struct BitEncoder: Sendable, Equatable {
   /// - Parameters:
   ///   - x: the values, row-major.
   ///   - shape: the last extent is the length of a row; a shape without extents is one row of one value.
-  /// - Throws: `BitEncoderError` where a value is NaN or infinite.
+  /// - Throws: `BitEncoderError` if a value is NaN or infinite.
   /// - Precondition: `x` has as many values as `shape`.
   public func encode(_ x: UnsafeBufferPointer<Float>, shape: [Int]) throws(BitEncoderError) -> BitEncoding {
     let columns = shape.last ?? 1

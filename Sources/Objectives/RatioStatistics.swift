@@ -17,7 +17,7 @@ public struct RatioStatistics: BitwiseCopyable, Sendable, Equatable, Codable {
 
   public init() {}
 
-  /// - Parameter logRatio: the token's own log π_θ − log π_old, where its objective has the sequence's.
+  /// - Parameter logRatio: the token's own log π_θ − log π_old, also if its objective uses the ratio of the sequence.
   public mutating func add(_ token: TokenObjective, logRatio: Double) {
     tokens += 1
     clippedLow += token.clipping == .low ? 1 : 0

@@ -8,20 +8,20 @@ import Reports
 import Rollouts
 import Telemetry
 
-/// A whole run of pre-training or reinforcement: steps, records, evaluations, checkpoints, and the weights at the end.
+/// A complete run of pre-training or reinforcement: steps, records, evaluations, checkpoints, and the final weights.
 public struct TrainingRun {
   /// What a finished run reports.
   public struct Outcome: Sendable {
     /// The run directory; nil on ranks other than 0.
     public let directory: RunDirectory?
     public let steps: Int
-    /// Whether a signal ended it early, with a checkpoint.
+    /// Whether a signal ended the run early, with a checkpoint.
     public let stopped: Bool
     public let seconds: Double
     /// Evaluations before the first and after the last step, by name.
     public let before: [String: Double]
     public let after: [String: Double]
-    /// Answers after the last step.
+    /// Completions after the last step.
     public let examples: [CompletionSample]
     /// The last checkpoint.
     public let checkpoint: String?
@@ -33,15 +33,15 @@ public struct TrainingRun {
   let trace: RunTrace.Request?
   let acceptsChangedData: Bool
   let opening: (RunDirectory) -> Void
-  /// The command that goes on in a run's directory, said if the run fails behind a checkpoint.
+  /// The command that resumes a run in its directory; shown if the run fails after a checkpoint.
   public var commandToGoOn: ((String) -> String)?
   var communicator: Communicator { assembly.communicator }
   var configuration: RunConfiguration { assembly.configuration }
 
   /// - Parameters:
-  ///   - resume: what to go on from; nil: a new run.
-  ///   - trace: the steps to take a trace of; nil: none.
-  ///   - acceptsChangedData: whether a run may go on with other data than it had.
+  ///   - resume: what to resume from; nil: a new run.
+  ///   - trace: the steps to trace; nil: none.
+  ///   - acceptsChangedData: whether a run may resume with other data than before.
   ///   - opening: called on rank 0 as soon as the run has its directory.
   public init(
     _ assembly: RunAssembly, name: String, resume: ResumeChoice? = nil, trace: RunTrace.Request? = nil,
@@ -61,7 +61,7 @@ public struct TrainingRun {
     let trainer = try assembly.trainer(materials, learner)
     let leaving = { configuration.checkpoint.stop == .phase ? try StopSignal.isRequested(communicator) : false }
     return try run(
-      trainer, materials.inputs, total: configuration.rl.numEpochs, title: "train",
+      trainer, materials.inputs, total: configuration.rl.numEpochs, phase: .train,
       evaluate: {
         guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
         return try evaluateTask(prompts, rewards, learner)
@@ -82,7 +82,7 @@ public struct TrainingRun {
     let learner = try assembly.learner(materials.masters)
     let trainer = assembly.pretrainer(materials, learner)
     return try run(
-      trainer, materials.inputs, total: configuration.pretrain.steps, title: "pretrain",
+      trainer, materials.inputs, total: configuration.pretrain.steps, phase: .pretrain,
       evaluate: {
         if let text = materials.text { return try text.heldOut.map { try evaluateText($0, learner) } ?? ([:], []) }
         guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
@@ -97,154 +97,80 @@ public struct TrainingRun {
     }
   }
 
-  /// - Parameter step: makes the step of that number; false where it was left before its update.
+  /// - Parameter step: makes the step of that number; false if it was left before its update.
   private func run(
-    _ run: any Resumable, _ inputs: InputDigests, total: Int, title: String,
-    evaluate: () throws -> ([String: Double], [CompletionSample]),
-    step: (RunRecorder?, Int) throws -> Bool
+    _ run: any Resumable, _ inputs: InputDigests, total: Int, phase: RunPhase,
+    evaluate: @escaping () throws -> RunLoop.Evaluation, step: @escaping (RunRecorder?, Int) throws -> Bool
   ) throws -> Outcome {
     StopSignal.install()
     let start = ContinuousClock.now
-    let point = try resumption(title, inputs).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
+    let point = try resumption(phase, inputs).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
     var owner = self
-    // What the run began with stays on record.
+    // config.yaml keeps the weights that the run began with.
     if let point { owner.assembly.configuration.checkpoint.weights = point.weights }
     let recorder = try owner.recorder(
-      point, title: title, total: total, parameters: run.learner.model.table.parameterCount)
+      point, phase: phase, total: total, parameters: run.learner.model.table.parameterCount)
     defer { recorder?.abandon(removingIfEmpty: point?.directory == nil) }
     let lock = try recorder.map { try point?.lock ?? RunLock($0.directory.path) }
     defer { withExtendedLifetime(lock) {} }
     Watchdog.keepRecords(in: try communicator.broadcast(recorder?.directory.path ?? "", from: 0))
-    let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
-    let debug = assembly.checks
     if let recorder {
-      for remark in try debug?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0) ?? [] {
-        recorder.note(remark)
-      }
+      let remarks = try assembly.checks?.writeRouting(to: recorder.directory.routing, after: point?.step ?? 0)
+      for remark in remarks ?? [] { recorder.note(remark) }
     }
     let saves = try RunCheckpoints(
-      owner, run, phase: title, inputs: inputs, directory: recorder?.directory, recorder: recorder)
+      owner, run, phase: phase.rawValue, inputs: inputs, directory: recorder?.directory, recorder: recorder)
     var hasFailed = true
     defer {
       run.learner.beforeUpdate = {}
       if hasFailed, let recorder { noteHowToGoOn(recorder) }
     }
-    var done = point?.step ?? 0
-    var before = recorder?.first ?? [:]
-    var after = before
-    var examples: [CompletionSample] = []
-    var stopped = false
-    // Whether a signal cut an evaluation short; the checkpoint then says that the evaluation is due.
-    var isCutShort = false
-    var cost = EvaluationCost()
-    var isFinished = point?.isFinished ?? false
-    let goal = title == "train" ? 0 : configuration.pretrain.stopAtExactMatch
-    let every = title == "train" ? configuration.evaluation.every : configuration.pretrain.evalEvery
-    func hasReachedGoal() -> Bool { goal > 0 && (after["eval/exact_match"] ?? 0) >= goal }
-    // Evaluates the weights after `done` steps and records it.
-    func assess() throws {
-      saves.isEvaluationDue = true
-      let began = ContinuousClock.now
-      (after, examples) = try evaluate()
-      saves.isEvaluationDue = false
-      guard done > 0 else {
-        (before, examples) = (after, [])
-        try recorder?.record(step: 0, evaluation: before)
-        return
-      }
-      let warning = cost.add(
-        evaluation: (ContinuousClock.now - began) / .seconds(1),
-        every: (title == "train" ? "evaluation.every" : "pretrain.eval_every", every),
-        count: configuration.evaluation.count)
-      if let warning { recorder?.note(warning) }
-      let measure = configuration.evaluation.keepBest ? recorder?.measureOfBest(after) : nil
-      if try communicator.broadcast(measure == nil ? 0 : 1, from: 0) != 0 {
-        var metadata = metadata(done, title)
-        if let measure, let value = after[measure] { metadata["best_\(measure)"] = "\(value)" }
-        try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata)
-      }
-      try recorder?.record(step: done, evaluation: after, bestBy: measure)
-      isFinished = hasReachedGoal()
-    }
-    do {
-      if point?.isEvaluationDue ?? true {
-        try assess()
-        if point != nil, isFinished || done >= total { try saves.step(isLast: true, isFinished: isFinished) }
-      } else if isFinished || done >= total {
-        (after, examples) = try evaluate()
-        // The goal may be another than it was.
-        isFinished = hasReachedGoal()
-      }
-    } catch is StopSignal.CutShort { (stopped, isCutShort) = (true, true) }
-    saves.isFinished = isFinished
-    while done < total, !stopped, !isFinished {
-      FlightRecorder.step = done + 1
-      let began = ContinuousClock.now
-      try tracer?.begin(step: done + 1)
-      FlightRecorder.begin(ActivityLabel("step", done + 1, isActivity: false))
-      let isMade = try step(recorder, done + 1)
-      FlightRecorder.end()
-      guard isMade else {
-        stopped = true
-        break
-      }
-      done += 1
-      cost.add(training: (ContinuousClock.now - began) / .seconds(1))
-      stopped = try StopSignal.isRequested(communicator)
-      if let path = try tracer?.end(step: done, isLast: stopped || done == total) {
-        recorder?.note("trace \(path); open it in https://ui.perfetto.dev")
-      }
-      if let table = debug?.takeGradientTable() { recorder?.note(table) }
-      if done == total || (every > 0 && done % every == 0) {
-        do { try assess() } catch is StopSignal.CutShort { (stopped, isCutShort) = (true, true) }
-      }
-      try saves.step(isLast: stopped || isFinished || done == total, isFinished: isFinished)
-    }
-    stopped = isCutShort || (stopped && !isFinished && done < total)
+    let tracer = trace.map { RunTrace($0, path: recorder?.directory.trace ?? "", communicator) }
+    let loop = RunLoop(
+      owner, run, phase: phase, total: total, point: point, recorder: recorder, saves: saves, tracer: tracer,
+      evaluate: evaluate, step: step)
+    try loop.execute(from: point)
+    let stopped = loop.endedEarly
     let checkpoint = try saves.finish(mustSave: stopped)
     if !stopped {
-      try WeightsFile.save(run.learner, to: recorder?.directory.weights, metadata: metadata(done, title))
+      try WeightsFile.save(run.learner, to: recorder?.directory.weights, metadata: loop.weightsMetadata)
     }
-    if let tracer, !tracer.isTaken { recorder?.note("no trace: the run did not come to the steps that --trace names") }
-    if let debug { recorder?.note(debug.summary(of: (ContinuousClock.now - start) / .seconds(1))) }
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    if let tracer, !tracer.isTaken { recorder?.note("no trace: the run did not reach the steps that --trace names") }
+    if let checks = assembly.checks { recorder?.note(checks.summary(of: seconds)) }
     try recorder?.finish(stopped ? .stopped : .finished)
     hasFailed = false
     return Outcome(
-      directory: recorder?.directory, steps: done, stopped: stopped,
-      seconds: (ContinuousClock.now - start) / .seconds(1), before: before, after: after, examples: examples,
-      checkpoint: checkpoint)
+      directory: recorder?.directory, steps: loop.done, stopped: stopped, seconds: seconds, before: loop.before,
+      after: loop.after, examples: loop.examples, checkpoint: checkpoint)
   }
 
-  /// Says how to go on from the newest checkpoint, if there is one.
+  /// Notes the command that resumes from the newest checkpoint, if there is one.
   private func noteHowToGoOn(_ recorder: RunRecorder) {
     guard let commandToGoOn, FileManager.default.fileExists(atPath: "\(recorder.directory.checkpoints)/latest") else {
       return
     }
-    recorder.note("to go on from the newest checkpoint: \(commandToGoOn(recorder.directory.path))")
+    recorder.note("to resume from the newest checkpoint: \(commandToGoOn(recorder.directory.path))")
   }
 
-  private func metadata(_ steps: Int, _ phase: String) -> [String: String] {
-    ["format": "quillan-weights", "version": "1", "steps": "\(steps)", "phase": phase]
-  }
-
-  private func resumption(_ phase: String, _ inputs: InputDigests) -> RunResumption? {
+  private func resumption(_ phase: RunPhase, _ inputs: InputDigests) -> RunResumption? {
     resume == nil
       ? nil
       : RunResumption(
-        configuration: configuration, phase: phase, communicator: communicator,
+        configuration: configuration, phase: phase.rawValue, communicator: communicator,
         threads: assembly.context.pool.threads, inputs: inputs, acceptsChangedData: acceptsChangedData)
   }
 
-  /// Rank 0's records: of a new directory, or of the one that is gone on with.
+  /// Rank 0's records, in a new directory or in the directory of the resumed run.
   private func recorder(
-    _ point: RunResumption.Point?, title: String, total: Int, parameters: Int
+    _ point: RunResumption.Point?, phase: RunPhase, total: Int, parameters: Int
   ) throws -> RunRecorder? {
     guard communicator.rank == 0 else { return nil }
     let session = RunSession.Start(
-      phase: title, ranks: communicator.size, threads: assembly.context.pool.threads, parameters: parameters,
+      phase: phase.rawValue, ranks: communicator.size, threads: assembly.context.pool.threads, parameters: parameters,
       done: point?.step ?? 0, total: total)
     let recorder = try RunRecorder(
-      configuration, name: name, title: title, total: total, session: session, panels: Self.panels,
+      configuration, name: name, title: phase.rawValue, total: total, session: session, panels: Self.panels,
       resuming: point?.directory, after: point?.step, health: point?.health)
     opening(recorder.directory)
     if let remark = point?.lock?.remark { recorder.note(remark) }

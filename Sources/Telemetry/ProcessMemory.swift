@@ -1,10 +1,10 @@
 import Foundation
 
-/// Memory of this process, as the system counts it.
+/// Memory of this process in bytes, as the system counts it.
 public enum ProcessMemory {
-  /// The most bytes that were resident so far; nil where the system does not say.
+  /// The maximum resident size so far; nil if the system does not report it.
   public static var peakBytes: Int? { field("VmHWM") }
-  /// Bytes that are resident now; nil where the system does not say.
+  /// The resident size now; nil if the system does not report it.
   public static var residentBytes: Int? { field("VmRSS") }
 
   private static func field(_ name: String) -> Int? {

@@ -23,7 +23,7 @@ public struct UsableCores: Sendable, Equatable {
   /// How many threads find a core of their own.
   public var count: Int { max(1, min(processors.count, quota?.wholeCores ?? .max)) }
 
-  /// The mask of a process, 0 for this one; empty where it cannot be had.
+  /// The mask of a process, 0 for this one; empty if it is unknown.
   public static func processors(of process: pid_t) -> [Int] {
     // The kernel says EINVAL where it knows more processors than there is room for.
     for size in [128, 1024, 8192, 65536] {
