@@ -31,7 +31,7 @@ public struct InputDigests: Sendable, Equatable {
     }
   }
 
-  /// The content of a file.
+  /// The length and hash of a file's content.
   struct Digest: Sendable, Equatable {
     let byteCount: Int
     /// XXH64 of the bytes.

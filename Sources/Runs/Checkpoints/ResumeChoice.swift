@@ -7,8 +7,8 @@ import Reports
 
 /// What a run resumes from (`--resume`).
 public enum ResumeChoice: Sendable, Equatable {
-  /// The newest usable checkpoint of the run of this name; a new run if none exists. If the directory of this name has
-  /// no checkpoint, the newest of the directories that were numbered because the name was in use.
+  /// The newest usable checkpoint of the run of this name; a new run if none exists. If the directory `NAME` has no
+  /// checkpoint, the directories `NAME-2`, … that runs of this name received instead are searched, newest first.
   case auto
   /// A checkpoint's directory, or a run's directory for its newest usable checkpoint.
   case path(String)

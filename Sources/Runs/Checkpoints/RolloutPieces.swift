@@ -11,8 +11,8 @@ import Rollouts
 /// Of a group g with G trajectories of T tokens each, N of them generated (sums over the group's trajectories):
 /// `groups.g.trajectories` I64 [G, 5] (id, id of the prompt's latents, prompt length, T, finished), `.tokens` I32 [ΣT],
 /// `.mask` U8 [ΣT, one bit each], `.latents` U8 [ΣT, ⌈B/8⌉], `.log_probabilities` F32 [ΣN], `.rewards` F64 [G], and
-/// `.owners` I64 [G] if recorded trajectories consist of several sequences. `updates.u.r` I64: the groups of rank r for
-/// the u-th pending update. `summary.…`: the report of the rollout.
+/// `.owners` I64 [G] if recorded trajectories consist of several sequences.
+/// `updates.u.r` I64: the groups of rank r for the u-th pending update. `summary.…`: the report of the rollout.
 enum RolloutPieces {
   static func pieces(_ waiting: [[TrajectoryGroup]], _ summary: RolloutSummary?, rank: Int) -> [TensorPiece] {
     var pieces: [TensorPiece] = []

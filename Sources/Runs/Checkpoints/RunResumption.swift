@@ -8,7 +8,7 @@ import Reports
 
 /// Resumes a run: chooses a checkpoint and checks that it fits.
 struct RunResumption {
-  /// The state that a run resumes from, the same on every rank.
+  /// The state that a run resumes from, the same on every rank except for `health` and `lock`.
   struct Point {
     /// The run directory to continue in; nil for a new one.
     var directory: RunDirectory?

@@ -60,7 +60,8 @@ public struct TextGenerator {
         path: source.path,
         problem:
           "has a vocabulary of \(model.configuration.vocabSize) tokens, the tokenizer \(tokenizer.vocabularySize)",
-        remedy: "name the tokenizer of the model's training (--tokenizer, or --set data.tokenizer=byte or gpt2)",
+        remedy: "name the tokenizer that the model was trained with (--tokenizer, or --set data.tokenizer=byte or "
+          + "gpt2)",
         isBadData: true)
     }
     weights = try source.packed(context)
@@ -87,8 +88,8 @@ public struct TextGenerator {
   ///   - isInterrupted: polled at every token; true ends all completions.
   ///   - emit: receives text as soon as it is final, with the indices of prompt and completion.
   /// - Throws: `SamplingError` if logits are not finite.
-  /// - Precondition: every prompt leaves room for at least one token. `options.sampling.maxNewTokens` and the room that
-  ///   the completion's prompt leaves limit its length; other prompts do not.
+  /// - Precondition: every prompt leaves room for at least one token. Only `options.sampling.maxNewTokens` and the room
+  ///   after the prompt limit the length of a completion.
   public func complete(
     _ prompts: [[Int32]], firstID: UInt64 = 0, isInterrupted: () -> Bool = { false },
     emit: (Int, Int, String) -> Void = { _, _, _ in }
