@@ -188,7 +188,7 @@ import TrainingSupport
     #expect(try refusal { $0.model.expertDim = 48 }.hasPrefix("model.expert_dim is 48"))
     #expect(try refusal { $0.rl.seed = 9 }.hasPrefix("rl.seed is 9"))
     #expect(try refusal { $0.rl.batchSize = 7 }.contains("--weights"))
-    #expect(try refusal(.pretrain) { _ in }.contains("checkpoint of 'train', this is 'pretrain'"))
+    #expect(try refusal(.pretrain) { _ in }.contains("checkpoint of 'train', but this run is 'pretrain'"))
     // What may change does.
     let changed = try tiny(folder) {
       $0.rl.numEpochs = 2
@@ -212,6 +212,6 @@ import TrainingSupport
     let error = #expect(throws: TrainingError.self) {
       try run.execute(ranks, name: "run", resume: .path("\(folder.path)/nowhere"))
     }
-    #expect(error?.description.contains("there is no checkpoint here") == true)
+    #expect(error?.description.contains("does not contain a checkpoint") == true)
   }
 }

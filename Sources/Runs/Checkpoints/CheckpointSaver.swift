@@ -4,17 +4,18 @@ import Files
 import Foundation
 import MPI
 
-/// Saves a run while it goes on: every rank writes what it owns from a thread of its own, rank 0 publishes the whole.
+/// Saves a run in the background: every rank writes the tensors that it owns on a separate thread, then rank 0
+/// publishes the checkpoint.
 ///
-/// Ranks talk in `begin`, `poll`, `waitUntilRead` and `finish` only, which all ranks call at the same places; threads that
-/// write never do. At most one checkpoint is under way.
+/// Only `begin`, `poll`, `waitUntilRead` and `finish` communicate, and all ranks call them at the same points; writer
+/// threads never communicate. At most one save is in progress.
 ///
-/// Threads that write use cores that are idle, and their share of all cores once somebody waits for them. However long a
-/// disk takes, no rank waits in a collective for it (see `meet`), so the watchdog does not take it for a hang.
+/// Writer threads use idle cores, and their share of all cores once a rank waits for them. However slow the disk is, no
+/// rank blocks in a collective for it (see `meet`), so the watchdog does not report a hang.
 final class CheckpointSaver {
-  /// How a checkpoint ended, the same on every rank.
+  /// The outcome of a save, the same on every rank.
   enum Event {
-    /// `remarks`: what became of older checkpoints that could not be removed, a line each.
+    /// `remarks`: older checkpoints that could not be removed, one line each.
     case saved(path: String, step: Int, seconds: Double, remarks: [String])
     case failed(step: Int, problem: String)
   }
@@ -29,12 +30,12 @@ final class CheckpointSaver {
   private var started = ContinuousClock.now
   private var manifest: Manifest?
   private var expected: Set<TensorKey> = []
-  /// Told on rank 0 now and then, with the seconds so far, while ranks wait for a checkpoint.
+  /// Called on rank 0 about every 30 s while ranks wait for a save, with the seconds so far.
   var whileWaiting: (_ step: Int, _ seconds: Double) -> Void = { _, _ in }
 
   /// - Parameters:
-  ///   - directory: of the checkpoints, in the run's; the same on every rank.
-  ///   - token: a part of hidden names that nobody can foresee; the same on every rank.
+  ///   - directory: the run's directory of checkpoints, the same on every rank.
+  ///   - token: an unpredictable part of temporary names, the same on every rank.
   init(
     directory: String, token: String, settings: CheckpointConfiguration, threads: Int, communicator: Communicator
   ) {
@@ -45,13 +46,13 @@ final class CheckpointSaver {
     self.communicator = communicator
   }
 
-  /// Starts to save; one that is under way is finished before. Collective.
+  /// Starts a save after finishing any save in progress. Collective.
   ///
   /// - Parameters:
-  ///   - manifest: everything but files and tensors.
-  ///   - copies: whether the state may change as soon as this returns; otherwise `waitUntilRead` tells when.
-  ///   - prepare: what rank 0 does first; a failure is the checkpoint's.
-  /// - Returns: what became of the one before, and of this one where it could not start.
+  ///   - manifest: complete except for files and tensors.
+  ///   - copies: if true, the state may change as soon as this returns; otherwise only after `waitUntilRead`.
+  ///   - prepare: called first, on rank 0; an error fails the save.
+  /// - Returns: the outcome of the previous save, and of this one if it could not start.
   func begin(
     _ snapshot: RunSnapshot, _ manifest: Manifest, miniMoEs: Int, copies: Bool,
     prepare: @escaping @Sendable () throws -> Void = {}
@@ -78,24 +79,24 @@ final class CheckpointSaver {
         $0.key, part: $0.part, ranks: manifest.ranks, expertParallel: manifest.expertParallel, miniMoEs: miniMoEs)
         == communicator.rank
     }
-    let own = copies ? TensorPiece.copies(of: held, threads: threads) : held
+    let pieces = copies ? TensorPiece.copies(of: held, threads: threads) : held
     let (draft, expertFiles, threads, files) = (store.draft(step: snapshot.step), manifest.expertFiles, threads, files)
-    work = SaveWork(pieces: copies ? 0 : own.count) { work in
+    work = SaveWork(pieces: copies ? 0 : pieces.count) { work in
       let written = try ShardWriter.write(
-        own, expertFiles: expertFiles, miniMoEs: miniMoEs, in: draft, threads: threads, files: files,
-        spareTime: work.spareTime, taken: { _ in work.take() })
+        pieces, expertFiles: expertFiles, miniMoEs: miniMoEs, in: draft, threads: threads, files: files,
+        spareTime: work.spareTime, taken: { _ in work.noteRead() })
       return .written(written)
     }
     return events
   }
 
-  /// Lets the one under way proceed; never waits for a disk. Collective.
+  /// Advances the save in progress; never waits for a disk. Collective.
   func poll() throws -> Event? {
     guard let work else { return nil }
     return try communicator.all(work.isDone(within: 0)) ? proceed(work) : nil
   }
 
-  /// Waits for the one under way. Collective.
+  /// Waits for the save in progress. Collective.
   func finish() throws -> Event? {
     while let work {
       work.spareTime.hurry()
@@ -105,24 +106,24 @@ final class CheckpointSaver {
     return nil
   }
 
-  /// Waits until nothing that is being saved is read from any rank's own memory any more. Collective.
+  /// Waits until the save has read all that it needs from the run's memory on every rank. Collective.
   func waitUntilRead() throws(MPIError) {
-    guard let work, !(try communicator.all(work.isTaken(within: 0))) else { return }
+    guard let work, !(try communicator.all(work.isRead(within: 0))) else { return }
     work.spareTime.hurry()
-    try meet { work.isTaken(within: $0) }
+    try meet { work.isRead(within: $0) }
   }
 
-  /// Waits until `isDone` on every rank, for as long as that takes, and meets often meanwhile: no rank is in a collective
-  /// for longer than a rank looks at its own work. Collective.
+  /// Waits, without a limit, until `isDone` on every rank. Ranks synchronize often, so a rank waits in a collective
+  /// only while another calls `isDone`. Collective.
   ///
-  /// - Parameter isDone: waits for up to the given seconds; whether this rank is done.
+  /// - Parameter isDone: waits for up to the given seconds; returns whether this rank is done.
   private func meet(_ isDone: (Double) -> Bool) throws(MPIError) {
     let start = ContinuousClock.now
     var (interval, told) = (0.001, 0.0)
     while true {
-      let isOwnDone = isDone(interval)
-      if try communicator.all(isOwnDone) { return }
-      if isOwnDone { Thread.sleep(forTimeInterval: interval) }
+      let isDoneHere = isDone(interval)
+      if try communicator.all(isDoneHere) { return }
+      if isDoneHere { Thread.sleep(forTimeInterval: interval) }
       interval = min(2 * interval, 0.1)
       let seconds = (ContinuousClock.now - start) / .seconds(1)
       guard communicator.rank == 0, seconds >= told + 30 else { continue }
@@ -131,7 +132,7 @@ final class CheckpointSaver {
     }
   }
 
-  /// All ranks' threads are done: goes from writing to publishing, or to the end.
+  /// Continues once all ranks' threads are done: starts publishing after writing, or reports the outcome.
   private func proceed(_ work: SaveWork) throws -> Event? {
     self.work = nil
     let manifest = self.manifest
@@ -144,9 +145,9 @@ final class CheckpointSaver {
     }
     if isPublishing {
       isPublishing = false
-      var own = SaveWork.Publication()
-      if case .published(let publication) = result { own = publication }
-      let publication = try communicator.broadcast(record: own, from: 0)
+      var local = SaveWork.Publication()
+      if case .published(let publication) = result { local = publication }
+      let publication = try communicator.broadcast(record: local, from: 0)
       return .saved(
         path: publication.path, step: step, seconds: (ContinuousClock.now - started) / .seconds(1),
         remarks: publication.remarks)

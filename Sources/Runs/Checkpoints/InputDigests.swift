@@ -4,10 +4,11 @@ import Foundation
 import Learning
 import Rollouts
 
-/// What the files held that a run reads its data from, so that a run that goes on notices other content under the same name.
+/// Digests of the files that a run reads its data from, so that a resumed run detects changed content under the same
+/// name.
 ///
-/// A checkpoint keeps length and XXH64 of each file as counters of its manifest: `input.prompts.bytes`, and the two halves of the
-/// hash, since counters are whole numbers of 63 bits.
+/// A checkpoint keeps the length and XXH64 of each file as counters of its manifest: `input.prompts.bytes`, and the
+/// hash in two halves because counters are 63-bit integers.
 public struct InputDigests: Sendable, Equatable {
   /// A key of the section `data` that names a file.
   public enum Input: String, CaseIterable, Sendable {
@@ -15,7 +16,7 @@ public struct InputDigests: Sendable, Equatable {
     case tokenizerFile = "tokenizer_file"
     case mergesFile = "merges_file"
 
-    /// The key as a configuration has it.
+    /// The key with its section.
     var key: String { "data.\(rawValue)" }
 
     /// The file's path in a configuration.
@@ -30,7 +31,7 @@ public struct InputDigests: Sendable, Equatable {
     }
   }
 
-  /// The content of a file.
+  /// The length and hash of a file's content.
   struct Digest: Sendable, Equatable {
     let byteCount: Int
     /// XXH64 of the bytes.
@@ -39,15 +40,15 @@ public struct InputDigests: Sendable, Equatable {
 
   private(set) var digests: [Input: Digest] = [:]
 
-  /// None.
+  /// No digests.
   public init() {}
 
-  /// Takes the bytes of a file.
+  /// Adds the digest of a file's bytes.
   mutating func add(_ bytes: UnsafeRawBufferPointer, of input: Input) {
     digests[input] = Digest(byteCount: bytes.count, hash: Frame.hash(bytes))
   }
 
-  /// Reads the files of the tokenizer, which exist: it has been made of them.
+  /// Adds the digests of the tokenizer's files, which exist because the tokenizer has been loaded.
   mutating func readTokenizer(_ data: DataConfiguration) throws {
     for input in [Input.tokenizerFile, .mergesFile] {
       guard let path = input.path(in: data) else { continue }
@@ -67,7 +68,7 @@ public struct InputDigests: Sendable, Equatable {
     return counters
   }
 
-  /// What a manifest says; nothing where it is of version 0.1, which kept no digests.
+  /// The digests in a manifest's counters; empty for version 0.1, which kept none.
   init(counters: [String: Int]) {
     for input in Input.allCases {
       let name = "input.\(input.rawValue)"
@@ -80,18 +81,19 @@ public struct InputDigests: Sendable, Equatable {
 }
 
 extension InputDigests {
-  /// What has changed since a checkpoint, one line each: files that have moved, and with `accepting` other content.
+  /// Changes since a checkpoint, one line each: moved files and, if `accepting`, changed content.
   ///
-  /// - Parameter data: the section as it is now.
-  /// - Throws: `TrainingError` where a file holds something else (`data`), or where another file is named whose content
-  ///   cannot be compared, or is another (`configuration`).
+  /// - Parameter data: the current section.
+  /// - Throws: `TrainingError` if the content of a file has changed (`data`), or if the path has changed and the
+  ///   content differs or cannot be compared (`configuration`).
   func changes(
     since manifest: Manifest, path checkpoint: String, _ data: DataConfiguration, accepting: Bool
   ) throws -> [String] {
     let before = try RunConfiguration.parse(yaml: manifest.configuration, file: checkpoint).data
     let saved = InputDigests(counters: manifest.counters).digests
     let remedy =
-      "set it back, go on with --accept-changed-data, or start a new run from its weights with --weights \(checkpoint)"
+      "restore it, resume with --accept-changed-data, or start a new run from the checkpoint's weights with "
+      + "--weights \(checkpoint)"
     var changes: [String] = []
     for input in Input.allCases {
       let (old, new) = (input.path(in: before), input.path(in: data))
@@ -100,8 +102,8 @@ extension InputDigests {
         if old == new { continue }
         throw TrainingError(
           .configuration,
-          "\(input.key) is \(new ?? "null"), the checkpoint \(checkpoint) was written with \(old ?? "null"); set it back, or "
-            + "start a new run from its weights with --weights \(checkpoint)")
+          "\(input.key) is \(new ?? "null"), but the checkpoint \(checkpoint) was written with \(old ?? "null"); "
+            + "restore it, or start a new run from its weights with --weights \(checkpoint)")
       }
       if let was, let now {
         let sizes =
@@ -114,13 +116,14 @@ extension InputDigests {
         case (false, true):
           throw TrainingError(.data, "\(input.key): the content of \(new) has changed: \(sizes); \(remedy)")
         case (false, false):
-          throw TrainingError(.configuration, "\(input.key) is \(new), which is not \(old): \(sizes); \(remedy)")
+          throw TrainingError(
+            .configuration, "\(input.key) is \(new) instead of \(old), with other content: \(sizes); \(remedy)")
         }
       } else if old != new {
         guard accepting else {
           throw TrainingError(
             .configuration,
-            "\(input.key) is \(new), the checkpoint \(checkpoint) was written with \(old); \(remedy)")
+            "\(input.key) is \(new), but the checkpoint \(checkpoint) was written with \(old); \(remedy)")
         }
         changes.append("\(input.key) \(old) → \(new)")
       }

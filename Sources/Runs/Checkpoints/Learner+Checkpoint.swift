@@ -7,9 +7,9 @@ import Parameters
 import Tensors
 
 extension ParameterStore {
-  /// What is held, as pieces of a checkpoint.
+  /// The held elements as pieces of a checkpoint.
   ///
-  /// - Parameter part: the rank that alone holds it; nil where several ranks do.
+  /// - Parameter part: the only rank that holds them; nil if several ranks do.
   func pieces(_ kind: TensorKind, part: Int? = nil) -> [TensorPiece] {
     parts.map {
       TensorPiece(
@@ -20,9 +20,9 @@ extension ParameterStore {
 }
 
 extension MomentStore {
-  /// What is held, as pieces of a checkpoint: fp32 values, or codes and the scales of their blocks.
+  /// The held elements as pieces of a checkpoint: fp32 values, or codes and their block scales.
   ///
-  /// - Parameter part: the rank that alone holds it; nil where several ranks do.
+  /// - Parameter part: the only rank that holds them; nil if several ranks do.
   func pieces(_ kind: TensorKind, scales: TensorKind, part: Int?) -> [TensorPiece] {
     if let values { return values.pieces(kind, part: part) }
     return parts.flatMap { held in
@@ -39,7 +39,7 @@ extension MomentStore {
 }
 
 extension Learner {
-  /// Masters, balance biases and moments that this rank holds.
+  /// This rank's masters, balance biases and moments.
   var pieces: [TensorPiece] {
     let part = isSharded ? communicator.rank : nil
     return masters.pieces(.master)
@@ -47,9 +47,9 @@ extension Learner {
       + secondMoments.pieces(.secondMoment, scales: .secondMomentScales, part: part)
   }
 
-  /// Takes masters and moments from a checkpoint, whatever ranks wrote it, and packs them. Local.
+  /// Loads masters and moments from a checkpoint of any layout, and packs the masters. Local.
   ///
-  /// - Throws: `CheckpointError`; what the learner holds is then undefined.
+  /// - Throws: `CheckpointError`; the learner's state is then undefined.
   func resume(from reader: CheckpointReader, threads: Int) throws {
     try reader.read(pieces, threads: threads)
     resume(updates: try reader.counter("updates"))
@@ -57,41 +57,43 @@ extension Learner {
 }
 
 extension CheckpointReader {
-  /// A whole number of the run.
+  /// A counter of the run.
   ///
-  /// - Throws: `CheckpointError` where the checkpoint has none of that name.
+  /// - Throws: `CheckpointError` if the checkpoint has no counter `name`.
   func counter(_ name: String) throws(CheckpointError) -> Int {
     guard let value = manifest.counters[name] else {
       throw CheckpointError(
-        .mismatch, path: path, problem: "has no counter '\(name)'",
-        remedy: "use a checkpoint that a run has written, or start from its weights with --weights")
+        .mismatch, path: path, problem: "counter '\(name)' is missing",
+        remedy: "use a checkpoint that a run wrote, or start a new run from its weights with --weights")
     }
     return value
   }
 
-  /// The step, which the manifest says twice.
+  /// The step, which the manifest states twice.
   ///
-  /// - Throws: `CheckpointError` where the two differ.
+  /// - Throws: `CheckpointError` if the two values differ.
   func stepCounter() throws(CheckpointError) -> Int {
     let step = try counter("step")
-    guard step == manifest.step else { throw fault("counter step is \(step), the manifest's step \(manifest.step)") }
+    guard step == manifest.step else {
+      throw fault("counter 'step' is \(step), but the manifest's step is \(manifest.step)")
+    }
     return step
   }
 
-  /// What a run cannot go on with.
+  /// An inconsistency that prevents resuming.
   func fault(_ problem: String) -> CheckpointError {
     CheckpointError(.inconsistentLayout, path: path, problem: problem, remedy: "use an earlier checkpoint")
   }
 }
 
-/// A packed model as pieces of a checkpoint: rows and scales as files hold them (`PackedWeights+Portable`), fp32 values
-/// elsewhere, each tensor whole.
+/// A packed model as pieces of a checkpoint, each tensor complete: rows and scales in file order
+/// (`PackedWeights+Portable`) for linear weights, fp32 values otherwise.
 struct PackedPieces {
   let pieces: [TensorPiece]
   private let model: PackedModel
   private let rows: [(weights: PackedWeights, bytes: AlignedBuffer<UInt8>, scales: AlignedBuffer<Float>)]
 
-  /// Room for the rows of `model`; the fp32 values are those of the model itself.
+  /// Allocates buffers for the rows of `model`; fp32 pieces refer to the model's memory.
   init(_ model: PackedModel, _ kind: TensorKind, scales scalesKind: TensorKind) {
     var pieces: [TensorPiece] = []
     var rows: [(weights: PackedWeights, bytes: AlignedBuffer<UInt8>, scales: AlignedBuffer<Float>)] = []
@@ -123,7 +125,7 @@ struct PackedPieces {
     self.rows = rows
   }
 
-  /// Pieces with the model's rows of now.
+  /// Pieces with the model's current rows.
   static func of(_ model: PackedModel, _ kind: TensorKind, scales: TensorKind, _ context: Context) -> [TensorPiece] {
     let result = PackedPieces(model, kind, scales: scales)
     for row in result.rows {
@@ -144,7 +146,7 @@ struct PackedPieces {
       let bad = row.weights.importRows(bytes: row.bytes.pointer, scales: row.scales.pointer, pool: context.pool)
       if let bad {
         throw CheckpointError(
-          .inconsistentLayout, path: reader.path, problem: "row \(bad) of a packed weight holds codes that none has",
+          .inconsistentLayout, path: reader.path, problem: "row \(bad) of a packed weight holds invalid codes",
           remedy: "use another checkpoint")
       }
     }

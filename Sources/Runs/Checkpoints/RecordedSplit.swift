@@ -4,12 +4,12 @@ import Foundation
 import MPI
 import Rollouts
 
-/// Which `data.split_version` a run has whose configuration leaves it open: that of what it goes on from, so that nothing is
-/// evaluated on that was trained on.
+/// The `data.split_version` of a run whose configuration leaves it open: the version of the checkpoint or weights that
+/// the run starts from, so that it never evaluates on data that it was trained on.
 public enum RecordedSplit {
-  /// The version of the checkpoint that is gone on from, else of the run that the weights are of. Collective.
+  /// The version of the checkpoint to resume from, else of the run that wrote the initial weights. Collective.
   ///
-  /// - Returns: nil where there is neither, or neither says.
+  /// - Returns: nil if the run has neither, or neither records a version.
   public static func version(
     resuming choice: ResumeChoice?, _ configuration: RunConfiguration, name: String, _ communicator: Communicator
   ) throws(MPIError) -> SplitVersion? {
@@ -28,7 +28,7 @@ public enum RecordedSplit {
     return (try? RunConfiguration.parse(yaml: manifest.configuration, file: path))?.data.split
   }
 
-  /// Of a checkpoint, or of a run's weights beside its config.yaml.
+  /// The version of a checkpoint, or of a run's weights beside their config.yaml.
   private static func ofWeights(_ path: String) -> SplitVersion? {
     if CheckpointReader.exists(path) { return ofCheckpoint(path) }
     let file = URL(fileURLWithPath: path).deletingLastPathComponent().appendingPathComponent("config.yaml").path

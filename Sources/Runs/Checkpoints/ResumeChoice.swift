@@ -5,24 +5,24 @@ import Foundation
 import MPI
 import Reports
 
-/// Where a run goes on from (`--resume`).
+/// What a run resumes from (`--resume`).
 public enum ResumeChoice: Sendable, Equatable {
-  /// The newest whole checkpoint of the run of this name; a new run if there is none. If the directory of this name has
-  /// no checkpoint, the newest that a run of this name got because it was taken counts.
+  /// The newest usable checkpoint of the run of this name; a new run if none exists. If the directory `NAME` has no
+  /// checkpoint, the directories `NAME-2`, … that runs of this name received instead are searched, newest first.
   case auto
-  /// A checkpoint's directory, or a run's: its newest whole checkpoint.
+  /// A checkpoint's directory, or a run's directory for its newest usable checkpoint.
   case path(String)
 
-  /// `auto`, or a path.
+  /// `text`: `auto` or a path.
   public init(_ text: String) { self = text == "auto" ? .auto : .path(text) }
 
-  /// What there is to go on from.
+  /// Checkpoints to resume from.
   package struct Found: RankRecord, Equatable {
-    /// The run directory to go on in; nil: a new one.
+    /// The run directory to continue in; nil for a new one.
     package var directory: String?
     /// Paths of checkpoints, the newest first.
     package var checkpoints: [String] = []
-    /// Whether the user named this very checkpoint, so that no other may take its place.
+    /// Whether the user named this checkpoint itself, so that no other may replace it.
     var isNamed = false
 
     init(directory: String? = nil, checkpoints: [String] = [], isNamed: Bool = false) {
@@ -32,7 +32,7 @@ public enum ResumeChoice: Sendable, Equatable {
     }
   }
 
-  /// Whether there is a checkpoint to go on from, so that other weights need not be made. Collective.
+  /// Whether a checkpoint to resume from exists, so that initial weights are not needed. Collective.
   public func leads(_ configuration: RunConfiguration, name: String, _ communicator: Communicator) throws(MPIError)
     -> Bool
   {
@@ -42,9 +42,9 @@ public enum ResumeChoice: Sendable, Equatable {
     return try communicator.broadcast(isFound ? 1 : 0, from: 0) != 0
   }
 
-  /// Looks for checkpoints. Rank 0 only.
+  /// Finds checkpoints. Rank 0 only.
   ///
-  /// - Throws: `CheckpointError` where a path leads to none.
+  /// - Throws: `CheckpointError` if the path leads to none.
   package func find(parent: String, name: String) throws -> Found {
     switch self {
     case .auto:
@@ -56,7 +56,7 @@ public enum ResumeChoice: Sendable, Equatable {
         }
         return number
       }
-      // The run of the very name first; then those of other numbers, the newest first.
+      // The directory of exactly this name takes precedence over numbered ones.
       for number in numbers.filter({ $0 == 1 }) + numbers.filter({ $0 > 1 }).sorted(by: >) {
         let directory = "\(parent)/\(number == 1 ? name : "\(name)-\(number)")"
         guard number == 1 || RunDirectory(path: directory).requestedName == name else { continue }
@@ -72,7 +72,7 @@ public enum ResumeChoice: Sendable, Equatable {
       }
       guard Self.exists("\(path)/manifest.json") else {
         throw CheckpointError(
-          .inaccessible, path: path, problem: "there is no checkpoint here",
+          .inaccessible, path: path, problem: "does not contain a checkpoint",
           remedy: "name a checkpoint's directory or a run's directory with checkpoints, or use --resume auto")
       }
       let folder = Path(path).naming(3)?.parent

@@ -6,13 +6,13 @@ import Models
 import Parallelism
 import Rollouts
 
-/// Rollouts in flight as pieces of a checkpoint: what was sampled and scored, but not yet learned from.
+/// Pending rollouts as pieces of a checkpoint: sampled and scored trajectories that no step has trained on yet.
 ///
 /// Of a group g with G trajectories of T tokens each, N of them generated (sums over the group's trajectories):
 /// `groups.g.trajectories` I64 [G, 5] (id, id of the prompt's latents, prompt length, T, finished), `.tokens` I32 [ΣT],
-/// `.mask` U8 [ΣT, one bit each], `.latents` U8 [ΣT, ⌈B/8⌉], `.log_probabilities` F32 [ΣN], `.rewards` F64 [G], and where recorded
-/// trajectories are several sequences `.owners` I64 [G].
-/// `updates.u.r` I64: the groups of rank r for the u-th update to come. `summary.…`: what that rollout's report will say.
+/// `.mask` U8 [ΣT, one bit each], `.latents` U8 [ΣT, ⌈B/8⌉], `.log_probabilities` F32 [ΣN], `.rewards` F64 [G], and
+/// `.owners` I64 [G] if recorded trajectories consist of several sequences.
+/// `updates.u.r` I64: the groups of rank r for the u-th pending update. `summary.…`: the report of the rollout.
 enum RolloutPieces {
   static func pieces(_ waiting: [[TrajectoryGroup]], _ summary: RolloutSummary?, rank: Int) -> [TensorPiece] {
     var pieces: [TensorPiece] = []
@@ -52,10 +52,10 @@ enum RolloutPieces {
     return pieces
   }
 
-  /// This rank's share of the rollouts in flight: its own where as many ranks go on as were before, otherwise a
-  /// contiguous part of each update's groups.
+  /// This rank's share of the pending rollouts: the groups that it saved if the number of ranks is unchanged, otherwise
+  /// a contiguous part of each update's groups.
   ///
-  /// - Parameter updates: how many updates wait.
+  /// - Parameter updates: the number of pending updates.
   static func read(
     _ reader: CheckpointReader, updates: Int, names: [String], model: QuillanModel, rank: Int, ranks: Int
   ) throws -> ([[TrajectoryGroup]], RolloutSummary?) {
@@ -66,15 +66,15 @@ enum RolloutPieces {
       func ids(_ rank: Int) throws -> [Int64] {
         try reader.array(TensorKey("updates.\(update).\(rank)", .rollout), .int64, of: Int64.self)
       }
-      var own: [Int64]
+      var assigned: [Int64]
       if saved == ranks {
-        own = try ids(rank)
+        assigned = try ids(rank)
       } else {
         let all = try (0..<saved).flatMap(ids).sorted()
-        own = Array(all[Share(of: all.count, rank: rank, size: ranks).range])
+        assigned = Array(all[Share(of: all.count, rank: rank, size: ranks).range])
       }
       waiting.append(
-        try own.map { number in
+        try assigned.map { number in
           let id = UInt64(bitPattern: number)
           if let known = groups[id] { return known }
           let group = try group(id, reader, model)
@@ -111,17 +111,17 @@ enum RolloutPieces {
     guard heads.count.isMultiple(of: 5), tokens.allSatisfy({ (0..<vocabulary).contains($0) }) else {
       throw fault(reader, "groups.\(id).tokens")
     }
-    var place = 0
+    var offset = 0
     var trajectories: [Trajectory] = []
     for head in stride(from: 0, to: heads.count, by: 5).map({ Array(heads[$0..<$0 + 5]) }) {
       let count = Int(head[3])
-      guard 1...max(1, min(tokens.count, model.configuration.maxSeqLen)) ~= count, place + count <= 8 * mask.count,
+      guard 1...max(1, min(tokens.count, model.configuration.maxSeqLen)) ~= count, offset + count <= 8 * mask.count,
         0...Int64(count) ~= head[2]
       else {
         throw fault(reader, "groups.\(id).trajectories")
       }
-      let flags = (place..<place + count).map { mask[$0 / 8] >> UInt8($0 % 8) & 1 != 0 }
-      place += count
+      let flags = (offset..<offset + count).map { mask[$0 / 8] >> UInt8($0 % 8) & 1 != 0 }
+      offset += count
       let generated = flags.count { $0 }
       guard flags.first != true, generated <= values.count, count * latentBytes <= latents.count else {
         throw fault(reader, "groups.\(id).mask")
@@ -149,7 +149,7 @@ enum RolloutPieces {
     return TrajectoryGroup(id: id, trajectories: trajectories, rewards: rewards, owners: owners)
   }
 
-  /// Whether the numbers are 0, 1, … in the order in which each appears first.
+  /// Whether the numbers are 0, 1, … in order of first appearance.
   private static func areOwners(_ owners: [Int]) -> Bool {
     var next = 0
     for owner in owners {
@@ -161,7 +161,7 @@ enum RolloutPieces {
 
   private static func fault(_ reader: CheckpointReader, _ tensor: String) -> CheckpointError {
     CheckpointError(
-      .inconsistentLayout, path: reader.path, tensor: tensor, problem: "the rollouts in flight do not fit together",
+      .inconsistentLayout, path: reader.path, tensor: tensor, problem: "the pending rollouts are inconsistent",
       remedy: "use an earlier checkpoint")
   }
 
@@ -173,21 +173,21 @@ enum RolloutPieces {
 }
 
 extension RolloutSummary {
-  /// What every rank knows, as numbers.
+  /// The part that all ranks share, as numbers.
   var numbers: [Double] { [Double(first), Double(rounds)] + records.flatMap(\.numbers) }
 
-  /// What this rank knows, as JSON.
+  /// This rank's part, as JSON.
   var text: [UInt8] {
     let encoder = JSONEncoder()
     encoder.nonConformingFloatEncodingStrategy = Self.nonfinite
-    guard let data = try? encoder.encode(Own(samples: samples, figures: figures)) else {
-      preconditionFailure("samples that JSON cannot hold")
+    guard let data = try? encoder.encode(LocalPart(samples: samples, figures: figures)) else {
+      preconditionFailure("samples cannot be encoded as JSON")
     }
     return Array(data)
   }
 
-  /// - Parameter texts: of the ranks that this one goes on for.
-  /// - Returns: nil where they do not fit together.
+  /// - Parameter texts: the JSON parts of the ranks that this rank continues.
+  /// - Returns: nil if the parts are inconsistent.
   init?(numbers: [Double], names: [String], texts: [[UInt8]]) {
     let width = RolloutRecord.width(parts: names.count)
     guard numbers.count >= 2, (numbers.count - 2).isMultiple(of: width), numbers.allSatisfy({ $0.isFinite }),
@@ -202,16 +202,16 @@ extension RolloutSummary {
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     for text in texts {
-      guard let own = try? decoder.decode(Own.self, from: Data(text)) else { return nil }
-      samples += own.samples
-      figures += own.figures
+      guard let part = try? decoder.decode(LocalPart.self, from: Data(text)) else { return nil }
+      samples += part.samples
+      figures += part.figures
     }
   }
 
   private static let nonfinite = JSONEncoder.NonConformingFloatEncodingStrategy.convertToString(
     positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
 
-  private struct Own: Codable {
+  private struct LocalPart: Codable {
     var samples: [CompletionSample]
     var figures: [RolloutBatch.Figure]
   }

@@ -7,7 +7,7 @@ import MPI
 import Reports
 import Telemetry
 
-/// When a run saves, and what becomes of it: the policy above `CheckpointSaver`. All ranks hold one.
+/// Decides when a run saves and handles the outcome, above `CheckpointSaver`. Every rank holds an instance.
 final class RunCheckpoints {
   private let run: any Resumable
   private let configuration: RunConfiguration
@@ -17,19 +17,19 @@ final class RunCheckpoints {
   private let saver: CheckpointSaver
   private let miniMoEs: Int
   private let inputs: InputDigests
-  /// The step of the last checkpoint that was begun.
+  /// The step of the last save that was started.
   private var lastStep = -1
-  /// The last checkpoint that was saved.
+  /// The path of the last checkpoint that was saved.
   private var lastPath: String?
-  /// Whether that is the last one that was begun, and otherwise why not.
+  /// Whether the last save that was started succeeded; `lastProblem` says why not.
   private var isLastSaved = false
   private var lastProblem = ""
-  /// Whether the run has come to its end, and whether the weights as they are have yet to be evaluated, which a run
-  /// that goes on then does first: what the next checkpoint says.
+  /// Recorded in the next checkpoint: whether the run has finished, and whether a resumed run must first evaluate the
+  /// current weights.
   var isFinished = false
   var isEvaluationDue = false
-  /// Remarks that have been said; the same obstacle is met at every save.
-  private var said: Set<String> = []
+  /// Remarks logged so far: every save repeats them.
+  private var notedRemarks: Set<String> = []
 
   /// Collective.
   ///
@@ -55,13 +55,13 @@ final class RunCheckpoints {
       run.learner.beforeUpdate = { () throws(MPIError) in try saver.waitUntilRead() }
     }
     saver.whileWaiting = { step, seconds in
-      recorder?.note("the checkpoint of step \(step) is still being written (waited for it for \(Int(seconds)) s)")
+      recorder?.note("the checkpoint of step \(step) is still being written (\(Int(seconds)) s so far)")
     }
   }
 
-  /// After each step: lets a save proceed, and begins one where it is due. Collective.
+  /// Called after each step: advances the save in progress, and starts a save if one is due. Collective.
   ///
-  /// - Parameter isLast: whether the run ends here.
+  /// - Parameter isLast: whether the run ends after this step.
   func step(isLast: Bool, isFinished: Bool) throws {
     self.isFinished = isFinished
     FlightRecorder.begin(ActivityLabel("checkpoint"))
@@ -72,10 +72,10 @@ final class RunCheckpoints {
     if isDue { try begin() }
   }
 
-  /// Waits for the save under way; where the run is stopped, saves what has not been saved. Collective.
+  /// Waits for the save in progress; if `mustSave`, saves unsaved progress too. Collective.
   ///
   /// - Returns: the path of the last checkpoint.
-  /// - Throws: `TrainingError` where a stopped run could not be saved.
+  /// - Throws: `TrainingError` if `mustSave` and the save failed.
   func finish(mustSave: Bool) throws -> String? {
     FlightRecorder.begin(ActivityLabel("checkpoint"))
     defer { FlightRecorder.end() }
@@ -87,18 +87,18 @@ final class RunCheckpoints {
       throw TrainingError(
         .failure, isAgreed: true,
         "step \(run.stepCount): the run was stopped, but its last steps could not be saved: \(lastProblem); "
-          + "--resume auto goes on from \(lastPath ?? "the checkpoint before, if there is one")")
+          + "--resume auto resumes from \(lastPath ?? "the previous checkpoint, if any")")
     }
     return lastPath
   }
 
   private func begin() throws {
-    // Before another save starts: a failure may be the end of the run.
+    // Before another save starts, because a failed save may end the run.
     try note(saver.finish())
     let topology = run.learner.topology
     let (ranks, parallel) = (communicator.size, topology.ownership.size)
     var snapshot = RunSnapshot(run)
-    snapshot.counters.merge(inputs.counters) { own, _ in own }
+    snapshot.counters.merge(inputs.counters) { current, _ in current }
     if isFinished { snapshot.counters["finished"] = 1 }
     if isEvaluationDue { snapshot.counters["evaluation_due"] = 1 }
     if let health = recorder?.health { snapshot.pieces.append(HealthState.piece(health, rank: communicator.rank)) }
@@ -108,7 +108,7 @@ final class RunCheckpoints {
       counters: snapshot.counters, configuration: configuration.yaml())
     lastStep = snapshot.step
     isLastSaved = false
-    // This thread writes no record while the other one syncs them.
+    // This thread writes no record while the saving thread syncs them.
     nonisolated(unsafe) let recorder = recorder
     let events = try saver.begin(
       snapshot, manifest, miniMoEs: miniMoEs, copies: configuration.checkpoint.copy,
@@ -116,13 +116,13 @@ final class RunCheckpoints {
     for event in events { try note(event) }
   }
 
-  /// Says what became of a save.
+  /// Records the outcome of a save.
   private func note(_ event: CheckpointSaver.Event?) throws {
     switch event {
     case nil: return
     case .saved(let path, let step, let seconds, let remarks):
       (lastPath, isLastSaved) = (path, step == lastStep)
-      for remark in remarks where said.insert(remark).inserted { recorder?.note(remark) }
+      for remark in remarks where notedRemarks.insert(remark).inserted { recorder?.note(remark) }
       recorder?.note("checkpoint \(path) of step \(step), saved in \(FigureText.fixed(seconds, 1)) s")
     case .failed(let step, let problem):
       let line = "the checkpoint of step \(step) was not saved: \(problem)"

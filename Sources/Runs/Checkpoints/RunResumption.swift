@@ -6,27 +6,27 @@ import Models
 import MPI
 import Reports
 
-/// Going on from a checkpoint: which, and whether it fits.
+/// Resumes a run: chooses a checkpoint and checks that it fits.
 struct RunResumption {
-  /// What a run goes on from, the same on every rank.
+  /// The state that a run resumes from, the same on every rank except for `health` and `lock`.
   struct Point {
-    /// The run directory to go on in; nil: a new one.
+    /// The run directory to continue in; nil for a new one.
     var directory: RunDirectory?
     var checkpoint: String
     var step: Int
-    /// Whether the run had come to its end.
+    /// Whether the run had finished.
     var isFinished: Bool
-    /// Whether a stop cut the evaluation of these weights short.
+    /// Whether the evaluation of these weights was interrupted.
     var isEvaluationDue: Bool
-    /// Damaged checkpoints that were skipped, and what is wrong with each.
+    /// Skipped damaged checkpoints, each with its problem.
     var skipped: [(path: String, problem: String)]
-    /// Settings that differ from those that the checkpoint was written with.
+    /// Settings that have changed since the checkpoint.
     var changes: [String]
-    /// `checkpoint.weights` of the run's start.
+    /// `checkpoint.weights` of the original start.
     var weights: String?
-    /// What alarms had seen; nil on ranks other than 0, or where the checkpoint does not tell.
+    /// The state of alarms; nil on ranks other than 0, or if the checkpoint has none.
     var health: HealthMonitor?
-    /// Rank 0's hold on the directory.
+    /// Rank 0's lock on the directory.
     var lock: RunLock?
   }
 
@@ -34,14 +34,14 @@ struct RunResumption {
   let phase: String
   let communicator: Communicator
   let threads: Int
-  /// What this run has read.
+  /// Digests of this run's input files.
   let inputs: InputDigests
-  /// Whether data may be other than it was.
+  /// Whether changed data is allowed.
   let acceptsChangedData: Bool
 
-  /// Takes the newest whole checkpoint into `run`. Collective.
+  /// Loads the newest usable checkpoint into `run`. Collective.
   ///
-  /// - Returns: nil where there is nothing to go on from, which `--resume auto` allows.
+  /// - Returns: nil if `--resume auto` finds no checkpoint.
   /// - Throws: `TrainingError`, on every rank.
   func resume(_ choice: ResumeChoice, name: String, into run: any Resumable) throws -> Point? {
     var found = ResumeChoice.Found()
@@ -50,7 +50,7 @@ struct RunResumption {
     if communicator.rank == 0 {
       do {
         found = try choice.find(parent: configuration.logging.directory, name: name)
-        // Before anything is read: what another process goes on with changes meanwhile.
+        // Before reading: another process in the directory could change its checkpoints meanwhile.
         lock = try found.directory.map { try RunLock($0) }
       } catch { problem = "\(error)" }
     }
@@ -77,7 +77,7 @@ struct RunResumption {
     }
     if let first = skipped.first {
       throw TrainingError(
-        .data, isAgreed: true, "none of \(skipped.count) checkpoints is whole, of which the newest: \(first.problem)")
+        .data, isAgreed: true, "none of the \(skipped.count) checkpoints is usable; the newest: \(first.problem)")
     }
     return nil
   }
@@ -113,18 +113,18 @@ struct RunResumption {
       (problem, severity) = ("\(error)", 1)
     } catch { (problem, severity) = ("\(error)", 3) }
     let worst = try communicator.allReduce(severity, .maximum)
-    let words = try communicator.firstText(severity == worst ? problem : "") ?? ""
+    let text = try communicator.firstText(severity == worst ? problem : "") ?? ""
     switch worst {
     case 0: return manifest.map { .done($0, rules, health) } ?? .failed(path)
-    case 1: return .damaged(words)
-    case 2: return .unfit(words)
-    case 4: return .changed(words)
-    default: return .failed(words)
+    case 1: return .damaged(text)
+    case 2: return .unfit(text)
+    case 4: return .changed(text)
+    default: return .failed(text)
     }
   }
 }
 
-/// Which settings may change where a run goes on.
+/// Which settings may change when a run resumes.
 struct ResumeRules {
   private let configuration: RunConfiguration
   private let phase: String
@@ -134,42 +134,42 @@ struct ResumeRules {
     self.phase = phase
   }
 
-  /// What decides tensors, prompts or their order: with another value it would be another run.
+  /// Settings that determine tensors, prompts or their order: a different value makes a different run.
   private static let fixed: Set<String> = [
     "rl.seed", "rl.batch_size", "rl.num_trajectories", "rl.mini_batches", "pretrain.batch_size",
     "pretrain.sequence_length", "optimizer.state", "data.task", "data.held_out", "data.split_version",
     "data.tokenizer", "data.max_prompt_len",
   ]
 
-  /// What a run that goes on has to know of the checkpoint's settings.
+  /// What a resumed run needs to know about the checkpoint's settings.
   struct Outcome {
-    /// Keys whose value has changed, as `key old → new`: those that the run reads, but what says where files lie.
+    /// Changed settings that the run reads, as `key old → new`, except for paths of files.
     var changes: [String] = []
-    /// `checkpoint.weights` of the run's start.
+    /// `checkpoint.weights` of the original start.
     var weights: String?
   }
 
-  /// Holds the settings against those of a checkpoint.
+  /// Compares the settings with a checkpoint's.
   ///
-  /// - Throws: `TrainingError` where a change makes going on impossible.
+  /// - Throws: `TrainingError` if a change makes resuming impossible.
   func outcome(from reader: CheckpointReader) throws -> Outcome {
     let manifest = reader.manifest
     guard manifest.phase == phase else {
       let before = try? RunConfiguration.parse(yaml: manifest.configuration, file: reader.path)
       let advice = before.map { newRun(from: reader.path, $0) } ?? "start a new run without --resume"
       throw TrainingError(
-        .configuration, "\(reader.path): is a checkpoint of '\(manifest.phase)', this is '\(phase)'; \(advice)")
+        .configuration, "\(reader.path): is a checkpoint of '\(manifest.phase)', but this run is '\(phase)'; \(advice)")
     }
     var before: RunConfiguration
     do { before = try RunConfiguration.parse(yaml: manifest.configuration, file: reader.path) } catch {
-      throw TrainingError(.configuration, "\(error); the checkpoint is of another version of this program")
+      throw TrainingError(.configuration, "\(error); another version of this program wrote the checkpoint")
     }
     var configuration = configuration
     (before.data.splitVersion, configuration.data.splitVersion) = (before.data.split, configuration.data.split)
     try checkRollouts(of: reader, before)
     let inputs = Set(InputDigests.Input.allCases.map(\.key))
     var outcome = Outcome(weights: try weights(before, reader.path))
-    // What either command line would not read, the run does not use.
+    // A key that neither configuration reads has no effect on the run.
     let readers = [before, configuration].compactMap { configuration in
       RunPhase(rawValue: phase).map { IneffectiveKeys(configuration, phase: $0) }
     }
@@ -181,20 +181,20 @@ struct ResumeRules {
         if section.name == "model" || section.name == "precision" || Self.fixed.contains(key) {
           throw TrainingError(
             .configuration,
-            "\(key) is \(new), the checkpoint \(reader.path) was written with \(old); set it back, or "
+            "\(key) is \(new), but the checkpoint \(reader.path) was written with \(old); restore it, or "
               + newRun(from: reader.path, before))
         }
         if key == "rl.kl_coef", before.objective.klCoef == 0 {
           throw TrainingError(
             .configuration,
-            "rl.kl_coef is \(new), the checkpoint \(reader.path) was written with 0 and has no reference to compare with; "
-              + "set it back, or start a new run from its weights with --weights \(reader.path)")
+            "rl.kl_coef is \(new), but the checkpoint \(reader.path) was written with 0 and lacks the reference policy; "
+              + "restore it, or start a new run from its weights with --weights \(reader.path)")
         }
         if key == "rl.temperature", manifest.counters["waiting_updates"] ?? 0 > 0 {
           throw TrainingError(
             .configuration,
-            "rl.temperature is \(new), but updates of the checkpoint \(reader.path) wait whose rollouts were drawn at \(old); "
-              + "set it back for these, or go on from a checkpoint without")
+            "rl.temperature is \(new), but the pending rollouts of the checkpoint \(reader.path) were sampled at \(old); "
+              + "restore it until they are trained on, or resume from a checkpoint without pending rollouts")
         }
         outcome.changes.append("\(key) \(old) → \(new)")
       }
@@ -202,19 +202,19 @@ struct ResumeRules {
     return outcome
   }
 
-  /// `checkpoint.weights` of the run's start, which nothing can change afterwards.
+  /// `checkpoint.weights` of the original start, which cannot change afterwards.
   private func weights(_ before: RunConfiguration, _ path: String) throws -> String? {
     let (old, new) = (before.checkpoint.weights, configuration.checkpoint.weights)
     guard let new, new != old else { return old }
-    func place(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
-    if let old, place(old) == place(new) { return old }
+    func standardized(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+    if let old, standardized(old) == standardized(new) { return old }
     throw TrainingError(
       .configuration,
-      "checkpoint.weights is \(new), the run of the checkpoint \(path) began with \(old ?? "initial weights"); leave it out "
-        + "to go on, or start a new run")
+      "checkpoint.weights is \(new), but the run of the checkpoint \(path) began with \(old ?? "initial weights"); "
+        + "omit it to resume, or start a new run")
   }
 
-  /// How to begin another run, from the checkpoint's weights if the model of this configuration can take them.
+  /// How to start a new run, from the checkpoint's weights if they fit the model of this configuration.
   private func newRun(from path: String, _ before: RunConfiguration) -> String {
     let (old, new) = (Self.shapes(before), Self.shapes(configuration))
     return old != nil && old == new
@@ -228,7 +228,7 @@ struct ResumeRules {
     return Dictionary(uniqueKeysWithValues: model.table.specifications.map { ($0.name, $0.shape) })
   }
 
-  /// Refuses other rewards where rollouts of the checkpoint wait whose scores are those of its rewards.
+  /// Rejects changed rewards if the checkpoint holds pending rollouts, which the previous rewards scored.
   private func checkRollouts(of reader: CheckpointReader, _ before: RunConfiguration) throws {
     guard reader.manifest.tensor(TensorKey("summary.records", .rollout)) != nil else { return }
     func names(_ configuration: RunConfiguration) -> [String] {
@@ -238,7 +238,7 @@ struct ResumeRules {
     guard old != new else { return }
     throw TrainingError(
       .configuration,
-      "data.rewards has the terms \(new.joined(separator: ", ")), the rollouts that wait in \(reader.path) are scored by "
-        + "\(old.joined(separator: ", ")); set it back for one step, or resume from an earlier checkpoint")
+      "data.rewards has the terms \(new.joined(separator: ", ")), but the pending rollouts of \(reader.path) were scored by "
+        + "\(old.joined(separator: ", ")); restore it for one step, or resume from an earlier checkpoint")
   }
 }

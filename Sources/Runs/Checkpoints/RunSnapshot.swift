@@ -2,32 +2,32 @@ import Checkpoints
 import Learning
 import Parameters
 
-/// A run between two steps, as a checkpoint holds it.
+/// The state of a run between two steps, as a checkpoint stores it.
 struct RunSnapshot {
   /// Optimizer steps done.
   var step: Int
-  /// Whole numbers by name (see <doc:Checkpoints>).
+  /// Integers by name (see <doc:Checkpoints>).
   var counters: [String: Int]
   /// Everything that this rank holds.
   var pieces: [TensorPiece]
-  /// Every parameter tensor that the checkpoint must have, whatever rank writes it.
+  /// Every parameter tensor that the checkpoint must contain, from any rank.
   var expected: Set<TensorKey>
 }
 
-/// A method of training that can be saved between steps and gone on with: `Trainer` and `Pretrainer`.
+/// A method of training that can be saved between steps and resumed: `Trainer` and `Pretrainer`.
 protocol Resumable: AnyObject {
   var learner: Learner { get }
   /// Optimizer steps done.
   var stepCount: Int { get }
-  /// Whether the step under way has begun: its rollouts wait for their update.
+  /// Whether the current step has begun: its rollouts wait for their update.
   var hasUnsavedRollouts: Bool { get }
-  /// The method's own numbers and tensors, beside those of the learner.
+  /// The method's counters and tensors, in addition to the learner's.
   func methodState() -> MethodState
-  /// Goes on from a state, once the learner has its masters and moments. Local.
+  /// Restores the method's state after the learner has its masters and moments. Local.
   ///
-  /// - Throws: `CheckpointError` where the checkpoint does not have what the method needs.
+  /// - Throws: `CheckpointError` if the checkpoint lacks a value that the method needs.
   func resume(from reader: CheckpointReader, threads: Int) throws
-  /// What ranks must do together after all of them have resumed. Collective.
+  /// The collective part of resuming, called after all ranks have restored their state. Collective.
   func completeResume() throws
 }
 
@@ -38,7 +38,7 @@ struct MethodState {
 }
 
 extension RunSnapshot {
-  /// The state of a run now.
+  /// The current state of a run.
   init(_ run: some Resumable) {
     let method = run.methodState()
     let learner = run.learner
@@ -53,7 +53,7 @@ extension RunSnapshot {
         ? [.firstMoment, .secondMoment] : [.firstMoment, .firstMomentScales, .secondMoment, .secondMomentScales]
       expected.formUnion(kinds.map { TensorKey(table[id].name, $0) })
     }
-    // Packed policies are whole on every rank; rollouts only their owners know.
+    // Packed policies are complete on every rank; rollouts are known only to their owners.
     expected.formUnion(method.pieces.map(\.key).filter { $0.kind != .rollout })
   }
 }

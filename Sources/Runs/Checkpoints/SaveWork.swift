@@ -2,9 +2,9 @@ import Checkpoints
 import Foundation
 import MPI
 
-/// Work on a thread of its own.
+/// A part of a save, run on a separate thread.
 final class SaveWork: @unchecked Sendable {
-  /// What the work gave.
+  /// The result of the work.
   enum Outcome: Sendable {
     case none
     /// The files that this rank wrote.
@@ -12,20 +12,20 @@ final class SaveWork: @unchecked Sendable {
     case published(Publication)
   }
 
-  /// A checkpoint that has its final name.
+  /// A checkpoint under its final name.
   struct Publication: RankRecord {
     var path = ""
     /// Older checkpoints that could not be removed, one line each.
     var remarks: [String] = []
   }
 
-  /// When the work's threads compress: while cores are idle, or always once somebody waits.
+  /// When the work's threads compress: while cores are idle, or always once a rank waits for them.
   let spareTime = SpareTime()
   private let condition = NSCondition()
   private var pending: Int
   private var outcome: Result<Outcome, any Error>?
 
-  /// - Parameter pieces: how many pieces of the run's own memory will be read.
+  /// - Parameter pieces: the number of pieces to read from the run's memory.
   init(pieces: Int, _ body: @escaping @Sendable (SaveWork) throws -> Outcome) {
     pending = pieces
     let thread = Thread { [self] in
@@ -39,19 +39,19 @@ final class SaveWork: @unchecked Sendable {
     thread.start()
   }
 
-  /// Notes that a piece of the run's own memory has been read.
-  func take() {
+  /// Records that a piece of the run's memory has been read.
+  func noteRead() {
     condition.lock()
     pending -= 1
     if pending == 0 { condition.broadcast() }
     condition.unlock()
   }
 
-  /// Waits for the end for up to `seconds`; whether it has come.
+  /// Waits for up to `seconds` for the end of the work; returns whether it has ended.
   func isDone(within seconds: Double) -> Bool { wait(seconds) { outcome != nil } }
 
-  /// Waits for up to `seconds` until no memory of the run is read any more; whether that is so.
-  func isTaken(within seconds: Double) -> Bool { wait(seconds) { pending <= 0 || outcome != nil } }
+  /// Waits for up to `seconds` until the work no longer reads the run's memory; returns whether it has stopped reading.
+  func isRead(within seconds: Double) -> Bool { wait(seconds) { pending <= 0 || outcome != nil } }
 
   private func wait(_ seconds: Double, _ isMet: () -> Bool) -> Bool {
     let end = Date(timeIntervalSinceNow: seconds)
@@ -63,14 +63,14 @@ final class SaveWork: @unchecked Sendable {
     return true
   }
 
-  /// What the work gave; `none` if it failed or continues.
+  /// The result; `none` if the work failed or has not ended.
   var result: Outcome {
     condition.lock()
     defer { condition.unlock() }
     return (try? outcome?.get()) ?? .none
   }
 
-  /// Why the work failed; empty where it did not.
+  /// Why the work failed; empty if it did not.
   var problem: String {
     condition.lock()
     defer { condition.unlock() }

@@ -13,7 +13,7 @@ extension Trainer: Resumable {
       "updates_since_publication": state.updatesSincePublication,
       "policy_updates": learner.updates - state.updatesSincePublication,
     ])
-    // Numbers of a manifest are whole: the bits of this one in two halves.
+    // Counters are integers, so the bits of this number are stored in two halves.
     let bits = state.entropyCoef.bitPattern
     method.counters["entropy_coef.high"] = Int(bits >> 32)
     method.counters["entropy_coef.low"] = Int(bits & 0xFFFF_FFFF)
@@ -27,7 +27,7 @@ extension Trainer: Resumable {
   }
 
   func completeResume() throws {
-    // Publishing makes π_old of the masters; how old it counts as is the checkpoint's to say.
+    // Publishing packs the masters into π_old and resets its age; the checkpoint states its age.
     guard !isPolicyStored || lacksOldPolicy else { return }
     lacksOldPolicy = false
     let saved = state.updatesSincePublication
@@ -35,44 +35,44 @@ extension Trainer: Resumable {
     updatesSincePublication = saved
   }
 
-  /// The entropy coefficient to go on with: where `rl.entropy_target` has moved it, within the current limits; as configured
-  /// where nothing moves it, or moved it before, and where the configured one has changed.
+  /// The entropy coefficient to resume with: the saved value, clamped to the current limits, if `rl.entropy_target`
+  /// moved it and still does; otherwise, or if the configured coefficient has changed, the configured one.
   private func entropyCoefficient(saved: Double, _ reader: CheckpointReader) -> Double {
     let rl = configuration.rl
     let before = try? RunConfiguration.parse(yaml: reader.manifest.configuration, file: reader.path).rl
     guard rl.entropyTarget > 0, let before, before.entropyTarget > 0, saved.isFinite,
       before.objective.entropyCoef == rl.objective.entropyCoef
     else { return rl.objective.entropyCoef }
-    // Before its first move it is as configured, whatever the limits.
+    // A coefficient that has not moved yet is not limited.
     return saved == rl.objective.entropyCoef ? saved : min(max(0, saved), rl.entropyCoefMax)
   }
 
-  /// Whether π_old is other than the packing of the masters.
+  /// Whether π_old differs from the packed masters.
   private var isPolicyStored: Bool { keepsOldPolicy && state.updatesSincePublication > 0 }
 
   func resume(from reader: CheckpointReader, threads: Int) throws {
-    // A damaged checkpoint that was tried before may have left rollouts here, and π_old on some ranks only.
+    // An earlier attempt with a damaged checkpoint may have left rollouts on this rank, and π_old on some ranks only.
     (waiting, collected) = ([], nil)
     forgetOldPolicy()
     var state = TrainerState()
     state.steps = try reader.stepCounter()
     state.nextGroup = try reader.counter("next_group")
     state.skippedUpdates = try reader.counter("skipped_updates")
-    // Checkpoints from before these were counted have none.
+    // Older checkpoints lack this counter.
     state.idleUpdates = reader.manifest.counters["idle_updates"] ?? 0
     state.updatesSincePublication = try reader.counter("updates_since_publication")
     let (high, low) = (try reader.counter("entropy_coef.high"), try reader.counter("entropy_coef.low"))
     let saved = Double(bitPattern: UInt64(truncatingIfNeeded: high) << 32 | UInt64(low & 0xFFFF_FFFF))
     guard saved.isFinite, saved >= 0 else {
-      throw reader.fault("entropy_coef.high and .low give the weight \(saved)")
+      throw reader.fault("entropy_coef.high and .low encode \(saved), which is not a valid weight")
     }
     state.entropyCoef = entropyCoefficient(saved: saved, reader)
     guard state.updatesSincePublication <= learner.updates else {
       throw reader.fault(
-        "updates_since_publication is \(state.updatesSincePublication) of \(learner.updates) updates")
+        "updates_since_publication is \(state.updatesSincePublication), but the run made \(learner.updates) updates")
     }
     self.state = state
-    // With an interval of 1 π_old was published after every update, and not stored.
+    // With an interval of 1, π_old was published after every update and not stored.
     lacksOldPolicy =
       try RunConfiguration.parse(yaml: reader.manifest.configuration, file: reader.path)
       .rl.oldPolicyInterval == 1

@@ -1,20 +1,20 @@
-/// A chat as text that a model without special tokens can continue: each turn a line "User: …" or "Assistant: …".
+/// A chat as text that a model without special tokens can continue: a line "User: …" or "Assistant: …" per turn.
 public struct Conversation: Sendable, Equatable {
   public struct Turn: Sendable, Equatable {
     public let isUser: Bool
     public var text: String
   }
 
-  /// Said before the first turn.
+  /// Text before the first turn.
   public var system: String?
   public private(set) var turns: [Turn] = []
 
-  /// What ends an answer: the next turn of the user.
+  /// The stop string of an answer: the user's next turn.
   public static let stop = "\nUser:"
 
   public init(system: String? = nil) { self.system = system }
 
-  /// The text that the assistant's next answer continues.
+  /// The text for the assistant to continue.
   public var prompt: String {
     var text = system.map { $0 + "\n\n" } ?? ""
     for turn in turns { text += (turn.isUser ? "User: " : "Assistant: ") + turn.text + "\n" }
@@ -23,7 +23,7 @@ public struct Conversation: Sendable, Equatable {
 
   public mutating func ask(_ text: String) { turns.append(Turn(isUser: true, text: text)) }
 
-  /// Takes the answer in, without the space that the model writes after the colon.
+  /// Appends the assistant's answer without surrounding white space.
   public mutating func answer(_ text: String) {
     var trimmed = Substring(text)
     while trimmed.first?.isWhitespace == true { trimmed.removeFirst() }
@@ -31,7 +31,7 @@ public struct Conversation: Sendable, Equatable {
     turns.append(Turn(isUser: false, text: String(trimmed)))
   }
 
-  /// Takes back the last question and its answer; returns the question.
+  /// Removes the last question and its answer; returns the question.
   @discardableResult
   public mutating func undo() -> String? {
     while let last = turns.popLast() {
@@ -40,7 +40,7 @@ public struct Conversation: Sendable, Equatable {
     return nil
   }
 
-  /// Forgets the oldest question and answer; false where only the last question is left.
+  /// Removes the oldest question and answer; returns false if only the last question is left.
   public mutating func forgetOldest() -> Bool {
     guard turns.count > 1 else { return false }
     turns.removeFirst()

@@ -3,9 +3,9 @@ import Files
 import Formats
 import Parameters
 
-/// Every parameter under its own name in fp32 or bf16.
+/// Weights as a safetensors file: every parameter by name, in fp32 or bf16.
 public enum FloatSafetensors {
-  /// Writes masters, or the values in use of weights that are packed already; atomically.
+  /// Writes masters, or the unpacked values of packed weights; atomically.
   public static func write(
     _ source: ModelSource, asBFloat16: Bool, to path: String, policy: OutputPolicy = .own
   ) throws {

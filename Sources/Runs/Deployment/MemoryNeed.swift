@@ -2,13 +2,13 @@ import Errors
 import Foundation
 import Planning
 
-/// Refuses work that this machine has no memory for, while a message can still be written.
+/// Rejects work that exceeds this machine's free memory, while a message can still be written.
 public enum MemoryNeed {
-  /// - Parameter purpose: what the bytes are for, in the message.
-  /// - Throws: `MemoryError` where the system would not give `bytes` more.
+  /// - Parameter purpose: the use of the bytes, for the message.
+  /// - Throws: `MemoryError` if `bytes` more are not available.
   public static func check(bytes: Int, purpose: String) throws(MemoryError) {
     guard bytes > 64 << 20 else { return }
-    // A limit of the process (ulimit -v) shows in an allocation that is not touched.
+    // An untouched allocation reveals a limit of the process (ulimit -v).
     guard let probe = malloc(bytes) else { throw MemoryError(purpose: purpose, bytes: bytes) }
     free(probe)
     if let available = AvailableMemory.bytes, available < bytes { throw MemoryError(purpose: purpose, bytes: bytes) }
@@ -22,6 +22,6 @@ public struct MemoryError: QuillanError, Equatable {
 
   public var status: ErrorStatus { .failure }
   public var place: String? { purpose }
-  public var problem: String { "needs \(FigureText.bytes(bytes)) of memory, which are not free" }
+  public var problem: String { "needs \(FigureText.bytes(bytes)) of memory, more than is free" }
   public var remedy: String? { "end other programs, raise the limit, or use a mapped packed model" }
 }

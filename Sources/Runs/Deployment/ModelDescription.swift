@@ -3,11 +3,11 @@ import Exports
 import Foundation
 import Models
 
-/// What must be known to use weights: sizes, number formats and tokenizer.
+/// What using weights requires: sizes, number formats and tokenizer.
 ///
-/// It is read from any configuration (YAML, or JSON, which is YAML too): the sections `model` and `precision` and the
-/// tokenizer's keys of `data` count, everything else is left alone. Packed models and exports carry it as JSON of that
-/// form; a tokenizer of a file is carried by its path.
+/// The source is a configuration (YAML, which includes JSON): the sections `model` and `precision` and the tokenizer's
+/// keys of `data`; everything else is ignored. Packed models and exports store the description as JSON of this form,
+/// and a tokenizer file by its path.
 public struct ModelDescription: Sendable, Equatable {
   public var model: ModelConfiguration
   /// As configured, before `use_bitnet`.
@@ -20,7 +20,7 @@ public struct ModelDescription: Sendable, Equatable {
     tokenizer = configuration.data.tokenizerChoice
   }
 
-  /// The sections and keys that count.
+  /// The sections and keys that a description consists of.
   private static let sections: [(name: String, fields: [ConfigurationField<RunConfiguration>], isComplete: Bool)] = [
     ("model", ConfigurationSection.model.fields, true),
     ("precision", ConfigurationSection.precision.fields, true),
@@ -29,7 +29,7 @@ public struct ModelDescription: Sendable, Equatable {
 
   /// The text of a configuration file.
   ///
-  /// - Throws: `ConfigurationError` naming the file.
+  /// - Throws: `ConfigurationError` with the file.
   static func text(of path: String) throws(ConfigurationError) -> String {
     do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
       throw ConfigurationError(
@@ -38,15 +38,15 @@ public struct ModelDescription: Sendable, Equatable {
     }
   }
 
-  /// Reads the text of a configuration.
+  /// Parses the text of a configuration.
   ///
-  /// - Throws: `ConfigurationError` naming the file, the line and the key.
+  /// - Throws: `ConfigurationError` with the file, the line and the key.
   public static func parse(
     _ text: String, file: String, overrides: [String] = []
   ) throws(ConfigurationError) -> ModelDescription {
-    let place = { (line: Int?) in ConfigurationLocation(source: file, line: line) }
-    guard var root = try ConfigurationNode.parse(text, place: place) else {
-      throw ConfigurationError(place(nil), "is empty; give the configuration of the weights")
+    let location = { (line: Int?) in ConfigurationLocation(source: file, line: line) }
+    guard var root = try ConfigurationNode.parse(text, place: location) else {
+      throw ConfigurationError(location(nil), "is empty; give the configuration of the weights")
     }
     for override in overrides { try RunConfiguration.apply(override, to: &root) }
     guard case .mapping(let groups) = root.content else {
@@ -56,10 +56,10 @@ public struct ModelDescription: Sendable, Equatable {
     for section in sections {
       var entries: [ConfigurationNode.Entry] = []
       if let group = groups.first(where: { $0.key == section.name }), !group.value.isNull {
-        guard case .mapping(let own) = group.value.content else {
+        guard case .mapping(let members) = group.value.content else {
           throw ConfigurationError(group.location, "section '\(section.name)' must hold keys, got \(group.value.shown)")
         }
-        entries = own
+        entries = members
       }
       for entry in entries where section.isComplete && !section.fields.contains(where: { $0.key == entry.key }) {
         throw ConfigurationError(
@@ -76,12 +76,12 @@ public struct ModelDescription: Sendable, Equatable {
     do throws(ConfigurationIssue) {
       try configuration.model.validate(precision: configuration.formats)
     } catch {
-      throw ConfigurationError(place(nil), "\(error)")
+      throw ConfigurationError(location(nil), "\(error)")
     }
     return ModelDescription(configuration)
   }
 
-  /// The description as files carry it.
+  /// The description as files store it.
   public var tree: ConfigurationTree {
     var configuration = RunConfiguration()
     configuration.model = model
@@ -106,11 +106,11 @@ public struct ModelDescription: Sendable, Equatable {
   public var json: String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    guard let data = try? encoder.encode(tree) else { preconditionFailure("a tree of scalars is JSON") }
+    guard let data = try? encoder.encode(tree) else { preconditionFailure("a tree of scalars can be encoded as JSON") }
     return String(decoding: data, as: UTF8.self) + "\n"
   }
 
-  /// Reads back what `tree` wrote; `file` names the file in messages.
+  /// Reads a description that `tree` wrote; `file` is for messages.
   public init(tree: ConfigurationTree, file: String) throws(ConfigurationError) {
     let data: Data
     do { data = try JSONEncoder().encode(tree) } catch {

@@ -9,28 +9,28 @@ import Models
 import Parameters
 import Tensors
 
-/// Weights to deploy, wherever they lie, with the description of their model.
+/// Weights to deploy, from any of these sources, with the description of their model.
 ///
-/// | path | what it is |
+/// | path | source |
 /// |---|---|
-/// | a directory with `manifest.json` | a checkpoint, which has its configuration |
-/// | a directory with `weights.safetensors` and `config.yaml` | a run; without weights, its newest checkpoint counts |
+/// | a directory with `manifest.json` | a checkpoint, which contains its configuration |
+/// | a directory with `weights.safetensors` and `config.yaml` | a run; without weights, its newest checkpoint |
 /// | a directory with `model.safetensors` and `config.json` | an export |
-/// | a safetensors file | weights; their configuration lies beside it, or is named |
-/// | a packed model | itself |
+/// | a safetensors file | weights; the configuration is beside the file or named separately |
+/// | a packed model | a packed model, which contains its configuration |
 public struct ModelSource {
   public enum Weights {
     /// fp32 masters, which can be packed in any format.
     case masters(ParameterStore)
-    /// Packed numbers only, in the formats of the description.
+    /// Packed weights only, in the formats of the description.
     case packed(PackedModel)
   }
 
-  /// Where the weights are, for messages.
+  /// The path as given, for messages.
   public let path: String
-  /// The file of the weights.
+  /// The file or checkpoint of the weights.
   public let weightsPath: String
-  /// The text of the configuration that described them and its file; nil for a packed model.
+  /// The text and file of the configuration; nil for a packed model.
   public let configuration: (text: String, file: String)?
   public let description: ModelDescription
   /// The description before overrides.
@@ -42,7 +42,7 @@ public struct ModelSource {
   ///
   /// - Parameters:
   ///   - configuration: a configuration file, instead of the one beside the weights.
-  ///   - overrides: changes of the configuration, `section.key=value`.
+  ///   - overrides: changes to the configuration, `section.key=value`.
   /// - Throws: `ModelSourceError`, `ConfigurationError`, `SafetensorsError` or `PackedFileError`.
   public init(
     _ path: String, configuration: String? = nil, overrides: [String] = [], context: Context
@@ -56,13 +56,13 @@ public struct ModelSource {
       guard configuration == nil, overrides.isEmpty else {
         throw ModelSourceError(
           path: path, problem: "is packed: its configuration and formats are fixed",
-          remedy: "leave --config and --set out, or start from the fp32 weights")
+          remedy: "omit --config and --set, or start from the fp32 weights")
       }
       let file = try PackedFile(path: path)
       weightsPath = path
       do throws(ConfigurationError) { description = try ModelDescription(tree: file.configuration, file: path) } catch {
         throw PackedFileError(
-          .mismatch, path: path, "describes no model that this program has (\(error.message))",
+          .mismatch, path: path, "describes a model that this program does not support (\(error.message))",
           remedy: "use the program that wrote it")
       }
       configured = description
@@ -92,15 +92,15 @@ public struct ModelSource {
         try WeightsFile.load(reader, for: model, holding: model.table.ids, threads: context.pool.threads))
       return
     }
-    guard case .file(let file) = location else { preconditionFailure("weights that are neither file nor checkpoint") }
+    guard case .file(let file) = location else { preconditionFailure("the location is neither file nor checkpoint") }
     weightsPath = file
-    let place = configuration ?? Self.configuration(beside: weightsPath)
-    guard let place else {
+    let configurationPath = configuration ?? Self.configuration(beside: weightsPath)
+    guard let configurationPath else {
       throw ModelSourceError(
         path: weightsPath, problem: "has no configuration beside it",
         remedy: "name one with --config (config.yaml of the run that wrote the weights)")
     }
-    let text = (try ModelDescription.text(of: place), place)
+    let text = (try ModelDescription.text(of: configurationPath), configurationPath)
     self.configuration = text
     configured = try ModelDescription.parse(text.0, file: text.1)
     description = try ModelDescription.parse(text.0, file: text.1, overrides: overrides)
@@ -118,7 +118,7 @@ public struct ModelSource {
     weights = .masters(try WeightsFile.load(tensors, for: model))
   }
 
-  /// The packed form: packs masters, or hands out what is packed already.
+  /// The weights in packed form; packs masters if necessary.
   public func packed(_ context: Context) throws -> PackedModel {
     switch weights {
     case .packed(let packed): return packed
@@ -140,7 +140,7 @@ public struct ModelSource {
   }
 }
 
-/// Weights that cannot be found or used as asked.
+/// Weights that cannot be found or used as requested.
 public struct ModelSourceError: QuillanError, Equatable {
   public let path: String
   public let problem: String
@@ -160,7 +160,7 @@ public struct ModelSourceError: QuillanError, Equatable {
 }
 
 extension QuillanModel {
-  /// Bytes of the packed form.
+  /// The size of the packed weights in bytes.
   public var packedBytes: Int {
     table.specifications.reduce(4 * derivedCount) { total, specification in
       guard case .linear(let format) = specification.role else { return total + 4 * specification.count }

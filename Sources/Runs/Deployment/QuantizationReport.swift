@@ -8,13 +8,13 @@ import Reports
 import Rollouts
 import Tensors
 
-/// How far packed weights are from their fp32 masters.
+/// The errors of packed weights relative to their fp32 masters.
 public struct QuantizationReport: Sendable {
-  /// One tensor.
+  /// The errors of a tensor.
   public struct Row: Sendable, Equatable {
     public let name: String
     public let format: NumberFormat
-    /// ‖Ŵ − W‖ / ‖W‖, 0 where both are zero.
+    /// ‖Ŵ − W‖ / ‖W‖, 0 if W is zero.
     public let relativeError: Double
     /// max |Ŵ − W|
     public let largestError: Double
@@ -58,7 +58,8 @@ public struct QuantizationReport: Sendable {
       largestError: largest)
   }
 
-  /// Tensors that differ by numbers only (layers, blocks, mini-MoEs) as one line: their count, mean and worst errors.
+  /// A table with one line for all tensors whose names differ only in numbers (layers, blocks, mini-MoEs): their count,
+  /// mean and maximum errors.
   public var text: String {
     var order: [String] = []
     var groups: [String: [Row]] = [:]
@@ -93,7 +94,7 @@ public struct QuantizationReport: Sendable {
       })
   }
 
-  /// One place for each tensor, written by whichever worker compares it.
+  /// An element per tensor, written by the worker that compares it.
   private final class Results: @unchecked Sendable {
     let rows: UnsafeMutableBufferPointer<Row?>
     init(_ count: Int) {

@@ -4,21 +4,21 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// Completes texts with packed weights: the rollout engine behind stop strings, streaming and logs.
+/// Completes texts with packed weights: the rollout engine with stop strings, streaming and log-probabilities.
 ///
-/// Equal prompts, options, seed and ids give equal text, in any batch and on any number of threads.
+/// Text depends only on prompt, options, seed and ids, not on the batch or the number of threads.
 public struct TextGenerator {
-  /// What to do with every prompt.
+  /// Options for every prompt.
   public struct Options: Sendable {
     public var sampling = SamplingOptions()
-    /// Completions of a prompt.
+    /// Completions per prompt.
     public var samples = 1
     public var seed: UInt64 = 0
-    /// A completion ends before the first of these.
+    /// Stop strings: a completion ends before the first occurrence of any of them.
     public var stops: [String] = []
-    /// Most probable tokens to report at each step besides the drawn one's log-probability.
+    /// How many of the most probable tokens to report at each step, besides the sampled token.
     public var alternatives = 0
-    /// Sequences decoded together at most; changes no text.
+    /// Maximum sequences decoded together; does not change any text.
     public var batch = 64
 
     public init() {}
@@ -35,7 +35,7 @@ public struct TextGenerator {
 
   public struct Completion: Sendable {
     public internal(set) var text = ""
-    /// The generated tokens with log π, before filters; those of a stop string and the end token included.
+    /// The generated tokens with log π before filters, including the end token and the tokens of a stop string.
     public internal(set) var tokens: [Scored] = []
     /// The most probable tokens at each step.
     public internal(set) var alternatives: [[Scored]] = []
@@ -50,7 +50,7 @@ public struct TextGenerator {
   public let options: Options
   private let context: Context
 
-  /// - Throws: `ModelSourceError` where the tokenizer makes tokens that the model does not have.
+  /// - Throws: `ModelSourceError` if the tokenizer's vocabulary is larger than the model's.
   public init(
     _ source: ModelSource, tokenizer: any Tokenizer, options: Options, context: Context
   ) throws {
@@ -59,8 +59,9 @@ public struct TextGenerator {
       throw ModelSourceError(
         path: source.path,
         problem:
-          "has a vocabulary of \(model.configuration.vocabSize), the tokenizer \(tokenizer.vocabularySize) tokens",
-        remedy: "name the tokenizer that it was trained with (--tokenizer, or --set data.tokenizer=byte or gpt2)",
+          "has a vocabulary of \(model.configuration.vocabSize) tokens, the tokenizer \(tokenizer.vocabularySize)",
+        remedy: "name the tokenizer that the model was trained with (--tokenizer, or --set data.tokenizer=byte or "
+          + "gpt2)",
         isBadData: true)
     }
     weights = try source.packed(context)
@@ -69,26 +70,26 @@ public struct TextGenerator {
     self.context = context
   }
 
-  /// The tokens of a prompt; an empty one starts from the end token.
+  /// The tokens of a prompt; an empty prompt becomes the end token.
   public func tokens(_ prompt: String) -> [Int32] {
     let tokens = tokenizer.encode(prompt)
     return tokens.isEmpty ? [tokenizer.endToken] : tokens
   }
 
-  /// Tokens of a prompt's completions, at most.
+  /// Maximum number of tokens of a prompt's completions.
   private func limit(_ prompt: [Int32]) -> Int {
     min(options.sampling.maxNewTokens, model.configuration.maxSeqLen - prompt.count)
   }
 
-  /// Completes prompts of tokens.
+  /// Completes tokenized prompts.
   ///
   /// - Parameters:
-  ///   - firstID: the sequence id of the first prompt's first completion; the others follow.
-  ///   - isInterrupted: asked at every token; true ends all completions.
-  ///   - emit: text as it becomes certain, with the places of its prompt and completion.
+  ///   - firstID: the sequence id of the first completion; the others follow in order.
+  ///   - isInterrupted: polled at every token; true ends all completions.
+  ///   - emit: receives text as soon as it is final, with the indices of prompt and completion.
   /// - Throws: `SamplingError` if logits are not finite.
-  /// - Precondition: every prompt leaves room for one token. A completion has as many as `options.sampling.maxNewTokens`
-  ///   and the model's room behind its own prompt allow, whatever else is completed.
+  /// - Precondition: every prompt leaves room for at least one token. Only `options.sampling.maxNewTokens` and the room
+  ///   after the prompt limit the length of a completion.
   public func complete(
     _ prompts: [[Int32]], firstID: UInt64 = 0, isInterrupted: () -> Bool = { false },
     emit: (Int, Int, String) -> Void = { _, _, _ in }

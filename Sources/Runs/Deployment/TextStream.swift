@@ -1,18 +1,18 @@
-/// Turns the bytes of drawn tokens into text as soon as it is certain: whole characters, and nothing that may still
-/// become a stop string.
+/// Turns the bytes of sampled tokens into text as soon as the text is final: complete characters that cannot become
+/// part of a stop string.
 package struct TextStream {
   private let stops: [[UInt8]]
-  /// Bytes not handed out yet.
+  /// Bytes not returned yet.
   private var pending: [UInt8] = []
-  /// Whether a stop string came; nothing is handed out after it.
+  /// Whether a stop string has occurred; the stream returns no text after it.
   package private(set) var isStopped = false
 
-  /// Empty stop strings are left out.
+  /// Ignores empty stop strings.
   package init(stops: [String]) {
     self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty }
   }
 
-  /// Takes bytes and returns the text that is certain now.
+  /// Adds bytes and returns the text that has become final.
   package mutating func append(_ bytes: [UInt8]) -> String {
     guard !isStopped else { return "" }
     pending += bytes
@@ -22,24 +22,24 @@ package struct TextStream {
       return flush()
     }
     var certain = pending.count - longestStopPrefix()
-    certain = Self.wholeCharacters(pending[..<certain])
+    certain = Self.completeCharacters(pending[..<certain])
     let text = String(decoding: pending[..<certain], as: UTF8.self)
     pending.removeFirst(certain)
     return text
   }
 
-  /// Everything left, at the end; bytes that are not UTF-8 become U+FFFD.
+  /// Returns all remaining text at the end; bytes that are not UTF-8 become U+FFFD.
   package mutating func flush() -> String {
     defer { pending = [] }
     return String(decoding: pending, as: UTF8.self)
   }
 
-  /// Where the earliest stop string starts.
+  /// The start of the earliest stop string.
   private func firstStop() -> Int? {
     pending.indices.first { start in stops.contains { pending[start...].starts(with: $0) } }
   }
 
-  /// The longest suffix that a stop string starts with.
+  /// The length of the longest suffix that begins a stop string.
   private func longestStopPrefix() -> Int {
     var longest = 0
     for stop in stops {
@@ -52,8 +52,8 @@ package struct TextStream {
     return longest
   }
 
-  /// The bytes before a character at the end that is not complete yet (at most three bytes of a valid start).
-  private static func wholeCharacters(_ bytes: ArraySlice<UInt8>) -> Int {
+  /// The number of bytes before an incomplete character at the end (at most the first three bytes of a valid one).
+  private static func completeCharacters(_ bytes: ArraySlice<UInt8>) -> Int {
     for back in 1...4 where back <= bytes.count {
       let byte = bytes[bytes.endIndex - back]
       if byte & 0b1100_0000 == 0b1000_0000 { continue }

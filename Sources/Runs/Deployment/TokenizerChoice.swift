@@ -3,7 +3,7 @@ import Exports
 import Foundation
 import Rollouts
 
-/// Which tokenizer the tokens of a model are from: one that is built in, or that of a file.
+/// The tokenizer of a model: a built-in one, or the tokenizer of a file.
 public struct TokenizerChoice: Sendable, Equatable {
   public var kind: DataConfiguration.Tokenizer
   /// With kind `file`: a Hugging Face `tokenizer.json`, or a `vocab.json` beside `merges`.
@@ -19,10 +19,10 @@ public struct TokenizerChoice: Sendable, Equatable {
     (self.kind, self.file, self.merges, self.endToken) = (kind, file, merges, endToken)
   }
 
-  /// The keys of the section `data` that make it up.
+  /// The keys of the section `data` that describe a tokenizer.
   static let keys: Set<String> = ["tokenizer", "tokenizer_file", "merges_file", "end_token"]
 
-  /// The keys that are needed to name it, as files carry them.
+  /// The keys that this tokenizer needs, as files store them.
   var entries: [String: ConfigurationScalar] {
     var entries: [String: ConfigurationScalar] = ["tokenizer": .text(kind.rawValue)]
     guard kind == .file else { return entries }
@@ -32,9 +32,9 @@ public struct TokenizerChoice: Sendable, Equatable {
     return entries
   }
 
-  /// The tokenizer.
+  /// Loads the tokenizer.
   ///
-  /// - Throws: `TokenizerError` where a file is missing or is no byte-level BPE.
+  /// - Throws: `TokenizerError` if a file is missing or is not a byte-level BPE tokenizer.
   public func make() throws(TokenizerError) -> any Rollouts.Tokenizer {
     switch kind {
     case .byte: return ByteTokenizer()
@@ -42,8 +42,8 @@ public struct TokenizerChoice: Sendable, Equatable {
     case .file:
       guard let path = file else {
         throw TokenizerError(
-          file: "data.tokenizer_file", line: nil, problem: "the tokenizer is a file's, which is not named",
-          remedy: "name it: --tokenizer FILE (generate), or data.tokenizer_file")
+          file: "data.tokenizer_file", line: nil, problem: "the tokenizer 'file' needs a file",
+          remedy: "name it with --tokenizer FILE (generate) or data.tokenizer_file")
       }
       let vocabulary = URL(fileURLWithPath: path)
       guard let merges else { return try BytePairTokenizer(tokenizer: vocabulary, endToken: endToken) }
@@ -54,13 +54,13 @@ public struct TokenizerChoice: Sendable, Equatable {
 }
 
 extension DataConfiguration {
-  /// The tokenizer that the section names.
+  /// The tokenizer that the section describes.
   public var tokenizerChoice: TokenizerChoice {
     TokenizerChoice(tokenizer, file: tokenizerFile, merges: mergesFile, endToken: endToken)
   }
 
-  /// The tokenizer of the section: one that is built in, or that of `tokenizer_file`.
+  /// Loads the tokenizer that the section describes.
   ///
-  /// - Throws: `TokenizerError` where a file is missing or is no byte-level BPE.
+  /// - Throws: `TokenizerError` if a file is missing or is not a byte-level BPE tokenizer.
   public func makeTokenizer() throws(TokenizerError) -> any Rollouts.Tokenizer { try tokenizerChoice.make() }
 }

@@ -1,17 +1,18 @@
 import Checkpoints
 import Foundation
 
-/// Where the weights are that a path leads to: the path of a file, of a checkpoint, or of a directory that holds some.
+/// The location of weights: a file or a checkpoint.
 public enum WeightsLocation: Equatable, Sendable {
-  /// A checkpoint's directory.
+  /// The directory of a checkpoint.
   case checkpoint(String)
   /// A file, which need not exist.
   case file(String)
 
-  /// Looks at `path`: a run's directory means its `weights.safetensors`, or its newest checkpoint if it has none yet; an
-  /// export's means its `model.safetensors`.
+  /// Finds the weights of `path`: the file or checkpoint itself; `weights.safetensors` of a run, or else its newest
+  /// checkpoint; `model.safetensors` of an export.
   ///
-  /// - Throws: `ModelSourceError` if a directory holds no weights, `CheckpointError` if its checkpoints cannot be read.
+  /// - Throws: `ModelSourceError` if a directory contains no weights, `CheckpointError` if its checkpoints cannot be
+  ///   read.
   public init(_ path: String) throws {
     guard Self.isDirectory(path) else {
       self = .file(path)
@@ -31,7 +32,7 @@ public enum WeightsLocation: Equatable, Sendable {
     let newest = try CheckpointStore.checkpoint(at: path)
     guard Self.isCheckpoint(newest) else {
       throw ModelSourceError(
-        path: path, problem: "holds no checkpoint, weights.safetensors or model.safetensors",
+        path: path, problem: "contains neither a checkpoint nor weights.safetensors or model.safetensors",
         remedy: "give the directory of a run, of a checkpoint or of an export, or the file itself")
     }
     self = .checkpoint(newest)

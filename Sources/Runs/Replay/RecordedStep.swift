@@ -6,35 +6,34 @@ import Reports
 import Rollouts
 import Formats
 
-/// What a run directory says about one of its steps: the configuration that it ran with, where it can be started from,
-/// and the figures that it gave.
+/// What a run directory records about a step: its configuration, the checkpoints before it, and its metrics.
 public struct RecordedStep: Sendable {
   public let directory: RunDirectory
   /// The number of the step, from 1.
   public let step: Int
   /// The configuration that the step ran with.
   public let configuration: RunConfiguration
-  /// Where that is written.
+  /// The file of `configuration`.
   public let source: String
   public let phase: RunPhase
-  /// The ranks of the run and P, where a checkpoint tells.
+  /// The run's ranks and P; nil if no checkpoint states them.
   public let layout: (ranks: Int, expert: Int)?
-  /// The step's members of metrics.jsonl; nil where it has no line.
+  /// The step's members of metrics.jsonl; nil if the step has no line.
   let line: [String: JSONValue]?
-  /// Checkpoints before the step, the newest first.
+  /// Checkpoints before the step, newest first.
   let checkpoints: [String]
-  /// Whether the run's first step was step 1, from the weights that the configuration names.
+  /// Whether the run started at step 1 from the configured weights.
   let beginsWithWeights: Bool
-  /// What was found damaged.
+  /// Messages about damaged checkpoints that were skipped.
   public let problems: [String]
 
-  /// Reads what there is, but no tensor.
+  /// Reads the records of a step, but no tensors.
   ///
   /// - Parameters:
   ///   - path: the run's directory.
-  ///   - checkpoint: one to start from instead of the newest before the step.
+  ///   - checkpoint: the checkpoint to start from instead of the newest before the step.
   ///   - overrides: `section.key=value`, for files that have moved.
-  /// - Throws: `ReportError`, `ConfigurationError`, `CheckpointError`; `TrainingError` where the run has no such step.
+  /// - Throws: `ReportError`, `ConfigurationError`, `CheckpointError`; `TrainingError` if the run has no such step.
   public init(_ path: String, step: Int, checkpoint: String? = nil, overrides: [String] = []) throws {
     let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     directory = try RunDirectory.open(path)
@@ -51,7 +50,7 @@ public struct RecordedStep: Sendable {
     }
     let named = try checkpoint.map { try CheckpointReader(CheckpointStore.checkpoint(at: $0)) }
     self.problems = problems
-    // A run goes on from checkpoints only, so what the next one holds is what the steps before it ran with.
+    // Settings change only when a run resumes, so the next checkpoint holds the configuration of the steps before it.
     let next = readers.last { $0.manifest.step >= step }
     source = next?.path ?? directory.configuration
     if let next {
@@ -70,7 +69,7 @@ public struct RecordedStep: Sendable {
     checkpoints = named.map { [$0.path] } ?? readers.filter { $0.manifest.step < step }.map(\.path)
 
     let last = max(lines.last?.step ?? 0, readers.first?.manifest.step ?? 0)
-    // The step after the last one may be the one that failed.
+    // The step after the last recorded one may have failed.
     guard step <= last + configuration.logging.every else {
       throw TrainingError(
         .configuration, "\(path): step \(step) was never begun; the last on record is step \(last)")
@@ -78,13 +77,14 @@ public struct RecordedStep: Sendable {
     if let named, named.manifest.step >= step {
       throw TrainingError(
         .configuration,
-        "\(named.path): is of step \(named.manifest.step), step \(step) begins from one before it; name an earlier one")
+        "\(named.path): is a checkpoint of step \(named.manifest.step), but step \(step) starts from an earlier one; "
+          + "name an earlier checkpoint")
     }
     guard !checkpoints.isEmpty || beginsWithWeights else {
       throw TrainingError(
         .failure,
-        "\(path): no checkpoint of a step before \(step) is left, and the run went on from one elsewhere; name that "
-          + "with --checkpoint")
+        "\(path): no checkpoint before step \(step) is left, and the run was resumed from a checkpoint elsewhere; name that "
+          + "checkpoint with --checkpoint")
     }
   }
 }

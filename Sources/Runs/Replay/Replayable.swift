@@ -6,15 +6,15 @@ import Parallelism
 import Reports
 import Rollouts
 
-/// A method of training whose next step can be looked into before it is made: `Trainer` and `Pretrainer`.
+/// A method of training whose next step can be inspected before it is made: `Trainer` and `Pretrainer`.
 protocol Replayable: Resumable {
-  /// What the logits are divided by.
+  /// The divisor of the logits.
   var temperature: Float { get }
-  /// The sequences that the next step learns from, on one rank. The step then learns from the same sequences.
+  /// The sequences that the next step trains on, on one rank. The step then trains on these sequences.
   func nextSequences() throws -> [TrainingSequence]
   /// Makes the next step.
   ///
-  /// - Returns: the members of its line of metrics.
+  /// - Returns: the members of the step's line of metrics.
   func makeStep() throws -> [String: JSONValue]
 }
 

@@ -8,19 +8,19 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// The forward pass of one sequence with everything on its way: the bits that the step's own pass has, since a
-/// sequence's numbers do not depend on the batch. Shapes: T tokens, d model, k chosen mini-MoEs, N predicted tokens.
+/// The forward pass of one sequence with all intermediate values, bit-identical to the step's pass because a sequence's
+/// values do not depend on its batch. Shapes: T tokens, d model, k chosen mini-MoEs, N predicted tokens.
 struct SequenceInspection {
-  /// What the model says about each predicted token [N].
+  /// The model's outputs for each predicted token [N].
   let signals: SequenceSignals
   /// Chosen mini-MoEs of each layer [layer][T · k], in order of choice.
   let chosen: [[Int32]]
-  /// What `names` chose of `activations.<id>.`: `tokens` I32 [T], `latents` U8 [T, ⌈d/8⌉], `coordination`, `context`,
-  /// `after_latents`, `layers.<l>.after_attention`, `layers.<l>.after_moe`, `hidden` [T, d],
+  /// The tensors `activations.<id>.…` that `names` selects: `tokens` I32 [T], `latents` U8 [T, ⌈d/8⌉], `coordination`,
+  /// `context`, `after_latents`, `layers.<l>.after_attention`, `layers.<l>.after_moe`, `hidden` [T, d],
   /// `layers.<l>.mini_moe_index` I32 [T, k], `log_probability` and `entropy` [N].
   private(set) var tensors: [SafetensorsTensor] = []
 
-  /// - Parameter weights: the whole model's.
+  /// - Parameter weights: the complete model.
   init(
     _ sequence: TrainingSequence, _ model: QuillanModel, _ weights: PackedModel, temperature: Float, names: TensorNames,
     _ context: Context
@@ -91,7 +91,7 @@ struct SequenceInspection {
   }
 }
 
-/// Names by the patterns of a shell: `*` any text, `?` any character, `[…]` one of some.
+/// Shell patterns of names: `*` matches any text, `?` any character, `[…]` a character of a set.
 struct TensorNames {
   private let patterns: [String]
 

@@ -7,15 +7,15 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// Makes a step of a recorded run again, on one process, whatever ranks made it first.
+/// Repeats a step of a recorded run on one process, whatever the layout of the run.
 ///
-/// The newest checkpoint before the step is taken (at the start of a run its first weights), and the steps from there on
-/// are made as the recorded configuration says. The run's directory is only read. With `parallel.reproducible` all bits
-/// are those of the run; without it sums of gradients have another order on another layout.
+/// Starts from the newest checkpoint before the step, or from the run's first weights, and makes the steps from there
+/// with the recorded configuration. Only reads the run's directory. With `parallel.reproducible` the results are
+/// bit-identical to the run's; without it, gradient sums depend on the layout.
 public struct StepReplay {
   /// What to keep of the step.
   public struct Options: Sendable {
-    /// A record of every token.
+    /// Whether to record every token.
     public var tokens = false
     /// Patterns of `weights.…` and `gradients.…` (names of parameters) and of `activations.…`.
     public var tensors: [String] = []
@@ -23,14 +23,14 @@ public struct StepReplay {
     public init() {}
   }
 
-  /// What came of it.
+  /// The results of a replay.
   public struct Outcome {
-    /// The checkpoint that was started from; nil: the run's first weights.
+    /// The checkpoint that the replay started from; nil for the run's first weights.
     public let checkpoint: String?
-    /// The step that it is of.
+    /// The step of the starting state.
     public let start: Int
     public let comparison: StepComparison
-    /// Why the step could not be finished, where it could not.
+    /// Why the step failed; nil if it succeeded.
     public let failure: TrainingError?
     public let tokens: [TokenRecord]
     public let tensors: [SafetensorsTensor]
@@ -42,7 +42,7 @@ public struct StepReplay {
 
   /// - Parameter communicator: of one rank.
   public init(_ recorded: RecordedStep, threads: Int, communicator: Communicator) {
-    precondition(communicator.size == 1, "a replay on \(communicator.size) ranks")
+    precondition(communicator.size == 1, "a replay needs one rank, not \(communicator.size)")
     self.recorded = recorded
     self.threads = threads
     self.communicator = communicator
@@ -51,9 +51,9 @@ public struct StepReplay {
   /// Makes the steps up to the recorded one.
   ///
   /// - Parameters:
-  ///   - note: takes a line for the log.
-  ///   - progress: steps made, of how many.
-  /// - Throws: what starting a run throws; `TrainingError` of a step before the recorded one.
+  ///   - note: receives a line for the log.
+  ///   - progress: receives the number of steps made and their total.
+  /// - Throws: the errors of starting a run; `TrainingError` if a step before the recorded one fails.
   public func execute(
     _ options: Options, note: (String) -> Void = { _ in }, progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> Outcome {
@@ -74,7 +74,7 @@ public struct StepReplay {
     var tensors = names.isEmpty ? [] : copies(of: method.learner.masters, "weights", names)
     var failure: TrainingError?
     var sequences: [TrainingSequence] = []
-    // A rollout may fail, too.
+    // A rollout may fail too.
     do { sequences = try method.nextSequences() } catch let error as TrainingError { failure = error }
     if options.tokens || !names.isEmpty {
       for sequence in sequences {
@@ -90,13 +90,13 @@ public struct StepReplay {
       do { line = try method.makeStep() } catch let error as TrainingError { failure = error }
     }
     progress(count, count)
-    // A step without a sequence leaves the gradients of the one before.
+    // A step without sequences leaves the previous step's gradients.
     if !sequences.isEmpty { tensors += copies(of: method.learner.gradients.store, "gradients", names) }
     guard names.isEmpty || !tensors.isEmpty || failure != nil else {
       throw TrainingError(
         .configuration,
-        "--tensors \(options.tensors.joined(separator: ", ")): step \(recorded.step) has no such tensor; names are "
-          + "weights.NAME and gradients.NAME of parameters, and activations.TRAJECTORY.…")
+        "--tensors \(options.tensors.joined(separator: ", ")): no tensor of step \(recorded.step) matches; names are "
+          + "weights.NAME and gradients.NAME for parameters, and activations.TRAJECTORY.…")
     }
     return Outcome(
       checkpoint: checkpoint, start: start,
@@ -104,7 +104,7 @@ public struct StepReplay {
       tokens: tokens, tensors: tensors)
   }
 
-  /// The method at the newest state before the step that can be read.
+  /// The method in the newest readable state before the step, and its checkpoint.
   private func begin(_ assembly: RunAssembly, _ note: (String) -> Void) throws -> (any Replayable, String?) {
     func method(blank: Bool) throws -> (any Replayable, InputDigests) {
       let materials = try assembly.materials(for: recorded.phase, weights: nil, blank: blank)

@@ -4,22 +4,22 @@ import Reports
 import Rollouts
 import Formats
 
-/// What a step computes of one token that its loss is about.
+/// A step's values for one predicted token.
 public struct TokenRecord: Sendable {
-  /// The number of its group; nil in pre-training, like what only reinforcement has.
+  /// The number of the token's group; nil in pre-training, as are all values of reinforcement learning.
   public let group: UInt64?
-  /// The number of its trajectory or sequence.
+  /// The number of the token's trajectory or sequence.
   public let sequence: UInt64
-  /// Its place in the sequence, from 0; it is predicted from the place before.
+  /// The index in the sequence, from 0; the model predicts the token at the position before.
   public let position: Int
   public let token: Int32
-  /// Its text alone; bytes that are not UTF-8 are U+FFFD.
+  /// The token's text; bytes that are not UTF-8 become U+FFFD.
   public let text: String
-  /// log π_old, at rollout.
+  /// log π_old, from the rollout.
   public let oldLogProbability: Float?
-  /// log π_θ with the weights that the step begins with.
+  /// log π_θ with the weights before the step.
   public let logProbability: Float
-  /// The importance ratio, of the token or (GSPO) its sequence.
+  /// The importance ratio, of the token or (GSPO) of the sequence.
   public let ratio: Double?
   /// Â.
   public let advantage: Double?
@@ -27,7 +27,7 @@ public struct TokenRecord: Sendable {
   public let clipping: TokenObjective.Clipping
   /// Full-vocabulary entropy, nats.
   public let entropy: Float
-  /// The mini-MoEs that each layer chose at the place that predicts the token, the best first.
+  /// The mini-MoEs that each layer chose at the position that predicts the token, best first.
   public let miniMoEs: [[Int32]]
 
   var json: JSONValue {
@@ -49,16 +49,16 @@ public struct TokenTable: Sendable {
 
   public init(_ records: [TokenRecord]) { self.records = records }
 
-  /// JSON Lines: a header `{"format":"quillan-tokens","version":1}`, then one object a token.
+  /// JSON Lines: a header `{"format":"quillan-tokens","version":1}`, then one object per token.
   public var jsonLines: String {
     let header = JSONValue.object(["format": "quillan-tokens", "version": 1])
     return ([header] + records.map(\.json)).map { $0.serialized + "\n" }.joined()
   }
 
-  /// A table with aligned columns and rounded figures; mini-MoEs of the layers are separated by `|`.
+  /// A table with aligned columns and rounded figures; `|` separates the mini-MoEs of the layers.
   public var text: String { table.text }
 
-  /// The same in at most `width` columns: the mini-MoEs of further layers are cut.
+  /// The table in at most `width` columns, which cuts off the mini-MoEs of later layers.
   public func text(width: Int) -> String { table.text(width: width) }
 
   private var table: Table {
