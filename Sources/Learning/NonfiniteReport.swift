@@ -2,7 +2,7 @@ import Models
 import Parameters
 
 extension TrainingError {
-  /// An update after which weights are not finite. Every rank throws the same error.
+  /// An update that made weights not finite. Every rank throws the same error.
   init(spoilt tensor: String, step: Int, key: String) {
     self.init(
       .failure, isAgreed: true,
@@ -11,10 +11,11 @@ extension TrainingError {
   }
 }
 
-/// What is not finite in a step, in the same words on every rank, because all ranks see the same records and totals.
+/// Describes the values of a step that are not finite. The text is the same on every rank, because all ranks see the
+/// same records and totals.
 package struct NonfiniteReport: CustomStringConvertible, Sendable {
   package let description: String
-  /// Whether the losses are finite: then a gradient is too large, mostly because rewards are.
+  /// Whether all losses are finite. If they are, a gradient is too large, mostly because rewards are too large.
   private let hasFiniteLosses: Bool
   private let isPolicy: Bool
 
@@ -39,7 +40,7 @@ package struct NonfiniteReport: CustomStringConvertible, Sendable {
     description = parts.joined(separator: "; ")
   }
 
-  /// What to do. The value head's gradient grows with the rewards.
+  /// The remedy. The gradient of the value head grows with the rewards.
   ///
   /// - Parameter rateKey: the key of the learning rate.
   func remedy(_ rateKey: String) -> String {

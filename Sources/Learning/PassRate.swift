@@ -1,7 +1,7 @@
-/// pass@k and mean@n from n samples of which c are right.
+/// pass@k and mean@n of n samples, c of them correct.
 public enum PassRate {
-  /// The chance that at least one of k samples, drawn from the n without replacement, is right: 1 − C(n−c, k)/C(n, k), an
-  /// unbiased estimate of pass@k.
+  /// The probability that at least one of k samples, drawn from the n without replacement, is correct: 1 − C(n−c,
+  /// k)/C(n, k), an unbiased estimate of pass@k.
   ///
   /// Source: Chen et al., "Evaluating large language models trained on code" (2021, arXiv:2107.03374), equation 1.
   public static func estimate(samples n: Int, correct c: Int, k: Int) -> Double {
@@ -12,7 +12,7 @@ public enum PassRate {
     return 1 - fails
   }
 
-  /// The k to report for n samples: 1, 2, 4, … and n.
+  /// The values of k to report for n samples: 1, 2, 4, … and n.
   public static func reported(samples n: Int) -> [Int] {
     var result: [Int] = []
     var k = 1

@@ -15,7 +15,7 @@ struct PromptRollouts: RolloutSource {
   private let sampler: Sampler
   private let overlong: OverlongReward?
   private let rules: RolloutBatch.Rules
-  /// Trajectories of a batch that are shown token by token.
+  /// Number of trajectories of a batch that reports show token by token.
   private static let shown = 8
 
   var rewardNames: [String] { rewards.names }

@@ -1,7 +1,7 @@
 import Configuration
 import Rollouts
 
-/// Turns prompts into tokens by the template, and refuses or cuts what does not fit.
+/// Encodes prompts by the template, and truncates or rejects prompts that are too long.
 package enum PromptTokens {
   package static func encode(_ prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration) throws
     -> [Int32]

@@ -1,10 +1,10 @@
 import Rollouts
 
 extension RecordedGroup {
-  /// The rewards of the trajectories that have one.
+  /// The rewards of the scored trajectories.
   private var rewards: [Double] { trajectories.compactMap(\.reward) }
 
-  /// What recorded groups cannot teach, one line each.
+  /// Warnings about recorded groups without an advantage, one line each.
   package static func warnings(about groups: [RecordedGroup]) -> [String] {
     var lines: [String] = []
     let single = groups.filter { $0.rewards.count == 1 }

@@ -4,25 +4,25 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// Groups recorded earlier, by whatever policy, in a new order each epoch.
+/// Groups that any policy recorded earlier, in a new order in each epoch.
 ///
-/// Latents are sampled by π_old. Log-probabilities that were not recorded are computed with π_old, once for each rollout,
-/// by the same function as the training forward pass, so that the first update's ratios are exactly 1.
+/// π_old samples the latents. π_old also computes log-probabilities that were not recorded, once per rollout, by the
+/// function of the training forward pass, so that the ratios of the first update are exactly 1.
 package struct RecordedRollouts: RolloutSource {
   let configuration: RunConfiguration
   let model: QuillanModel
   let tokenizer: any Tokenizer
   private let groups: [RecordedGroup]
-  /// Sequences of the largest group: each number has as many ids.
+  /// Number of sequences of the largest group; each group number reserves this many ids.
   private let largest: Int
 
   package var rewardNames: [String] { [] }
-  /// Recorded log-probabilities are another program's, which rounds otherwise.
+  /// False if log-probabilities were recorded: the program that computed them rounds differently.
   package var hasExactLogProbabilities: Bool {
     groups.allSatisfy { $0.trajectories.allSatisfy { $0.sequences.allSatisfy { $0.logProbabilities == nil } } }
   }
 
-  /// - Throws: `TrainingError` where a sequence is longer than the model's.
+  /// - Throws: `TrainingError` if a sequence is longer than `model.max_seq_len`.
   init(configuration: RunConfiguration, model: QuillanModel, tokenizer: any Tokenizer, groups: [RecordedGroup]) throws {
     self.configuration = configuration
     self.model = model
@@ -32,7 +32,7 @@ package struct RecordedRollouts: RolloutSource {
     try Self.check(groups, configuration)
   }
 
-  /// - Throws: `TrainingError` with the line of the first sequence that is longer than the model's.
+  /// - Throws: `TrainingError` with the line of the first sequence that is longer than `model.max_seq_len`.
   package static func check(_ groups: [RecordedGroup], _ configuration: RunConfiguration) throws {
     for group in groups {
       let length = group.trajectories.flatMap(\.sequences).map(\.tokens.count).max() ?? 0
@@ -45,7 +45,7 @@ package struct RecordedRollouts: RolloutSource {
     }
   }
 
-  /// A sequence on its way to a trajectory.
+  /// A recorded sequence with its global id.
   private struct Piece {
     let id: UInt64
     let sequence: RecordedSequence
@@ -81,7 +81,7 @@ package struct RecordedRollouts: RolloutSource {
       .flatMap { completed(Array(pieces[$0]), policy, context) }
   }
 
-  /// Adds latents, and log-probabilities where they are missing.
+  /// Adds latents, and log-probabilities that were not recorded.
   private func completed(_ pieces: [Piece], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
     let latents = LatentSampling.latents(
       pieces.map(\.sequence.tokens), ids: pieces.map(\.id), seed: configuration.rl.seed, model, policy, context)
