@@ -108,11 +108,11 @@ public struct Evaluator {
     let mode = samples == 0 ? "greedy" : "sampled"
     var completions = ""
     if let collected {
-      let own = zip(items, outcomes).enumerated().map { place, pair in
+      let lines = zip(items, outcomes).enumerated().map { index, pair in
         CompletionLine.text(
-          pair.0, pair.1, task: collected, mode: mode, sample: place % draws, rewardNames: rewards.names)
+          pair.0, pair.1, task: collected, mode: mode, sample: index % draws, rewardNames: rewards.names)
       }
-      let parts = try communicator.gatherv(Array(own.joined().utf8), to: 0)
+      let parts = try communicator.gatherv(Array(lines.joined().utf8), to: 0)
       completions = String(decoding: (parts ?? []).joined(), as: UTF8.self)
     }
     var totals = PromptRecord()
@@ -173,7 +173,7 @@ public struct Evaluator {
   /// - Parameter count: maximum number of windows. If the stream has more, the evaluation uses `count` windows at equal
   ///   distances, the same windows every time.
   public func text(_ stream: TokenStream, length: Int, count: Int, _ weights: PackedModel) throws -> TextResult {
-    precondition(count > 0, "a text evaluation of \(count) windows")
+    precondition(count > 0, "a text evaluation needs at least 1 window, got \(count)")
     let windows = stream.consecutiveWindows(length: length)
     let chosen = Self.spread(count, over: windows.count)
     let share = Share(of: chosen.count, rank: communicator.rank, size: communicator.size)
@@ -208,8 +208,8 @@ public struct Evaluator {
     guard totals.negativeLogLikelihood.isFinite else {
       throw TrainingError(
         .failure, isAgreed: true,
-        "the cross-entropy of the held-out text is \(totals.negativeLogLikelihood): the weights have diverged; use earlier ones"
-      )
+        "the cross-entropy of the held-out text is \(totals.negativeLogLikelihood): the weights have diverged; use "
+          + "earlier weights")
     }
     return TextResult(
       bitsPerByte: TokenStream.bitsPerByte(

@@ -7,7 +7,7 @@ extension TrainingError {
     self.init(
       .failure, isAgreed: true,
       "step \(step): the update made \(tensor) not finite, so the run ends without saving it; lower \(key) or "
-        + "rl.balance_rate, and go on from the last checkpoint or start again")
+        + "rl.balance_rate, then resume from the last checkpoint or start again")
   }
 }
 
@@ -21,13 +21,13 @@ package struct NonfiniteReport: CustomStringConvertible, Sendable {
 
   /// Nil if everything is finite.
   init?(_ reduced: Learner.Reduced, _ records: [some StepRecord], model: QuillanModel) {
-    let bad = records.first { $0.nonfiniteSequence != nil }
+    let firstLoss = records.first { $0.nonfiniteSequence != nil }
     let failed = records.first { $0.nonfiniteTensor != nil }
     let tensor = failed?.nonfiniteTensor.map { model.table[ParameterID($0)].name } ?? reduced.nonfinite
-    guard bad != nil || tensor != nil || !reduced.norm.isFinite else { return nil }
+    guard firstLoss != nil || tensor != nil || !reduced.norm.isFinite else { return nil }
     var parts: [String] = []
-    if let bad, let sequence = bad.nonfiniteSequence {
-      parts.append("the loss of \(bad.groupNumber == nil ? "sequence" : "trajectory") \(sequence) is not finite")
+    if let firstLoss, let sequence = firstLoss.nonfiniteSequence {
+      parts.append("the loss of \(firstLoss.groupNumber == nil ? "sequence" : "trajectory") \(sequence) is not finite")
     }
     if let tensor {
       let group = failed?.groupNumber.map { " (group \($0))" } ?? ""
@@ -35,7 +35,7 @@ package struct NonfiniteReport: CustomStringConvertible, Sendable {
       parts.append("the gradient of \(tensor) is not finite\(range)\(group)")
     }
     if parts.isEmpty { parts.append("the gradient norm is \(reduced.norm)") }
-    hasFiniteLosses = bad == nil
+    hasFiniteLosses = firstLoss == nil
     isPolicy = records.contains { $0.groupNumber != nil }
     description = parts.joined(separator: "; ")
   }

@@ -83,9 +83,9 @@ package struct OptimizationStep<Objective: SequenceObjective> {
     let counts = try learner.agree(microBatches: units.map(\.microBatches.count))
     for (index, count) in counts.enumerated() {
       var unit = index < units.count ? units[index] : StepUnit(records: [], microBatches: [])
-      for place in 0..<count {
-        let sequences = place < unit.microBatches.count ? unit.microBatches[place] : []
-        let isLast = index == counts.count - 1 && place == count - 1
+      for microBatch in 0..<count {
+        let sequences = microBatch < unit.microBatches.count ? unit.microBatches[microBatch] : []
+        let isLast = index == counts.count - 1 && microBatch == count - 1
         FlightRecorder.phase("micro-batch", number) { accumulate(sequences, isLast: isLast, &unit.records) }
         number += 1
       }
@@ -113,12 +113,12 @@ package struct OptimizationStep<Objective: SequenceObjective> {
   /// The gradient check of debug mode, on the first sequences of a micro-batch.
   private func checkGradients(_ sequences: [TrainingSequence], _ records: [Objective.Record]) {
     learner.observer?.willTrain(learner) { count in
-      let some = Array(sequences.prefix(count))
-      let diffusion = objective.diffusionInput(some, learner)
+      let checked = Array(sequences.prefix(count))
+      let diffusion = objective.diffusionInput(checked, learner)
       return { weights, gradients, loads in
         var sums = records
-        pass.accumulate(some, diffusion: diffusion, weights, gradients, loads: loads, learner.context) {
-          objective.add($1, of: some[$0], to: &sums[some[$0].record])
+        pass.accumulate(checked, diffusion: diffusion, weights, gradients, loads: loads, learner.context) {
+          objective.add($1, of: checked[$0], to: &sums[checked[$0].record])
         }
         return objective.checkedLoss(sums)
       }
@@ -135,8 +135,7 @@ package struct OptimizationStep<Objective: SequenceObjective> {
     guard skipped <= allowed else {
       throw TrainingError(
         .failure, isAgreed: true,
-        "step \(step): \(problem); \(problem.remedy(rateKey)), or pass --skip-nonfinite n to leave out up to n such "
-          + "updates")
+        "step \(step): \(problem); \(problem.remedy(rateKey)), or pass --skip-nonfinite n to skip up to n such updates")
     }
     return "step \(step): \(problem); update skipped (\(skipped) of \(allowed))"
   }

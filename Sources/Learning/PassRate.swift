@@ -5,7 +5,7 @@ public enum PassRate {
   ///
   /// Source: Chen et al., "Evaluating large language models trained on code" (2021, arXiv:2107.03374), equation 1.
   public static func estimate(samples n: Int, correct c: Int, k: Int) -> Double {
-    precondition(0 <= c && c <= n && 1 <= k && k <= n, "pass@\(k) of \(c) right ones among \(n)")
+    precondition(0 <= c && c <= n && 1 <= k && k <= n, "pass@\(k) with \(c) correct of \(n) samples")
     if n - c < k { return 1 }
     var fails = 1.0
     for i in (n - c + 1)..<(n + 1) { fails *= 1 - Double(k) / Double(i) }

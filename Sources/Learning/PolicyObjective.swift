@@ -49,7 +49,7 @@ package struct PolicyObjective: SequenceObjective {
   package func evaluate(
     _ sequence: TrainingSequence, _ signals: SequencePass.Signals, into gradients: SequencePass.Gradients
   ) -> Terms {
-    guard let member = sequence.member else { preconditionFailure("sequence \(sequence.id) is not of a group") }
+    guard let member = sequence.member else { preconditionFailure("sequence \(sequence.id) has no group") }
     gradients.entropies.update(repeating: member.objective.entropyGradient)
     let outcome = member.oldLogProbabilities.withUnsafeBufferPointer { old in
       member.referenceLogProbabilities.withUnsafeBuffer { references in

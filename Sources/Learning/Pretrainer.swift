@@ -77,8 +77,8 @@ public final class Pretrainer {
     let unit = isReproducible ? Self.unit : 1
     let share = Share(
       of: (size - 1) / unit + 1, rank: learner.communicator.rank, size: learner.communicator.size)
-    let own = min(size, share.range.lowerBound * unit)..<min(size, share.range.upperBound * unit)
-    let sequences = try own.map { index in
+    let indices = min(size, share.range.lowerBound * unit)..<min(size, share.range.upperBound * unit)
+    let sequences = try indices.map { index in
       var sequence = try source.sequence(step: stepCount, index: index, batchSize: size)
       sequence.auxiliaryWeight = Float(configuration.pretrain.auxLossCoef / Double(size))
       sequence.diffusionWeight = Float(configuration.pretrain.diffusionLossCoef / Double(size))

@@ -27,7 +27,8 @@ package enum PromptTokens {
         .data,
         "\(prompt.origin): the prompt has \(tokens.count) tokens, at most \(limit) fit (model.max_seq_len "
           + "\(configuration.model.maxSeqLen) − rl.max_trajectory_len \(configuration.objective.maxTrajectoryLen), "
-          + "data.max_prompt_len \(configuration.data.maxPromptLen)); shorten it, raise these or set data.truncation")
+          + "data.max_prompt_len \(configuration.data.maxPromptLen)); shorten it, raise these limits or set "
+          + "data.truncation")
     }
   }
 }

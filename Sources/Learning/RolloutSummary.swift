@@ -24,8 +24,8 @@ package struct RolloutSummary {
   var kept: [UInt64] { records.filter { $0.fate == .kept }.map(\.number) }
 
   /// Adds the records of all ranks for one round. Collective.
-  mutating func add(_ own: [RolloutRecord], _ communicator: Communicator) throws(MPIError) {
-    records += try communicator.gather(records: own).sorted { $0.number < $1.number }
+  mutating func add(_ local: [RolloutRecord], _ communicator: Communicator) throws(MPIError) {
+    records += try communicator.gather(records: local).sorted { $0.number < $1.number }
     rounds += 1
   }
 

@@ -54,7 +54,7 @@ public struct DemonstrationSequences: SequenceSource {
       throw TrainingError(
         .data,
         "\(prompt.origin): prompt and answer have \(question.count + answer.count) tokens, model.max_seq_len is "
-          + "\(configuration.model.maxSeqLen); shorten them or raise it")
+          + "\(configuration.model.maxSeqLen); shorten them or raise model.max_seq_len")
     }
     return TrainingSequence(
       id: id, tokens: question + answer, positions: Array(question.count..<question.count + answer.count))

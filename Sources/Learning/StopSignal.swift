@@ -6,11 +6,11 @@ import Synchronization
 ///
 /// SIGUSR1 always requests a stop: the launch scripts send it on SIGTERM and SIGINT, because mpirun would kill its
 /// ranks on these. A process without a launcher also treats the first SIGINT (Ctrl-C), SIGTERM or SIGHUP as a request
-/// to stop; the next signal ends the process.
+/// to stop; the next SIGINT or SIGTERM ends the process.
 public enum StopSignal {
   private static let received = Atomic<Bool>(false)
   /// The signals that request a stop from a process without a launcher.
-  private static let own = [SIGINT, SIGTERM, SIGHUP]
+  private static let stopSignals = [SIGINT, SIGTERM, SIGHUP]
 
   /// Installs the handlers; from then on these signals do not end the process.
   public static func install() {
@@ -19,14 +19,14 @@ public enum StopSignal {
     var signals = sigset_t()
     sigemptyset(&signals)
     sigaddset(&signals, SIGUSR1)
-    if !hasLauncher { for number in own { sigaddset(&signals, number) } }
+    if !hasLauncher { for number in stopSignals { sigaddset(&signals, number) } }
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     guard !hasLauncher else { return }
-    for number in own {
-      let before = signal(number) { _ in StopSignal.takeOnce() }
+    for number in stopSignals {
+      let previous = signal(number) { _ in StopSignal.takeOnce() }
       // Respect nohup, which ignores SIGHUP. Shells ignore SIGINT for background jobs, but a SIGINT sent to such a job
       // is intended.
-      if number == SIGHUP, unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) {
+      if number == SIGHUP, unsafeBitCast(previous, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) {
         signal(number, SIG_IGN)
       }
     }
@@ -43,7 +43,7 @@ public enum StopSignal {
     received.store(true, ordering: .relaxed)
     signal(SIGINT, SIG_DFL)
     signal(SIGTERM, SIG_DFL)
-    let line: StaticString = "\nquillan: stopping after this step with a checkpoint; once more ends at once\n"
+    let line: StaticString = "\nquillan: stopping after this step with a checkpoint; a second signal ends the process\n"
     _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount)
   }
 

@@ -165,22 +165,22 @@ public final class Trainer {
     let policy = PolicyObjective(objective, reference: reference, seed: configuration.rl.seed)
     let step = OptimizationStep(learner, policy, configuration, rateKey: "rl.learning_rate")
     let totals = try step.run(units(groups, counts), step: stepCount + 1)
-    let everyone = totals.records.sorted { $0.group < $1.group }
+    let records = totals.records.sorted { $0.group < $1.group }
     var report = StepReport(
-      step: stepCount, records: everyone, objective: objective, norm: totals.norm,
+      step: stepCount, records: records, objective: objective, norm: totals.norm,
       learningRate: schedule.learningRate(at: stepCount))
     report.metrics.merge(learner.loadMetrics) { $1 }
     report.loads = RoutingSnapshot(learner.loads)
     if updatesSincePublication == 0, source.hasExactLogProbabilities {
-      let difference = everyone.map(\.statistics.logRatioMaximum).max() ?? 0
+      let difference = records.map(\.statistics.logRatioMaximum).max() ?? 0
       report.metrics["rollout/logp_abs_diff_max"] = difference
-      if configuration.debug.assertExact, difference != 0 { throw inexact(difference, everyone) }
+      if configuration.debug.assertExact, difference != 0 { throw inexact(difference, records) }
     }
     if let problem = totals.problem {
       report.warning = try step.skip(problem, step: stepCount + 1)
       report.metrics["skipped_updates"] = Double(learner.skippedUpdates)
     }
-    if everyone.contains(where: \.teaches) {
+    if records.contains(where: \.teaches) {
       if totals.problem == nil {
         try step.update(totals, learningRate: report.learningRate, step: stepCount + 1)
         updatesSincePublication += 1
@@ -188,7 +188,7 @@ public final class Trainer {
       adaptEntropy(&report)
     } else {
       let reason =
-        everyone.allSatisfy(\.isUniform)
+        records.allSatisfy(\.isUniform)
         ? "the rewards of each group are equal" : "no token to train on has an advantage"
       stayIdle(reason, &report)
     }
@@ -215,7 +215,7 @@ public final class Trainer {
     if configuration.rl.entropyTarget > 0 { report.metrics["entropy_coef"] = objective.entropyCoef }
     guard report.warning == nil, idle.nonzeroBitCount == 1 else { return }
     report.warning =
-      "step \(stepCount + 1): \(reason), so the update moves nothing"
+      "step \(stepCount + 1): \(reason), so the update changes nothing"
       + (idle > 1 ? " (\(idle) such updates so far)" : "")
   }
 
@@ -245,7 +245,7 @@ public final class Trainer {
       return state
     }
     set {
-      precondition(isBetweenRollouts, "the state of a trainer is set while updates of a rollout wait")
+      precondition(isBetweenRollouts, "set the state of a trainer only between rollouts")
       stepCount = newValue.steps
       nextGroup = newValue.nextGroup
       learner.skippedUpdates = newValue.skippedUpdates
@@ -277,8 +277,8 @@ public final class Trainer {
     let group = records.first { $0.statistics.logRatioMaximum == difference }.map(\.group) ?? 0
     return TrainingError(
       .failure, isAgreed: true,
-      "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) though the "
-        + "weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
+      "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) although "
+        + "the weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
   }
 
   // MARK: Units and micro-batches
