@@ -10,7 +10,7 @@ package enum MicroBatches {
   /// Measured: see <doc:Benchmarks>.
   package static func tokens(recomputed: Bool) -> Int { recomputed ? 768 : 2048 }
 
-  /// Maximum tokens per micro-batch of a reproducible sum. The division affects the bits of the sum, so it must not be
+  /// Maximum tokens per micro-batch of a reproducible sum. Its value affects the bits of the sum, so it must not be
   /// tuned for speed.
   package static let unitTokens = 4096
 

@@ -20,7 +20,7 @@ package protocol StepObserver: AnyObject {
   func requireFinite(step: Int, _ learner: Learner) throws
 }
 
-/// A loss evaluated at changed masters, divided by the parameters that it depends on.
+/// A loss evaluated at changed masters, in two parts that depend on different parameters.
 package struct CheckedLoss {
   /// The part that depends on all tensors.
   package var trunk: Double

@@ -38,7 +38,7 @@ public final class Trainer {
   private var publication: PolicyReplica.Publication?
   /// The age of π_old in updates.
   package var updatesSincePublication = 0
-  /// Whether the resumed checkpoint stores no π_old, because π_old equalled its packed masters.
+  /// Whether the resumed checkpoint stores no π_old, because π_old equalled the packed masters.
   package var lacksOldPolicy = false
   package let reference: PackedModel?
   private let schedule: LearningRateSchedule
@@ -277,8 +277,8 @@ public final class Trainer {
     let group = records.first { $0.statistics.logRatioMaximum == difference }.map(\.group) ?? 0
     return TrainingError(
       .failure, isAgreed: true,
-      "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) although "
-        + "the weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
+      "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) "
+        + "although the weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
   }
 
   // MARK: Units and micro-batches
