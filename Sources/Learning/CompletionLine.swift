@@ -1,12 +1,12 @@
 import Formats
 import Rollouts
 
-/// A line of what `evaluate --output` writes: one completion and how it was judged.
+/// A line of the file that `evaluate --output` writes: one completion with its scores.
 package enum CompletionLine {
   /// The first line of the file.
   package static let header = "{\"format\":\"quillan-completions\",\"version\":1}\n"
 
-  /// - Parameter sample: the completion's number among those of its prompt, from 0.
+  /// - Parameter sample: index of the completion among the completions of the prompt, from 0.
   static func text(
     _ item: RewardItem, _ outcome: WeightedRewards.Outcome, task: String, mode: String, sample: Int,
     rewardNames: [String]

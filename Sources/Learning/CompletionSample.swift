@@ -1,16 +1,16 @@
-/// One completion and how it was judged: a line of samples.jsonl.
+/// One completion with its scores: a line of samples.jsonl.
 public struct CompletionSample: Sendable, Equatable, Codable {
   /// The prompt's text.
   public var prompt: String
-  /// What the policy wrote.
+  /// The text that the policy generated.
   public var completion: String
-  /// The expected answer, if there is one.
+  /// The expected answer, if the prompt has an answer.
   public var answer: String?
   /// The weighted sum of rewards.
   public var reward: Double
-  /// Each reward alone, before its weight, by name.
+  /// Each reward before its weight, by name.
   public var rewards: [String: Double]
-  /// The generated tokens one by one, if the sample is shown token by token.
+  /// The generated tokens, if the sample is shown token by token.
   public var tokens: [Token]
 
   public init(
@@ -27,7 +27,7 @@ public struct CompletionSample: Sendable, Equatable, Codable {
 
   /// A generated token.
   public struct Token: Sendable, Equatable, Codable {
-    /// Its text; the end token has none.
+    /// The text of the token; empty for the end token.
     public var text: String
     /// log π_old of the token, in nats.
     public var logProbability: Double

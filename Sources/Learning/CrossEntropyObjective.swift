@@ -3,14 +3,15 @@ import Layers
 import Models
 import Rollouts
 
-/// Next-token pre-training: the mean cross-entropy over the trained tokens of the whole batch, plus the balance and
+/// Next-token pre-training: the mean cross-entropy over the trained tokens of the complete batch, plus the balance and
 /// diffusion losses.
 ///
 ///     loss = −(1/N) Σ log π(token) + auxLossCoef · mean L_aux + diffusionLossCoef · mean L_diff
 ///
-/// N trained tokens of the batch; means over its sequences. Latents are sampled by the current weights, without gradient.
+/// N is the number of trained tokens of the batch; means are over the sequences of the batch. Latents are sampled by
+/// the current weights, without gradient.
 package struct CrossEntropyObjective: SequenceObjective {
-  /// What a unit of sequences contributed to a step.
+  /// The contribution of a reduction unit to a step.
   package struct Record: StepRecord {
     /// −(1/N) Σ log π.
     package var crossEntropy = 0.0
@@ -25,19 +26,19 @@ package struct CrossEntropyObjective: SequenceObjective {
     package init() {}
   }
 
-  /// Nothing: a record adds up log-probabilities itself, so that their sum has one order.
+  /// Empty: a record adds log-probabilities itself, so that their sum has one order.
   package struct Terms: BitwiseCopyable {}
 
   /// 1/N.
   private let tokenWeight: Double
-  /// Sequences of the batch.
+  /// Number of sequences of the batch.
   private let batchSize: Int
   private let configuration: PretrainConfiguration
   private let seed: UInt64
 
   /// - Parameters:
   ///   - predicted: N.
-  ///   - seed: of latents and of the diffusion loss's noise.
+  ///   - seed: the seed of latents and of the noise of the diffusion loss.
   package init(_ configuration: PretrainConfiguration, predicted: Int, seed: UInt64) {
     tokenWeight = 1 / Double(max(1, predicted))
     batchSize = configuration.batchSize
@@ -80,13 +81,13 @@ package struct CrossEntropyObjective: SequenceObjective {
     CheckedLoss(trunk: Figures(records, configuration).loss)
   }
 
-  /// The figures of a step's records.
+  /// The metrics of a step, from its records.
   package struct Figures {
     package private(set) var crossEntropy = 0.0
     package private(set) var auxiliary = 0.0
     package private(set) var diffusion = 0.0
     package private(set) var tokens = 0
-    /// The weighted sum.
+    /// The weighted sum of the losses.
     package let loss: Double
 
     package init(_ records: [Record], _ configuration: PretrainConfiguration) {

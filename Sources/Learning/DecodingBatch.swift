@@ -2,9 +2,9 @@ import Configuration
 import Models
 import Rollouts
 
-/// How many sequences a rank decodes together, and what their key-value caches take.
+/// How many sequences a rank decodes together, and the size of their key-value caches.
 package enum DecodingBatch {
-  /// Sequences of a rollout: whole groups, as many as the sampler's batch takes.
+  /// Sequences of a rollout: complete groups, up to the sampler's batch size.
   package static func rollout(_ configuration: RunConfiguration, ranks: Int) -> Int {
     let rl = configuration.rl
     let groups = Saturating.product((rl.batchSize - 1) / ranks + 1, rl.miniBatches)
@@ -12,7 +12,7 @@ package enum DecodingBatch {
     return Saturating.product(min(groups, together), min(rl.numTrajectories, Sampler.standardBatch))
   }
 
-  /// Sequences of an evaluation: as many as of a rollout or, if that is more, as fit in `evaluationCacheBytes`.
+  /// Sequences of an evaluation: as many as in a rollout or, if that is more, as fit in `evaluationCacheBytes`.
   package static func evaluation(_ configuration: RunConfiguration, ranks: Int) -> Int {
     let length = configuration.data.maxPromptLen + configuration.objective.maxTrajectoryLen
     let sequence = cacheBytes(configuration.model, positions: min(configuration.model.maxSeqLen, length))

@@ -9,16 +9,16 @@ import Tensors
 
 /// Measures weights on held-out data. All ranks must call the same methods; results are equal on every rank.
 ///
-/// A stop signal cuts a measurement short: each rank that has received it ends its sequences at the next token or leaves
-/// out its next batch, then all ranks drop what they have and throw `StopSignal.CutShort`. Where no process listens to
-/// `StopSignal`, that never happens.
+/// A stop signal ends a measurement early: each rank that received the signal ends its sequences at the next token or
+/// skips its next batch. Then all ranks drop their results and throw `StopSignal.CutShort`. If the process has not
+/// installed `StopSignal`, this never happens.
 public struct Evaluator {
   public let configuration: RunConfiguration
   public let model: QuillanModel
   public let tokenizer: any Tokenizer
   private let communicator: Communicator
   private let context: Context
-  /// Global ids of evaluation sequences start here, so that they share no random number with training.
+  /// The first global id of evaluation sequences, so large that evaluation and training share no random number.
   private static let firstID: UInt64 = 1 << 48
 
   public init(
@@ -32,7 +32,7 @@ public struct Evaluator {
     self.context = context
   }
 
-  /// How a set of held-out prompts was answered.
+  /// The results on a set of held-out prompts.
   public struct TaskResult: Sendable, Equatable {
     public let task: String
     /// `greedy` or `sampled`.
@@ -40,7 +40,8 @@ public struct Evaluator {
     public let prompts: Int
     /// Completions per prompt.
     public let samples: Int
-    /// Mean over completions of exact match, and of the weighted reward over those with a score; nil if none has one.
+    /// Means over completions: of exact match, and of the weighted reward of scored completions (nil if no completion
+    /// has a score).
     public let exactMatch: Double
     public let reward: Double?
     public let meanLength: Double
@@ -48,17 +49,18 @@ public struct Evaluator {
     public let finished: Double
     /// Completions without a reward.
     public let unscored: Int
-    /// For k = 1, 2, 4, … and the number of samples: the mean chance that one of k samples is right (`PassRate`).
+    /// For k = 1, 2, 4, … and the number of samples: the mean probability that at least one of k samples is correct
+    /// (`PassRate`).
     public let passAt: [Int: Double]
     /// The first completions of rank 0.
     public let examples: [CompletionSample]
-    /// All completions as JSON Lines, on rank 0 if they were asked for.
+    /// All completions as JSON Lines, on rank 0 and only on request.
     public let completions: String
   }
 
-  /// Answers `count` held-out prompts, greedily (`samples` 0) or with `samples` draws each.
+  /// Answers `count` held-out prompts, greedily (`samples` is 0) or with `samples` sampled completions per prompt.
   ///
-  /// - Parameter collected: the task's name in `TaskResult.completions`; nil leaves that empty.
+  /// - Parameter collected: the name of the task in `TaskResult.completions`; if nil, `completions` stays empty.
   public func task(
     _ source: any PromptSource, _ rewards: WeightedRewards, count: Int, samples: Int, _ weights: PackedModel,
     collected: String? = nil
@@ -106,11 +108,11 @@ public struct Evaluator {
     let mode = samples == 0 ? "greedy" : "sampled"
     var completions = ""
     if let collected {
-      let own = zip(items, outcomes).enumerated().map { place, pair in
+      let lines = zip(items, outcomes).enumerated().map { index, pair in
         CompletionLine.text(
-          pair.0, pair.1, task: collected, mode: mode, sample: place % draws, rewardNames: rewards.names)
+          pair.0, pair.1, task: collected, mode: mode, sample: index % draws, rewardNames: rewards.names)
       }
-      let parts = try communicator.gatherv(Array(own.joined().utf8), to: 0)
+      let parts = try communicator.gatherv(Array(lines.joined().utf8), to: 0)
       completions = String(decoding: (parts ?? []).joined(), as: UTF8.self)
     }
     var totals = PromptRecord()
@@ -156,22 +158,22 @@ public struct Evaluator {
     }
   }
 
-  /// How well a held-out text is predicted.
+  /// The results on a held-out text.
   public struct TextResult: Sendable, Equatable {
     public let bitsPerByte: Double
     /// Mean cross-entropy in nats per predicted token.
     public let crossEntropy: Double
-    /// The tokens that were predicted, and their bytes.
+    /// Number of predicted tokens, and of their bytes.
     public let tokens: Int
     public let bytes: Int
   }
 
-  /// Bits per byte of `stream`, in windows of `length` tokens; latents are sampled by the same weights.
+  /// Bits per byte of `stream`, in windows of `length` tokens; the evaluated weights also sample the latents.
   ///
-  /// - Parameter count: windows at most. If the stream has more, this many are taken at equal distances, the same at every
-  ///   evaluation.
+  /// - Parameter count: maximum number of windows. If the stream has more, the evaluation uses `count` windows at equal
+  ///   distances, the same windows every time.
   public func text(_ stream: TokenStream, length: Int, count: Int, _ weights: PackedModel) throws -> TextResult {
-    precondition(count > 0, "a text evaluation of \(count) windows")
+    precondition(count > 0, "a text evaluation needs at least 1 window, got \(count)")
     let windows = stream.consecutiveWindows(length: length)
     let chosen = Self.spread(count, over: windows.count)
     let share = Share(of: chosen.count, rank: communicator.rank, size: communicator.size)
@@ -206,8 +208,8 @@ public struct Evaluator {
     guard totals.negativeLogLikelihood.isFinite else {
       throw TrainingError(
         .failure, isAgreed: true,
-        "the cross-entropy of the held-out text is \(totals.negativeLogLikelihood): the weights have diverged; use earlier ones"
-      )
+        "the cross-entropy of the held-out text is \(totals.negativeLogLikelihood): the weights have diverged; use "
+          + "earlier weights")
     }
     return TextResult(
       bitsPerByte: TokenStream.bitsPerByte(
@@ -223,15 +225,15 @@ public struct Evaluator {
     var bytes = 0
   }
 
-  /// Throws on all ranks if one has been asked to stop and so may have left out a part of its work. Collective.
+  /// Throws on all ranks if any rank was asked to stop, because that rank may have skipped work. Collective.
   private func requireNoStop() throws {
     if try StopSignal.isRequested(communicator) { throw StopSignal.CutShort() }
   }
 
-  /// At most `count` of the numbers 0 ..< `total`, at equal distances.
+  /// Up to `count` of the numbers 0 ..< `total`, at equal distances.
   package static func spread(_ count: Int, over total: Int) -> [Int] {
     if count >= total { return Array(0..<total) }
-    // Without the product of the two, which could overflow.
+    // Avoids the product count · total, which could overflow.
     let (step, rest) = total.quotientAndRemainder(dividingBy: count)
     return (0..<count).map { $0 * step + min($0, rest) }
   }

@@ -1,19 +1,19 @@
 import Objectives
 import Rollouts
 
-/// What one group contributed to a step. Every rank adds all groups' records in the order of their numbers, so losses and
-/// metrics are the same bits on any layout.
+/// The contribution of one group to a step. Every rank adds the records of all groups in the order of group numbers, so
+/// losses and metrics have the same bits on any layout.
 package struct GroupRecord: StepRecord {
   package let group: UInt64
-  /// Mean and standard deviation of the rewards, and whether all are equal.
+  /// Mean and standard deviation of the rewards, and whether all rewards are equal.
   package private(set) var rewardMean = 0.0
   package private(set) var rewardDeviation = 0.0
   package private(set) var isUniform = false
-  /// Whether a token of the group has an advantage.
+  /// Whether any token of the group has an advantage.
   package private(set) var teaches = false
   package private(set) var terms = ObjectiveTerms()
   package private(set) var statistics = RatioStatistics()
-  /// Latent bits that equal the sketch of the tokens that followed, and all latent bits.
+  /// Number of latent bits that equal the sketch of the following tokens, and number of all latent bits.
   package private(set) var latentHits = 0
   package private(set) var latentBits = 0
   package private(set) var nonfiniteSequence: UInt64?
@@ -38,7 +38,7 @@ package struct GroupRecord: StepRecord {
     if nonfiniteSequence == nil, !sum.isFinite { nonfiniteSequence = sequence.id }
   }
 
-  /// Compares the latents of a trajectory's positions, but the last one, with their targets.
+  /// Compares the latents of all positions of a trajectory except the last with their targets.
   mutating func compare(latents: [UInt8], targets: ArraySlice<UInt8>, bits: Int, positions: Int) {
     var wrong = 0
     for (latent, target) in zip(latents, targets).prefix((bits + 7) / 8 * max(0, positions - 1)) {

@@ -2,7 +2,7 @@ import Models
 import Parameters
 import Tensors
 
-/// Latents of whole sequences under given weights, without gradient.
+/// Samples the latents of complete sequences with given weights, without gradient.
 package enum LatentSampling {
   /// Packed latents of each sequence; empty without diffusion.
   package static func latents(

@@ -7,9 +7,9 @@ import Parameters
 import Tensors
 
 extension Learner {
-  /// A learner with the optimizer and the sums of `configuration`.
+  /// A learner with the optimizer and the reductions of `configuration`.
   ///
-  /// - Parameter masters: what this rank holds in `topology`.
+  /// - Parameter masters: the masters that this rank holds in `topology`.
   public convenience init(
     _ configuration: RunConfiguration, _ model: QuillanModel, masters: ParameterStore, topology: Topology,
     _ context: Context
@@ -28,7 +28,7 @@ extension Learner {
 extension Topology {
   /// The layout of `configuration` on the ranks of `world`. Collective.
   ///
-  /// - Parameter machine: ranks that share memory; nil: those of each machine.
+  /// - Parameter machine: the ranks that share memory; nil means the ranks of this machine.
   public init(
     _ configuration: RunConfiguration, world: Communicator, machine: Communicator? = nil
   ) throws(MPIError) {

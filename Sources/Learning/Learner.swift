@@ -8,51 +8,54 @@ import Parameters
 import Telemetry
 import Tensors
 
-/// A model being trained on this rank: masters, their packing, gradients, optimizer state and routing loads.
+/// A model in training on this rank: masters, packed weights, gradients, optimizer state and routing loads.
 ///
-/// A rank holds the replicated parameters and the mini-MoEs that it owns (`topology.ownership`). A step is `begin`, any
-/// number of units that add gradients, `reduce`, `update`.
+/// A rank holds the replicated parameters and the mini-MoEs that it owns (`topology.ownership`). A step calls `begin`,
+/// accumulates gradients of any number of units, then calls `reduce` and `update`.
 public final class Learner {
   public let model: QuillanModel
   public let masters: ParameterStore
-  /// The packing of the current masters: what training forwards read. It holds what this rank holds.
+  /// The packed masters that this rank holds; training forward passes read them.
   public let weights: PackedModel
-  /// Expert parallelism; nil where every rank holds all mini-MoEs.
+  /// Expert parallelism; nil if every rank holds all mini-MoEs.
   public let experts: ExpertGroup?
   public let reducer: GradientReducer
   public let loads: RoutingLoads
   public let context: Context
   public let topology: Topology
-  /// Updates done so far.
+  /// Number of applied updates.
   public private(set) var updates = 0
-  /// Updates left out because a loss or gradient was not finite.
+  /// Number of updates skipped because a loss or gradient was not finite.
   package var skippedUpdates = 0
-  /// AdamW's moments of the parts that this rank updates: all it holds or, with `optimizer.shard`, its share of it.
+  /// AdamW's moments of the parts that this rank updates: all parts it holds or, with `optimizer.shard`, its share of
+  /// them.
   public var firstMoments: MomentStore { optimizer.firstMoments }
   public var secondMoments: MomentStore { optimizer.secondMoments }
-  /// Debug mode's checks; nil outside of it.
+  /// Checks of debug mode; nil outside debug mode.
   package var observer: (any StepObserver)?
-  /// Called before masters and moments change, so that whoever reads them in the background can finish.
+  /// Called before masters and moments change, so that background readers can finish.
   public var beforeUpdate: () throws(MPIError) -> Void = {}
-  /// The whole model as it was published last: the weights themselves where this rank holds all.
+  /// The complete model as last published; if this rank holds all parameters, the training weights themselves.
   private let replica: PolicyReplica
   private var replicaUpdates = -1
   private let optimizer: AdamWState
-  /// One sum per tensor, from one rank of the expert group: zeros of the others change no bit of their sum.
+  /// Σ g² of each tensor. One rank of the expert group counts a tensor, the other ranks contribute 0, which changes no
+  /// bit.
   private let squaredSums: SquaredSums
-  /// Of the masters after an update: one that is not finite shows in its tensor's sum.
+  /// Σ w² of each tensor of masters, after an update: a master that is not finite makes the sum of its tensor not
+  /// finite.
   private let masterSums: SquaredSums
-  /// The index of a tensor on its way between ranks, in memory that every step uses again.
+  /// Buffer of an all-reduce of a tensor index; allocated once.
   private let firstNonfinite = AlignedBuffer<Int>(count: 1)
-  /// Where optimizer state is split over the ranks that hold the same parameters.
+  /// Nil unless optimizer state is split over the ranks that hold the same parameters.
   private let gathering: MasterGathering?
 
   /// All ranks.
   public var communicator: Communicator { topology.world }
 
   /// - Parameters:
-  ///   - masters: what this rank holds.
-  ///   - state: how the moments are stored.
+  ///   - masters: the masters that this rank holds.
+  ///   - state: the storage format of the moments.
   ///   - sharded: whether optimizer state is split over the ranks that hold the same parameters.
   public init(
     model: QuillanModel, masters: ParameterStore, optimizer: AdamW, state: MomentFormat = .fp32, sharded: Bool,
@@ -91,15 +94,15 @@ public final class Learner {
   /// Whether optimizer state is split over the ranks that hold the same parameters.
   public var isSharded: Bool { gathering != nil }
 
-  /// Goes on after `updates` updates, whose masters and moments have been put in place.
+  /// Resumes after `updates` updates. The caller has already restored masters and moments.
   public func resume(updates: Int) {
     self.updates = updates
     replicaUpdates = -1
     model.pack(masters, into: weights, context)
   }
 
-  /// The whole current model, packed: for sampling, evaluation and the start of a frozen reference. Valid until the next
-  /// update. Collective.
+  /// The complete current model, packed: for sampling, evaluation and the initial copy of a frozen reference. Valid
+  /// until the next update. Collective.
   public func wholeWeights() throws -> (weights: PackedModel, publication: PolicyReplica.Publication?) {
     guard replicaUpdates != updates else { return (replica.weights, nil) }
     let publication = try replica.publish(weights)
@@ -107,35 +110,35 @@ public final class Learner {
     return (replica.weights, publication)
   }
 
-  /// Where backward passes of this rank's units add.
+  /// Destination of the gradients of this rank's units.
   public var gradients: Gradients { reducer.unit }
 
-  /// Where the last backward pass of a step adds: sums over ranks begin meanwhile. In debug mode they wait, since it looks
-  /// at each rank's gradients first.
+  /// Destination of the last backward pass of a step; all-reduces start during that pass. In debug mode they start
+  /// after the pass, because debug mode first checks the gradients of each rank.
   package func lastGradients() -> Gradients { observer == nil ? reducer.lastPassGradients() : gradients }
 
-  /// Forgets gradients and loads of the step before.
+  /// Clears gradients and loads of the previous step.
   public func begin() {
     reducer.begin()
     loads.clear()
   }
 
-  /// What the totals of a step look like before they are applied.
+  /// The reduced gradients of a step, before the update.
   public struct Reduced: Sendable {
     /// The global gradient norm, each parameter counted once.
     public let norm: Double
-    /// The first tensor, in name order, whose gradient is not finite.
+    /// The first tensor, in name order, with a gradient that is not finite.
     public let nonfinite: String?
   }
 
-  /// How many micro-batches each unit of a step has: `counts`, or more where others of the expert group have more.
+  /// The number of micro-batches of each unit of a step: the maximum of `counts` over the ranks of the expert group.
   /// Collective in the expert group.
   func agree(microBatches counts: [Int]) throws(MPIError) -> [Int] {
     guard let experts else { return counts }
     return try experts.agree(microBatches: counts)
   }
 
-  /// Sums gradients and loads over the ranks and takes the norm. Collective.
+  /// Sums gradients and loads over the ranks and computes the gradient norm. Collective.
   public func reduce() throws(MPIError) -> Reduced {
     FlightRecorder.begin(ActivityLabel("gradients"))
     defer { FlightRecorder.end() }
@@ -147,10 +150,11 @@ public final class Learner {
     return Reduced(norm: squaredSums.norm, nonfinite: squaredSums.nonfinite)
   }
 
-  /// Clips, steps AdamW on this rank's parts, moves the balance biases by the loads, and packs the new masters.
-  /// Collective.
+  /// Clips the gradients, applies AdamW to this rank's parts, moves the balance biases by the loads, and packs the new
+  /// masters. Collective.
   ///
-  /// - Returns: the first tensor, in name order, that is not finite now, on every rank alike: the masters are then lost.
+  /// - Returns: the first tensor, in name order, that is not finite after the update, equal on every rank. The masters
+  ///   are then lost.
   @discardableResult
   public func update(norm: Double, learningRate: Double, maximumNorm: Double, balanceRate: Double) throws(MPIError)
     -> String?
@@ -170,7 +174,7 @@ public final class Learner {
     return spoilt
   }
 
-  /// The first tensor of any rank, in name order, whose masters are not finite. Collective.
+  /// The first tensor of any rank, in name order, with masters that are not finite. Collective.
   private func nonfiniteMaster() throws(MPIError) -> String? {
     masterSums.take(from: masters, pool: context.pool)
     firstNonfinite.pointer[0] = masterSums.nonfinite.flatMap { model.table.id($0)?.index } ?? model.table.count
@@ -191,7 +195,8 @@ public final class Learner {
     }
   }
 
-  /// Per routing level, the largest load over the mean load of its router, and the share of choices never taken.
+  /// For each routing level, the maximum load relative to the mean load of the same router, and the share of targets
+  /// that no token chose.
   public var loadMetrics: [String: Double] {
     var result: [String: Double] = [:]
     func add(_ level: String, _ routers: [ArrayView<Int64>]) {

@@ -9,8 +9,8 @@ package struct MicroBatchPass<Objective: SequenceObjective> {
   package let model: QuillanModel
   package let objective: Objective
   package let retention: Retention
-  /// Sends rows to the owners of their mini-MoEs, if those are on several ranks. All ranks of the expert group then call
-  /// `accumulate` equally often.
+  /// Sends rows to the owners of their mini-MoEs; nil if this rank owns all. With an exchange, all ranks of the expert
+  /// group call `accumulate` equally often.
   package let exchange: CouncilExchange?
 
   package init(
@@ -23,12 +23,12 @@ package struct MicroBatchPass<Objective: SequenceObjective> {
     self.exchange = exchange
   }
 
-  /// Adds the gradients of the sequences' losses to `gradients` and their routed slots to `loads`. Allocates nothing once
-  /// the arenas have grown.
+  /// Adds the gradients of the sequences' losses to `gradients` and their routed slots to `loads`. Allocates nothing
+  /// after the arenas have grown.
   ///
   /// - Parameters:
   ///   - sequences: empty if this rank only takes part in a micro-batch of other ranks.
-  ///   - diffusion: targets and noise, rows as in the concatenated sequences; nil without diffusion.
+  ///   - diffusion: targets and noise, with the rows of the concatenated sequences; nil without diffusion.
   ///   - body: called once for each sequence, in order, after the backward pass.
   package func accumulate(
     _ sequences: [TrainingSequence], diffusion: ReasoningDiffusion.LossInput?,

@@ -1,19 +1,20 @@
 import Configuration
 import Tensors
 
-/// How sequences are cut into micro-batches: what is computed together, and whose activations are in memory together.
+/// Divides sequences into micro-batches: sequences that pass through the model together, with their activations in
+/// memory.
 package enum MicroBatches {
-  /// Tokens of a micro-batch at most, where its first sequence has no more.
+  /// Maximum tokens per micro-batch; a longer sequence gets a micro-batch to itself.
   ///
-  /// More hardly raise the speed of products, and what backward keeps for the council's gradients grows with them.
+  /// Larger micro-batches barely speed up the GEMMs, but backward keeps more memory for the council's gradients.
   /// Measured: see <doc:Benchmarks>.
   package static func tokens(recomputed: Bool) -> Int { recomputed ? 768 : 2048 }
 
-  /// The same for units of reproducible sums: the cut is part of what makes their bits, so it does not follow from
-  /// speed.
+  /// Maximum tokens per micro-batch of a reproducible sum. Its value affects the bits of the sum, so it must not be
+  /// tuned for speed.
   package static let unitTokens = 4096
 
-  /// Consecutive sequences with up to `limit` tokens together, or a single longer one.
+  /// Ranges of consecutive sequences with up to `limit` tokens in total; a longer sequence gets a range to itself.
   package static func cut(_ lengths: [Int], tokens limit: Int) -> [Range<Int>] {
     var parts: [Range<Int>] = []
     var tokens = limit
@@ -28,8 +29,9 @@ package enum MicroBatches {
     return parts
   }
 
-  /// The micro-batches of a step's sequences, or of a unit's where sums are reproducible: there by the unit's tokens
-  /// alone, otherwise `rl.accumulation_steps` parts of about as many sequences, each cut further by its tokens.
+  /// The micro-batches of a step. If sums are reproducible, `lengths` are of one unit, divided only by `unitTokens`.
+  /// Otherwise `rl.accumulation_steps` parts with nearly equal numbers of sequences, each divided further by its
+  /// tokens.
   package static func parts(_ lengths: [Int], _ configuration: RunConfiguration) -> [Range<Int>] {
     if configuration.parallel.reproducible { return cut(lengths, tokens: unitTokens) }
     let rl = configuration.rl
@@ -42,8 +44,9 @@ package enum MicroBatches {
     }
   }
 
-  /// Tokens of the largest micro-batch of `sequences` sequences of `length` tokens, of which a unit of reproducible sums
-  /// has `unit`.
+  /// Tokens of the largest micro-batch of `sequences` sequences of `length` tokens.
+  ///
+  /// - Parameter unit: number of sequences of a unit of reproducible sums.
   package static func largest(sequences: Int, length: Int, unit: Int, _ configuration: RunConfiguration) -> Int {
     let rl = configuration.rl
     let limit = configuration.parallel.reproducible ? unitTokens : tokens(recomputed: rl.gradientCheckpointing)

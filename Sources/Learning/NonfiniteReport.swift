@@ -2,31 +2,32 @@ import Models
 import Parameters
 
 extension TrainingError {
-  /// An update after which weights are not finite. Every rank throws the same error.
+  /// An update that made weights not finite. Every rank throws the same error.
   init(spoilt tensor: String, step: Int, key: String) {
     self.init(
       .failure, isAgreed: true,
       "step \(step): the update made \(tensor) not finite, so the run ends without saving it; lower \(key) or "
-        + "rl.balance_rate, and go on from the last checkpoint or start again")
+        + "rl.balance_rate, then resume from the last checkpoint or start again")
   }
 }
 
-/// What is not finite in a step, in the same words on every rank, because all ranks see the same records and totals.
+/// Describes the values of a step that are not finite. The text is the same on every rank, because all ranks see the
+/// same records and totals.
 package struct NonfiniteReport: CustomStringConvertible, Sendable {
   package let description: String
-  /// Whether the losses are finite: then a gradient is too large, mostly because rewards are.
+  /// Whether all losses are finite. If they are, a gradient is too large, mostly because rewards are too large.
   private let hasFiniteLosses: Bool
   private let isPolicy: Bool
 
   /// Nil if everything is finite.
   init?(_ reduced: Learner.Reduced, _ records: [some StepRecord], model: QuillanModel) {
-    let bad = records.first { $0.nonfiniteSequence != nil }
+    let firstLoss = records.first { $0.nonfiniteSequence != nil }
     let failed = records.first { $0.nonfiniteTensor != nil }
     let tensor = failed?.nonfiniteTensor.map { model.table[ParameterID($0)].name } ?? reduced.nonfinite
-    guard bad != nil || tensor != nil || !reduced.norm.isFinite else { return nil }
+    guard firstLoss != nil || tensor != nil || !reduced.norm.isFinite else { return nil }
     var parts: [String] = []
-    if let bad, let sequence = bad.nonfiniteSequence {
-      parts.append("the loss of \(bad.groupNumber == nil ? "sequence" : "trajectory") \(sequence) is not finite")
+    if let firstLoss, let sequence = firstLoss.nonfiniteSequence {
+      parts.append("the loss of \(firstLoss.groupNumber == nil ? "sequence" : "trajectory") \(sequence) is not finite")
     }
     if let tensor {
       let group = failed?.groupNumber.map { " (group \($0))" } ?? ""
@@ -34,12 +35,12 @@ package struct NonfiniteReport: CustomStringConvertible, Sendable {
       parts.append("the gradient of \(tensor) is not finite\(range)\(group)")
     }
     if parts.isEmpty { parts.append("the gradient norm is \(reduced.norm)") }
-    hasFiniteLosses = bad == nil
+    hasFiniteLosses = firstLoss == nil
     isPolicy = records.contains { $0.groupNumber != nil }
     description = parts.joined(separator: "; ")
   }
 
-  /// What to do. The value head's gradient grows with the rewards.
+  /// The remedy. The gradient of the value head grows with the rewards.
   ///
   /// - Parameter rateKey: the key of the learning rate.
   func remedy(_ rateKey: String) -> String {

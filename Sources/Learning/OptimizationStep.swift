@@ -6,8 +6,8 @@ import Parameters
 import Rollouts
 import Telemetry
 
-/// What must not be divided: with reproducible sums the sequences whose gradients are added before they are rounded,
-/// otherwise everything that this rank has.
+/// A reduction unit of a step. If sums are reproducible: the sequences whose gradients are added before rounding.
+/// Otherwise: all sequences of this rank.
 package struct StepUnit<Record: StepRecord> {
   /// Empty records, to which the unit's sequences add (`TrainingSequence.record`).
   package var records: [Record]
@@ -19,20 +19,20 @@ package struct StepUnit<Record: StepRecord> {
   }
 }
 
-/// What the passes of a step came to, the same on every rank.
+/// The results of the passes of a step, equal on every rank.
 package struct StepTotals<Record: StepRecord> {
-  /// Of all ranks, in rank order.
+  /// The records of all ranks, in rank order.
   package let records: [Record]
   /// The global norm of the gradients, each parameter counted once.
   package let norm: Double
-  /// What is not finite; nil if the update can be applied.
+  /// Describes values that are not finite; nil if the update can be applied.
   package let problem: NonfiniteReport?
-  /// Seconds of this rank in the passes, and in the reduction.
+  /// Seconds that this rank spent in the passes and in the reduction.
   package let seconds: (passes: Double, reduction: Double)
 }
 
-/// One optimizer step from its sequences to the update: passes, checks, reduction, the decision on values that are not
-/// finite, and the update, in the only order that is allowed.
+/// One optimizer step: passes, checks, reduction, the decision whether to skip the update, and the update, in the only
+/// valid order.
 ///
 /// All ranks call the same methods in the same order.
 package struct OptimizationStep<Objective: SequenceObjective> {
@@ -55,15 +55,15 @@ package struct OptimizationStep<Objective: SequenceObjective> {
       exchange: learner.experts?.exchange)
   }
 
-  /// Forward and backward passes of this rank's units, and the reduction of their gradients. Collective.
+  /// Runs the forward and backward passes of this rank's units, and reduces their gradients. Collective.
   ///
-  /// - Parameter step: from 1, for messages.
+  /// - Parameter step: the number of the step from 1, for messages.
   /// - Throws: `TrainingError` on every rank if debug mode finds a value that is not finite; `MPIError`.
   package func run(_ units: [StepUnit<Objective.Record>], step: Int) throws -> StepTotals<Objective.Record> {
     let start = ContinuousClock.now
     learner.begin()
     let records = try passes(units)
-    // Errors of messages within passes become visible here: until then such rows are zeros.
+    // Only here do communication errors of the passes surface; until then the affected rows are zeros.
     try learner.experts?.check()
     try learner.observer?.requireFinite(step: step, learner)
     // Reduce immediately: other ranks are already blocked in their all-reduce.
@@ -75,17 +75,17 @@ package struct OptimizationStep<Objective: SequenceObjective> {
       records: all, norm: reduced.norm, problem: NonfiniteReport(reduced, all, model: learner.model), seconds: seconds)
   }
 
-  /// The records of this rank's units. With expert parallelism ranks go through units and micro-batches together; a rank
-  /// that has run out takes part with empty ones.
+  /// Runs the passes of this rank's units and returns the units' records. With expert parallelism, ranks process units
+  /// and micro-batches in lockstep; a rank without further sequences takes part with empty micro-batches.
   private func passes(_ units: [StepUnit<Objective.Record>]) throws -> [Objective.Record] {
     var records: [Objective.Record] = []
     var number = 0
     let counts = try learner.agree(microBatches: units.map(\.microBatches.count))
     for (index, count) in counts.enumerated() {
       var unit = index < units.count ? units[index] : StepUnit(records: [], microBatches: [])
-      for place in 0..<count {
-        let sequences = place < unit.microBatches.count ? unit.microBatches[place] : []
-        let isLast = index == counts.count - 1 && place == count - 1
+      for microBatch in 0..<count {
+        let sequences = microBatch < unit.microBatches.count ? unit.microBatches[microBatch] : []
+        let isLast = index == counts.count - 1 && microBatch == count - 1
         FlightRecorder.phase("micro-batch", number) { accumulate(sequences, isLast: isLast, &unit.records) }
         number += 1
       }
@@ -110,40 +110,39 @@ package struct OptimizationStep<Objective: SequenceObjective> {
     learner.observer?.didTrain(sequences.map { ($0.id, $0.tokens.count) })
   }
 
-  /// Debug mode's check of gradients, on the first sequences of a micro-batch.
+  /// The gradient check of debug mode, on the first sequences of a micro-batch.
   private func checkGradients(_ sequences: [TrainingSequence], _ records: [Objective.Record]) {
     learner.observer?.willTrain(learner) { count in
-      let some = Array(sequences.prefix(count))
-      let diffusion = objective.diffusionInput(some, learner)
+      let checked = Array(sequences.prefix(count))
+      let diffusion = objective.diffusionInput(checked, learner)
       return { weights, gradients, loads in
         var sums = records
-        pass.accumulate(some, diffusion: diffusion, weights, gradients, loads: loads, learner.context) {
-          objective.add($1, of: some[$0], to: &sums[some[$0].record])
+        pass.accumulate(checked, diffusion: diffusion, weights, gradients, loads: loads, learner.context) {
+          objective.add($1, of: checked[$0], to: &sums[checked[$0].record])
         }
         return objective.checkedLoss(sums)
       }
     }
   }
 
-  /// Leaves an update out because of what is not finite, and counts that.
+  /// Skips an update because of values that are not finite, and counts it.
   ///
   /// - Returns: a line for the log.
-  /// - Throws: `TrainingError`, the same on every rank, if more than `debug.skip_nonfinite` updates were left out.
+  /// - Throws: `TrainingError`, the same on every rank, if more than `debug.skip_nonfinite` updates were skipped.
   package func skip(_ problem: NonfiniteReport, step: Int) throws -> String {
     learner.skippedUpdates += 1
     let (skipped, allowed) = (learner.skippedUpdates, configuration.debug.skipNonfinite)
     guard skipped <= allowed else {
       throw TrainingError(
         .failure, isAgreed: true,
-        "step \(step): \(problem); \(problem.remedy(rateKey)), or pass --skip-nonfinite n to leave out up to n such "
-          + "updates")
+        "step \(step): \(problem); \(problem.remedy(rateKey)), or pass --skip-nonfinite n to skip up to n such updates")
     }
     return "step \(step): \(problem); update skipped (\(skipped) of \(allowed))"
   }
 
   /// Applies the update to the masters and packs them. Collective.
   ///
-  /// - Throws: `TrainingError`, the same on every rank, if masters are not finite after it.
+  /// - Throws: `TrainingError`, the same on every rank, if the update makes masters not finite.
   package func update(_ totals: StepTotals<Objective.Record>, learningRate: Double, step: Int) throws {
     let spoilt = try learner.update(
       norm: totals.norm, learningRate: learningRate, maximumNorm: configuration.rl.maxGradNorm,

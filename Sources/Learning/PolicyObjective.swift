@@ -7,19 +7,19 @@ import Rollouts
 
 /// The GRPO loss of trajectories (Shao et al., arXiv:2402.03300, with the options of DAPO, arXiv:2503.14476).
 ///
-/// Every divisor comes from the group or the whole batch (`GroupObjective`), so micro-batches add up to the same loss
-/// however the trajectories are divided.
+/// Every divisor comes from the group or the complete batch (`GroupObjective`), so the micro-batches add up to the same
+/// loss for any division of the trajectories.
 package struct PolicyObjective: SequenceObjective {
-  /// What one trajectory contributes: terms carry their weights, so they add up over the batch.
+  /// The contribution of one trajectory. Terms include their weights, so they add up over the batch.
   package struct Terms: BitwiseCopyable {
     package var objective: ObjectiveTerms
     package var statistics: RatioStatistics
   }
 
   package let configuration: ObjectiveConfiguration
-  /// π_ref, whole on every rank; nil without a KL term.
+  /// π_ref, complete on every rank; nil without a KL term.
   private let reference: PackedModel?
-  /// The seed of the diffusion loss's noise.
+  /// The seed of the noise of the diffusion loss.
   private let seed: UInt64
 
   package init(_ configuration: ObjectiveConfiguration, reference: PackedModel? = nil, seed: UInt64 = 0) {
@@ -49,7 +49,7 @@ package struct PolicyObjective: SequenceObjective {
   package func evaluate(
     _ sequence: TrainingSequence, _ signals: SequencePass.Signals, into gradients: SequencePass.Gradients
   ) -> Terms {
-    guard let member = sequence.member else { preconditionFailure("sequence \(sequence.id) is not of a group") }
+    guard let member = sequence.member else { preconditionFailure("sequence \(sequence.id) has no group") }
     gradients.entropies.update(repeating: member.objective.entropyGradient)
     let outcome = member.oldLogProbabilities.withUnsafeBufferPointer { old in
       member.referenceLogProbabilities.withUnsafeBuffer { references in

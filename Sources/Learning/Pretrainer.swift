@@ -4,16 +4,16 @@ import Optimizers
 import Parallelism
 import Telemetry
 
-/// Next-token pre-training on text windows or task demonstrations, so that reinforcement has something to start from.
+/// Next-token pre-training on text windows or task demonstrations, before reinforcement learning.
 ///
-/// `CrossEntropyObjective` has the loss.
+/// `CrossEntropyObjective` defines the loss.
 public final class Pretrainer {
   public let configuration: RunConfiguration
   public let learner: Learner
   public private(set) var stepCount = 0
   private let source: any SequenceSource
   private let schedule: LearningRateSchedule
-  /// Sequences of a unit of reproducible sums.
+  /// Number of sequences of a unit of reproducible sums.
   package static let unit = 8
 
   public init(configuration: RunConfiguration, learner: Learner, source: any SequenceSource) {
@@ -25,13 +25,14 @@ public final class Pretrainer {
       peak: pretrain.learningRate, warmupSteps: pretrain.warmupSteps, totalSteps: pretrain.steps)
   }
 
-  /// Goes on after `steps` updates, `skipped` of them left out.
+  /// Resumes after `steps` steps, `skipped` of them without an update.
   package func resume(steps: Int, skipped: Int) {
     stepCount = steps
     learner.skippedUpdates = skipped
   }
 
-  /// One update; returns its metrics, equal on every rank, and a line for the log if the update was skipped. Collective.
+  /// Runs one step. Returns its metrics, equal on every rank, and a line for the log if the update was skipped.
+  /// Collective.
   ///
   /// - Throws: `TrainingError` on every rank if a loss or gradient is not finite, unless such updates are skipped.
   public func step() throws -> (metrics: [String: Double], warning: String?) {
@@ -68,16 +69,16 @@ public final class Pretrainer {
     return (metrics, warning)
   }
 
-  /// This rank's sequences of the next step, each micro-batch a unit: with reproducible sums `unit` sequences, otherwise
-  /// as many as are computed together.
+  /// This rank's sequences of the next step. Each micro-batch is a unit: `unit` sequences if sums are reproducible,
+  /// otherwise as `MicroBatches.parts` divides them.
   package func units() throws -> [StepUnit<CrossEntropyObjective.Record>] {
     let size = configuration.pretrain.batchSize
     let isReproducible = configuration.parallel.reproducible
     let unit = isReproducible ? Self.unit : 1
     let share = Share(
       of: (size - 1) / unit + 1, rank: learner.communicator.rank, size: learner.communicator.size)
-    let own = min(size, share.range.lowerBound * unit)..<min(size, share.range.upperBound * unit)
-    let sequences = try own.map { index in
+    let indices = min(size, share.range.lowerBound * unit)..<min(size, share.range.upperBound * unit)
+    let sequences = try indices.map { index in
       var sequence = try source.sequence(step: stepCount, index: index, batchSize: size)
       sequence.auxiliaryWeight = Float(configuration.pretrain.auxLossCoef / Double(size))
       sequence.diffusionWeight = Float(configuration.pretrain.diffusionLossCoef / Double(size))

@@ -15,7 +15,7 @@ struct PromptRollouts: RolloutSource {
   private let sampler: Sampler
   private let overlong: OverlongReward?
   private let rules: RolloutBatch.Rules
-  /// Trajectories of a batch that are shown token by token.
+  /// Number of trajectories of a batch that reports show token by token.
   private static let shown = 8
 
   var rewardNames: [String] { rewards.names }
@@ -45,8 +45,8 @@ struct PromptRollouts: RolloutSource {
 
   func groups(_ numbers: [Int], policy: PackedModel, _ context: Context) throws -> RolloutBatch {
     let size = configuration.rl.numTrajectories
-    let asked = try numbers.map { try prompts.prompt(index: $0, split: .train) }
-    let requests = try zip(numbers, asked).map { number, prompt in
+    let drawn = try numbers.map { try prompts.prompt(index: $0, split: .train) }
+    let requests = try zip(numbers, drawn).map { number, prompt in
       Sampler.Request(
         prompt: try PromptTokens.encode(prompt, tokenizer, configuration),
         trajectories: (0..<size).map { UInt64(number * size + $0) })
@@ -55,7 +55,7 @@ struct PromptRollouts: RolloutSource {
       try sampler.sample(requests, policy, context)
     }
     var items: [RewardItem] = []
-    for (prompt, trajectories) in zip(asked, sampled) {
+    for (prompt, trajectories) in zip(drawn, sampled) {
       for trajectory in trajectories {
         items.append(
           RewardItem(
@@ -77,7 +77,7 @@ struct PromptRollouts: RolloutSource {
           shaping: overlong?.penalty(tokens: trajectory.logProbabilities.count) ?? 0,
           tokens: next < Self.shown ? tokens(of: trajectory) : [])
       }
-      batch.add(number: UInt64(numbers[index]), asked[index], members, rules)
+      batch.add(number: UInt64(numbers[index]), drawn[index], members, rules)
     }
     return batch
   }

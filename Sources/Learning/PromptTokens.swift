@@ -1,7 +1,7 @@
 import Configuration
 import Rollouts
 
-/// Turns prompts into tokens by the template, and refuses or cuts what does not fit.
+/// Encodes prompts by the template, and truncates or rejects prompts that are too long.
 package enum PromptTokens {
   package static func encode(_ prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration) throws
     -> [Int32]
@@ -27,7 +27,8 @@ package enum PromptTokens {
         .data,
         "\(prompt.origin): the prompt has \(tokens.count) tokens, at most \(limit) fit (model.max_seq_len "
           + "\(configuration.model.maxSeqLen) − rl.max_trajectory_len \(configuration.objective.maxTrajectoryLen), "
-          + "data.max_prompt_len \(configuration.data.maxPromptLen)); shorten it, raise these or set data.truncation")
+          + "data.max_prompt_len \(configuration.data.maxPromptLen)); shorten it, raise these limits or set "
+          + "data.truncation")
     }
   }
 }

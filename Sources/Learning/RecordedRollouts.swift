@@ -4,25 +4,25 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// Groups recorded earlier, by whatever policy, in a new order each epoch.
+/// Groups that any policy recorded earlier, in a new order in each epoch.
 ///
-/// Latents are sampled by π_old. Log-probabilities that were not recorded are computed with π_old, once for each rollout,
-/// by the same function as the training forward pass, so that the first update's ratios are exactly 1.
+/// π_old samples the latents. π_old also computes log-probabilities that were not recorded, once per rollout, by the
+/// function of the training forward pass, so that the ratios of the first update are exactly 1.
 package struct RecordedRollouts: RolloutSource {
   let configuration: RunConfiguration
   let model: QuillanModel
   let tokenizer: any Tokenizer
   private let groups: [RecordedGroup]
-  /// Sequences of the largest group: each number has as many ids.
+  /// Number of sequences of the largest group; each group number reserves this many ids.
   private let largest: Int
 
   package var rewardNames: [String] { [] }
-  /// Recorded log-probabilities are another program's, which rounds otherwise.
+  /// False if log-probabilities were recorded: the program that computed them rounds differently.
   package var hasExactLogProbabilities: Bool {
     groups.allSatisfy { $0.trajectories.allSatisfy { $0.sequences.allSatisfy { $0.logProbabilities == nil } } }
   }
 
-  /// - Throws: `TrainingError` where a sequence is longer than the model's.
+  /// - Throws: `TrainingError` if a sequence is longer than `model.max_seq_len`.
   init(configuration: RunConfiguration, model: QuillanModel, tokenizer: any Tokenizer, groups: [RecordedGroup]) throws {
     self.configuration = configuration
     self.model = model
@@ -32,7 +32,7 @@ package struct RecordedRollouts: RolloutSource {
     try Self.check(groups, configuration)
   }
 
-  /// - Throws: `TrainingError` with the line of the first sequence that is longer than the model's.
+  /// - Throws: `TrainingError` with the line of the first sequence that is longer than `model.max_seq_len`.
   package static func check(_ groups: [RecordedGroup], _ configuration: RunConfiguration) throws {
     for group in groups {
       let length = group.trajectories.flatMap(\.sequences).map(\.tokens.count).max() ?? 0
@@ -40,13 +40,13 @@ package struct RecordedRollouts: RolloutSource {
         throw TrainingError(
           .data,
           "\(group.origin): a sequence has \(length) tokens, model.max_seq_len is \(configuration.model.maxSeqLen); "
-            + "shorten it or raise that")
+            + "shorten it or raise model.max_seq_len")
       }
     }
   }
 
-  /// A sequence on its way to a trajectory.
-  private struct Piece {
+  /// A recorded sequence with its global id.
+  private struct NumberedSequence {
     let id: UInt64
     let sequence: RecordedSequence
   }
@@ -54,21 +54,21 @@ package struct RecordedRollouts: RolloutSource {
   package func groups(_ numbers: [Int], policy: PackedModel, _ context: Context) throws -> RolloutBatch {
     var batch = RolloutBatch()
     for number in numbers {
-      let (epoch, place) = number.quotientAndRemainder(dividingBy: groups.count)
+      let (epoch, position) = number.quotientAndRemainder(dividingBy: groups.count)
       let order = CounterPermutation(count: groups.count, seed: configuration.rl.seed, epoch: UInt64(epoch))
-      let recorded = groups[order[place]]
-      var pieces: [Piece] = []
+      let recorded = groups[order[position]]
+      var numbered: [NumberedSequence] = []
       var group = TrajectoryGroup(id: UInt64(number), trajectories: [])
       var owners: [Int] = []
       let scored = recorded.trajectories.compactMap { trajectory in trajectory.reward.map { (trajectory, $0) } }
       for (owner, (trajectory, reward)) in scored.enumerated() {
         for sequence in trajectory.sequences {
-          pieces.append(Piece(id: UInt64(number * largest + pieces.count), sequence: sequence))
+          numbered.append(NumberedSequence(id: UInt64(number * largest + numbered.count), sequence: sequence))
           owners.append(owner)
           group.rewards.append(reward)
         }
       }
-      group.trajectories = trajectories(pieces, policy, context)
+      group.trajectories = trajectories(numbered, policy, context)
       group.owners = owners
       batch.add(
         group, recorded, rewards: scored.map(\.1), dropsUniform: configuration.rl.dynamicSampling, tokenizer)
@@ -76,25 +76,25 @@ package struct RecordedRollouts: RolloutSource {
     return batch
   }
 
-  private func trajectories(_ pieces: [Piece], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
-    MicroBatches.cut(pieces.map(\.sequence.tokens.count), tokens: MicroBatches.tokens(recomputed: false))
-      .flatMap { completed(Array(pieces[$0]), policy, context) }
+  private func trajectories(_ numbered: [NumberedSequence], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
+    MicroBatches.cut(numbered.map(\.sequence.tokens.count), tokens: MicroBatches.tokens(recomputed: false))
+      .flatMap { completed(Array(numbered[$0]), policy, context) }
   }
 
-  /// Adds latents, and log-probabilities where they are missing.
-  private func completed(_ pieces: [Piece], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
+  /// Adds latents, and log-probabilities that were not recorded.
+  private func completed(_ numbered: [NumberedSequence], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
     let latents = LatentSampling.latents(
-      pieces.map(\.sequence.tokens), ids: pieces.map(\.id), seed: configuration.rl.seed, model, policy, context)
+      numbered.map(\.sequence.tokens), ids: numbered.map(\.id), seed: configuration.rl.seed, model, policy, context)
     let signals = SequenceSignals.of(
-      zip(pieces, latents).map { piece, latents in
-        let mask = piece.sequence.mask
+      zip(numbered, latents).map { item, latents in
+        let mask = item.sequence.mask
         return TrainingSequence(
-          id: piece.id, tokens: piece.sequence.tokens, positions: mask.indices.filter { mask[$0] }, latents: latents)
+          id: item.id, tokens: item.sequence.tokens, positions: mask.indices.filter { mask[$0] }, latents: latents)
       }, model, policy, temperature: Float(configuration.objective.temperature), context)
-    return pieces.indices.map { index in
-      let sequence = pieces[index].sequence
+    return numbered.indices.map { index in
+      let sequence = numbered[index].sequence
       return Trajectory(
-        id: pieces[index].id, promptID: pieces[index].id,
+        id: numbered[index].id, promptID: numbered[index].id,
         promptLength: sequence.mask.firstIndex(of: true) ?? sequence.tokens.count, tokens: sequence.tokens,
         mask: sequence.mask, latents: latents[index],
         logProbabilities: sequence.logProbabilities ?? signals[index].logProbabilities,

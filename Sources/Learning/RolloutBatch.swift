@@ -3,45 +3,46 @@ import Rollouts
 
 /// This rank's groups of a step with their prompts, completions and scores.
 public struct RolloutBatch: Sendable {
-  /// The groups that can be trained on, in order of their numbers; trajectories without a score are left out.
+  /// The groups to train on, in order of their numbers, without unscored trajectories.
   public private(set) var groups: [TrajectoryGroup] = []
   public private(set) var samples: [CompletionSample] = []
-  /// What became of each sampled group, in the same order; a group that is not kept has a record too.
+  /// The outcome of each sampled group, in the same order, dropped groups included.
   private(set) var records: [RolloutRecord] = []
-  /// Seconds that the scorers took.
+  /// Seconds spent in the scorers.
   var rewardSeconds = 0.0
-  /// Figures that rewards gave beside their scores, in the order of the trajectories.
+  /// Further metrics that rewards return with their scores, in the order of the trajectories.
   private(set) var figures: [Figure] = []
 
-  /// A figure of one trajectory.
+  /// A metric of one trajectory.
   package struct Figure: RankRecord {
     let group: UInt64
     let name: String
     let value: Double
   }
 
-  /// A completion with what its scorers said.
+  /// A completion and the outcome of its scoring.
   struct Scored {
     let trajectory: Trajectory
     let completion: String
     let outcome: WeightedRewards.Outcome
-    /// Added to the reward, not to what dynamic sampling looks at.
+    /// Added to the reward; dynamic sampling ignores it.
     let shaping: Double
-    /// Text and log-probability of each generated token, of the trajectories that are shown.
+    /// Text and log-probability of each generated token, if reports show the trajectory token by token.
     let tokens: [CompletionSample.Token]
   }
 
-  /// How a group of completions becomes one to train on.
+  /// How to make a group to train on from scored completions.
   struct Rules {
-    /// The rewards' names, in the order of the scores' parts.
+    /// The names of the rewards, in the order of the scores' parts.
     let rewardNames: [String]
-    /// Whether groups whose raw rewards are all equal are dropped (DAPO's dynamic sampling).
+    /// Whether to drop groups whose raw rewards are all equal (DAPO's dynamic sampling).
     let dropsUniform: Bool
-    /// Whether the tokens of trajectories that met the length limit are left out of the loss.
+    /// Whether the loss excludes the tokens of trajectories that reached the length limit.
     let filtersOverlong: Bool
   }
 
-  /// Adds one group: drops its unscored trajectories, and the group where fewer than two are left of several.
+  /// Adds one group without its unscored trajectories. Drops the group if fewer than two of several trajectories have a
+  /// score.
   mutating func add(number: UInt64, _ prompt: Prompt, _ members: [Scored], _ rules: Rules) {
     var group = TrajectoryGroup(id: number, trajectories: [])
     var record = RolloutRecord(number: number, digest: prompt.digest, parts: rules.rewardNames.count)
@@ -73,9 +74,9 @@ public struct RolloutBatch: Sendable {
     records.append(record)
   }
 
-  /// Adds a recorded group, whose trajectories without a score are left out already.
+  /// Adds a recorded group that no longer contains unscored trajectories.
   ///
-  /// - Parameter rewards: of each scored trajectory.
+  /// - Parameter rewards: the reward of each scored trajectory.
   mutating func add(
     _ group: TrajectoryGroup, _ recorded: RecordedGroup, rewards: [Double], dropsUniform: Bool,
     _ tokenizer: any Tokenizer
@@ -102,7 +103,7 @@ public struct RolloutBatch: Sendable {
     return dropsUniform && raw.allSatisfy { $0 == raw[0] } ? .uniform : .kept
   }
 
-  /// Adds what was sampled later.
+  /// Appends the batch of a later round.
   mutating func append(_ later: RolloutBatch) {
     groups += later.groups
     samples += later.samples

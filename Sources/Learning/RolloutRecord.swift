@@ -2,20 +2,20 @@ import MPI
 import Formats
 import Rollouts
 
-/// What became of one sampled group, as numbers that ranks exchange: every rank adds all records in the order of their
-/// numbers, so figures and decisions are the same on any layout.
+/// The outcome of one sampled group, as numbers that ranks exchange. Every rank adds all records in the order of group
+/// numbers, so metrics and decisions are the same on any layout.
 package struct RolloutRecord: RankRecord, Equatable {
-  /// Whether a group is trained on.
+  /// Whether the group is used for training.
   enum Fate: Double, RankRecord {
     case kept = 0
-    /// All raw rewards are equal: nothing to learn from (only with dynamic sampling).
+    /// All raw rewards are equal, so no advantage exists (only with dynamic sampling).
     case uniform = 1
     /// Fewer than two trajectories have a score.
     case unscored = 2
   }
 
   let number: UInt64
-  /// The prompt's hash.
+  /// The hash of the prompt.
   let digest: UInt64
   var fate = Fate.kept
   var unscored: [UnscoredReason: Int] = [:]
@@ -26,7 +26,7 @@ package struct RolloutRecord: RankRecord, Equatable {
   private(set) var reward = 0.0
   private(set) var trajectories = 0
   private(set) var generatedTokens = 0
-  /// Trajectories that met the length limit.
+  /// Number of trajectories that reached the length limit.
   private(set) var unfinished = 0
 
   package init(number: UInt64, digest: UInt64, parts: Int) {
@@ -49,7 +49,7 @@ package struct RolloutRecord: RankRecord, Equatable {
 
   package static func width(parts: Int) -> Int { 9 + UnscoredReason.allCases.count + parts }
 
-  /// The hash travels in two halves, each of which a double holds exactly.
+  /// The digest is split into two halves, because a double represents each half exactly.
   package var numbers: [Double] {
     let head = [
       Double(number), Double(digest >> 32), Double(digest & 0xFFFF_FFFF), fate.rawValue, Double(scored), reward,
@@ -58,7 +58,7 @@ package struct RolloutRecord: RankRecord, Equatable {
     return head + UnscoredReason.allCases.map { Double(unscored[$0] ?? 0) } + parts
   }
 
-  /// Whether the numbers are those of a record: all but sums of rewards are whole, and none is too large to count with.
+  /// Whether the numbers can be a record: all except sums of rewards are integers from 0 to 2⁵³.
   package static func isValid(_ numbers: [Double]) -> Bool {
     guard numbers.count >= width(parts: 0) else { return false }
     let counts = numbers[..<(9 + UnscoredReason.allCases.count)].enumerated().filter { $0.offset != 5 }.map(\.element)
@@ -84,15 +84,15 @@ package struct RolloutRecord: RankRecord, Equatable {
   }
 }
 
-/// The prompts that a step drew: numbers without a gap, so that ledgers that follow one another prove that no prompt
-/// was skipped or repeated. The sum of the digests of one epoch is the same in every epoch and for every order.
+/// The prompts that a step drew. Numbers have no gap, so consecutive ledgers prove that no prompt was skipped or
+/// repeated. The sum of the digests of an epoch is the same for every epoch and every order.
 public struct PromptLedger: Sendable, Equatable {
   /// The first number drawn; the next step begins at `first` + `count`.
   public let first: Int
   public let count: Int
   /// Σ of the prompts' digests, modulo 2⁶⁴.
   public let digest: UInt64
-  /// Numbers of the groups that are not trained on, by the reason: `uniform` or `unscored`.
+  /// Numbers of the dropped groups, by reason: `uniform` or `unscored`.
   public let dropped: [String: [Int]]
 
   init(first: Int, _ records: [RolloutRecord]) {

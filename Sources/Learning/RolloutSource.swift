@@ -2,14 +2,14 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// Where a trainer's groups come from: sampled for prompts, or recorded earlier.
+/// The source of a trainer's groups: sampled for prompts, or recorded earlier.
 package protocol RolloutSource: Sendable {
-  /// The rewards' names, for metrics.
+  /// The names of the rewards, for metrics.
   var rewardNames: [String] { get }
-  /// Whether the groups' log-probabilities are π_old's own, computed here.
+  /// Whether this program computed the log-probabilities of the groups with π_old.
   var hasExactLogProbabilities: Bool { get }
 
-  /// Groups by their global numbers, a function of number and policy alone. Local.
+  /// Returns the groups with the given global numbers. The result depends only on numbers and policy. Local.
   ///
   /// - Parameter policy: π_old.
   func groups(_ numbers: [Int], policy: PackedModel, _ context: Context) throws -> RolloutBatch

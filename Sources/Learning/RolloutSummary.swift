@@ -2,16 +2,16 @@ import MPI
 import Rollouts
 import Telemetry
 
-/// What all ranks know about a step's rollouts.
+/// The rollouts of a step, as known to all ranks.
 package struct RolloutSummary {
   package let first: Int
   private let names: [String]
   package var records: [RolloutRecord] = []
-  /// How often groups were drawn.
+  /// Number of rounds in which groups were drawn.
   package var rounds = 0
-  /// This rank's samples and figures.
+  /// Samples and metrics of this rank.
   package var samples: [CompletionSample] = []
-  /// Seconds that this rank's scorers took.
+  /// Seconds that this rank spent in scorers.
   var rewardSeconds = 0.0
   package var figures: [RolloutBatch.Figure] = []
 
@@ -23,13 +23,13 @@ package struct RolloutSummary {
   /// Numbers of the groups to train on, ascending.
   var kept: [UInt64] { records.filter { $0.fate == .kept }.map(\.number) }
 
-  /// Adds every rank's records of one round. Collective.
-  mutating func add(_ own: [RolloutRecord], _ communicator: Communicator) throws(MPIError) {
-    records += try communicator.gather(records: own).sorted { $0.number < $1.number }
+  /// Adds the records of all ranks for one round. Collective.
+  mutating func add(_ local: [RolloutRecord], _ communicator: Communicator) throws(MPIError) {
+    records += try communicator.gather(records: local).sorted { $0.number < $1.number }
     rounds += 1
   }
 
-  /// Adds rewards, lengths, what was dropped and why, the ledger and the samples. Collective.
+  /// Adds rewards, lengths, dropped groups by reason, the ledger and the samples to a report. Collective.
   func describe(_ report: inout StepReport, _ communicator: Communicator) throws(MPIError) {
     var parts = [Double](repeating: 0, count: names.count)
     var scored = 0
@@ -61,7 +61,7 @@ package struct RolloutSummary {
     report.samples = samples
   }
 
-  /// The mean of each figure of every rank, added in the order of the groups.
+  /// The mean of each metric over all ranks, added in the order of the groups.
   private func meanFigures(_ communicator: Communicator) throws(MPIError) -> [String: Double] {
     let all = try communicator.gather(records: figures)
     var sums: [String: (sum: Double, count: Double)] = [:]
@@ -74,8 +74,8 @@ package struct RolloutSummary {
 }
 
 extension StepReport {
-  /// Adds times and throughput: prompt and completion tokens of all ranks that the step trained on, over the slowest
-  /// rank's seconds; the most memory that a rank ever held. Collective.
+  /// Adds times, throughput (prompt and completion tokens of all ranks that the step trained on, divided by the slowest
+  /// rank's seconds) and the maximum memory of any rank so far. Collective.
   mutating func add(_ clock: PhaseClock, tokens: Int, _ communicator: Communicator) throws(MPIError) {
     let slowest = try communicator.allReduce(clock.total, .maximum)
     let all = try communicator.allReduce(Int64(tokens), .sum)

@@ -1,9 +1,9 @@
 import Formats
 import Layers
 
-/// How often each choice was taken in one step, over all ranks, as plain numbers.
+/// How many slots chose each target of the routers in one step, over all ranks, as plain numbers.
 public struct RoutingSnapshot: Sendable, Equatable {
-  /// [layer][mini-MoE], routed slots.
+  /// [layer][mini-MoE]
   public let miniMoEs: [[Int]]
   /// [mini-MoE][expert]
   public let experts: [[Int]]

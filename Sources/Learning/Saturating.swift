@@ -1,4 +1,4 @@
-/// Integer arithmetic whose results stop at the largest integer instead of trapping: for sizes that a configuration names.
+/// Integer arithmetic that returns the largest integer instead of trapping, for sizes from a configuration.
 package enum Saturating {
   /// a · b, or `Int.max` if that overflows.
   package static func product(_ a: Int, _ b: Int) -> Int {

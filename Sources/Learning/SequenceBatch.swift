@@ -2,7 +2,7 @@ import Layers
 import Models
 import Tensors
 
-/// Sequences one after another, in an arena's memory. S sequences, T tokens and N trained tokens of all of them.
+/// Concatenated sequences in an arena's memory: S sequences with T tokens and N trained tokens in total.
 struct SequenceBatch {
   /// Tokens [T] and the range of each sequence [S].
   let tokens: TokenBatch
@@ -12,10 +12,10 @@ struct SequenceBatch {
   let lengths: ArenaList<Int>
   let auxiliaryWeights: ArenaList<Float>
   let diffusionWeights: ArenaList<Float>
-  /// The rows of [T] that predict the trained tokens, and these tokens [N].
+  /// The rows of [T] that predict the trained tokens, and the trained tokens [N].
   let predictors: ArenaList<Int>
   let targets: ArenaList<Int32>
-  /// The end of each sequence's predictors [S].
+  /// The end of each sequence's range in `predictors` [S].
   private let ends: ArenaList<Int>
 
   init(_ sequences: [TrainingSequence], in arena: Arena) {
@@ -53,6 +53,6 @@ struct SequenceBatch {
     self.ends = ends
   }
 
-  /// The predictors of a sequence.
+  /// The range of a sequence in `predictors`.
   func rows(_ sequence: Int) -> Range<Int> { (sequence == 0 ? 0 : ends[sequence - 1])..<ends[sequence] }
 }

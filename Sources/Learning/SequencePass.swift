@@ -4,27 +4,28 @@ import Models
 import Parameters
 import Tensors
 
-/// The forward pass of a micro-batch with the model's outputs at the tokens that are trained on; then its backward pass.
+/// The forward pass of a micro-batch, with the model's outputs at the trained tokens; then its backward pass.
 ///
-/// Everything is arena memory: a pass is valid within the arena's scope that it was made in. It allocates nothing once the
-/// arenas have grown. Shapes: T tokens of all sequences, N tokens that are trained on, d model.
+/// All results are arena memory, valid within the arena scope in which the pass was created. Allocates nothing after
+/// the arenas have grown. Shapes: T tokens and N trained tokens of all sequences, d model.
 package struct SequencePass {
-  /// The model's outputs at a sequence's tokens [N], in order of position. Log-probabilities and entropies (nats) are after
-  /// division by the temperature.
+  /// The model's outputs at the trained tokens of a sequence [N], in order of position. Log-probabilities and entropies
+  /// (nats) are after division by the temperature.
   package struct Signals {
     package let logProbabilities: UnsafeBufferPointer<Float>
     package let entropies: UnsafeBufferPointer<Float>
     package let values: UnsafeBufferPointer<Float>
   }
 
-  /// The gradients of the loss with respect to the signals of a sequence [N]; 0 before the objective writes them.
+  /// The gradients of the loss with respect to the signals of a sequence [N]; zero-filled before the objective writes
+  /// them.
   package struct Gradients {
     package let logProbabilities: UnsafeMutableBufferPointer<Float>
     package let entropies: UnsafeMutableBufferPointer<Float>
     package let values: UnsafeMutableBufferPointer<Float>
   }
 
-  /// What the model itself adds to a sequence's loss, before weights.
+  /// The model's own losses of a sequence, before weights.
   package struct Losses {
     /// L_aux.
     package let auxiliary: Double
@@ -32,7 +33,7 @@ package struct SequencePass {
     package let diffusion: Double
   }
 
-  /// Embedding and Overseer [T, d], and the layers.
+  /// Outputs of embedding and Overseer [T, d], and of the layers.
   package let prefix: PrefixPass
   package let trunk: TrunkPass
   private let model: QuillanModel
@@ -48,11 +49,11 @@ package struct SequencePass {
   /// L_diff of each sequence, after `backward`.
   private let diffusionLosses: ArenaList<Double>
 
-  /// The forward pass.
+  /// Runs the forward pass.
   ///
   /// - Parameters:
-  ///   - weights: what this rank holds; without an exchange, the whole model.
-  ///   - loads: gets the routed slots of the sequences; nil if there is no balance loss to report.
+  ///   - weights: the weights that this rank holds; without an exchange, the complete model.
+  ///   - loads: receives the routed slots of the sequences; nil if the balance loss is not needed.
   ///   - exchange: sends rows to the owners of their mini-MoEs; nil if this rank holds all.
   package init(
     _ sequences: [TrainingSequence], _ model: QuillanModel, _ weights: PackedModel, temperature: Float,
@@ -99,9 +100,9 @@ package struct SequencePass {
       values: dValues.part(rows).buffer)
   }
 
-  /// Adds the gradients of the loss to `gradients`, from what `gradients(_:)` has and the weights of the sequences.
+  /// Adds the gradients of the loss to `gradients`, computed from `gradients(_:)` and the sequences' loss weights.
   ///
-  /// - Parameter diffusion: targets and noise, rows as in the concatenated sequences; nil without diffusion.
+  /// - Parameter diffusion: targets and noise, with the rows of the concatenated sequences; nil without diffusion.
   package func backward(
     diffusion: ReasoningDiffusion.LossInput?, _ weights: PackedModel, into gradients: Layers.Gradients,
     _ context: Context
@@ -139,9 +140,9 @@ package struct SequenceSignals: Sendable {
     values = Array(signals.values)
   }
 
-  /// The signals of `sequences` without gradients: the same bits as a training pass has.
+  /// Computes the signals of `sequences` without gradients, with the bits of a training pass.
   ///
-  /// - Parameter weights: the whole model.
+  /// - Parameter weights: the complete model.
   package static func of(
     _ sequences: [TrainingSequence], _ model: QuillanModel, _ weights: PackedModel, temperature: Float,
     _ context: Context

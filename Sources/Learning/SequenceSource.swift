@@ -1,12 +1,12 @@
 import Configuration
 import Rollouts
 
-/// Sequences by number, with no state: any rank can make any of them.
+/// Sequences by number. A source has no state, so any rank can create any sequence.
 public protocol SequenceSource: Sendable {
   func sequence(step: Int, index: Int, batchSize: Int) throws -> TrainingSequence
 }
 
-/// Windows of a text; every token but the first of a window is predicted.
+/// Windows of a text. Trains on every token of a window except the first.
 public struct TextSequences: SequenceSource {
   let stream: TokenStream
   let length: Int
@@ -26,7 +26,7 @@ public struct TextSequences: SequenceSource {
   }
 }
 
-/// Demonstrations of a task: prompt, answer, end token; the answer and the end token are predicted.
+/// Demonstrations of a task: prompt, answer, end token. Trains on the answer and the end token.
 public struct DemonstrationSequences: SequenceSource {
   let prompts: any PromptSource
   let tokenizer: any Tokenizer
@@ -54,7 +54,7 @@ public struct DemonstrationSequences: SequenceSource {
       throw TrainingError(
         .data,
         "\(prompt.origin): prompt and answer have \(question.count + answer.count) tokens, model.max_seq_len is "
-          + "\(configuration.model.maxSeqLen); shorten them or raise it")
+          + "\(configuration.model.maxSeqLen); shorten them or raise model.max_seq_len")
     }
     return TrainingSequence(
       id: id, tokens: question + answer, positions: Array(question.count..<question.count + answer.count))

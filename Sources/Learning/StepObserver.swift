@@ -3,27 +3,28 @@ import Models
 import Objectives
 import Parameters
 
-/// What debug mode sees of a step: called by the step at fixed places, the same on every rank.
+/// The hooks of debug mode in a step, called in the same order on every rank.
 package protocol StepObserver: AnyObject {
-  /// A micro-batch is about to be trained on.
+  /// Called before training on a micro-batch.
   ///
-  /// - Parameter loss: the loss of so many of the first sequences of the micro-batch, to be evaluated at other masters.
+  /// - Parameter loss: returns the loss of the given number of first sequences of the micro-batch, to evaluate at other
+  ///   masters.
   func willTrain(_ learner: Learner, loss: (Int) -> CheckedLoss.Evaluation)
-  /// The passes of a micro-batch are done.
+  /// Called after the passes of a micro-batch.
   ///
-  /// - Parameter sequences: trajectories by their ids, with their numbers of tokens, in the order of the pass.
+  /// - Parameter sequences: ids and token counts of the sequences, in the order of the pass.
   func didTrain(_ sequences: [(id: UInt64, tokens: Int)])
-  /// All micro-batches of a step are done; gradients are not summed over ranks yet. Collective.
+  /// Called after all micro-batches of a step, before gradients are summed over ranks. Collective.
   ///
-  /// - Throws: `TrainingError` on every rank if a value was not finite on any.
+  /// - Throws: `TrainingError` on every rank if any rank had a value that is not finite.
   func requireFinite(step: Int, _ learner: Learner) throws
 }
 
-/// A loss that is evaluated at changed masters, in the parts that reach different parameters.
+/// A loss evaluated at changed masters, in two parts that depend on different parameters.
 package struct CheckedLoss {
-  /// The part that reaches every tensor.
+  /// The part that depends on all tensors.
   package var trunk: Double
-  /// The value head's part, which reaches only the value head.
+  /// The part of the value head. Its gradient reaches only the value head.
   package var value: Double
 
   package init(trunk: Double, value: Double = 0) {
@@ -36,6 +37,6 @@ package struct CheckedLoss {
     trunk = terms.reduce(0) { $0 + $1.total(objective) } - value
   }
 
-  /// Adds the gradients of the loss to the given ones and its routed slots to the loads; returns the loss.
+  /// Adds the gradients of the loss to the given gradients and its routed slots to the given loads; returns the loss.
   package typealias Evaluation = (PackedModel, Gradients, RoutingLoads) -> CheckedLoss
 }

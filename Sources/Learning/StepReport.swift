@@ -3,19 +3,19 @@ import Objectives
 import Rollouts
 import Tensors
 
-/// The figures of one optimizer step, equal on every rank.
+/// The metrics of one optimizer step, equal on every rank.
 public struct StepReport: Sendable {
   public let step: Int
   public let learningRate: Double
-  /// Figures by the field's names (`reward`, `entropy`, `kl`, `loss/…`).
+  /// Metrics by their usual names (`reward`, `entropy`, `kl`, `loss/…`).
   public internal(set) var metrics: [String: Double]
-  /// A line for the log, where the update was skipped.
+  /// A line for the log; nil if the step has no warning.
   public internal(set) var warning: String?
-  /// Completions that have no score, if there are any.
+  /// The unscored completions; nil if all completions have a score.
   public internal(set) var unscored: UnscoredCount?
-  /// How often each choice of the routers was taken.
+  /// How many slots chose each target of the routers.
   public internal(set) var loads: RoutingSnapshot?
-  /// Which prompts were drawn for the step, where it drew any.
+  /// The prompts drawn for the step; nil if the step drew none.
   public internal(set) var prompts: PromptLedger?
   /// Sample completions of this rank.
   public internal(set) var samples: [CompletionSample] = []
@@ -42,11 +42,11 @@ public struct StepReport: Sendable {
       "learning_rate": learningRate, "loss": terms.total(objective), "loss/policy": terms.policy,
       "loss/aux": terms.aux, "loss/diffusion": terms.diffusion, "loss/value": terms.value,
     ]
-    // Without a token in the loss there is nothing to say about tokens.
+    // Metrics of tokens are undefined without a token in the loss.
     let learning = records.count { $0.statistics.tokens > 0 }
     if learning > 0 {
       metrics.merge([
-        // H is a mean over all groups; those without a token in the loss have none.
+        // `terms.entropy` is a mean over all groups, but groups without a token in the loss have no entropy.
         "entropy": learning == records.count ? terms.entropy : terms.entropy * groups / Double(learning),
         "kl": statistics.k3Mean, "kl/k1": statistics.k1Mean, "clip_ratio/low": statistics.clipShareLow,
         "clip_ratio/high": statistics.clipShareHigh, "ratio/mean": statistics.ratioMean,

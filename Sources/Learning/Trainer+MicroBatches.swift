@@ -2,15 +2,15 @@ import Configuration
 import Objectives
 import Rollouts
 
-/// How a step's trajectories are divided into units and micro-batches.
+/// How to divide a step's trajectories into units and micro-batches.
 extension Trainer {
-  /// This rank's groups of a step as units: with reproducible sums each group, otherwise all groups together.
+  /// This rank's groups of a step as units: each group if sums are reproducible, otherwise all groups together.
   package func units(_ groups: [TrajectoryGroup], _ counts: BatchCounts) throws -> [StepUnit<GroupRecord>] {
     try Self.units(
       groups, counts, objective: objective, configuration, isReproducible: learner.reducer.isReproducible)
   }
 
-  /// - Parameter counts: of the whole step, on all ranks.
+  /// - Parameter counts: totals of the step over all ranks.
   /// - Throws: `ObjectiveError` if a reward is not finite.
   package static func units(
     _ groups: [TrajectoryGroup], _ counts: BatchCounts, objective: ObjectiveConfiguration,

@@ -3,14 +3,14 @@ import Rollouts
 import Tensors
 
 extension Trainer {
-  /// Draws groups until `rl.batch_size` · `rl.mini_batches` of them can be trained on. Collective.
+  /// Draws groups until `rl.batch_size` · `rl.mini_batches` of them can be used for training. Collective.
   ///
-  /// Groups without anything to learn from are dropped, with `rl.dynamic_sampling` at most `rl.max_resample_times` times
-  /// replaced by the next prompts, and what there is then is trained on. Every rank knows every group's fate, so the
-  /// prompts drawn do not depend on the number of ranks.
+  /// With `rl.dynamic_sampling`, the next prompts replace dropped groups up to `rl.max_resample_times` times; training
+  /// uses the groups that remain. Every rank knows the outcome of every group, so the prompts drawn do not depend on
+  /// the number of ranks.
   ///
-  /// - Returns: nil where the run is asked to stop while groups are replaced, which may go on for long: the step is as if
-  ///   it had not begun.
+  /// - Returns: nil if the run is asked to stop during such replacements, which can take long. The step then counts as
+  ///   not begun.
   func collectRollouts() throws -> RolloutSummary? {
     let rl = configuration.rl
     let wanted = rl.batchSize * rl.miniBatches
@@ -50,7 +50,7 @@ extension Trainer {
     }
   }
 
-  /// Whether the updates since the last rollout passed a multiple of `rl.old_policy_interval`.
+  /// Whether the updates since the last rollout reached a multiple of `rl.old_policy_interval`.
   var isPublicationDue: Bool {
     let rl = configuration.rl
     let before = stepCount - rl.ppoEpochs * rl.miniBatches

@@ -12,33 +12,33 @@ import Rollouts
 import Telemetry
 import Tensors
 
-/// GRPO with DAPO's options, on any number of ranks. `step` is the whole method.
+/// GRPO with DAPO's options, on any number of ranks. `step` is the complete method.
 ///
-/// Groups, trajectories and prompts have global numbers; a rank samples and trains the groups of its contiguous share.
-/// All ranks must call the same methods in the same order.
+/// Groups, trajectories and prompts have global numbers. A rank samples its contiguous share of the groups and trains
+/// on it. All ranks must call the same methods in the same order.
 public final class Trainer {
   public let configuration: RunConfiguration
   public let learner: Learner
   public let tokenizer: any Tokenizer
-  /// Optimizer steps done, skipped updates included.
+  /// Number of completed optimizer steps, including steps with a skipped update.
   public private(set) var stepCount = 0
-  /// Where groups come from.
+  /// The source of groups.
   package let source: any RolloutSource
   /// The number of the next group to draw.
   var nextGroup = 0
-  /// This rank's share of the updates that the last rollout still feeds.
+  /// This rank's groups of the remaining steps of the last rollout.
   package var waiting: [[TrajectoryGroup]] = []
-  /// What the last rollout was like, until the first of its updates reports it.
+  /// The summary of the last rollout, until the first step on it reports the summary.
   package var collected: RolloutSummary?
-  /// π_old, whole on every rank: the learner's replica where it is published after every update.
+  /// π_old, complete on every rank. If every update publishes π_old, this is the learner's replica.
   package let oldPolicy: PackedModel
-  /// Where π_old may lag behind: its own replica.
+  /// The replica of π_old, if π_old can be older than the current weights.
   private let oldReplica: PolicyReplica?
-  /// What the last publication cost, until a step reports it.
+  /// The cost of the last publication, until a step reports it.
   private var publication: PolicyReplica.Publication?
   /// The age of π_old in updates.
   package var updatesSincePublication = 0
-  /// Whether the checkpoint that was resumed holds no π_old, since it was the packing of the masters there.
+  /// Whether the resumed checkpoint stores no π_old, because π_old equalled the packed masters.
   package var lacksOldPolicy = false
   package let reference: PackedModel?
   private let schedule: LearningRateSchedule
@@ -49,9 +49,9 @@ public final class Trainer {
   package var communicator: Communicator { learner.communicator }
   package var context: Context { learner.context }
 
-  /// Samples completions of prompts, and scores them. Collective: π_old is published.
+  /// Samples completions of prompts and scores them. Collective, because it publishes π_old.
   ///
-  /// - Throws: `TrainingError` where ranks outnumber groups; `RewardError`.
+  /// - Throws: `TrainingError` if there are more ranks than groups; `RewardError`.
   public convenience init(
     configuration: RunConfiguration, learner: Learner, prompts: any PromptSource, tokenizer: any Tokenizer,
     rewards: WeightedRewards
@@ -61,9 +61,9 @@ public final class Trainer {
     try self.init(configuration: configuration, learner: learner, tokenizer: tokenizer, source: source)
   }
 
-  /// Learns from recorded trajectories. Collective: π_old is published.
+  /// Trains on recorded trajectories. Collective, because it publishes π_old.
   ///
-  /// - Throws: `TrainingError` where ranks outnumber groups or a sequence does not fit.
+  /// - Throws: `TrainingError` if there are more ranks than groups, or if a sequence is too long.
   public convenience init(
     configuration: RunConfiguration, learner: Learner, recorded: [RecordedGroup], tokenizer: any Tokenizer
   ) throws {
@@ -108,7 +108,7 @@ public final class Trainer {
 
   /// One optimizer step: rollout, rewards, advantages, forward, objective, backward, reduce, update, publish.
   ///
-  /// A rollout feeds `rl.ppo_epochs` · `rl.mini_batches` steps; those after its first draw nothing.
+  /// A rollout provides the groups of `rl.ppo_epochs` · `rl.mini_batches` steps; only the first of these steps draws.
   public func step() throws -> StepReport {
     guard let report = try step(leaving: { false }) else {
       preconditionFailure("step(leaving:) returned nil although `leaving` is always false")
@@ -116,8 +116,8 @@ public final class Trainer {
     return report
   }
 
-  /// As `step()`, but returns nil after the rollout if `leaving` is true; the next call then trains on those rollouts. It
-  /// also returns nil if the run is asked to stop while dynamic sampling replaces groups.
+  /// As `step()`, but returns nil after the rollout if `leaving` is true; the next call then trains on those rollouts.
+  /// Also returns nil if the run is asked to stop while dynamic sampling replaces groups.
   public func step(leaving: () throws -> Bool) throws -> StepReport? {
     var clock = PhaseClock()
     if waiting.isEmpty {
@@ -141,7 +141,7 @@ public final class Trainer {
     return report
   }
 
-  /// Draws what the next updates learn from; nil where the run is asked to stop meanwhile. Collective.
+  /// Draws the groups of the next steps; returns nil if the run is asked to stop meanwhile. Collective.
   private func rollOut() throws -> RolloutSummary? {
     do { return try collectRollouts() } catch let error as SamplingError {
       throw TrainingError(.failure, "step \(stepCount + 1): \(error) and a lower rl.learning_rate")
@@ -154,33 +154,33 @@ public final class Trainer {
     return try source.groups(ownNumbers(step * count..<(step + 1) * count), policy: oldPolicy, context)
   }
 
-  /// Whether the next step begins with a rollout: only `state` and the weights matter then.
+  /// Whether the next step begins with a rollout. If it does, `state` and the weights are the complete state.
   public var isBetweenRollouts: Bool { waiting.isEmpty }
 
-  /// One update on this rank's `groups` (their rewards set); the batch is all ranks' groups together. Collective.
+  /// Runs one step on this rank's scored `groups`; the batch is the groups of all ranks. Collective.
   ///
-  /// - Throws: `TrainingError` on every rank where a loss or gradient is not finite, unless such updates are skipped.
+  /// - Throws: `TrainingError` on every rank if a loss or gradient is not finite, unless such updates are skipped.
   public func trainStep(_ groups: [TrajectoryGroup]) throws -> StepReport {
     guard let counts = try batchCounts(groups) else { return emptyStep() }
     let policy = PolicyObjective(objective, reference: reference, seed: configuration.rl.seed)
     let step = OptimizationStep(learner, policy, configuration, rateKey: "rl.learning_rate")
     let totals = try step.run(units(groups, counts), step: stepCount + 1)
-    let everyone = totals.records.sorted { $0.group < $1.group }
+    let records = totals.records.sorted { $0.group < $1.group }
     var report = StepReport(
-      step: stepCount, records: everyone, objective: objective, norm: totals.norm,
+      step: stepCount, records: records, objective: objective, norm: totals.norm,
       learningRate: schedule.learningRate(at: stepCount))
     report.metrics.merge(learner.loadMetrics) { $1 }
     report.loads = RoutingSnapshot(learner.loads)
     if updatesSincePublication == 0, source.hasExactLogProbabilities {
-      let difference = everyone.map(\.statistics.logRatioMaximum).max() ?? 0
+      let difference = records.map(\.statistics.logRatioMaximum).max() ?? 0
       report.metrics["rollout/logp_abs_diff_max"] = difference
-      if configuration.debug.assertExact, difference != 0 { throw inexact(difference, everyone) }
+      if configuration.debug.assertExact, difference != 0 { throw inexact(difference, records) }
     }
     if let problem = totals.problem {
       report.warning = try step.skip(problem, step: stepCount + 1)
       report.metrics["skipped_updates"] = Double(learner.skippedUpdates)
     }
-    if everyone.contains(where: \.teaches) {
+    if records.contains(where: \.teaches) {
       if totals.problem == nil {
         try step.update(totals, learningRate: report.learningRate, step: stepCount + 1)
         updatesSincePublication += 1
@@ -188,7 +188,7 @@ public final class Trainer {
       adaptEntropy(&report)
     } else {
       let reason =
-        everyone.allSatisfy(\.isUniform)
+        records.allSatisfy(\.isUniform)
         ? "the rewards of each group are equal" : "no token to train on has an advantage"
       stayIdle(reason, &report)
     }
@@ -196,7 +196,7 @@ public final class Trainer {
     return report
   }
 
-  /// A step whose groups all had nothing to teach: no update, not even by momentum and decay.
+  /// A step without a group to train on: no update, not even by momentum and decay.
   private func emptyStep() -> StepReport {
     var report = StepReport(
       step: stepCount, records: [], objective: objective, norm: 0,
@@ -207,31 +207,32 @@ public final class Trainer {
     return report
   }
 
-  /// Counts an update without an advantage anywhere. Its other terms (entropy, balance, diffusion, value, KL) move nothing
-  /// either: they hold a policy that learns in shape, and alone they, momentum and decay lead it away from what it knows.
+  /// Counts a step without any advantage, which applies no update. Without an advantage, the other terms (entropy,
+  /// balance, diffusion, value, KL), momentum and decay would only move the policy away from what it has learned.
   private func stayIdle(_ reason: String, _ report: inout StepReport) {
     idle += 1
     report.metrics["idle_updates"] = Double(idle)
     if configuration.rl.entropyTarget > 0 { report.metrics["entropy_coef"] = objective.entropyCoef }
     guard report.warning == nil, idle.nonzeroBitCount == 1 else { return }
     report.warning =
-      "step \(stepCount + 1): \(reason), so the update moves nothing"
+      "step \(stepCount + 1): \(reason), so the update changes nothing"
       + (idle > 1 ? " (\(idle) such updates so far)" : "")
   }
 
-  /// Moves the entropy coefficient towards what keeps the entropy at its target: an integral controller, as in
-  /// Skywork-OR1 (He et al., arXiv:2505.22312, section 4.2) without its gate.
+  /// Moves the entropy coefficient so that the entropy approaches its target: an integral controller, as in Skywork-OR1
+  /// (He et al., arXiv:2505.22312, section 4.2) without its gate.
   private func adaptEntropy(_ report: inout StepReport) {
     let rl = configuration.rl
     guard rl.entropyTarget > 0 else { return }
     report.metrics["entropy_coef"] = objective.entropyCoef
-    // Without a token in the loss there is no entropy to act on.
+    // Entropy is undefined without a token in the loss.
     guard let entropy = report.metrics["entropy"], entropy.isFinite else { return }
     let step = entropy < rl.entropyTarget ? rl.entropyDelta : -rl.entropyDelta
     objective.entropyCoef = min(max(0, objective.entropyCoef + step), rl.entropyCoefMax)
   }
 
-  /// What a resumed run needs beside weights, optimizer state and π_old; set it only between rollouts.
+  /// The state that a resumed run needs in addition to weights, optimizer state and π_old. Set it only between
+  /// rollouts.
   public var state: TrainerState {
     get {
       var state = TrainerState()
@@ -244,7 +245,7 @@ public final class Trainer {
       return state
     }
     set {
-      precondition(isBetweenRollouts, "the state of a trainer is set while updates of a rollout wait")
+      precondition(isBetweenRollouts, "set the state of a trainer only between rollouts")
       stepCount = newValue.steps
       nextGroup = newValue.nextGroup
       learner.skippedUpdates = newValue.skippedUpdates
@@ -257,7 +258,7 @@ public final class Trainer {
   /// Whether π_old may differ from the current weights when a rollout begins.
   package var keepsOldPolicy: Bool { oldReplica != nil }
 
-  /// Empties the replica of π_old, so that all ranks hold the same again before it is read or published.
+  /// Clears the replica of π_old, so that it is equal on all ranks before it is read or published.
   package func forgetOldPolicy() { oldReplica?.clear() }
 
   /// Publishes the current weights as π_old. Collective.
@@ -276,13 +277,13 @@ public final class Trainer {
     let group = records.first { $0.statistics.logRatioMaximum == difference }.map(\.group) ?? 0
     return TrainingError(
       .failure, isAgreed: true,
-      "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) though the "
-        + "weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
+      "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) "
+        + "although the weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
   }
 
   // MARK: Units and micro-batches
 
-  /// What all ranks' groups of a step count together; nil where there is none. Collective.
+  /// The totals of a step's groups over all ranks; nil if no rank has a group. Collective.
   package func batchCounts(_ groups: [TrajectoryGroup]) throws(MPIError) -> BatchCounts? {
     let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
     let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)

@@ -1,20 +1,20 @@
-/// What a trainer carries from step to step besides weights, optimizer state and π_old: plain numbers, the same on every
-/// rank and for any number of ranks.
+/// The state of a trainer between steps, in addition to weights, optimizer state and π_old: plain numbers, equal on
+/// every rank and for any number of ranks.
 ///
-/// Prompts need no more than `nextGroup`: prompt, trajectory ids, and so all random numbers, follow from a group's number.
-/// It is complete between rollouts (`Trainer.isBetweenRollouts`).
+/// Prompts need only `nextGroup`, because prompt, trajectory ids and all random numbers follow from the number of a
+/// group. The state is complete between rollouts (`Trainer.isBetweenRollouts`).
 public struct TrainerState: Sendable, Equatable, Codable {
-  /// Optimizer steps done, skipped updates included.
+  /// Number of completed optimizer steps, including steps with a skipped update.
   public var steps = 0
   /// The number of the next group to draw: the data cursor.
   public var nextGroup = 0
-  /// Updates skipped because they were not finite.
+  /// Number of updates skipped because a loss or gradient was not finite.
   public var skippedUpdates = 0
-  /// Updates that moved nothing because no group had anything to teach.
+  /// Number of steps without an update because no group had an advantage.
   public var idleUpdates = 0
-  /// Updates since π_old was published.
+  /// Number of updates since the publication of π_old.
   public var updatesSincePublication = 0
-  /// The weight of the entropy bonus, which `rl.entropy_target` moves.
+  /// The weight of the entropy bonus; changes if `rl.entropy_target` is set.
   public var entropyCoef = 0.0
 
   public init() {}

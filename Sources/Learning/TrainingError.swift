@@ -1,8 +1,8 @@
 import Errors
 
-/// Why training cannot start or continue: one line that says what, where and what to do.
+/// Why training cannot start or continue: one line with the problem, its location and the remedy.
 public struct TrainingError: QuillanError, Equatable {
-  /// How the program ends.
+  /// The exit code of the program.
   public enum Kind: Sendable, Equatable {
     /// The configuration does not fit the data or the ranks (exit code 2).
     case configuration
@@ -13,9 +13,9 @@ public struct TrainingError: QuillanError, Equatable {
   }
 
   public let kind: Kind
-  /// Whether every rank throws the same error at the same place, so that all can leave in good order.
+  /// Whether every rank throws this error at the same point, so that all ranks can finish in an orderly way.
   public let isAgreed: Bool
-  /// What, where and the remedy in one line.
+  /// The problem, its location and the remedy in one line.
   public let problem: String
 
   public init(_ kind: Kind, isAgreed: Bool = false, _ problem: String) {

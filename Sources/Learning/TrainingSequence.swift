@@ -1,23 +1,23 @@
 import Objectives
 import Rollouts
 
-/// One sequence of an optimizer step. T tokens, N of them trained on, B latent bits.
+/// One sequence of an optimizer step: T tokens, N trained tokens, B latent bits.
 public struct TrainingSequence: Sendable {
-  /// Global number of the sequence, which its random numbers follow from.
+  /// Global number of the sequence; determines its random numbers.
   public let id: UInt64
   /// [T]
   public let tokens: [Int32]
-  /// Positions of the tokens that are trained on [N], ascending and above 0. Each token is predicted from the position
-  /// before it.
+  /// Positions of the trained tokens [N], ascending and above 0. The model predicts each token at the position before
+  /// it.
   public let positions: [Int]
-  /// Packed latents of every position [T · ⌈B/8⌉]; empty without diffusion, or before they are sampled.
+  /// Packed latents of every position [T · ⌈B/8⌉]; empty without diffusion, or before sampling.
   public var latents: [UInt8]
   /// dLoss/dL_aux and dLoss/dL_diff of the sequence.
   public var auxiliaryWeight: Float = 0
   public var diffusionWeight: Float = 0
-  /// Index of the record that the sequence adds to, among the records of its unit.
+  /// Index of the record of the sequence among the records of its unit.
   public var record = 0
-  /// The group of a trajectory; nil in pre-training.
+  /// The membership of a trajectory in a group; nil in pre-training.
   public var member: GroupMember?
 
   public init(id: UInt64, tokens: [Int32], positions: [Int], latents: [UInt8] = []) {
@@ -40,7 +40,7 @@ public struct TrainingSequence: Sendable {
   }
 }
 
-/// A trajectory's part in the objective of its group. N generated tokens.
+/// The membership of a trajectory in the objective of its group. N generated tokens.
 public struct GroupMember: Sendable {
   /// Global number of the group.
   public let group: UInt64
@@ -51,6 +51,6 @@ public struct GroupMember: Sendable {
   public let oldLogProbabilities: [Float]
   /// log π_ref of the generated tokens [N]; nil without a reference.
   public var referenceLogProbabilities: [Float]?
-  /// Whether generation ended by the end token.
+  /// Whether the end token ended the generation.
   public let isFinished: Bool
 }

@@ -1,8 +1,8 @@
 import Rollouts
 
-/// How many of a step's completions have no score, and why.
+/// Number of a step's completions without a score, by reason.
 public struct UnscoredCount: Sendable, Equatable {
-  /// Completions of the step.
+  /// Number of completions of the step.
   public let completions: Int
   public let counts: [UnscoredReason: Int]
 
@@ -22,7 +22,7 @@ public struct UnscoredCount: Sendable, Equatable {
   /// Whether no completion has a score.
   public var isEverything: Bool { completions > 0 && total == completions }
 
-  /// The members of a line of metrics; an answer that cannot be used counts as `invalid` and by its kind.
+  /// Metrics by name. An unusable answer counts as `invalid` and by its kind.
   var metrics: [String: Double] {
     var metrics: [String: Double] = [:]
     for (reason, count) in counts where count > 0 {

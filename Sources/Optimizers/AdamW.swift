@@ -27,12 +27,12 @@ public struct AdamW: Sendable, Equatable {
     self.weightDecay = weightDecay
   }
 
-  /// What is the same for all tensors of an optimizer step.
+  /// The parameters of an optimizer step that all tensors share.
   public struct Step<Scalar: BinaryFloatingPoint & Sendable>: Sendable {
     public var learningRate: Double
     /// The number of the optimizer step, from 1.
     public var number: Int
-    /// See `GradientNorm.clipScale`; the gradients themselves are not changed.
+    /// See `GradientNorm.clipScale`; the gradients are not changed.
     public var clipScale: Scalar
 
     public init(learningRate: Double, number: Int, clipScale: Scalar) {
@@ -43,7 +43,7 @@ public struct AdamW: Sendable, Equatable {
     }
   }
 
-  /// One tensor's numbers, or a part of them: weights, gradients and both moments, equally many of each.
+  /// Weights, gradients and both moments of one tensor, or of a part of the tensor: equal numbers of elements.
   public struct Tensor<Scalar: BinaryFloatingPoint & BitwiseCopyable> {
     public var weights: ArrayView<Scalar>
     public var gradients: ArrayView<Scalar>
@@ -64,7 +64,7 @@ public struct AdamW: Sendable, Equatable {
     }
   }
 
-  /// The factors of one step on one tensor, which are the same for all elements, in the precision of the elements.
+  /// The factors of one step on one tensor, equal for all elements, in the precision of the elements.
   struct Factors<Scalar: BinaryFloatingPoint & Sendable> {
     let keep: Scalar
     let (beta1, rest1, beta2, rest2): (Scalar, Scalar, Scalar, Scalar)
@@ -83,8 +83,8 @@ public struct AdamW: Sendable, Equatable {
     }
   }
 
-  /// Updates one tensor in place. This is the specification, in any precision; `AdamWState` gives the same bits in fp32,
-  /// for whole models, with vector kernels.
+  /// Updates one tensor in place. This is the specification, in any precision; `AdamWState` gives the same bits in
+  /// fp32, for complete models, with vector kernels.
   ///
   /// - Parameter isDecayed: whether weight decay applies (`ParameterSpecification.isDecayed`).
   public func update<Scalar: BitwiseCopyable>(_ tensor: Tensor<Scalar>, isDecayed: Bool, _ step: Step<Scalar>) {

@@ -1,16 +1,15 @@
 import Parameters
 import Tensors
 
-/// AdamW over the parts of a model that a rank updates: the two moments, and the pass over weights, gradients and
-/// moments.
+/// AdamW over the parts of a model that a rank updates: holds both moments and updates weights.
 ///
-/// Threads take contiguous runs of nearly equal size. The result of an element does not depend on the threads, the
+/// Threads process contiguous runs of nearly equal size. The result of an element does not depend on the threads, the
 /// parts or the instruction set.
 public final class AdamWState: Sendable {
   public let optimizer: AdamW
   public let firstMoments: MomentStore
   public let secondMoments: MomentStore
-  /// The parts that are updated, in table order.
+  /// The parts to update, in table order.
   public var parts: [ParameterPart] { firstMoments.parts }
   private let decayed: [Bool]
   /// The parts of each of the `runs.count` threads.

@@ -4,8 +4,8 @@ import Tensors
 ///
 ///     b_i ← b_i + rate · sign(mean load − load_i)
 ///
-/// Loads are counted as integers over the whole batch and all ranks, and compared as integers (sign(Σ load − n ·
-/// load_i)), so every rank and layout takes the same decision.
+/// Loads are counted as integers over the complete batch and all ranks, and compared as integers (sign(Σ load − n ·
+/// load_i)), so every rank and layout makes the same decision.
 ///
 /// Source: Wang et al., "Auxiliary-loss-free load balancing strategy for mixture-of-experts" (2024), algorithm 1.
 public enum BalanceBias {

@@ -5,7 +5,7 @@ import Tensors
 /// Partial sums are added in the order of the tensors' names (UTF-8 bytes), wherever they were computed, so the norm
 /// does not depend on the layout over ranks. The caller passes each tensor of the model exactly once.
 public enum GradientNorm {
-  /// Elements of a tensor that are summed together; the sums of the chunks are added in order.
+  /// Elements of a chunk of a tensor; the sums of the chunks are added in order.
   static let chunk = 1 << 16
 
   /// Σ g² of one tensor in float64, in a fixed order that depends only on the number of elements.
@@ -33,7 +33,7 @@ public enum GradientNorm {
     return sum.squareRoot()
   }
 
-  /// min(1, maximum/(norm + 1e-6)): the factor by which every gradient is multiplied.
+  /// min(1, maximum/(norm + 1e-6)): the factor for every gradient.
   public static func clipScale(norm: Double, maximum: Double) -> Double {
     precondition(maximum > 0, "max_grad_norm must be positive, got \(maximum)")
     let scale = maximum / (norm + 1e-6)

@@ -1,13 +1,13 @@
 import Foundation
 
-/// Linear warm-up, then a cosine decay from the peak to a tenth of it.
+/// Linear warm-up, then a cosine decay from the peak to a tenth of the peak.
 ///
 /// At step s from 0, with W = warmupSteps and N = totalSteps (`num_epochs`, which counts optimizer steps):
 ///
 ///     s < W:  peak · (s + 1)/W
 ///     else:   peak · (0.1 + 0.45 (1 + cos(π (s − W)/(N − W))))
 ///
-/// From step N on (a run that is resumed beyond its plan) the rate stays at peak/10.
+/// From step N on (if a run is resumed beyond its plan) the rate stays at peak/10.
 public struct LearningRateSchedule: Sendable, Equatable {
   public let peak: Double
   public let warmupSteps: Int

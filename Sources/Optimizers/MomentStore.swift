@@ -27,17 +27,17 @@ public final class MomentStore: @unchecked Sendable {
   public static let blockLength = MomentCodes.blockLength
 
   public let table: ParameterTable
-  /// The parts that are held, in table order.
+  /// The parts in the store, in table order.
   public let parts: [ParameterPart]
   public let format: MomentFormat
-  /// The values, in `fp32`.
+  /// The values; nil in `int8`.
   public let values: ParameterStore?
   private let codes: AlignedBuffer<UInt8>
   private let scales: AlignedBuffer<Float>
-  private let places: [Place?]
+  private let locations: [Location?]
 
-  private struct Place {
-    /// The first element held.
+  private struct Location {
+    /// The first element in the store.
     let first: Int
     let codes: Int
     let scales: Int
@@ -48,19 +48,19 @@ public final class MomentStore: @unchecked Sendable {
     self.table = table
     self.parts = parts
     self.format = format
-    var places = [Place?](repeating: nil, count: table.count)
+    var locations = [Location?](repeating: nil, count: table.count)
     var (nextCode, nextScale) = (0, 0)
     if format == .int8 {
       for part in parts {
         precondition(
           part.elements.lowerBound.isMultiple(of: Self.blockLength),
           "moments of \(table[part.id].name) from element \(part.elements.lowerBound), inside a block")
-        places[part.id.index] = Place(first: part.elements.lowerBound, codes: nextCode, scales: nextScale)
+        locations[part.id.index] = Location(first: part.elements.lowerBound, codes: nextCode, scales: nextScale)
         nextCode += AlignedMemory.padded(part.elements.count)
         nextScale += Self.blocks(part.elements).count
       }
     }
-    self.places = places
+    self.locations = locations
     values = format == .fp32 ? ParameterStore(table, parts: parts) : nil
     codes = AlignedBuffer(count: nextCode)
     scales = AlignedBuffer(count: nextScale)
@@ -72,29 +72,29 @@ public final class MomentStore: @unchecked Sendable {
   }
 
   /// The codes of a tensor's held elements, one byte each, in `int8`.
-  public func codes(_ id: ParameterID) -> UnsafeMutablePointer<UInt8> { codes.pointer + place(id).codes }
+  public func codes(_ id: ParameterID) -> UnsafeMutablePointer<UInt8> { codes.pointer + location(id).codes }
 
   /// The scales of the blocks of a tensor's held elements, in `int8`.
-  public func scales(_ id: ParameterID) -> UnsafeMutablePointer<Float> { scales.pointer + place(id).scales }
+  public func scales(_ id: ParameterID) -> UnsafeMutablePointer<Float> { scales.pointer + location(id).scales }
 
   /// The codes and scales of `part`, for the kernels. The part begins at a block boundary.
   func moment(_ part: ParameterPart) -> MomentCodes {
-    let place = place(part.id)
-    let offset = part.elements.lowerBound - place.first
-    let firstCode = place.codes + offset
-    let firstScale = place.scales + offset / Self.blockLength
+    let location = location(part.id)
+    let offset = part.elements.lowerBound - location.first
+    let firstCode = location.codes + offset
+    let firstScale = location.scales + offset / Self.blockLength
     return MomentCodes(
       codes: codes.view.part(firstCode..<firstCode + part.elements.count),
       scales: scales.view.part(firstScale..<firstScale + Self.blocks(part.elements).count))
   }
 
-  /// Bytes held, padding included.
+  /// Bytes in memory, padding included.
   public var byteCount: Int { 4 * (values?.buffer.count ?? 0) + codes.count + 4 * scales.count }
 
-  private func place(_ id: ParameterID) -> Place {
-    guard let place = places[id.index] else {
+  private func location(_ id: ParameterID) -> Location {
+    guard let location = locations[id.index] else {
       preconditionFailure("this rank holds no 8-bit moments of \(table[id].name)")
     }
-    return place
+    return location
   }
 }

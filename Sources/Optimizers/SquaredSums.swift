@@ -1,10 +1,10 @@
 import Parameters
 import Tensors
 
-/// Computes Σ g² of each tensor of gradients or masters: `GradientNorm.squaredSum` on several threads, which change no
-/// bit. Its memory is allocated once; computing the sums allocates nothing.
+/// Computes Σ x² of each tensor of gradients or masters, with the bits of `GradientNorm.squaredSum`, on several
+/// threads. Memory is allocated once; computing the sums allocates nothing.
 public final class SquaredSums: @unchecked Sendable {
-  /// Σ g² of each tensor of the table; 0 for tensors that are not counted.
+  /// Σ x² of each tensor of the table; 0 for tensors that are not counted.
   public let values: AlignedBuffer<Double>
   private let table: ParameterTable
   private let chunks: [ParameterPart]
@@ -22,7 +22,7 @@ public final class SquaredSums: @unchecked Sendable {
     partials = AlignedBuffer(count: chunks.count)
   }
 
-  /// Computes the sums of `gradients`, which hold every counted tensor whole.
+  /// Computes the sums of `gradients`, which must hold all elements of every counted tensor.
   public func take(from gradients: ParameterStore, pool: WorkerPool) {
     pool.split(chunks.count, cost: .moved(GradientNorm.chunk / 2)) { _, range in
       for index in range {
@@ -40,7 +40,8 @@ public final class SquaredSums: @unchecked Sendable {
     return sum.squareRoot()
   }
 
-  /// The first tensor, in name order, with an element that is not finite: squares of finite ones fit the sum.
+  /// The first tensor, in name order, with an element that is not finite. Squares of finite values do not overflow
+  /// float64.
   public var nonfinite: String? {
     for (index, value) in values.bufferPointer.enumerated() where !value.isFinite {
       return table[ParameterID(index)].name

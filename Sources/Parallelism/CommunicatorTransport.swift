@@ -19,7 +19,7 @@ public final class CommunicatorTransport: ExpertTransport {
 
   /// Call it after a pass, before any number of the pass is used.
   ///
-  /// - Throws: the first error of any exchange since the transport was made.
+  /// - Throws: the first error of any exchange of this transport.
   public func check() throws(MPIError) { try error.check() }
 
   /// Sends `counts[r]` bytes of `values` to each rank r and receives `receiveCounts[r]` bytes from it. After an error,

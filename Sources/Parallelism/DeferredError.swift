@@ -4,18 +4,18 @@ import MPI
 ///
 /// A pass calls communication from inside layers, which cannot throw. The contract:
 ///
-/// 1. `attempt` keeps the first error. From then on it runs nothing more, so this rank sends nothing: its calls would no
-///    longer match the calls of the other ranks.
-/// 2. The pass goes on with harmless numbers without meaning: zeros in place of received rows, gradients that are not
+/// 1. `attempt` keeps the first error and runs no later body, because the calls of this rank would no longer match the
+///    calls of the other ranks.
+/// 2. The pass continues with meaningless but harmless numbers: zeros instead of received rows, gradients that are not
 ///    summed.
-/// 3. Whoever runs the pass calls `check` after it, before any number of the pass is used. `check` throws the error at
-///    every call: communication does not recover, so the run must end.
+/// 3. The caller of the pass calls `check` before it uses any number of the pass. Every call of `check` throws the error:
+///    communication does not recover, so the run must end.
 package struct DeferredError {
   private var first: MPIError?
 
   package init() {}
 
-  /// Runs `body`, unless an earlier one failed.
+  /// Runs `body`, unless an earlier body failed.
   ///
   /// - Returns: whether `body` ran and succeeded.
   package mutating func attempt(_ body: () throws(MPIError) -> Void) -> Bool {

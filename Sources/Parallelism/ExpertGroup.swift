@@ -24,7 +24,7 @@ public final class ExpertGroup {
     return try communicator.allReduce(counts + [Int](repeating: 0, count: units - counts.count), .maximum)
   }
 
-  /// - Throws: if a message was lost since the group was made; then no gradient or loss since that time may be used.
+  /// - Throws: `MPIError` if an exchange has failed; then no gradient or loss of the passes since may be used.
   public func check() throws(MPIError) { try transport.check() }
 
   /// Seconds spent in exchanges so far, including the wait for other ranks.

@@ -29,11 +29,11 @@ public final class GradientReducer {
   private let units: [Unit]
   /// Index of this rank's unit in `units`.
   private let ownUnit: Int
-  /// 1 if a rank has carried into the high words of its sums, else 0; in memory that every step uses again.
+  /// 1 if a rank has carried into the high words of its sums, else 0; allocated once for the all-reduce.
   private let hasCarried = AlignedBuffer<Int32>(count: 1)
-  /// `mine`: for each unit, the first tensor that could not be added on this rank. `received`: the same for this rank's
-  /// unit, from each rank of the expert group.
-  private let failures: (mine: AlignedBuffer<Int>, received: AlignedBuffer<Int>)
+  /// `sent`: for each unit, the first tensor that could not be added on this rank. `received`: the first such tensor of
+  /// this rank's unit, from each rank of the expert group.
+  private let failures: (sent: AlignedBuffer<Int>, received: AlignedBuffer<Int>)
   private let order: [ParameterID]
   /// Created by the first reduction, which every rank enters.
   private var strategy: Strategy?
@@ -68,7 +68,7 @@ public final class GradientReducer {
     let sums =
       reproducible ? FixedPointSums(count: gradients.buffer.count, ranks: topology.world.size) : nil
     let direct = mixedPrecision ? sums : nil
-    // Weight-gradient products of stacks go into the sums directly; all else is fp32 until the unit ends.
+    // Weight-gradient products of stacks go into the sums directly; all other gradients are fp32 until the unit ends.
     func isAddedAtEnd(_ id: ParameterID) -> Bool { direct == nil || !UnitSums.takes(table[id]) }
     func unit(_ store: ParameterStore) -> Unit {
       Unit(
@@ -136,14 +136,14 @@ public final class GradientReducer {
   /// the expert group, whose ranks end their units together.
   ///
   /// - Returns: the first tensor whose gradient cannot be added (not finite, or not below ±2⁴⁰) in this rank's unit, on
-  ///   any rank of the group; nil if there is none.
+  ///   any rank of the group; nil if all were added.
   public func finishUnit() throws(MPIError) -> ParameterID? {
     guard let sums else { return nil }
     guard units.count > 1 else { return add(units[ownUnit], to: sums) }
     let none = gradients.table.count
-    for (index, unit) in units.enumerated() { failures.mine.pointer[index] = add(unit, to: sums)?.index ?? none }
+    for (index, unit) in units.enumerated() { failures.sent.pointer[index] = add(unit, to: sums)?.index ?? none }
     try topology.expertGroup.allToAll(
-      UnsafeBufferPointer(failures.mine.bufferPointer), into: failures.received.bufferPointer)
+      UnsafeBufferPointer(failures.sent.bufferPointer), into: failures.received.bufferPointer)
     let first = failures.received.bufferPointer.min() ?? none
     return first < none ? ParameterID(first) : nil
   }
@@ -177,7 +177,7 @@ public final class GradientReducer {
     return -1
   }
 
-  /// Sums over the ranks. Afterwards `gradients` has the totals of the parameters that this rank holds. Collective.
+  /// Sums over the ranks. Afterwards `gradients` holds the totals of this rank's parameters. Collective.
   public func reduce() throws(MPIError) {
     if let sums {
       try reduce(sums.low)
@@ -217,18 +217,18 @@ public final class GradientReducer {
       return try HierarchicalSum(ranks, machine: machine, chunkBytes: chunkBytes, pool: pool)
     }
     let (world, data) = (topology.world, topology.dataGroup)
-    let made: Strategy
+    let new: Strategy
     if sums == nil {
-      let size = HierarchicalSum.chunkBytes.stepwise
-      made = .overlapped(
+      let size = HierarchicalSum.chunkBytes.polled
+      new = .overlapped(
         OverlappedSums(
           gradients, order: order, world: try sum(world.duplicate(), size), data: try sum(data.duplicate(), size)))
     } else {
-      let size = HierarchicalSum.chunkBytes.whole
-      made = .blocking(world: try sum(world, size), data: try sum(data, size))
+      let size = HierarchicalSum.chunkBytes.blocking
+      new = .blocking(world: try sum(world, size), data: try sum(data, size))
     }
-    strategy = made
-    return made
+    strategy = new
+    return new
   }
 }
 

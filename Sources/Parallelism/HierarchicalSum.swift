@@ -6,13 +6,13 @@ import Tensors
 /// All-reduce in two levels: through shared memory within a machine, then across machines.
 ///
 /// The buffer is processed in chunks. Every rank of a machine writes its chunk to shared memory, adds one slice of all
-/// chunks in rank order, all-reduces that slice with its counterparts on the other machines, and reads the result. So
-/// each element crosses the network once per machine, and memory twice per rank. Open MPI's own all-reduce, which
-/// copies 32 KiB at a time, took 6.3 s for the 2.05 GB of the 511M model on two ranks of one machine.
+/// chunks in rank order, all-reduces that slice with its counterparts on the other machines, and reads the result. Each
+/// element crosses the network once per machine, and memory twice per rank. Open MPI's all-reduce, which copies 32 KiB
+/// at a time, took 6.3 s for the 2.05 GB of the 511M model on two ranks of one machine.
 package final class HierarchicalSum {
-  /// Bytes of a rank's chunk. Blocking sums use 256 KiB so that two chunks and the result fit in the second-level
-  /// cache; polled sums use 4 MiB to need fewer polls.
-  package static let chunkBytes = (whole: 256 << 10, stepwise: 4 << 20)
+  /// Bytes of a rank's chunk. Blocking sums use 256 KiB so that two chunks and the result fit in L2; polled sums use 4
+  /// MiB to need fewer polls.
+  package static let chunkBytes = (blocking: 256 << 10, polled: 4 << 20)
   let chunkBytes: Int
   let communicator: Communicator
   private let machine: Communicator
@@ -23,8 +23,7 @@ package final class HierarchicalSum {
   private let slices: Int
   let memory: SharedMemory?
   let pool: WorkerPool
-  /// For non-blocking sums: the transfers across machines, of whole parts of `partLength` elements if ranks share no
-  /// memory.
+  /// Transfers of non-blocking sums across machines, in parts of `partLength` elements if ranks share no memory.
   private(set) lazy var network = NetworkSum(
     across ?? communicator, largest: memory == nil ? Self.partLength : chunkBytes / MemoryLayout<Float>.stride)
   static let partLength = 4 << 20
@@ -33,7 +32,7 @@ package final class HierarchicalSum {
   ///
   /// - Parameter machine: the ranks that share memory with this one.
   package init(
-    _ communicator: Communicator, machine: Communicator, chunkBytes: Int = HierarchicalSum.chunkBytes.whole,
+    _ communicator: Communicator, machine: Communicator, chunkBytes: Int = HierarchicalSum.chunkBytes.blocking,
     pool: WorkerPool
   ) throws(MPIError) {
     self.communicator = communicator

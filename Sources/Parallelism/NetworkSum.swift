@@ -4,7 +4,7 @@ import Tensors
 /// All-reduce over ranks of several machines as a non-blocking reduce-scatter followed by a non-blocking all-gather:
 /// slice r of every rank goes to rank r, which adds the slices in rank order and sends the sum to all ranks. In each
 /// phase a rank sends and receives (p − 1)/p of the buffer, which is the minimum (Thakur, Rabenseifner and Gropp,
-/// "Optimization of Collective Communication Operations in MPICH", 2005, section 4.5). Open MPI's own non-blocking
+/// "Optimization of Collective Communication Operations in MPICH", 2005, section 4.5). Open MPI's non-blocking
 /// all-reduce of two or three ranks sends twice as much, one direction after the other.
 final class NetworkSum {
   private let ranks: Communicator
@@ -12,8 +12,8 @@ final class NetworkSum {
   private let received: AlignedBuffer<Float>
   /// Distance between two received slices, in elements.
   private let stride: Int
-  /// Four rows, each with a number for each rank: the length and the offset of the rank's slice, the length of this
-  /// rank's slice, and the offset in `received` of what the rank sends.
+  /// Four rows with one number per rank: length and offset of the rank's slice, length of this rank's slice, and offset
+  /// in `received` of the rank's data.
   private let blocks: AlignedBuffer<Int32>
   private var values = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
 
@@ -49,12 +49,12 @@ final class NetworkSum {
 
   /// After `scatter` has completed: adds the slices of this rank and starts the all-gather of the sums.
   func gather(_ pool: WorkerPool, keeping owners: MemoryOwners) throws(MPIError) -> PolledTransfer {
-    let own = slice(ranks.rank)
+    let local = slice(ranks.rank)
     if let base = values.baseAddress {
-      pool.split(own.count, grain: 16, least: 1 << 14) { _, range in
+      pool.split(local.count, grain: 16, least: 1 << 14) { _, range in
         Float.sum(
           ranks.size, stride: stride, range.count, received.pointer + range.lowerBound,
-          into: base + own.lowerBound + range.lowerBound)
+          into: base + local.lowerBound + range.lowerBound)
       }
     }
     return try ranks.startAllGather(values, counts: row(0), offsets: row(1), keeping: owners)

@@ -38,8 +38,8 @@ final class OverlappedSums: GradientObserver, @unchecked Sendable {
 
   /// - Parameters:
   ///   - order: tensors in the order in which the backward pass finishes them; the same on all ranks.
-  ///   - world: sums replicated parameters, on a communicator of its own.
-  ///   - data: sums mini-MoEs, on a communicator of its own.
+  ///   - world: sums replicated parameters, on a separate communicator.
+  ///   - data: sums mini-MoEs, on a separate communicator.
   init(_ gradients: ParameterStore, order: [ParameterID], world: HierarchicalSum, data: HierarchicalSum) {
     self.gradients = gradients
     self.world = world

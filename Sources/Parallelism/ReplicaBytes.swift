@@ -82,8 +82,8 @@ struct ReplicaBytes {
     // If few bytes changed, the difference is far smaller. Compressing the bytes themselves can only win beyond half
     // their size.
     guard changes.count > count / 2 else { return changes }
-    let whole = try Self.compress(new, kind: 1, hash)
-    return whole.count < changes.count ? whole : changes
+    let complete = try Self.compress(new, kind: 1, hash)
+    return complete.count < changes.count ? complete : changes
   }
 
   /// Applies `message` in place.

@@ -12,7 +12,7 @@ package struct SteppedSum: ~Copyable {
   private var stage = Stage.written
   private var transfer: PolledTransfer?
 
-  /// What is complete when the current transfer ends.
+  /// The operation that the current transfer completes.
   private enum Stage {
     /// All ranks of the machine have written their chunks.
     case written
@@ -23,7 +23,7 @@ package struct SteppedSum: ~Copyable {
     case summed
   }
 
-  /// Sends nothing before the first `advance`. Nobody may touch `buffer` until `advance` returns true.
+  /// Sends nothing before the first `advance`. Do not access `buffer` until `advance` returns true.
   ///
   /// - Parameter owner: the object that owns the memory of `buffer`. If the sum is dropped before its end, the owner is
   ///   never freed, because MPI may still write to the memory.

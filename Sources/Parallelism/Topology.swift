@@ -54,10 +54,10 @@ public struct Topology: Sendable {
     guard sharded else { return held }
     let replicated = held.filter { table[$0.id].miniMoE == nil }
     let council = held.filter { table[$0.id].miniMoE != nil }
-    let own =
+    let shares =
       ParameterPart.share(replicated, index: world.rank, of: world.size)
       + ParameterPart.share(council, index: dataGroup.rank, of: dataGroup.size)
-    return own.sorted { $0.id.index < $1.id.index }
+    return shares.sorted { $0.id.index < $1.id.index }
   }
 
   /// `4 ranks = 2 data-parallel × 2 expert-parallel …`, for the log.

@@ -55,7 +55,7 @@ import TrainingSupport
     let trainer = try Self.run().trainer(Ranks.together())
     let first = try trainer.step()
     #expect(
-      first.warning == "step 1: the rewards of each group are equal, so the update moves nothing",
+      first.warning == "step 1: the rewards of each group are equal, so the update changes nothing",
       "\(first.warning ?? "")")
     let rl = trainer.configuration.rl
     let schedule = LearningRateSchedule(
@@ -87,7 +87,7 @@ import TrainingSupport
     }
     let report = try trainer.trainStep(groups)
     #expect(report.metrics["idle_updates"] == 1)
-    #expect(report.warning == "step 1: no token to train on has an advantage, so the update moves nothing")
+    #expect(report.warning == "step 1: no token to train on has an advantage, so the update changes nothing")
     #expect(Fingerprint.of(trainer.learner.masters) == before)
   }
 
