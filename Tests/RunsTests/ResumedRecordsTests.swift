@@ -92,7 +92,7 @@ import Training
       "{\"boot\":\"\(boot)\",\"format\":\"quillan-run-lock\",\"host\":\"h\",\"process\":1,\"since\":1,\"version\":1}\n"
     try folder.write(RunLock.fileName, left.utf8)
     first = try RunLock(folder.path)
-    #expect(first?.remark?.contains("process 1 on h, which is gone") == true)
+    #expect(first?.remark?.contains("process 1 on h, which no longer runs") == true)
     #expect(throws: TrainingError.self) { try RunLock(folder.path) }
   }
 
