@@ -10,11 +10,11 @@ import TestSupport
 import Training
 import TrainingSupport
 
-/// What expert parallelism may not change, on as many ranks as this process has (see `ParallelismTests`).
+/// Results that expert parallelism must not change, on all ranks of this process's job (see `ParallelismTests`).
 @Suite(.serialized) struct ExpertParallelismTests {
   private static let miniMoEs = 8
 
-  /// A run whose council can be divided by 2, 4 and 8, and whose ranks have different numbers of groups.
+  /// A run whose council can be divided by 2, 4 and 8, and in which ranks have different numbers of groups.
   private func run(_ expert: Int, _ change: (inout RunConfiguration) -> Void = { _ in }) throws -> TinyRun {
     try TinyRun {
       $0.model.numMiniMoes = Self.miniMoEs
@@ -92,7 +92,7 @@ import TrainingSupport
       let learner = try assembly.learner(assembly.masters())
       let table = assembly.model.table
       learner.begin()
-      // Sums over the ranks become 3 for what all share and 4 for the council.
+      // The sums over the ranks are 3 for shared parameters and 4 for the council.
       var expected = 0.0
       for id in table.ids where table[id].role != .balanceBias {
         let isCouncil = table[id].miniMoE != nil
@@ -205,7 +205,7 @@ import TrainingSupport
     thread.start()
     if ranks.rank == 0 { Thread.sleep(forTimeInterval: 1.5) }
     try WeightsFile.save(learner, to: ranks.rank == 0 ? "\(folder.path)/weights.safetensors" : nil)
-    // Whoever left the save before the file is there waits here.
+    // A rank that leaves `save` before the file exists waits in this barrier, which the thread above measures.
     try ranks.barrier()
     isOver.signal()
     #expect(longest.withLock { $0 } < 0.75)

@@ -6,11 +6,11 @@ import Testing
 import Training
 import TrainingSupport
 
-/// What the number of ranks may not change. Every test computes the same run twice, on all ranks together and on each
-/// rank alone, so one process run shows it: `swift test` on one rank; `mpirun -n 4 <test bundle> --testing-library
-/// swift-testing --no-parallel --filter ParallelismTests` on four.
+/// Results that the number of ranks must not change. Every test computes the same run twice, on all ranks together and
+/// on each rank alone, so one job is enough: `swift test` tests one rank; `mpirun -n 4 <test bundle> --testing-library
+/// swift-testing --no-parallel --filter ParallelismTests` tests four.
 @Suite(.serialized) struct ParallelismTests {
-  /// What a run computed, in the order of the groups.
+  /// The results of a run, in the order of the groups.
   struct Trace: Equatable {
     var groups: [[Int64]] = []
     var metrics: [[String: UInt64]] = []
@@ -20,12 +20,12 @@ import TrainingSupport
       let trainer = try run.trainer(communicator)
       for step in 0..<steps {
         let batch = try trainer.sampleGroups(step: step)
-        let own = batch.groups.map { group in
+        let local = batch.groups.map { group in
           var fingerprint = Fingerprint()
           fingerprint.add(group)
           return fingerprint.value
         }
-        groups.append(try communicator.allGatherv(own).flatMap { $0 })
+        groups.append(try communicator.allGatherv(local).flatMap { $0 })
         metrics.append(try trainer.step().metrics.bits(without: names))
       }
       weights = try Fingerprint.of(trainer.learner)
@@ -39,7 +39,7 @@ import TrainingSupport
         $0.rl.accumulationSteps = accumulation
         $0.debug.assertExact = true
       }
-      // The order of floating-point sums depends on the ranks, so the norm of the gradient does.
+      // The order of floating-point sums, and with it the gradient norm, depends on the number of ranks.
       let together = try Trace(run, Ranks.together(), steps: 1, without: ["grad_norm"])
       let alone = try Trace(run, Ranks.alone(), steps: 1, without: ["grad_norm"])
       #expect(together.groups == alone.groups)
@@ -133,10 +133,10 @@ import TrainingSupport
       for _ in 0..<4 { _ = try trainer.step() }
       return (Fingerprint.of(trainer.learner.masters), trainer.learner.firstMoments.byteCount)
     }
-    let (whole, all) = try weights(sharded: false)
-    let (split, own) = try weights(sharded: true)
-    #expect(whole == split)
-    #expect(own <= all / ranks.size + 4 * 4096)
+    let (complete, all) = try weights(sharded: false)
+    let (split, part) = try weights(sharded: true)
+    #expect(complete == split)
+    #expect(part <= all / ranks.size + 4 * 4096)
   }
 
   @Test("Evaluation metrics equal those of one rank")
@@ -193,7 +193,7 @@ import TrainingSupport
   }
 }
 
-/// 1 for completions whose bytes add up to a multiple of the divisor.
+/// 1 for completions whose bytes add up to a multiple of the divisor, otherwise 0.
 private struct DivisibleSum: Reward {
   let name = "divisible_sum"
   let divisor: Int

@@ -27,7 +27,7 @@ import TrainingSupport
       let reports = try run.trained(steps: 7).reports
       for report in reports {
         let difference = report.metrics["rollout/logp_abs_diff_max"]
-        // Only a step after a publication compares equal weights.
+        // Only the first step after a publication compares equal weights.
         #expect(difference == (report.step % interval == 0 ? 0 : nil), "step \(report.step)")
         if report.step % interval == 0 {
           #expect(report.metrics["kl"] == 0 && report.metrics["ratio/mean"] == 1)

@@ -9,7 +9,7 @@ import Testing
 import Training
 import TrainingSupport
 
-/// Every recipe's full sizes are planned without allocating them, and a small copy of it takes one step of each kind.
+/// Every recipe is planned at full size without allocation, and a small copy of it takes one step of each phase.
 @Suite(.serialized) struct RecipeDryRunTests {
   private static let names = [
     "quickstart", "quillan-511m", "quillan-low-memory", "no-bitnet", "no-diffusion", "diffusion-20-steps",
@@ -24,8 +24,8 @@ import TrainingSupport
     try ParameterPlan(configuration.model, configuration.precision)
   }
 
-  /// The recipe at a size that trains in milliseconds: its flags, formats, choices per token and modes stay; widths,
-  /// counts and lengths are divided; the data is a built-in task for the byte tokenizer.
+  /// The recipe at a size that trains in milliseconds: flags, formats, choices per token and modes are unchanged;
+  /// widths, counts and lengths are divided; the data is a built-in task for the byte tokenizer.
   private func shrunken(_ configuration: RunConfiguration) throws -> RunConfiguration {
     var small = configuration
     let divisor = configuration.model.dim >= 256 ? 16 : 2
@@ -139,7 +139,7 @@ import TrainingSupport
       tokenizer: assembly.tokenizer, rewards: assembly.rewards())
     let report = try trainer.step()
     #expect(report.metrics.values.allSatisfy { $0.isFinite }, "\(report.metrics)")
-    // Random completions are all wrong: without a group to learn from, the step must not move the weights.
+    // Random completions are usually all wrong; without an advantage, the step must not change the weights.
     let isIdle = report.metrics["frac_reward_zero_std"] == 1
     #expect((Fingerprint.of(trainer.learner.masters) == initial) == isIdle, "\(report.metrics)")
     #expect(report.metrics["rollout/logp_abs_diff_max"] == 0)
@@ -152,7 +152,7 @@ import TrainingSupport
       configuration: configuration, learner: try assembly.learner(try assembly.masters()), source: demonstrations)
     let metrics = try pretrainer.step().metrics
     #expect(metrics.values.allSatisfy { $0.isFinite }, "\(metrics)")
-    // An untrained model is about as good as a uniform distribution over the vocabulary.
+    // An untrained model predicts about as well as a uniform distribution over the vocabulary.
     let uniform = log(Double(configuration.model.vocabSize))
     #expect(abs((metrics["loss/cross_entropy"] ?? 0) - uniform) < 0.2 * uniform, "\(metrics)")
     #expect(metrics["grad_norm"] ?? 0 > 0)
@@ -164,7 +164,7 @@ import TrainingSupport
     let configuration = try shrunken(load(name))
     let model = try QuillanModel(configuration.model, configuration.precision)
     let packed = model.makePackedModel()
-    // A packing also carries the balance biases and what the model derives from its weights.
+    // The packed model also contains the balance biases and values derived from the weights.
     let biases = model.table.specifications.filter { $0.role == .balanceBias }
       .reduce(0) { $0 + 4 * (($1.count + 15) & ~15) }
     #expect(try plan(configuration).total.packedBytes == packed.byteCount - biases - 4 * packed.derived.count)

@@ -16,8 +16,8 @@ struct DataCheck {
   }
 
   /// - Parameter isTrained: whether the run trains on the training part; the held-out part is always checked.
-  /// - Throws: `TrainingError` with the first unusable prompt and the number of others; `TaskError` if the training
-  ///   part is empty.
+  /// - Throws: `TrainingError` with the first unusable prompt and the number of others; `TaskError` if a part is
+  ///   empty.
   func check(_ source: any PromptSource, isTrained: Bool) throws {
     if isTrained { _ = try source.prompt(index: 0, split: .train) }
     guard let set = source as? PromptSet else {

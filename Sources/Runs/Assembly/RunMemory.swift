@@ -37,8 +37,8 @@ public enum RunMemory {
       .failure, isAgreed: true,
       """
       \(phase.rawValue) takes about \(text(figures[3])) per rank; for \(Int(figures[2])) \
-      \(figures[2] == 1 ? "rank" : "ranks") on a machine, \(text(figures[0])) is still needed but \(text(figures[1])) is \
-      available (free memory, or the limit of a control group or of ulimit); \(remedy(plan, phase)), or use a machine \
+      \(figures[2] == 1 ? "rank" : "ranks") on a machine, \(text(figures[0])) is still needed but \(text(figures[1])) \
+      is available (free memory, or the limit of a control group or of ulimit); \(remedy(plan, phase)), or use a machine \
       with more memory; 'quillan plan' lists the memory by use
       """)
   }

@@ -18,7 +18,8 @@ enum TemplateCheck {
       special.isEmpty
       ? "none" : "\(special.prefix(8).joined(separator: " "))\(special.count > 8 ? " …" : "")"
     return names.map {
-      "data.template: '\($0)' is not a special token of the tokenizer and is read as plain text; special tokens: \(known)"
+      "data.template: '\($0)' is not a special token of the tokenizer and is read as plain text; "
+        + "special tokens: \(known)"
     }
   }
 
