@@ -29,7 +29,7 @@ import TrainingSupport
   }
 
   @Test(
-    "Rollouts, rewards and losses of the first step equal those of one rank, with and without recomputation, for all micro-batches"
+    "Rollouts, rewards and losses of the first step match a run on one rank, with and without recomputation, for all micro-batches"
   )
   func firstStep() throws {
     let ranks = try Ranks.together()
@@ -48,7 +48,7 @@ import TrainingSupport
   }
 
   @Test(
-    "With reproducible sums, losses, weights, moments and biases of 20 steps equal those of one rank",
+    "With reproducible sums, losses, weights, moments and biases of 20 steps match a run on one rank",
     arguments: [1, 3])
   func reproducible(interval: Int) throws {
     let ranks = try Ranks.together()
@@ -72,7 +72,7 @@ import TrainingSupport
     }
   }
 
-  @Test("With reproducible sums, weights of 5 pre-training steps equal those of one rank")
+  @Test("With reproducible sums, weights of 5 pre-training steps match a run on one rank")
   func pretraining() throws {
     let ranks = try Ranks.together()
     func weights(_ expert: Int, _ communicator: Communicator) throws -> [Int64] {
@@ -148,14 +148,14 @@ import TrainingSupport
         #expect(full > 0 && changes > 0)
         #expect(share > 0 && share < 0.5)
       }
-      let whole = try trainer.learner.wholeWeights().weights
-      for id in whole.held where trainer.learner.weights.held.contains(id) {
-        for (mine, replica) in zip(trainer.learner.weights.memory(id), whole.memory(id)) {
+      let complete = try trainer.learner.wholeWeights().weights
+      for id in complete.held where trainer.learner.weights.held.contains(id) {
+        for (mine, replica) in zip(trainer.learner.weights.memory(id), complete.memory(id)) {
           #expect(mine.elementsEqual(replica))
         }
       }
       var sum = Fingerprint()
-      for id in whole.held { for part in whole.memory(id) { for byte in part { sum.add(UInt64(byte)) } } }
+      for id in complete.held { for part in complete.memory(id) { for byte in part { sum.add(UInt64(byte)) } } }
       #expect(Set(try ranks.allGather(sum.value)).count == 1)
     }
   }

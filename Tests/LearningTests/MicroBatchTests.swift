@@ -98,9 +98,9 @@ import TrainingSupport
     func first(_ steps: Int) throws -> [String: Double] {
       try TinyRun { $0.rl.accumulationSteps = steps }.pretrainer(Ranks.alone()).step().metrics
     }
-    let (whole, single) = (try first(1), try first(20))
+    let (undivided, single) = (try first(1), try first(20))
     for name in ["loss/cross_entropy", "loss/aux", "loss/diffusion", "grad_norm"] {
-      let (a, b) = (whole[name] ?? .nan, single[name] ?? .nan)
+      let (a, b) = (undivided[name] ?? .nan, single[name] ?? .nan)
       #expect(abs(a - b) <= 1e-5 * abs(a), "\(name): \(a) and \(b)")
     }
   }

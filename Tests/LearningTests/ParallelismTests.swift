@@ -32,7 +32,7 @@ import TrainingSupport
     }
   }
 
-  @Test("The first step's prompts, rollouts, rewards and losses are those of one rank")
+  @Test("The first step's prompts, rollouts, rewards and losses match a run on one rank")
   func firstStep() throws {
     for accumulation in [1, 3] {
       let run = try TinyRun {
@@ -49,7 +49,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Reproducible: rollouts, losses and weights of 20 steps are those of one rank", arguments: [1, 3])
+  @Test("Reproducible: rollouts, losses and weights of 20 steps match a run on one rank", arguments: [1, 3])
   func reproducible(interval: Int) throws {
     var run = try TinyRun {
       $0.parallel.reproducible = true
@@ -68,7 +68,7 @@ import TrainingSupport
     #expect(try Set(together.groups.flatMap { $0 }).count == 20 * Ranks.groups())
   }
 
-  @Test("Reproducible with dynamic sampling, two mini-batches and two epochs: the run is that of one rank")
+  @Test("Reproducible with dynamic sampling, two mini-batches and two epochs: all steps match a run on one rank")
   func dynamicSampling() throws {
     var run = try TinyRun {
       $0.parallel.reproducible = true
@@ -93,7 +93,7 @@ import TrainingSupport
     #expect(together.2 == alone.2)
   }
 
-  @Test("Reproducible pre-training: losses and weights of 5 steps are those of one rank")
+  @Test("Reproducible pre-training: losses and weights of 5 steps match a run on one rank")
   func pretraining() throws {
     func trace(_ run: TinyRun, _ communicator: Communicator) throws -> ([[String: UInt64]], [Int64]) {
       let trainer = try run.pretrainer(communicator)
@@ -139,7 +139,7 @@ import TrainingSupport
     #expect(part <= all / ranks.size + 4 * 4096)
   }
 
-  @Test("Evaluation metrics equal those of one rank")
+  @Test("Evaluation metrics match a run on one rank")
   func evaluation() throws {
     let run = try TinyRun()
     func results(_ communicator: Communicator) throws -> [Evaluator.TaskResult] {

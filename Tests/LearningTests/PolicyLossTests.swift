@@ -60,14 +60,14 @@ import Training
     let tiny = try TinyModel(format, seed: 171)
     var batch = PolicyBatch(tiny, lengths: Self.lengths, seed: 172)
     let items = try batch.items()
-    let whole = batch.accumulate(items, into: tiny.gradients)
+    let undivided = batch.accumulate(items, into: tiny.gradients)
     for size in 1...4 {
       batch.retention = size % 2 == 0 ? .layerInputs : .everything
       let gradients = ParameterStore(tiny.model.table)
       let split = batch.accumulate(items, size: size, into: gradients)
-      #expect(split.results.map(\.terms) == whole.results.map(\.terms))
-      #expect(split.terms == whole.terms && split.loads == whole.loads)
-      #expect(zip(split.results, whole.results).allSatisfy { sameBits($0.logProbabilities, $1.logProbabilities) })
+      #expect(split.results.map(\.terms) == undivided.results.map(\.terms))
+      #expect(split.terms == undivided.terms && split.loads == undivided.loads)
+      #expect(zip(split.results, undivided.results).allSatisfy { sameBits($0.logProbabilities, $1.logProbabilities) })
       #expect(distance(gradients, tiny.gradients) < 1e-5)
     }
   }
@@ -169,12 +169,12 @@ import Training
         let pass = tiny.model.trunk(
           prefix, latents: tiny.context.arena.view(of: latents), caches: [cache], retention: .nothing, tiny.weights,
           tiny.context)
-        let kept = tiny.context.arena.matrix(1, 1030)
+        let retained = tiny.context.arena.matrix(1, 1030)
         let distribution = tiny.model.head.forward(
           tiny.model.head.input(pass.hidden, tiny.forward), targets: tiny.context.arena.view(of: [-1]),
-          temperature: Float(batch.configuration.temperature), keep: kept, tiny.forward)
+          temperature: Float(batch.configuration.temperature), keep: retained, tiny.forward)
         if trajectory.mask[position + 1] {
-          sampled.append(kept.row(0)[Int(trajectory.tokens[position + 1])] - distribution.logSumExp[0])
+          sampled.append(retained.row(0)[Int(trajectory.tokens[position + 1])] - distribution.logSumExp[0])
         }
       }
       #expect(sameBits(sampled, result.logProbabilities))

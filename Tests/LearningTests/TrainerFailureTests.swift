@@ -102,7 +102,7 @@ import TrainingSupport
     #expect(throws: TrainingError.self) { try skipping.step() }
   }
 
-  @Test("A prompt that is too long gives an error with its number")
+  @Test("A prompt that is too long gives an error with the number of the prompt")
   func prompt() throws {
     let trainer = try TinyRun { $0.data.maxPromptLen = 3 }.trainer(Ranks.alone())
     let error = #expect(throws: TrainingError.self) { try trainer.step() }

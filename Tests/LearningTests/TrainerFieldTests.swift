@@ -109,9 +109,9 @@ import TrainingSupport
   func balance() throws {
     let names = try differing({ _ in }, { $0.rl.balanceRate = 0 })
     #expect(!names.isEmpty && names.allSatisfy { $0.hasSuffix("router.bias") })
-    let kept = try TinyRun { $0.rl.balanceRate = 0 }.trained(steps: 4).trainer.learner.masters
-    for id in kept.table.ids where kept.table[id].name.hasSuffix("router.bias") {
-      #expect(kept.values(id).allSatisfy { $0 == 0 })
+    let unchanged = try TinyRun { $0.rl.balanceRate = 0 }.trained(steps: 4).trainer.learner.masters
+    for id in unchanged.table.ids where unchanged.table[id].name.hasSuffix("router.bias") {
+      #expect(unchanged.values(id).allSatisfy { $0 == 0 })
     }
   }
 

@@ -85,24 +85,24 @@ import TrainingSupport
     #expect(plan.balanceBiases == 10_848)
   }
 
-  @Test("Without diffusion, the model has no diffusion tensors and otherwise those of the 511M model")
+  @Test("Without diffusion, the model lacks only the diffusion tensors of the 511M model")
   func noDiffusion() throws {
     let configuration = try load("no-diffusion")
     let model = try QuillanModel(configuration.model, configuration.precision)
     #expect(!model.table.specifications.contains { $0.name.hasPrefix("diffusion.") })
-    let whole = try plan(load("quillan-511m"))
-    #expect(try plan(configuration).components == whole.components.filter { $0.component != "diffusion" })
+    let full = try plan(load("quillan-511m"))
+    #expect(try plan(configuration).components == full.components.filter { $0.component != "diffusion" })
   }
 
-  @Test("Without BitNet, no tensor is ternary, and the shapes are those of the 511M model")
+  @Test("Without BitNet, no tensor is ternary, and the shapes are as in the 511M model")
   func noBitNet() throws {
     let configuration = try load("no-bitnet")
     let model = try QuillanModel(configuration.model, configuration.precision)
     #expect(!model.table.specifications.contains { $0.role == .linear(.ternary) })
-    let whole = try load("quillan-511m")
-    let wholeModel = try QuillanModel(whole.model, whole.precision)
-    #expect(wholeModel.table.specifications.contains { $0.role == .linear(.ternary) })
-    #expect(model.table.specifications.map(\.shape) == wholeModel.table.specifications.map(\.shape))
+    let full = try load("quillan-511m")
+    let fullModel = try QuillanModel(full.model, full.precision)
+    #expect(fullModel.table.specifications.contains { $0.role == .linear(.ternary) })
+    #expect(model.table.specifications.map(\.shape) == fullModel.table.specifications.map(\.shape))
   }
 
   @Test("The diffusion-20-steps recipe has 20 noise levels, 10 denoiser calls and no additional tensor")
@@ -110,9 +110,9 @@ import TrainingSupport
     let configuration = try load("diffusion-20-steps")
     #expect(configuration.model.diffusionSteps == 20)
     #expect(configuration.model.diffusionInferenceSteps == 10)
-    let whole = try load("quillan-511m")
+    let full = try load("quillan-511m")
     let table = try QuillanModel(configuration.model, configuration.precision).table
-    #expect(try table == QuillanModel(whole.model, whole.precision).table)
+    #expect(try table == QuillanModel(full.model, full.precision).table)
   }
 
   @Test("The low-memory recipe has width 384, 16 mini-MoEs, 2 groups in 2 parts, and needs less memory")
@@ -122,9 +122,9 @@ import TrainingSupport
     #expect(configuration.model.numMiniMoes == 16)
     #expect(configuration.rl.batchSize == 2)
     #expect(configuration.rl.accumulationSteps == 2)
-    let whole = try load("quillan-511m")
+    let full = try load("quillan-511m")
     let memory = MemoryPlan(configuration, try plan(configuration), ranks: 1, promptLength: 1920)
-    #expect(memory.total < MemoryPlan(whole, try plan(whole), ranks: 1, promptLength: 1920).total)
+    #expect(memory.total < MemoryPlan(full, try plan(full), ranks: 1, promptLength: 1920).total)
   }
 
   @Test(
@@ -159,7 +159,7 @@ import TrainingSupport
     #expect(Fingerprint.of(pretrainer.learner.masters) != initial)
   }
 
-  @Test("Planned packed bytes equal those of the packed model", arguments: names)
+  @Test("Planned packed bytes equal the size of the packed model", arguments: names)
   func packedBytes(name: String) throws {
     let configuration = try shrunken(load(name))
     let model = try QuillanModel(configuration.model, configuration.precision)

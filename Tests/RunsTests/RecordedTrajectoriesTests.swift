@@ -76,7 +76,7 @@ import TrainingSupport
     #expect(report.metrics["reward"].map { abs($0 - (0.5 + 5 * 1.25 / 3) / 6) < 1e-12 } == true)
   }
 
-  @Test("Recorded log-probabilities are those of the old policy, and training raises those of better trajectories")
+  @Test("Recorded log-probabilities count as the old policy, and training makes better trajectories more probable")
   func recorded() throws {
     let trainer = try trainer(Self.groups(-5.5), Ranks.alone()) {
       $0.debug.assertExact = true

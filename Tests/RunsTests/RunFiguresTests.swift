@@ -164,16 +164,16 @@ import TrainingSupport
 
   @Test("Alarms of a resumed run equal those of the uninterrupted run", arguments: [1, 7, 20, 33, 41])
   func alarms(stop: Int) throws {
-    var whole = HealthMonitor(patience: 2)
+    var uninterrupted = HealthMonitor(patience: 2)
     var expected: [HealthMonitor.Alarm] = []
-    for step in 1...60 { expected += whole.observe(step: step, Self.figures(step), Self.loads(step)) }
+    for step in 1...60 { expected += uninterrupted.observe(step: step, Self.figures(step), Self.loads(step)) }
     #expect(expected.map(\.name).contains("experts_dead") && expected.map(\.name).contains("entropy_collapse"))
     var part = HealthMonitor(patience: 2)
     var found: [HealthMonitor.Alarm] = []
     for step in 1...stop { found += part.observe(step: step, Self.figures(step), Self.loads(step)) }
     var resumed = try JSONDecoder().decode(HealthMonitor.self, from: JSONEncoder().encode(part))
     for step in stop + 1...60 { found += resumed.observe(step: step, Self.figures(step), Self.loads(step)) }
-    #expect(found == expected && resumed == whole)
+    #expect(found == expected && resumed == uninterrupted)
   }
 
   @Test("Without saved state, windows start again, and rarely used targets are not dead")
