@@ -1,38 +1,38 @@
 import Configuration
 
-/// Which of a run's evaluations is the best, and by what.
+/// The best evaluation of a run.
 ///
-/// On text that is bits per byte. On prompts it is exact match, of equal ones the reward, if a reward compares with the
-/// answer by the letter (`exact_match`, `partial_credit`); otherwise it is the reward alone, since exact match may then say
-/// nothing.
+/// Evaluations on text are compared by bits per byte. Evaluations on prompts are compared by exact match, then reward,
+/// if a reward compares completions with the exact answer (`exact_match`, `partial_credit`); otherwise by reward alone,
+/// since exact match may then be meaningless.
 struct BestEvaluation: Sendable {
   private let followsExactMatch: Bool
-  /// The best so far; what comes first decides.
+  /// The best score so far, compared lexicographically.
   private var best: [Double]?
 
   init(rewards: [RewardConfiguration]) {
     followsExactMatch = rewards.contains { $0.name == .exactMatch || $0.name == .partialCredit }
   }
 
-  /// The figure that decides first, of an evaluation that has it.
+  /// The first metric of the comparison, if `values` contains it.
   func measure(of values: [String: Double]) -> String? {
     ["eval/bits_per_byte", followsExactMatch ? "eval/exact_match" : "eval/reward"].first { values[$0] != nil }
   }
 
-  /// What evaluations are compared by, more is better; nil: it cannot be compared.
+  /// The score of an evaluation; higher is better. Nil if the evaluation cannot be compared.
   private func score(_ values: [String: Double]) -> [Double]? {
     guard let name = measure(of: values), let value = values[name], value.isFinite else { return nil }
     if name == "eval/bits_per_byte" { return [-value] }
     return followsExactMatch ? [value, values["eval/reward"] ?? -.infinity] : [value]
   }
 
-  /// Whether an evaluation is better than all that were taken.
+  /// Whether an evaluation is better than all earlier ones.
   func isImproved(by values: [String: Double]) -> Bool {
     guard let score = score(values) else { return false }
     return best.map { $0.lexicographicallyPrecedes(score) } ?? true
   }
 
-  mutating func take(_ values: [String: Double]) {
+  mutating func add(_ values: [String: Double]) {
     if isImproved(by: values) { best = score(values) }
   }
 }

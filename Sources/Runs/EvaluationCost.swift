@@ -1,13 +1,13 @@
 import Errors
 import Rollouts
 
-/// Notices that a run spends more time on evaluations than on training.
+/// Detects that a run spends more time on evaluation than on training.
 package struct EvaluationCost {
   private var training = 0.0
   private var evaluation = 0.0
-  private var isSaid = false
-  /// Seconds of evaluation from which it matters.
-  private static let least = 5.0
+  private var hasWarned = false
+  /// Minimum seconds of evaluation before a warning.
+  private static let minimum = 5.0
 
   package init() {}
 
@@ -16,13 +16,13 @@ package struct EvaluationCost {
   /// Adds an evaluation between steps.
   ///
   /// - Parameters:
-  ///   - every: the key that sets how often there is one, and its value.
-  ///   - count: what an evaluation looks at.
-  /// - Returns: once in a run, a line that says so.
+  ///   - every: the key of the evaluation interval, and its value.
+  ///   - count: the number of prompts or text windows of an evaluation.
+  /// - Returns: A warning, at most once per run.
   package mutating func add(evaluation seconds: Double, every: (key: String, value: Int), count: Int) -> String? {
     evaluation += seconds
-    guard !isSaid, evaluation >= Self.least, evaluation > training else { return nil }
-    isSaid = true
+    guard !hasWarned, evaluation >= Self.minimum, evaluation > training else { return nil }
+    hasWarned = true
     return "evaluations have taken \(FigureText.duration(evaluation)) so far and training "
       + "\(FigureText.duration(training)): raise \(every.key) (\(every.value)) or lower evaluation.count (\(count))"
   }

@@ -9,16 +9,16 @@ import Formats
 /// Held-out results of one set of weights, as a table and as JSON.
 public struct EvaluationReport: Sendable {
   public private(set) var tasks: [Evaluator.TaskResult] = []
-  /// What each of `tasks` is called.
+  /// The names of `tasks`.
   private var names: [String] = []
   public private(set) var corpus: Evaluator.TextResult?
 
-  /// Measures; equal on every rank. Collective.
+  /// Evaluates; the report is equal on every rank. Collective.
   ///
   /// - Parameters:
-  ///   - count: held-out prompts, or windows of held-out text; fewer where there are fewer.
-  ///   - samples: sampled completions per prompt besides the greedy one; 0: none.
-  ///   - collectsCompletions: whether rank 0 gets all of them as `completions`.
+  ///   - count: the maximum number of held-out prompts, or of windows of held-out text.
+  ///   - samples: sampled completions per prompt in addition to the greedy one; 0: none.
+  ///   - collectsCompletions: whether rank 0 gets all completions as `completions`.
   public init(
     _ assembly: RunAssembly, _ materials: RunAssembly.Materials, count: Int, samples: Int,
     collectsCompletions: Bool = false
@@ -48,7 +48,7 @@ public struct EvaluationReport: Sendable {
   /// All completions as JSON Lines, if they were collected. Rank 0.
   public var completions: String { CompletionLine.header + tasks.map(\.completions).joined() }
 
-  /// Some completions of each task and mode, for people. Rank 0.
+  /// Sample completions of each task and mode. Rank 0.
   private var exampleRows: [[String]] {
     let rows = zip(names, tasks).flatMap { name, task in
       task.examples.prefix(4).map { example in
@@ -61,7 +61,7 @@ public struct EvaluationReport: Sendable {
     return rows.isEmpty ? [] : [["task", "mode", "prompt", "completion", "answer", "reward"]] + rows
   }
 
-  /// The beginning of a text on one line: line breaks as ⏎, and nothing that a terminal obeys.
+  /// The beginning of a text on one line, with line breaks as ⏎ and without control characters.
   private static func cell(_ text: String) -> String {
     let line = text.map { character in
       let isControl = character.unicodeScalars.contains { $0.properties.generalCategory == .control }
@@ -70,7 +70,7 @@ public struct EvaluationReport: Sendable {
     return line.count > 40 ? line.prefix(39) + "…" : line
   }
 
-  /// One row a task and mode; pass@k where samples were drawn.
+  /// One row per task and mode, with pass@k for sampled completions.
   private var taskRows: [[String]] {
     let ks = Set(tasks.filter { $0.samples > 1 }.flatMap(\.passAt.keys)).sorted()
     let header = ["task", "mode", "prompts", "samples", "exact match", "reward", "mean length", "finished"]
@@ -97,7 +97,7 @@ public struct EvaluationReport: Sendable {
 
   private var tables: [[[String]]] { [tasks.isEmpty ? [] : taskRows, textRows].filter { !$0.isEmpty } }
 
-  /// The tables that people read, and some completions.
+  /// The tables and some completions, as plain text.
   public var text: String {
     (tables + [exampleRows].filter { !$0.isEmpty }).map { rows in
       var table = Table(rows[0])
@@ -106,7 +106,7 @@ public struct EvaluationReport: Sendable {
     }.joined(separator: "\n")
   }
 
-  /// The same as Markdown.
+  /// The tables as Markdown.
   public var markdown: String {
     tables.map { rows in
       let rule = rows[0].indices.map { $0 == 0 ? "---" : "---:" }
@@ -114,7 +114,7 @@ public struct EvaluationReport: Sendable {
     }.joined(separator: "\n")
   }
 
-  /// One JSON object on a line.
+  /// The report as one line of JSON.
   public var json: String {
     var members: [String: JSONValue] = [
       "format": .text("quillan-evaluation"), "version": .integer(1),

@@ -1,31 +1,31 @@
 import Errors
 import Learning
 
-/// Watches a run's figures and says what goes wrong, with the step at which it began.
+/// Watches the metrics of a run and raises alarms, with the step at which the condition began.
 ///
-/// A condition on figures must hold for `patience` steps (means over as many) before it is an alarm; a choice of the
-/// routers counts as dead where none took it for ten times as long. Its state is plain numbers.
+/// A condition on metrics (means over `patience` steps) must hold for `patience` steps before it is an alarm. A routing
+/// target is dead if no slot chose it for ten times as many steps. The state consists of plain numbers.
 public struct HealthMonitor: Sendable, Codable, Equatable {
-  /// Something that goes wrong.
+  /// A condition that has held for too long.
   public struct Alarm: Sendable, Codable, Equatable {
     /// `entropy_collapse`, `entropy_explosion`, `gradient_explosion`, `clipping`, `length_drift`, `mini_moes_dead`,
     /// `experts_dead`, `micro_agents_unused`, `mini_moe_overload`.
     public let name: String
-    /// The step at which it began.
+    /// The step at which the condition began.
     public let step: Int
-    /// One line: the figure, its bound and what to do.
+    /// One line: the metric, its bound and the remedy.
     public let message: String
   }
 
-  /// Alarms that hold now, by name.
+  /// The alarms whose conditions hold now, by name.
   public private(set) var active: [String: Alarm] = [:]
   public let patience: Int
-  /// Means of each watched figure over the first `patience` steps, and over the last ones.
+  /// For each watched metric, the mean over the first `patience` steps and the moving mean.
   private var starts: [String: Start] = [:]
   private var means: [String: Double] = [:]
-  /// The step since which each condition holds.
+  /// The step at which each current condition began.
   private var since: [String: Int] = [:]
-  /// The last step at which each choice was taken, level by level.
+  /// The last step at which each routing target was chosen, by alarm name.
   private var lastTaken: [String: [Int]] = [:]
 
   private struct Start: Sendable, Codable, Equatable {
@@ -35,17 +35,17 @@ public struct HealthMonitor: Sendable, Codable, Equatable {
 
   /// - Parameter patience: steps; at least 1.
   public init(patience: Int) {
-    precondition(patience > 0, "a patience of \(patience) steps")
+    precondition(patience > 0, "patience \(patience) must be at least 1")
     self.patience = patience
   }
 
-  /// Whether it can be the state after `step` steps; one from a file need not be.
+  /// Whether this can be the state after `step` steps; a state from a file may be invalid.
   func isPossible(at step: Int) -> Bool {
     let steps = Array(since.values) + lastTaken.values.flatMap { $0 } + active.values.map(\.step)
     return patience > 0 && steps.allSatisfy { (0...max(step, 0) + 1).contains($0) }
   }
 
-  /// Takes the figures of a step; returns the alarms that are new.
+  /// Adds the metrics of a step; returns the new alarms.
   public mutating func observe(step: Int, _ metrics: [String: Double], _ loads: RoutingSnapshot? = nil) -> [Alarm] {
     for name in ["entropy", "grad_norm", "completions/mean_length", "clip_ratio/low", "clip_ratio/high"] {
       if let value = metrics[name], value.isFinite { watch(name, value) }
@@ -65,7 +65,7 @@ public struct HealthMonitor: Sendable, Codable, Equatable {
     means[name] = old + (value - old) * 2 / Double(patience + 1)
   }
 
-  /// The mean over the first steps, once there are enough.
+  /// The mean over the first `patience` steps; nil before that.
   private func start(_ name: String) -> Double? {
     guard let start = starts[name], start.count == patience else { return nil }
     return start.sum / Double(start.count)
@@ -78,12 +78,12 @@ public struct HealthMonitor: Sendable, Codable, Equatable {
       result.append(
         (
           "entropy_collapse", now < 0.05 * start,
-          "\(figures): little is left to explore; raise rl.entropy_coef or set rl.entropy_target"
+          "\(figures): the policy hardly explores; raise rl.entropy_coef or set rl.entropy_target"
         ))
       result.append(
         (
           "entropy_explosion", now > 2 * start && now > start + 0.5,
-          "\(figures): the policy dissolves; lower rl.learning_rate or rl.entropy_coef"
+          "\(figures): the policy becomes random; lower rl.learning_rate or rl.entropy_coef"
         ))
     }
     if let now = metrics["grad_norm"], let mean = means["grad_norm"], let start = start("grad_norm") {
@@ -103,7 +103,7 @@ public struct HealthMonitor: Sendable, Codable, Equatable {
       result.append(
         (
           "length_drift", now > 1.5 * start || now < 0.5 * start,
-          "completions of \(FigureText.fixed(now, 1)) tokens, \(FigureText.fixed(start, 1)) at the start; look at samples.jsonl for what the reward pays for"
+          "mean completion length \(FigureText.fixed(now, 1)) tokens, \(FigureText.fixed(start, 1)) at the start; check in samples.jsonl what the reward favors"
         ))
     }
     return result
@@ -130,7 +130,7 @@ public struct HealthMonitor: Sendable, Codable, Equatable {
     var found = judgeDead("mini_moes_dead", "mini-MoEs", step, total)
     found += judgeDead("experts_dead", "experts", step, loads.experts.flatMap { $0 })
     found += judgeDead("micro_agents_unused", "micro agents", step, loads.microAgents.flatMap { $0 })
-    // A choice that nearly every slot of its layer goes to, though there are others.
+    // A mini-MoE is overloaded if nearly every slot of its layer chose it although there are others.
     let shares = loads.miniMoEs.enumerated().compactMap { layer, row -> (layer: Int, share: Double)? in
       let sum = row.reduce(0, +)
       guard sum > 0, row.count > 2 else { return nil }
@@ -140,13 +140,13 @@ public struct HealthMonitor: Sendable, Codable, Equatable {
     let limit = max(0.5, 2.5 / Double(loads.miniMoEs.first?.count ?? 1))
     found += judge(
       "mini_moe_overload", step, (worst?.share ?? 0) > limit - 0.01, patience: patience,
-      "one mini-MoE of layer \(worst?.layer ?? 0) takes \(FigureText.fixed(100 * (worst?.share ?? 0), 0)) % of the slots; "
+      "one mini-MoE of layer \(worst?.layer ?? 0) receives \(FigureText.fixed(100 * (worst?.share ?? 0), 0)) % of the slots; "
         + "raise rl.aux_loss_coef or rl.balance_rate")
     return found
   }
 
   private mutating func judgeDead(_ name: String, _ what: String, _ step: Int, _ counts: [Int]) -> [Alarm] {
-    // What has not been seen before counts as taken just now: a window begins.
+    // The window of a new target begins now.
     var last = lastTaken[name] ?? []
     if last.count != counts.count { last = [Int](repeating: step - 1, count: counts.count) }
     for (index, count) in counts.enumerated() where count > 0 { last[index] = step }

@@ -1,14 +1,14 @@
 import Foundation
 import Synchronization
 
-/// Notices Ctrl-C and SIGTERM in commands that run on one rank, so that they leave in good order. A second signal ends
-/// the process at once, whatever it does.
+/// Lets commands that run on one rank end cleanly after Ctrl-C or SIGTERM. A second signal ends the process
+/// immediately.
 public enum Interrupt {
   private static let received = Atomic<Bool>(false)
 
-  /// Starts to listen; the first signal no longer ends the process.
+  /// Installs the handlers; the first signal no longer ends the process.
   public static func install() {
-    // Whoever started this process may have blocked the signals, and blocked ones are inherited.
+    // The parent process may have blocked the signals, and a process inherits blocked signals.
     var signals = sigset_t()
     sigemptyset(&signals)
     for number in [SIGINT, SIGTERM] {
@@ -22,9 +22,9 @@ public enum Interrupt {
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
   }
 
-  /// Whether a signal came since the last `reset`.
+  /// Whether a signal arrived since the last `reset`.
   public static var isRequested: Bool { received.load(ordering: .relaxed) }
 
-  /// Forgets a signal that was answered.
+  /// Forgets a handled signal.
   public static func reset() { received.store(false, ordering: .relaxed) }
 }

@@ -4,41 +4,42 @@ import Learning
 import Reports
 import Rollouts
 
-/// Keeps two processes from going on with one run: `run.lock` in its directory says which process of which host has it.
+/// Prevents two processes from writing the same run: `run.lock` in the run's directory names the process and host that
+/// own it.
 ///
-/// Rank 0 holds the lock for its job. The system's lock on the file ends with the process, however that ends. File systems
-/// that do not share such locks between machines are covered by the file's time, which the holder renews: another machine
-/// waits until it sees that the time stands still.
+/// Rank 0 holds the lock for its job. The system releases its lock on the file when the process ends, however it ends.
+/// For file systems that do not share such locks between machines, the owner also renews the file's modification time:
+/// another machine takes the lock over only if that time does not change.
 package final class RunLock {
-  /// What the file says: format `quillan-run-lock`, version 1.
+  /// The content of the file: format `quillan-run-lock`, version 1.
   private struct Holder: Codable {
     var format = "quillan-run-lock"
     var version = 1
     var host: String
     var process: Int32
-    /// The start of the machine, as its kernel numbers it.
+    /// The boot identifier of the machine's kernel.
     var boot: String
     /// Seconds since 1970.
     var since: Int
   }
 
   package static let fileName = RunDirectory.lockName
-  /// Seconds for which the file's time must stand still to count as left behind.
+  /// Seconds without a change of the modification time after which a lock counts as abandoned.
   private static let patience = 7.0
 
-  /// A lock of a process that is gone was found; for people.
+  /// A message about the previous owner, if it left its lock behind.
   package let remark: String?
   private let held: HeldFile
 
-  /// Takes the lock of the run in `path`.
+  /// Acquires the lock of the run in `path`.
   ///
-  /// - Throws: `TrainingError` naming the process that has it.
+  /// - Throws: `TrainingError` naming the process that owns the lock.
   package init(_ path: String) throws {
     let directory: DirectoryHandle
     do throws(FileFault) { directory = try DirectoryHandle(path) } catch { throw ReportError(error) }
     var left: Holder?
-    held = HeldFile(try Self.take(directory, &left), named: Self.fileName, in: directory)
-    remark = left.map { "the lock of process \($0.process) on \($0.host), which is gone, was left in \(path)" }
+    held = HeldFile(try Self.acquire(directory, &left), named: Self.fileName, in: directory)
+    remark = left.map { "\(path): took over the lock of process \($0.process) on \($0.host), which no longer runs" }
     let holder = Holder(
       host: MachineIdentity.host, process: getpid(), boot: MachineIdentity.boot,
       since: Int(Date().timeIntervalSince1970))
@@ -48,13 +49,13 @@ package final class RunLock {
     held.startRenewing()
   }
 
-  /// Gives the run free.
+  /// Releases the lock.
   deinit { held.release() }
 
   /// Opens and locks the file.
   ///
-  /// - Parameter left: becomes who had it and is gone.
-  private static func take(_ directory: DirectoryHandle, _ left: inout Holder?) throws -> Int32 {
+  /// - Parameter left: set to the previous owner if it left its lock behind.
+  private static func acquire(_ directory: DirectoryHandle, _ left: inout Holder?) throws -> Int32 {
     while true {
       let file: Int32
       do throws(FileFault) { file = try directory.openFile(fileName) } catch { throw ReportError(error) }
@@ -63,7 +64,7 @@ package final class RunLock {
         let isTaken = !isLocked && errno == EWOULDBLOCK
         let holder = read(file)
         if isTaken { throw busy(directory, holder) }
-        // A holder removes the file when it ends; a new one has its own.
+        // The previous owner removes the file when it ends; the path may already name the file of a new owner.
         guard try directory.isOpen(file, as: fileName) else {
           close(file)
           continue
@@ -78,7 +79,8 @@ package final class RunLock {
     }
   }
 
-  /// Whether the process that a lock file names is still there, though this one may have locked the file.
+  /// Whether the process that a lock file names is still running; on another machine it may be, even if this process
+  /// could lock the file.
   private static func isAlive(_ holder: Holder, _ directory: DirectoryHandle, isLocked: Bool) throws -> Bool {
     if holder.boot == MachineIdentity.boot {
       return !isLocked && (kill(holder.process, 0) == 0 || errno == EPERM)
@@ -105,12 +107,12 @@ package final class RunLock {
     let who = holder.map { "process \($0.process) on \($0.host)" } ?? "another process"
     return TrainingError(
       .failure,
-      "\(directory.path): \(who) has this run (\(fileName)); wait for its end or stop it, or start another run "
+      "\(directory.path): \(who) is using this run (\(fileName)); wait for it to end, stop it, or start a run "
         + "with another --name")
   }
 }
 
-/// The lock's file while this process has it, with the thread that renews its time.
+/// The locked file, and the thread that renews its modification time.
 private final class HeldFile: @unchecked Sendable {
   /// Seconds between renewals.
   private static let interval = 2.0
@@ -156,7 +158,7 @@ private final class HeldFile: @unchecked Sendable {
     guard !isReleased else { return }
     isReleased = true
     condition.signal()
-    // Only the file that this process has locked: it may have been removed and made anew.
+    // Another process may have removed the file and created its own.
     if (try? directory.isOpen(descriptor, as: name)) == true { try? directory.removeFile(name) }
     close(descriptor)
   }

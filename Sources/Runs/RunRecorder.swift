@@ -7,15 +7,15 @@ import MPI
 import Reports
 import Rollouts
 
-/// Everything that a run leaves for people: metrics.jsonl, TensorBoard events, samples, the progress line, alarms, the plot,
-/// the table of evaluations.
+/// Writes the records of a run for people: metrics.jsonl, TensorBoard events, samples, the progress line, alarms, the
+/// plot and the table of evaluations.
 ///
-/// Rank 0 holds one; other ranks hold none.
+/// Only rank 0 has a recorder.
 public final class RunRecorder {
   /// A panel of the plot.
   public typealias Panel = (title: String, label: String, metrics: [String])
 
-  /// The shortest time between two plots, and the share of a run's time that drawing may take.
+  /// The minimum time between two plots, and the maximum share of a run's time that drawing may use.
   private static let plotInterval = Duration.seconds(10)
   private static let plotShare = 0.005
 
@@ -36,25 +36,25 @@ public final class RunRecorder {
   private var hasRecorded = false
   private var nextPlot: ContinuousClock.Instant
   private let alarms: JSONLinesFile
-  /// What alarms have seen so far; nil without alarms.
+  /// The state of the alarms; nil if alarms are off.
   private(set) var health: HealthMonitor?
   private var best: BestEvaluation
   private var scoring = ScoringNotes()
   private var history: [String: StepHistory] = [:]
 
-  /// The evaluation before the first step, by name.
+  /// The metrics of the evaluation before the first step, by name.
   public private(set) var first: [String: Double] = [:]
-  /// The last step before those that this recorder sees.
+  /// The last step before this session.
   private let resumed: Int
 
-  /// Creates the run directory with its resolved configuration, or goes on with an earlier one.
+  /// Creates the run directory with its resolved configuration, or resumes an earlier run.
   ///
   /// - Parameters:
-  ///   - directory: the directory to go on with: its records of steps beyond `step` are cut off.
-  ///   - step: the steps that were done before.
-  ///   - session: what to record of this start of the program.
-  ///   - panels: what the plot shows.
-  ///   - health: what alarms had seen by then; nil: what the records tell.
+  ///   - directory: the directory to resume; its records of steps after `step` are moved to other files.
+  ///   - step: the number of completed steps.
+  ///   - session: the description of this session.
+  ///   - panels: the panels of the plot.
+  ///   - health: the state of the alarms after `step`; nil: restore it from the records.
   public init(
     _ configuration: RunConfiguration, name: String, title: String, total: Int, session: RunSession.Start,
     panels: [Panel], resuming directory: RunDirectory? = nil, after step: Int? = nil, health: HealthMonitor? = nil
@@ -79,7 +79,7 @@ public final class RunRecorder {
     func resume(_ path: String, _ format: String) throws(ReportError) -> JSONLinesFile.Resumption {
       try JSONLinesFile.resume(path, after: resumed, format: format)
     }
-    let kept = try resume(directory.metrics, "quillan-metrics")
+    let earlier = try resume(directory.metrics, "quillan-metrics")
     let others = [
       try resume(directory.samples, "quillan-samples"), try resume(directory.alarms, "quillan-alarms"),
     ]
@@ -88,30 +88,30 @@ public final class RunRecorder {
     alarms = try JSONLinesFile(path: directory.alarms, format: "quillan-alarms")
     self.session = try RunSession.Writer(path: directory.sessions, session)
     let patience = configuration.logging.alarmPatience
-    // Counts of another patience are of no use.
+    // A state with a different patience cannot be continued.
     let restored = health.flatMap { $0.patience == patience ? $0 : nil }
     self.health = patience > 0 ? restored ?? HealthMonitor(patience: patience) : nil
     events = try TensorBoardWriter(
       directory: URL(fileURLWithPath: directory.path), resumedAt: step.map { Int64($0 + 1) })
     progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
-    for line in kept.lines { remember(line, observing: restored == nil) }
-    for remark in kept.remarks + others.flatMap(\.remarks) { progress.note(remark) }
+    for line in earlier.lines { remember(line, observing: restored == nil) }
+    for remark in earlier.remarks + others.flatMap(\.remarks) { progress.note(remark) }
   }
 
-  /// Takes a line of metrics of an earlier part of the run into the plot.
+  /// Restores the state of this recorder from a metrics line of an earlier session.
   ///
-  /// - Parameter observing: whether alarms have yet to see it.
+  /// - Parameter observing: whether the alarms must observe the line, too.
   private func remember(_ line: [String: JSONValue], observing: Bool) {
     guard let step = line["step"]?.integerValue else { return }
     let numbers = line.compactMapValues(\.numberValue)
     if step > 0, observing { _ = health?.observe(step: step, numbers) }
-    best.take(numbers)
+    best.add(numbers)
     if numbers.keys.contains(where: { $0.hasPrefix("eval/") }) { lastEvaluation = step }
     for (name, value) in line where name != "step" {
       let number: Double
       switch value {
       case .number(let real): number = real
-      case .integer(let whole): number = Double(whole)
+      case .integer(let integer): number = Double(integer)
       default: continue
       }
       history[name, default: StepHistory()].append(step: step, number)
@@ -119,7 +119,7 @@ public final class RunRecorder {
     }
   }
 
-  /// Makes the records so far durable.
+  /// Syncs the records to disk.
   public func synchronize() throws {
     try metrics.synchronize()
     try samples.synchronize()
@@ -129,7 +129,7 @@ public final class RunRecorder {
 
   public var elapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
 
-  /// Records a step (numbered from 1) by its metrics, the prompts that it drew and its routing; says new alarms.
+  /// Records the metrics, prompts and routing of a step (numbered from 1), and reports new alarms.
   public func record(
     step: Int, _ values: [String: Double], prompts: PromptLedger? = nil, loads: RoutingSnapshot? = nil
   ) throws {
@@ -160,12 +160,12 @@ public final class RunRecorder {
     try plotIfDue()
   }
 
-  /// Says what is worth knowing of a step's scoring.
+  /// Reports unscored completions and slow scoring of a step.
   public func record(step: Int, unscored: UnscoredCount?, _ values: [String: Double]) {
     for line in scoring.lines(step: step, unscored, values) { note(line) }
   }
 
-  /// Records completions of a step, and the spread of their rewards.
+  /// Records sample completions of a step, and the distribution of their rewards.
   public func record(step: Int, samples values: [CompletionSample]) throws {
     let every = configuration.logging.samplesEvery
     guard every > 0, step == 1 || step % every == 0, !values.isEmpty else { return }
@@ -183,20 +183,21 @@ public final class RunRecorder {
     return (["| prompt | completion | answer | reward |", "|---|---|---|---|"] + rows).joined(separator: "\n")
   }
 
-  /// The figure by which an evaluation to record is better than all before; nil where it is not.
+  /// The metric by which a new evaluation is better than all earlier ones; nil if it is not better.
   public func measureOfBest(_ values: [String: Double]) -> String? {
     best.isImproved(by: values) ? best.measure(of: values) : nil
   }
 
-  /// Records an evaluation of the weights after `step` steps. A run that goes on from a checkpoint may repeat the last one,
-  /// which is not recorded twice.
+  /// Records an evaluation of the weights after `step` steps. A resumed run may repeat the last evaluation, which is
+  /// then not recorded again.
   ///
-  /// - Parameter measure: by which it is the best so far and its weights were kept; nil where they were not.
+  /// - Parameter measure: the metric by which the evaluation is the best so far, if its weights were saved; otherwise
+  ///   nil.
   public func record(step: Int, evaluation values: [String: Double], bestBy measure: String? = nil) throws {
     guard !values.isEmpty, step != lastEvaluation else { return }
     lastEvaluation = step
     hasRecorded = true
-    best.take(values)
+    best.add(values)
     try metrics.write(step: step, values.mapValues(JSONValue.number))
     for (name, value) in values.sorted(by: { $0.key < $1.key }) {
       history[name, default: StepHistory()].append(step: step, value)
@@ -206,14 +207,14 @@ public final class RunRecorder {
       "step \(step): "
         + values.sorted { $0.key < $1.key }.map { "\($0.key) \(FigureText.fixed($0.value, 4))" }
         .joined(separator: ", ")
-        + (measure.map { "; best so far by \($0): best.safetensors" } ?? ""))
+        + (measure.map { "; best so far by \($0), saved as best.safetensors" } ?? ""))
   }
 
   /// Writes a line above the progress line.
   public func note(_ message: String) { progress.note(message) }
 
-  /// Ends the progress line, syncs the files, writes the table of evaluations, draws the plot, and records how the session
-  /// ended.
+  /// Ends the progress line, syncs the files, writes the table of evaluations, draws the plot, and records the outcome
+  /// of the session.
   public func finish(_ outcome: RunSession.Outcome) throws {
     progress.finish()
     try synchronize()
@@ -223,9 +224,10 @@ public final class RunRecorder {
     try session.end(outcome, step: lastStep)
   }
 
-  /// Records that the session failed, if it has not ended; for the way out of an error, which this must not hide.
+  /// Records that the session failed, unless it has ended. Does not throw, so that it cannot replace the error of the
+  /// caller.
   ///
-  /// - Parameter removing: whether to remove the directory if the run has left nothing in it.
+  /// - Parameter removing: whether to remove the directory if the run has recorded nothing in it.
   package func abandon(removingIfEmpty removing: Bool = false) {
     guard session.isOpen else { return }
     try? session.end(.failed, step: lastStep)
@@ -233,7 +235,7 @@ public final class RunRecorder {
     progress.note("\(directory.path) was removed: the run ended before its first step or evaluation")
   }
 
-  /// Draws the plot again if that is due: often enough to follow a run, and never for more than a small share of its time.
+  /// Draws the plot again if enough time has passed since the last one.
   private func plotIfDue() throws {
     let now = ContinuousClock.now
     guard now >= nextPlot else { return }

@@ -6,14 +6,14 @@ import Reports
 import Rollouts
 import Telemetry
 
-/// A trace of some steps of a run in the format of Chrome and Perfetto: all ranks on rank 0's clock, one process a rank,
-/// one row a thread, phases and collectives nested.
+/// A trace of some steps of a run in the format of Chrome and Perfetto: all ranks on rank 0's clock, one process per
+/// rank, one row per thread, nested phases and collectives.
 public final class RunTrace {
-  /// Which steps `--trace` asks for.
+  /// The steps that `--trace` requests.
   public struct Request: Sendable, Equatable {
     public let steps: ClosedRange<Int>
 
-    /// Nil where `text` is not `steps=FIRST-LAST` or `steps=N`, from 1.
+    /// Nil if `text` is not `steps=FIRST-LAST` or `steps=N`, counted from 1.
     public init?(_ text: String) {
       let parts = text.split(separator: "=", omittingEmptySubsequences: false)
       guard parts.count == 2, parts[0] == "steps" else { return nil }
@@ -28,18 +28,18 @@ public final class RunTrace {
   private let communicator: Communicator
   private let request: Request
   private let path: String
-  /// Whether the file has been written, or this rank's part of it.
+  /// Whether this rank has delivered its part of the trace.
   private(set) var isTaken = false
   private var clock: (nanoseconds: Int64, error: Int64)?
 
-  /// - Parameter path: of the file; rank 0's is used.
+  /// - Parameter path: the file, which only rank 0 writes.
   init(_ request: Request, path: String, _ communicator: Communicator) {
     self.request = request
     self.path = path
     self.communicator = communicator
   }
 
-  /// Starts before the first step asked for. Collective.
+  /// Starts recording before the first requested step. Collective.
   func begin(step: Int) throws {
     guard request.steps.contains(step), clock == nil else { return }
     clock = try communicator.clockOffset()
@@ -47,9 +47,9 @@ public final class RunTrace {
     FlightRecorder.startTrace()
   }
 
-  /// Writes the file after the last step asked for, or after the run's last one. Collective.
+  /// Writes the file after the last requested step, or after the last step of the run. Collective.
   ///
-  /// - Returns: the file's path, on rank 0 where it was written.
+  /// - Returns: The file's path, on rank 0 if the file was written; otherwise nil.
   func end(step: Int, isLast: Bool) throws -> String? {
     guard let clock, step == request.steps.upperBound || (isLast && request.steps.contains(step)) else { return nil }
     self.clock = nil

@@ -2,20 +2,20 @@ import Errors
 import Learning
 import Rollouts
 
-/// What a run says of its scorers: each new way of having no score, and each step without any score; repeats of a way are
-/// said at 10, 100, … completions.
+/// Log lines about scoring: the first, tenth, hundredth, … completion without a score for each reason, each step
+/// without any score, and slow scoring.
 struct ScoringNotes {
   private var counts: [UnscoredReason: Int] = [:]
   private var slowSteps = 0
 
-  /// Seconds of scoring that are worth a line.
+  /// Minimum seconds of scoring before a message.
   private static let slow = 5.0
 
   /// Lines about a step.
   ///
   /// - Parameters:
-  ///   - unscored: its completions without a score.
-  ///   - metrics: the step's.
+  ///   - unscored: the step's completions without a score.
+  ///   - metrics: the step's metrics.
   mutating func lines(step: Int, _ unscored: UnscoredCount?, _ metrics: [String: Double]) -> [String] {
     var lines: [String] = []
     if let unscored {
@@ -26,9 +26,9 @@ struct ScoringNotes {
         if before == 0 || String(before).count < String(before + count).count { isNew = true }
       }
       if unscored.isEverything {
-        lines.append("step \(step): \(unscored.text): it learns nothing")
+        lines.append("step \(step): \(unscored.text): the step changes nothing")
       } else if isNew {
-        lines.append("step \(step): \(unscored.text); since the start \(total)")
+        lines.append("step \(step): \(unscored.text); since the start: \(total)")
       }
     }
     let (scoring, all) = (metrics["time/rewards"] ?? 0, metrics["step_time"] ?? 0)
@@ -37,8 +37,8 @@ struct ScoringNotes {
       if String(slowSteps - 1).count < String(slowSteps).count || slowSteps == 1 {
         let timeouts = unscored?.counts[.timeout] ?? 0
         lines.append(
-          "step \(step): the rewards took \(FigureText.fixed(scoring, 1)) s of the step's \(FigureText.fixed(all, 1)) s"
-            + (timeouts > 0 ? ", \(timeouts) of the completions to their timeout" : "")
+          "step \(step): scoring took \(FigureText.fixed(scoring, 1)) s of the step's \(FigureText.fixed(all, 1)) s"
+            + (timeouts > 0 ? ", timeouts: \(timeouts)" : "")
             + (slowSteps > 1 ? "; \(slowSteps) such steps so far" : ""))
       }
     }

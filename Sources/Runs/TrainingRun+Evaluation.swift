@@ -10,8 +10,9 @@ extension TrainingRun {
       communicator: communicator, context: assembly.context)
   }
 
-  /// Answers to held-out prompts of the run's task and of `evaluation.tasks`, greedy and sampled, and some of them.
-  /// Collective.
+  /// Evaluates held-out prompts of the run's task and of `evaluation.tasks`, greedily and sampled. Collective.
+  ///
+  /// - Returns: Metrics, and sample completions.
   func evaluateTask(_ prompts: any PromptSource, _ rewards: WeightedRewards, _ learner: Learner) throws
     -> ([String: Double], [CompletionSample])
   {

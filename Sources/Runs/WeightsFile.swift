@@ -9,9 +9,11 @@ import Parameters
 import Telemetry
 import Tensors
 
-/// Masters as a safetensors file: every parameter and balance bias under its own name, in fp32.
+/// Masters as a safetensors file: every parameter and balance bias under its name, in fp32.
 public enum WeightsFile {
-  /// Reads the tensors `held` of `model`, or all; all must be there, and other tensors in the file are an error, so that nothing is silently lost.
+  /// Reads the tensors `held` of `model`, or all. The file must contain exactly the tensors of the model, so that none
+  /// is silently lost.
+  ///
   /// - Throws: `SafetensorsError` naming the tensor that is missing, extra, or of another shape or type.
   public static func load(
     _ file: SafetensorsFile, for model: QuillanModel, holding held: [ParameterID]? = nil
@@ -23,7 +25,7 @@ public enum WeightsFile {
       guard entry.shape == specification.shape else {
         throw SafetensorsError(
           code: .mismatch, path: file.path, tensor: specification.name,
-          problem: "has shape \(entry.shape), the model wants \(specification.shape)",
+          problem: "has shape \(entry.shape), the model expects \(specification.shape)",
           remedy: "use the configuration that these weights were trained with")
       }
       guard store.holds(id) else { continue }
@@ -43,7 +45,7 @@ public enum WeightsFile {
     return store
   }
 
-  /// Reads the masters of the tensors `held` from a checkpoint. Local.
+  /// Reads the masters `held` from a checkpoint. Local.
   ///
   /// - Throws: `CheckpointError` naming the tensor that is missing, damaged, of another shape, or not in the model.
   public static func load(
@@ -60,11 +62,11 @@ public enum WeightsFile {
     return store
   }
 
-  /// Writes the masters of all ranks, atomically, on rank 0; its expert group sends what it does not hold. Collective:
-  /// returns once the file is whole. No rank is in a collective meanwhile, so the watchdog does not take a slow disk for
-  /// a hang.
+  /// Writes the masters of all ranks, atomically, on rank 0; the other ranks of its expert group send the masters that
+  /// rank 0 does not hold. Collective: returns when the file is complete. The ranks wait outside of blocking
+  /// collectives, so that the watchdog does not report a slow disk as a hang.
   ///
-  /// - Parameter path: where; not used on other ranks than 0.
+  /// - Parameter path: the file; only rank 0 uses it.
   public static func save(_ learner: Learner, to path: String?, metadata: [String: String] = [:]) throws {
     FlightRecorder.begin(ActivityLabel("weights file"))
     defer { FlightRecorder.end() }
@@ -72,7 +74,7 @@ public enum WeightsFile {
     try waitForAll(learner.communicator)
   }
 
-  /// A barrier that ranks ask for between pauses instead of being inside it.
+  /// A non-blocking barrier that each rank polls.
   private static func waitForAll(_ communicator: Communicator) throws(MPIError) {
     var barrier = try communicator.iBarrier()
     var pause = 0.001
@@ -88,7 +90,7 @@ public enum WeightsFile {
     let table = masters.table
     let group = learner.topology.expertGroup
     guard learner.communicator.rank == 0, let path else {
-      // Names order both the file and what is sent, so each tensor is received when its turn comes.
+      // Both ranks use the order of names, so the messages arrive in the order of the file.
       guard learner.topology.dataGroup.rank == 0 else { return }
       for id in masters.held where table[id].miniMoE != nil {
         try group.send(UnsafeBufferPointer(masters.values(id)), to: 0, tag: 0)

@@ -100,7 +100,7 @@ struct MemoryTests {
     #expect(outcome.status == 1, "\(outcome.errors)")
     let messages = outcome.messages.filter { $0.contains("takes about") }
     #expect(messages.count == 1 && outcome.messages.count == 1, "\(outcome.errors)")
-    #expect(messages.first?.contains("'quillan plan' lists what takes how much") == true)
+    #expect(messages.first?.contains("'quillan plan' lists the memory by use") == true)
     #expect(!FileManager.default.fileExists(atPath: folder.path("runs")))
   }
 }

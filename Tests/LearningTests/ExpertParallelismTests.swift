@@ -10,11 +10,11 @@ import TestSupport
 import Training
 import TrainingSupport
 
-/// What expert parallelism may not change, on as many ranks as this process has (see `ParallelismTests`).
+/// Results that expert parallelism must not change, on all ranks of this process's job (see `ParallelismTests`).
 @Suite(.serialized) struct ExpertParallelismTests {
   private static let miniMoEs = 8
 
-  /// A run whose council can be divided by 2, 4 and 8, and whose ranks have different numbers of groups.
+  /// A run whose council can be divided by 2, 4 and 8, and in which ranks have different numbers of groups.
   private func run(_ expert: Int, _ change: (inout RunConfiguration) -> Void = { _ in }) throws -> TinyRun {
     try TinyRun {
       $0.model.numMiniMoes = Self.miniMoEs
@@ -29,7 +29,7 @@ import TrainingSupport
   }
 
   @Test(
-    "Rollouts, rewards and losses of the first step equal those of one rank, with and without recomputation, for all micro-batches"
+    "Rollouts, rewards and losses of the first step match a run on one rank, with and without recomputation, for all micro-batches"
   )
   func firstStep() throws {
     let ranks = try Ranks.together()
@@ -48,7 +48,7 @@ import TrainingSupport
   }
 
   @Test(
-    "With reproducible sums, losses, weights, moments and biases of 20 steps equal those of one rank",
+    "With reproducible sums, losses, weights, moments and biases of 20 steps match a run on one rank",
     arguments: [1, 3])
   func reproducible(interval: Int) throws {
     let ranks = try Ranks.together()
@@ -72,7 +72,7 @@ import TrainingSupport
     }
   }
 
-  @Test("With reproducible sums, weights of 5 pre-training steps equal those of one rank")
+  @Test("With reproducible sums, weights of 5 pre-training steps match a run on one rank")
   func pretraining() throws {
     let ranks = try Ranks.together()
     func weights(_ expert: Int, _ communicator: Communicator) throws -> [Int64] {
@@ -92,7 +92,7 @@ import TrainingSupport
       let learner = try assembly.learner(assembly.masters())
       let table = assembly.model.table
       learner.begin()
-      // Sums over the ranks become 3 for what all share and 4 for the council.
+      // The sums over the ranks are 3 for shared parameters and 4 for the council.
       var expected = 0.0
       for id in table.ids where table[id].role != .balanceBias {
         let isCouncil = table[id].miniMoE != nil
@@ -148,14 +148,14 @@ import TrainingSupport
         #expect(full > 0 && changes > 0)
         #expect(share > 0 && share < 0.5)
       }
-      let whole = try trainer.learner.wholeWeights().weights
-      for id in whole.held where trainer.learner.weights.held.contains(id) {
-        for (mine, replica) in zip(trainer.learner.weights.memory(id), whole.memory(id)) {
+      let complete = try trainer.learner.wholeWeights().weights
+      for id in complete.held where trainer.learner.weights.held.contains(id) {
+        for (mine, replica) in zip(trainer.learner.weights.memory(id), complete.memory(id)) {
           #expect(mine.elementsEqual(replica))
         }
       }
       var sum = Fingerprint()
-      for id in whole.held { for part in whole.memory(id) { for byte in part { sum.add(UInt64(byte)) } } }
+      for id in complete.held { for part in complete.memory(id) { for byte in part { sum.add(UInt64(byte)) } } }
       #expect(Set(try ranks.allGather(sum.value)).count == 1)
     }
   }
@@ -205,7 +205,7 @@ import TrainingSupport
     thread.start()
     if ranks.rank == 0 { Thread.sleep(forTimeInterval: 1.5) }
     try WeightsFile.save(learner, to: ranks.rank == 0 ? "\(folder.path)/weights.safetensors" : nil)
-    // Whoever left the save before the file is there waits here.
+    // A rank that leaves `save` before the file exists waits in this barrier, which the thread above measures.
     try ranks.barrier()
     isOver.signal()
     #expect(longest.withLock { $0 } < 0.75)

@@ -7,9 +7,10 @@ import Testing
 import Training
 import TrainingSupport
 
-/// Updates without anything to learn from. Also on several ranks: `mpirun -n 2 <test bundle> … --filter IdleUpdateTests`.
+/// Updates without an advantage to learn from. Also on several ranks: `mpirun -n 2 <test bundle> … --filter
+/// IdleUpdateTests`.
 @Suite(.serialized) struct IdleUpdateTests {
-  /// Equal for every completion.
+  /// The same score for every completion.
   private struct Constant: Reward {
     let name = "constant"
 
@@ -41,7 +42,7 @@ import TrainingSupport
       let report = try trainer.step()
       #expect(report.metrics["idle_updates"] == Double(step))
       #expect(report.metrics["frac_reward_zero_std"] == 1)
-      // Said at updates 1, 2, 4, 8, …
+      // The warning comes at updates 1, 2, 4, 8, …
       #expect((report.warning == nil) == (step == 3))
     }
     #expect(try Fingerprint.of(trainer.learner) == before)
@@ -69,7 +70,7 @@ import TrainingSupport
     let before = try Fingerprint.of(trainer.learner)
     var groups = try trainer.sampleGroups(step: 0).groups
     let last = UInt64(trainer.configuration.rl.batchSize - 1)
-    for place in groups.indices where groups[place].id == last { groups[place].rewards[0] = 0 }
+    for index in groups.indices where groups[index].id == last { groups[index].rewards[0] = 0 }
     let report = try trainer.trainStep(groups)
     #expect(report.metrics["idle_updates"] == nil && report.warning == nil)
     #expect(trainer.learner.updates == 1)
@@ -81,9 +82,9 @@ import TrainingSupport
     let trainer = try Self.run().trainer(Ranks.alone())
     let before = Fingerprint.of(trainer.learner.masters)
     var groups = try trainer.sampleGroups(step: 0).groups
-    for place in groups.indices {
-      groups[place].rewards = [2, 1, 1, 1]
-      groups[place].trajectories = groups[place].trajectories.map(\.withoutLoss)
+    for index in groups.indices {
+      groups[index].rewards = [2, 1, 1, 1]
+      groups[index].trajectories = groups[index].trajectories.map(\.withoutLoss)
     }
     let report = try trainer.trainStep(groups)
     #expect(report.metrics["idle_updates"] == 1)
@@ -119,14 +120,14 @@ import TrainingSupport
   func afterwards() throws {
     let (idle, plain) = (try Self.run().trainer(Ranks.alone()), try Self.run().trainer(Ranks.alone()))
     for _ in 0..<3 { _ = try idle.step() }
-    // The state but for the steps' number, which the learning rate follows.
+    // The trainers differ only in the idle updates; the learning rate depends on the number of steps.
     var state = plain.state
     state.steps = 3
     state.nextGroup = idle.state.nextGroup
     plain.state = state
     for trainer in [idle, plain] {
       var groups = try trainer.sampleGroups(step: 9).groups
-      for place in groups.indices { groups[place].rewards[1] = 0 }
+      for index in groups.indices { groups[index].rewards[1] = 0 }
       _ = try trainer.trainStep(groups)
     }
     #expect(try Fingerprint.of(idle.learner) == Fingerprint.of(plain.learner))

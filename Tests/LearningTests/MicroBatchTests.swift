@@ -32,7 +32,7 @@ import TrainingSupport
       let planned = MicroBatches.largest(sequences: 200, length: 700, unit: 1, configuration)
       #expect(Self.lengths[part].reduce(0, +) <= max(planned, limit))
     }
-    // Without other wishes, a part ends where the next sequence has no place.
+    // Without a minimum number of parts, a part ends only if the next sequence does not fit.
     if steps == 1 {
       for part in parts.dropLast() { #expect(Self.lengths[part.lowerBound...part.upperBound].reduce(0, +) > limit) }
     }
@@ -73,10 +73,10 @@ import TrainingSupport
       var reserved = 0
       for step in 0..<steps {
         var batch = try trainer.sampleGroups(step: step).groups
-        // Lengths of 1 to 40, other ones at each step.
-        for (place, group) in batch.enumerated() {
-          batch[place].trajectories = group.trajectories.enumerated().map { index, trajectory in
-            trajectory.shortened(to: 1 + (step * 31 + place * 17 + index * 7) % 40)
+        // Lengths of 1 to 40 that differ from step to step.
+        for (number, group) in batch.enumerated() {
+          batch[number].trajectories = group.trajectories.enumerated().map { index, trajectory in
+            trajectory.shortened(to: 1 + (step * 31 + number * 17 + index * 7) % 40)
           }
         }
         _ = try trainer.trainStep(batch)
@@ -98,16 +98,16 @@ import TrainingSupport
     func first(_ steps: Int) throws -> [String: Double] {
       try TinyRun { $0.rl.accumulationSteps = steps }.pretrainer(Ranks.alone()).step().metrics
     }
-    let (whole, single) = (try first(1), try first(20))
+    let (undivided, single) = (try first(1), try first(20))
     for name in ["loss/cross_entropy", "loss/aux", "loss/diffusion", "grad_norm"] {
-      let (a, b) = (whole[name] ?? .nan, single[name] ?? .nan)
+      let (a, b) = (undivided[name] ?? .nan, single[name] ?? .nan)
       #expect(abs(a - b) <= 1e-5 * abs(a), "\(name): \(a) and \(b)")
     }
   }
 }
 
 extension Trajectory {
-  /// The same with `count` generated tokens at most.
+  /// The trajectory with at most `count` generated tokens.
   fileprivate func shortened(to count: Int) -> Trajectory {
     let generated = min(count, logProbabilities.count)
     let length = promptLength + generated

@@ -10,10 +10,10 @@ import Testing
 import Training
 import TrainingSupport
 
-/// The counter leaves out what Open MPI's own code allocates. Libraries that it calls may allocate now and then; what our
-/// code allocates would come every time.
+/// The counter excludes allocations of Open MPI itself. The libraries that Open MPI calls may allocate occasionally,
+/// but allocations of the project's code would occur every time.
 extension ParallelismTests {
-  private func leastAllocations(_ work: () throws -> Void) rethrows -> Int64? {
+  private func minimumAllocations(_ work: () throws -> Void) rethrows -> Int64? {
     try (0..<10).map { _ in
       allocations_count(true)
       defer { allocations_count(false) }
@@ -28,23 +28,24 @@ extension ParallelismTests {
     let counts = (0..<world.size).map { 3 * (world.rank + $0) }
     let values = [Float](repeating: Float(world.rank), count: counts.reduce(0, +))
     var result = [Float](repeating: -1, count: values.count)
-    let least = try values.withUnsafeBufferPointer { values in
+    let minimum = try values.withUnsafeBufferPointer { values in
       try result.withUnsafeMutableBufferPointer { result in
         try counts.withUnsafeBufferPointer { counts in
-          try leastAllocations {
+          try minimumAllocations {
             try world.allToAllv(values, sendCounts: counts, into: result, receiveCounts: counts)
           }
         }
       }
     }
-    #expect(least == 0)
+    #expect(minimum == 0)
     #expect(result == (0..<world.size).flatMap { [Float](repeating: Float($0), count: counts[$0]) })
   }
 
-  /// Forward, loss and backward of two micro-batches, each a unit; reduction, optimizer and packing. What comes from a
-  /// rollout, and what a step reports, is made outside.
+  /// Forward, loss and backward of two micro-batches, each a reduction unit; reduction, optimizer and packing. The
+  /// rollout and the report are made outside of the measurement.
   ///
-  /// fp32 sums begin in the last backward pass, through shared memory or, where every rank passes for a machine, messages.
+  /// fp32 sums begin in the last backward pass, through shared memory or, if every rank counts as a machine, by
+  /// messages.
   @Test(
     "A step of a learner allocates nothing, on one machine and on several", arguments: [false, true],
     [(false, false), (false, true), (true, false), (true, true)])
@@ -66,7 +67,7 @@ extension ParallelismTests {
       let pass = MicroBatchPass(
         tiny.model, PolicyObjective(batch.configuration), exchange: learner.experts?.exchange)
       var auxiliary = 0.0
-      let least = try leastAllocations {
+      let minimum = try minimumAllocations {
         auxiliary = 0
         learner.begin()
         for unit in 0..<2 {
@@ -79,7 +80,7 @@ extension ParallelismTests {
         let reduced = try learner.reduce()
         try learner.update(norm: reduced.norm, learningRate: 1e-3, maximumNorm: 1, balanceRate: 1e-3)
       }
-      #expect(least == 0, "parallel.expert \(expert)")
+      #expect(minimum == 0, "parallel.expert \(expert)")
       #expect(auxiliary > 0 && learner.updates == 10)
     }
   }

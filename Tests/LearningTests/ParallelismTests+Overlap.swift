@@ -9,9 +9,9 @@ import Testing
 import Training
 import TrainingSupport
 
-/// Sums of gradients that begin before backward ends, where ranks pass for machines.
+/// Gradient sums that begin during backward, with ranks that count as machines.
 extension ParallelismTests {
-  /// A reducer of a tiny model's gradients, whose sums over ranks are known and exact.
+  /// A reducer of a tiny model's gradients whose sums over the ranks are known and exact.
   private struct Reduction {
     let reducer: GradientReducer
     let topology: Topology
@@ -46,7 +46,7 @@ extension ParallelismTests {
       }
     }
 
-    /// Whether a tensor has its sum over the ranks that hold it.
+    /// Whether a tensor contains its sum over the ranks that hold it.
     func isSummed(_ id: ParameterID, step: Int) -> Bool {
       let (world, data) = (topology.world, topology.dataGroup)
       let apart = world.size / data.size
@@ -78,11 +78,11 @@ extension ParallelismTests {
   func overlap() throws {
     try reductions { reduction, comment in
       let reducer = reduction.reducer
-      // The first step makes the communicators.
+      // The first step creates the communicators.
       for step in 0..<6 {
         reduction.begin(step: step)
         let last = reducer.lastPassGradients()
-        // Other orders on other ranks; a rank may have no pass at all.
+        // The orders differ between ranks, and a rank may have no pass.
         if step != 3 || reduction.topology.world.rank > 0 {
           var order = reduction.order
           if step.isMultiple(of: 2) { order.reverse() }
@@ -103,7 +103,7 @@ extension ParallelismTests {
       try reducer.reduce()
       reduction.begin(step: 1)
       let last = reducer.lastPassGradients()
-      // The last layer's two norms, two matrices, and router with its bias, which are one bucket.
+      // The last layer's two norms, two matrices, and router with its bias form one bucket.
       let layer = reduction.order.prefix(6)
       last.finish(Array(layer))
       let deadline = ContinuousClock.now + .seconds(20)
@@ -128,7 +128,7 @@ extension ParallelismTests {
         $0.rl.accumulationSteps = 2
         $0.optimizer.shard = isSharded
         $0.parallel.expert = expert
-        // Debug mode's checks read gradients before they are summed.
+        // The checks of debug mode read gradients before the sums, so no sum begins early.
         $0.debug.checks = !isEarly
       }
       run.isSpread = isSpread
@@ -137,7 +137,7 @@ extension ParallelismTests {
     for expert in [1, 2, 4] where ranks.size.isMultiple(of: expert) {
       let early = try trace(isEarly: true, isSpread: true, expert: expert)
       #expect(early == (try trace(isEarly: false, isSpread: true, expert: expert)), "parallel.expert \(expert)")
-      // Two numbers have one sum, whatever the way.
+      // The sum of two numbers does not depend on the algorithm.
       guard ranks.size == 2 else { continue }
       #expect(early == (try trace(isEarly: true, isSpread: false, expert: expert)), "parallel.expert \(expert)")
     }

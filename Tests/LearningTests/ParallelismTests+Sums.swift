@@ -7,10 +7,10 @@ import Testing
 import TrainingSupport
 
 extension ParallelismTests {
-  /// Values whose sums are exact in fp32, so that no order shows.
+  /// Values whose sums are exact in fp32, so that the order of summation does not matter.
   private static func values(rank: Int, count: Int) -> [Int] { (0..<count).map { ($0 % 1000) * (rank + 1) - rank } }
 
-  /// How many ranks share a machine: all, at most two, the first machine has all but one, or one each.
+  /// Ranks per machine: all; at most two; all but one on the first machine; one each.
   enum Machines: CaseIterable { case one, pairs, uneven, each }
 
   @Test(
@@ -31,7 +31,7 @@ extension ParallelismTests {
     let expected = (0..<count).map { index in
       (0..<world.size).reduce(0) { $0 + (index % 1000) * ($1 + 1) - $1 }
     }
-    // More than once: what one left in shared memory must not count.
+    // Repeated, since an earlier sum leaves its values in shared memory.
     for round in 0..<4 {
       var floats = Self.values(rank: world.rank, count: count).map(Float.init)
       var integers = Self.values(rank: world.rank, count: count).map(Int64.init)
@@ -39,7 +39,7 @@ extension ParallelismTests {
         guard round.isMultiple(of: 2) else { return try sum(values) }
         var steps = SteppedSum(sum, values, owner: sum)
         var looks = 0
-        // The last rank does not wait until it has looked a thousand times.
+        // The last rank only polls, and waits after a thousand polls.
         while try !steps.advance(waits: world.rank < world.size - 1 || looks > 1000) { looks += 1 }
       }
       try integers.withUnsafeMutableBufferPointer { try sum($0) }
@@ -67,7 +67,7 @@ extension ParallelismTests {
     }
     #expect(completed == nil)
     guard world.size > 1 else { return }
-    // Rank 0 drops its sum while the others have not started theirs; afterwards they enter the barrier that it started.
+    // Rank 0 drops its sum before the other ranks start theirs; then they enter the barrier that it started.
     if world.rank == 0 {
       let (owner, isDone) = try run(waits: false)
       dropped = owner
@@ -79,7 +79,7 @@ extension ParallelismTests {
     try world.barrier()
   }
 
-  /// Where every rank holds all mini-MoEs; `stepAllocations` has the others.
+  /// Every rank holds all mini-MoEs here; `stepAllocations` tests the other cases.
   @Test("Finishing a unit and reducing allocate nothing, in fixed point and in fp32", arguments: [false, true])
   func allocations(reproducible: Bool) throws {
     let tiny = try TinyModel(seed: 1)
@@ -87,7 +87,8 @@ extension ParallelismTests {
     let reducer = GradientReducer(
       tiny.model.table, topology: topology, mixedPrecision: true, reproducible: reproducible,
       pool: WorkerPool(threads: 1))
-    // The first reduction makes its communicators, and MPI may allocate for messages: ours would come every time.
+    // The first reduction creates its communicators, and MPI may allocate for messages; the reducer's own allocations
+    // would occur every time.
     let counts = try (0..<10).map { _ in
       allocations_count(true)
       defer { allocations_count(false) }

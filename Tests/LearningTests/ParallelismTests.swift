@@ -6,11 +6,11 @@ import Testing
 import Training
 import TrainingSupport
 
-/// What the number of ranks may not change. Every test computes the same run twice, on all ranks together and on each
-/// rank alone, so one process run shows it: `swift test` on one rank; `mpirun -n 4 <test bundle> --testing-library
-/// swift-testing --no-parallel --filter ParallelismTests` on four.
+/// Results that the number of ranks must not change. Every test computes the same run twice, on all ranks together and
+/// on each rank alone, so one job is enough: `swift test` tests one rank; `mpirun -n 4 <test bundle> --testing-library
+/// swift-testing --no-parallel --filter ParallelismTests` tests four.
 @Suite(.serialized) struct ParallelismTests {
-  /// What a run computed, in the order of the groups.
+  /// The results of a run, in the order of the groups.
   struct Trace: Equatable {
     var groups: [[Int64]] = []
     var metrics: [[String: UInt64]] = []
@@ -20,26 +20,26 @@ import TrainingSupport
       let trainer = try run.trainer(communicator)
       for step in 0..<steps {
         let batch = try trainer.sampleGroups(step: step)
-        let own = batch.groups.map { group in
+        let local = batch.groups.map { group in
           var fingerprint = Fingerprint()
           fingerprint.add(group)
           return fingerprint.value
         }
-        groups.append(try communicator.allGatherv(own).flatMap { $0 })
+        groups.append(try communicator.allGatherv(local).flatMap { $0 })
         metrics.append(try trainer.step().metrics.bits(without: names))
       }
       weights = try Fingerprint.of(trainer.learner)
     }
   }
 
-  @Test("The first step's prompts, rollouts, rewards and losses are those of one rank")
+  @Test("The first step's prompts, rollouts, rewards and losses match a run on one rank")
   func firstStep() throws {
     for accumulation in [1, 3] {
       let run = try TinyRun {
         $0.rl.accumulationSteps = accumulation
         $0.debug.assertExact = true
       }
-      // The order of floating-point sums depends on the ranks, so the norm of the gradient does.
+      // The order of floating-point sums, and with it the gradient norm, depends on the number of ranks.
       let together = try Trace(run, Ranks.together(), steps: 1, without: ["grad_norm"])
       let alone = try Trace(run, Ranks.alone(), steps: 1, without: ["grad_norm"])
       #expect(together.groups == alone.groups)
@@ -49,7 +49,7 @@ import TrainingSupport
     }
   }
 
-  @Test("Reproducible: rollouts, losses and weights of 20 steps are those of one rank", arguments: [1, 3])
+  @Test("Reproducible: rollouts, losses and weights of 20 steps match a run on one rank", arguments: [1, 3])
   func reproducible(interval: Int) throws {
     var run = try TinyRun {
       $0.parallel.reproducible = true
@@ -68,7 +68,7 @@ import TrainingSupport
     #expect(try Set(together.groups.flatMap { $0 }).count == 20 * Ranks.groups())
   }
 
-  @Test("Reproducible with dynamic sampling, two mini-batches and two epochs: the run is that of one rank")
+  @Test("Reproducible with dynamic sampling, two mini-batches and two epochs: all steps match a run on one rank")
   func dynamicSampling() throws {
     var run = try TinyRun {
       $0.parallel.reproducible = true
@@ -93,7 +93,7 @@ import TrainingSupport
     #expect(together.2 == alone.2)
   }
 
-  @Test("Reproducible pre-training: losses and weights of 5 steps are those of one rank")
+  @Test("Reproducible pre-training: losses and weights of 5 steps match a run on one rank")
   func pretraining() throws {
     func trace(_ run: TinyRun, _ communicator: Communicator) throws -> ([[String: UInt64]], [Int64]) {
       let trainer = try run.pretrainer(communicator)
@@ -133,13 +133,13 @@ import TrainingSupport
       for _ in 0..<4 { _ = try trainer.step() }
       return (Fingerprint.of(trainer.learner.masters), trainer.learner.firstMoments.byteCount)
     }
-    let (whole, all) = try weights(sharded: false)
-    let (split, own) = try weights(sharded: true)
-    #expect(whole == split)
-    #expect(own <= all / ranks.size + 4 * 4096)
+    let (complete, all) = try weights(sharded: false)
+    let (split, part) = try weights(sharded: true)
+    #expect(complete == split)
+    #expect(part <= all / ranks.size + 4 * 4096)
   }
 
-  @Test("Evaluation metrics equal those of one rank")
+  @Test("Evaluation metrics match a run on one rank")
   func evaluation() throws {
     let run = try TinyRun()
     func results(_ communicator: Communicator) throws -> [Evaluator.TaskResult] {
@@ -193,7 +193,7 @@ import TrainingSupport
   }
 }
 
-/// 1 for completions whose bytes add up to a multiple of the divisor.
+/// 1 for completions whose bytes add up to a multiple of the divisor, otherwise 0.
 private struct DivisibleSum: Reward {
   let name = "divisible_sum"
   let divisor: Int

@@ -8,7 +8,7 @@ import Tensors
 import TestSupport
 import Training
 
-/// Groups of random trajectories for a tiny model, with everything that the policy loss needs.
+/// Groups of random trajectories for a tiny model, with all inputs of the policy loss.
 struct PolicyBatch {
   let tiny: TinyModel
   var configuration = ObjectiveConfiguration()
@@ -45,7 +45,8 @@ struct PolicyBatch {
     }
   }
 
-  /// All trajectories with their objectives, where the step has the groups `counted`.
+  /// The trajectories of the groups `chosen`, or of all groups, with their objectives in a step of `groupsOfStep`
+  /// groups.
   func items(_ chosen: [Int]? = nil, groupsOfStep: Int? = nil) throws -> [TrainingSequence] {
     let chosen = chosen ?? Array(groups.indices)
     let tokens = chosen.reduce(0) { $0 + groups[$1].trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
@@ -78,7 +79,7 @@ struct PolicyBatch {
     return input
   }
 
-  /// What one trajectory contributed.
+  /// The contribution of one trajectory to the loss.
   struct Contribution {
     let terms: ObjectiveTerms
     let statistics: RatioStatistics
@@ -96,7 +97,7 @@ struct PolicyBatch {
     }
   }
 
-  /// The loss of `items` in micro-batches of `size`; gradients are added to `gradients`.
+  /// Computes the loss of `items` in micro-batches of `size`, and adds the gradients to `gradients`.
   func accumulate(
     _ items: [TrainingSequence], size: Int? = nil, diffusion: ReasoningDiffusion.LossInput? = nil,
     into gradients: ParameterStore
@@ -121,7 +122,7 @@ struct PolicyBatch {
     return outcome
   }
 
-  /// Old log-probabilities such that each generated token's ratio is one of `ratios` in turn.
+  /// Sets the old log-probabilities so that the ratios of the generated tokens repeat `ratios`.
   mutating func setRatios(_ ratios: [Double]) throws {
     let current = accumulate(try items(), into: ParameterStore(tiny.model.table)).results
     var row = 0

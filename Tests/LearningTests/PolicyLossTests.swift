@@ -16,14 +16,15 @@ import Training
 
   private func smallVocabulary(_ sizes: inout ModelConfiguration) { sizes.vocabSize = 45 }
 
-  /// Difference quotients of the whole loss for a few coordinates of every tensor.
+  /// The tensors whose gradient disagrees with difference quotients of the complete loss, at a few coordinates of each
+  /// tensor.
   private func disagreements(diffusion: Bool, seed: UInt64) throws -> [String] {
     let tiny = try TinyModel(seed: seed) { sizes in
       smallVocabulary(&sizes)
       sizes.useBitDiffusion = diffusion
     }
     var batch = PolicyBatch(tiny, lengths: [[(2, 3), (2, 1)], [(1, 4), (1, 2)]], seed: seed + 1)
-    // Ratios inside both bounds and beyond either: each advantage sign meets each.
+    // Ratios inside both bounds and beyond each of them, for advantages of either sign.
     try batch.setRatios([1.7, 0.5, 1.05, 0.9])
     let items = try batch.items()
     let input = batch.diffusionInput(items)
@@ -33,7 +34,7 @@ import Training
     func loss(values: Bool) -> Double? {
       let outcome = batch.accumulate(items, diffusion: input, into: unused)
       guard outcome.loads == reference.loads else { return nil }
-      // The value loss stops at h: only its own head sees it.
+      // The value loss does not pass its gradient to h: only the value head gets one.
       let terms = outcome.terms
       return terms.total(batch.configuration) - (values ? 0 : batch.configuration.valueCoef * terms.value)
     }
@@ -59,14 +60,14 @@ import Training
     let tiny = try TinyModel(format, seed: 171)
     var batch = PolicyBatch(tiny, lengths: Self.lengths, seed: 172)
     let items = try batch.items()
-    let whole = batch.accumulate(items, into: tiny.gradients)
+    let undivided = batch.accumulate(items, into: tiny.gradients)
     for size in 1...4 {
       batch.retention = size % 2 == 0 ? .layerInputs : .everything
       let gradients = ParameterStore(tiny.model.table)
       let split = batch.accumulate(items, size: size, into: gradients)
-      #expect(split.results.map(\.terms) == whole.results.map(\.terms))
-      #expect(split.terms == whole.terms && split.loads == whole.loads)
-      #expect(zip(split.results, whole.results).allSatisfy { sameBits($0.logProbabilities, $1.logProbabilities) })
+      #expect(split.results.map(\.terms) == undivided.results.map(\.terms))
+      #expect(split.terms == undivided.terms && split.loads == undivided.loads)
+      #expect(zip(split.results, undivided.results).allSatisfy { sameBits($0.logProbabilities, $1.logProbabilities) })
       #expect(distance(gradients, tiny.gradients) < 1e-5)
     }
   }
@@ -113,7 +114,7 @@ import Training
       #expect(gradients.buffer.array == tiny.gradients.buffer.array)
       #expect(gradients.buffer.array.contains { $0 != 0 })
     }
-    // One trajectory without tokens in a group that has some.
+    // One trajectory without tokens in a group that has tokens.
     let tiny = try TinyModel(seed: 177)
     let batch = PolicyBatch(tiny, lengths: [[(4, 0), (4, 3)]], seed: 178)
     let items = try batch.items()
@@ -168,19 +169,19 @@ import Training
         let pass = tiny.model.trunk(
           prefix, latents: tiny.context.arena.view(of: latents), caches: [cache], retention: .nothing, tiny.weights,
           tiny.context)
-        let kept = tiny.context.arena.matrix(1, 1030)
+        let retained = tiny.context.arena.matrix(1, 1030)
         let distribution = tiny.model.head.forward(
           tiny.model.head.input(pass.hidden, tiny.forward), targets: tiny.context.arena.view(of: [-1]),
-          temperature: Float(batch.configuration.temperature), keep: kept, tiny.forward)
+          temperature: Float(batch.configuration.temperature), keep: retained, tiny.forward)
         if trajectory.mask[position + 1] {
-          sampled.append(kept.row(0)[Int(trajectory.tokens[position + 1])] - distribution.logSumExp[0])
+          sampled.append(retained.row(0)[Int(trajectory.tokens[position + 1])] - distribution.logSumExp[0])
         }
       }
       #expect(sameBits(sampled, result.logProbabilities))
     }
   }
 
-  /// Difference of two gradients, relative in norm.
+  /// The norm of the difference of two gradients, relative to their norm.
   private func distance(_ a: ParameterStore, _ b: ParameterStore) -> Double {
     var (difference, norm) = (0.0, 0.0)
     for index in 0..<a.buffer.count {

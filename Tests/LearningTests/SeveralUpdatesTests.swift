@@ -6,7 +6,7 @@ import Training
 import TrainingSupport
 
 @Suite struct SeveralUpdatesTests {
-  /// 1 for completions of an even number of bytes, so that groups are often uniform.
+  /// 1 for completions with an even number of bytes, otherwise 0, so that groups are often uniform.
   private struct Parity: Reward {
     let name = "parity"
 
@@ -15,7 +15,7 @@ import TrainingSupport
     }
   }
 
-  /// Equal for every completion.
+  /// The same score for every completion.
   private struct Constant: Reward {
     let name = "constant"
 
@@ -33,7 +33,7 @@ import TrainingSupport
     for _ in 0..<12 { reports.append(try trainer.step()) }
     for (index, report) in reports.enumerated() {
       #expect(report.step == index)
-      // A rollout is drawn before steps 0 and 6: 15 groups, of which each step trains on five.
+      // Steps 0 and 6 sample a rollout of 15 groups; each step trains on five of them.
       #expect((report.prompts == nil) == !index.isMultiple(of: 6))
       #expect(report.metrics["rollout/logp_abs_diff_max"] == (index.isMultiple(of: 6) ? 0 : nil))
       #expect((report.metrics["ratio/mean"] == 1) == index.isMultiple(of: 6))
@@ -85,7 +85,7 @@ import TrainingSupport
       #expect(report.metrics["frac_reward_zero_std"] == 0)
       #expect(report.metrics["sampling/dropped_uniform"] ?? 0 == Double(dropped.count))
       #expect(ledger.count - dropped.count <= 5)
-      // Fewer than the batch only where all four rounds were used.
+      // The batch is incomplete only if all four rounds were used.
       if ledger.count - dropped.count < 5 { #expect(report.metrics["sampling/rounds"] == 4) }
       #expect(trainer.state.nextGroup == next)
     }
@@ -135,7 +135,7 @@ import TrainingSupport
     #expect(report.metrics["completions/mean_length"] == other.metrics["completions/mean_length"])
   }
 
-  /// As `ArbitraryReward`, but completions of an odd number of bytes, or all, have no score.
+  /// As `ArbitraryReward`, but without a score for completions with an odd number of bytes, or for all.
   private struct Sometimes: Reward {
     let name = "sometimes"
     var isNever = false

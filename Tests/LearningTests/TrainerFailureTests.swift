@@ -5,7 +5,7 @@ import Training
 import TrainingSupport
 
 @Suite struct TrainerFailureTests {
-  /// A reward that has no value for the second prompt of a step.
+  /// A reward whose score is NaN for the second prompt of a step.
   struct UndefinedReward: Reward {
     let name = "undefined"
 
@@ -14,7 +14,7 @@ import TrainingSupport
     }
   }
 
-  /// Makes one master too large for any arithmetic after it.
+  /// Makes one master infinite.
   private static func damage(_ name: String) -> (ParameterStore) -> Void {
     { store in store.values(store.table.require(name))[3] = .infinity }
   }
@@ -46,7 +46,7 @@ import TrainingSupport
 
   @Test("A non-finite gradient gives an error with the tensor", arguments: [false, true])
   func gradient(reproducible: Bool) throws {
-    // The squared error overflows only in the sum of its gradients.
+    // The squared errors are finite; only the sum of their gradients overflows.
     let trainer = try TinyRun {
       $0.parallel.reproducible = reproducible
       $0.rl.objective.valueCoef = 1e300
@@ -78,7 +78,7 @@ import TrainingSupport
       #expect(Fingerprint.of(trainer.learner.masters) == before)
     }
     #expect(trainer.stepCount == 2)
-    // A good step in between learns.
+    // A finite step between skipped updates still learns.
     #expect(try trainer.step().warning == nil)
     #expect(Fingerprint.of(trainer.learner.masters) != before)
     var groups = try trainer.sampleGroups(step: trainer.stepCount).groups
@@ -102,7 +102,7 @@ import TrainingSupport
     #expect(throws: TrainingError.self) { try skipping.step() }
   }
 
-  @Test("A prompt that is too long gives an error with its number")
+  @Test("A prompt that is too long gives an error with the number of the prompt")
   func prompt() throws {
     let trainer = try TinyRun { $0.data.maxPromptLen = 3 }.trainer(Ranks.alone())
     let error = #expect(throws: TrainingError.self) { try trainer.step() }

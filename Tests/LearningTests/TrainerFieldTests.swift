@@ -5,9 +5,9 @@ import Testing
 import Training
 import TrainingSupport
 
-/// What every field of the `rl` section changes.
+/// The effect of every field of the `rl` section.
 @Suite struct TrainerFieldTests {
-  /// A field given another value.
+  /// A field with a different value.
   struct Field: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let change: @Sendable (inout RunConfiguration) -> Void
@@ -82,7 +82,7 @@ import TrainingSupport
     #expect(try weights(.clipped) != weights(.cispo))
   }
 
-  /// Names of the tensors whose bits differ after one step.
+  /// The names of the tensors whose bits differ after one step.
   private func differing(_ first: (inout RunConfiguration) -> Void, _ second: (inout RunConfiguration) -> Void) throws
     -> Set<String>
   {
@@ -109,9 +109,9 @@ import TrainingSupport
   func balance() throws {
     let names = try differing({ _ in }, { $0.rl.balanceRate = 0 })
     #expect(!names.isEmpty && names.allSatisfy { $0.hasSuffix("router.bias") })
-    let kept = try TinyRun { $0.rl.balanceRate = 0 }.trained(steps: 4).trainer.learner.masters
-    for id in kept.table.ids where kept.table[id].name.hasSuffix("router.bias") {
-      #expect(kept.values(id).allSatisfy { $0 == 0 })
+    let unchanged = try TinyRun { $0.rl.balanceRate = 0 }.trained(steps: 4).trainer.learner.masters
+    for id in unchanged.table.ids where unchanged.table[id].name.hasSuffix("router.bias") {
+      #expect(unchanged.values(id).allSatisfy { $0 == 0 })
     }
   }
 
@@ -158,11 +158,11 @@ import TrainingSupport
     #expect(groups.allSatisfy { $0.trajectories.allSatisfy { $0.logProbabilities.count <= 4 } })
   }
 
-  @Test("top_k 1 makes all trajectories of a group equal")
+  @Test("top_k 1 gives all trajectories of a group the same first token")
   func topK() throws {
     let trainer = try TinyRun { $0.rl.topK = 1 }.trainer(Ranks.alone())
     let group = try trainer.sampleGroups(step: 0).groups[0].trajectories
-    // Latents differ between trajectories, and the first token is before them.
+    // Latents differ between trajectories, but only later tokens depend on them.
     #expect(Set(group.map { $0.generatedTokens[0] }).count == 1)
   }
 

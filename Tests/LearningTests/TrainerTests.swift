@@ -27,7 +27,7 @@ import TrainingSupport
       let reports = try run.trained(steps: 7).reports
       for report in reports {
         let difference = report.metrics["rollout/logp_abs_diff_max"]
-        // Only a step after a publication compares equal weights.
+        // Only the first step after a publication compares equal weights.
         #expect(difference == (report.step % interval == 0 ? 0 : nil), "step \(report.step)")
         if report.step % interval == 0 {
           #expect(report.metrics["kl"] == 0 && report.metrics["ratio/mean"] == 1)
@@ -56,19 +56,19 @@ import TrainingSupport
   @Test("Every split into micro-batches gives the same bits of the loss")
   func accumulation() throws {
     let names: Set<String> = ["grad_norm"]
-    let whole = try TinyRun().trained(steps: 1).reports[0].metrics.bits(without: names)
+    let undivided = try TinyRun().trained(steps: 1).reports[0].metrics.bits(without: names)
     for parts in [2, 5, 7, 20] {
       let split = try TinyRun { $0.rl.accumulationSteps = parts }.trained(steps: 1).reports[0]
-      #expect(split.metrics.bits(without: names) == whole, "\(parts)")
+      #expect(split.metrics.bits(without: names) == undivided, "\(parts)")
     }
   }
 
   @Test("Recomputed activations give the same weights and metrics")
   func checkpointing() throws {
-    let kept = try TinyRun().trained(steps: 3)
+    let retained = try TinyRun().trained(steps: 3)
     let recomputed = try TinyRun { $0.rl.gradientCheckpointing = true }.trained(steps: 3)
-    #expect(Fingerprint.of(recomputed.trainer.learner.masters) == Fingerprint.of(kept.trainer.learner.masters))
-    #expect(recomputed.reports.map { $0.metrics.bits() } == kept.reports.map { $0.metrics.bits() })
+    #expect(Fingerprint.of(recomputed.trainer.learner.masters) == Fingerprint.of(retained.trainer.learner.masters))
+    #expect(recomputed.reports.map { $0.metrics.bits() } == retained.reports.map { $0.metrics.bits() })
   }
 
   @Test("The KL divergence from the reference starts at 0 and grows, less with a weight")

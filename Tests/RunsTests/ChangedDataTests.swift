@@ -6,7 +6,7 @@ import Testing
 import Training
 import TrainingSupport
 
-/// A run goes on with the data that it had, or not at all.
+/// A run resumes with its original data or not at all.
 @Suite(.serialized) struct ChangedDataTests {
   private func rows(_ range: Range<Int>, plus: Int = 1) -> String {
     range.map { "{\"prompt\": \"\($0)+\(plus)=\", \"answer\": \"\($0 + plus)\"}\n" }.joined()
@@ -58,7 +58,7 @@ import TrainingSupport
     }
     let outcome = try run(folder, steps: 2).execute(ranks, name: "run", resume: .auto, acceptsChangedData: true)
     #expect(outcome.steps == 2)
-    // What was accepted is the run's data from then on.
+    // Accepted data becomes the data of the run.
     #expect(try run(folder, steps: 3).execute(ranks, name: "run", resume: .auto).steps == 3)
     try write(rows(0..<20), "p.jsonl", folder, ranks)
     #expect(refusal(try run(folder, steps: 4), ranks)?.kind == .data)
@@ -121,7 +121,7 @@ import TrainingSupport
       try Data(manifest.text()).write(to: URL(fileURLWithPath: "\(checkpoint)/manifest.json"))
     }
     try write(rows(0..<30), "p.jsonl", folder, ranks)
-    // Its configuration has every key of that version but not this one: the parts are those of version 1.
+    // The configuration in the checkpoint lacks `split_version`, so its split is that of version 1.
     let found = try RecordedSplit.version(
       resuming: .auto, run(folder, steps: 2).configuration, name: "run", ranks)
     #expect(found == .byNumber)

@@ -4,18 +4,18 @@ import Testing
 import Training
 import TrainingSupport
 
-/// Damage to any file of a checkpoint, whichever rank reads it: all ranks go on from the one before. On one rank, and on
-/// several: `mpirun -n 2 <test bundle> … --filter DamagedResumeTests`.
+/// If any file of a checkpoint is damaged, all ranks resume from the previous one, whichever rank reads the file. Also
+/// on several ranks: `mpirun -n 2 <test bundle> … --filter DamagedResumeTests`.
 @Suite(.serialized) struct DamagedResumeTests {
-  /// Layouts of files, and what is saved beside weights and moments.
+  /// Settings that change the files of a checkpoint.
   enum Layout: CaseIterable {
-    /// Two updates wait for each rollout.
+    /// Two updates per rollout.
     case miniBatches
-    /// Passes over one rollout, moments in a part for each rank, an old policy and a reference.
+    /// Two epochs per rollout, moments divided among the ranks, an old policy and a reference.
     case passes
-    /// Mini-MoEs of their own on each rank, and an old policy: its publications send differences.
+    /// Different mini-MoEs on each rank, and an old policy whose publications send differences.
     case experts
-    /// Moments as codes.
+    /// 8-bit moments.
     case codes
 
     func change(_ configuration: inout RunConfiguration, ranks: Int) {

@@ -6,7 +6,7 @@ import Training
 import TrainingSupport
 
 @Suite struct DataCheckTests {
-  /// Materials of a run whose prompts are these lines.
+  /// The materials of a run with these lines as prompts.
   private func materials(
     _ lines: [String], _ phase: RunPhase = .train, _ change: (inout RunConfiguration) -> Void = { _ in }
   ) throws -> RunAssembly.Materials {
@@ -37,18 +37,18 @@ import TrainingSupport
   @Test(
     "The first prompt that is too long is reported with its line and the number of further ones",
     arguments: [3, 37, 59])
-  func longPrompts(place: Int) {
+  func longPrompts(index: Int) {
     let long = "{\"prompt\": \"\(String(repeating: "9", count: 17))\", \"answer\": \"1\"}"
     for phase in [RunPhase.train, .pretrain] {
-      let alone = refusal(Self.rows(60, [place: long]), phase)
+      let alone = refusal(Self.rows(60, [index: long]), phase)
       #expect(alone?.kind == .data)
-      #expect(alone?.description.contains("p.jsonl:\(place + 1): the prompt has 17 tokens, at most 16 fit") == true)
+      #expect(alone?.description.contains("p.jsonl:\(index + 1): the prompt has 17 tokens, at most 16 fit") == true)
       #expect(alone?.description.contains("other line") == false)
-      let several = refusal(Self.rows(64, [place: long, 60: long, 63: long]), phase)
-      #expect(several?.description.contains("p.jsonl:\(place + 1): ") == true)
+      let several = refusal(Self.rows(64, [index: long, 60: long, 63: long]), phase)
+      #expect(several?.description.contains("p.jsonl:\(index + 1): ") == true)
       #expect(several?.description.hasSuffix("(and 2 other lines)") == true)
     }
-    #expect(throws: Never.self) { try materials(Self.rows(60, [place: long])) { $0.data.truncation = .left } }
+    #expect(throws: Never.self) { try materials(Self.rows(60, [index: long])) { $0.data.truncation = .left } }
   }
 
   @Test("A missing template member, an answer without a number and a demonstration that is too long are reported")

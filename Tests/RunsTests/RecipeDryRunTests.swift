@@ -9,7 +9,7 @@ import Testing
 import Training
 import TrainingSupport
 
-/// Every recipe's full sizes are planned without allocating them, and a small copy of it takes one step of each kind.
+/// Every recipe is planned at full size without allocation, and a small copy of it takes one step of each phase.
 @Suite(.serialized) struct RecipeDryRunTests {
   private static let names = [
     "quickstart", "quillan-511m", "quillan-low-memory", "no-bitnet", "no-diffusion", "diffusion-20-steps",
@@ -24,8 +24,8 @@ import TrainingSupport
     try ParameterPlan(configuration.model, configuration.precision)
   }
 
-  /// The recipe at a size that trains in milliseconds: its flags, formats, choices per token and modes stay; widths,
-  /// counts and lengths are divided; the data is a built-in task for the byte tokenizer.
+  /// The recipe at a size that trains in milliseconds: flags, formats, choices per token and modes are unchanged;
+  /// widths, counts and lengths are divided; the data is a built-in task for the byte tokenizer.
   private func shrunken(_ configuration: RunConfiguration) throws -> RunConfiguration {
     var small = configuration
     let divisor = configuration.model.dim >= 256 ? 16 : 2
@@ -85,24 +85,24 @@ import TrainingSupport
     #expect(plan.balanceBiases == 10_848)
   }
 
-  @Test("Without diffusion, the model has no diffusion tensors and otherwise those of the 511M model")
+  @Test("Without diffusion, the model lacks only the diffusion tensors of the 511M model")
   func noDiffusion() throws {
     let configuration = try load("no-diffusion")
     let model = try QuillanModel(configuration.model, configuration.precision)
     #expect(!model.table.specifications.contains { $0.name.hasPrefix("diffusion.") })
-    let whole = try plan(load("quillan-511m"))
-    #expect(try plan(configuration).components == whole.components.filter { $0.component != "diffusion" })
+    let full = try plan(load("quillan-511m"))
+    #expect(try plan(configuration).components == full.components.filter { $0.component != "diffusion" })
   }
 
-  @Test("Without BitNet, no tensor is ternary, and the shapes are those of the 511M model")
+  @Test("Without BitNet, no tensor is ternary, and the shapes are as in the 511M model")
   func noBitNet() throws {
     let configuration = try load("no-bitnet")
     let model = try QuillanModel(configuration.model, configuration.precision)
     #expect(!model.table.specifications.contains { $0.role == .linear(.ternary) })
-    let whole = try load("quillan-511m")
-    let wholeModel = try QuillanModel(whole.model, whole.precision)
-    #expect(wholeModel.table.specifications.contains { $0.role == .linear(.ternary) })
-    #expect(model.table.specifications.map(\.shape) == wholeModel.table.specifications.map(\.shape))
+    let full = try load("quillan-511m")
+    let fullModel = try QuillanModel(full.model, full.precision)
+    #expect(fullModel.table.specifications.contains { $0.role == .linear(.ternary) })
+    #expect(model.table.specifications.map(\.shape) == fullModel.table.specifications.map(\.shape))
   }
 
   @Test("The diffusion-20-steps recipe has 20 noise levels, 10 denoiser calls and no additional tensor")
@@ -110,9 +110,9 @@ import TrainingSupport
     let configuration = try load("diffusion-20-steps")
     #expect(configuration.model.diffusionSteps == 20)
     #expect(configuration.model.diffusionInferenceSteps == 10)
-    let whole = try load("quillan-511m")
+    let full = try load("quillan-511m")
     let table = try QuillanModel(configuration.model, configuration.precision).table
-    #expect(try table == QuillanModel(whole.model, whole.precision).table)
+    #expect(try table == QuillanModel(full.model, full.precision).table)
   }
 
   @Test("The low-memory recipe has width 384, 16 mini-MoEs, 2 groups in 2 parts, and needs less memory")
@@ -122,9 +122,9 @@ import TrainingSupport
     #expect(configuration.model.numMiniMoes == 16)
     #expect(configuration.rl.batchSize == 2)
     #expect(configuration.rl.accumulationSteps == 2)
-    let whole = try load("quillan-511m")
+    let full = try load("quillan-511m")
     let memory = MemoryPlan(configuration, try plan(configuration), ranks: 1, promptLength: 1920)
-    #expect(memory.total < MemoryPlan(whole, try plan(whole), ranks: 1, promptLength: 1920).total)
+    #expect(memory.total < MemoryPlan(full, try plan(full), ranks: 1, promptLength: 1920).total)
   }
 
   @Test(
@@ -139,7 +139,7 @@ import TrainingSupport
       tokenizer: assembly.tokenizer, rewards: assembly.rewards())
     let report = try trainer.step()
     #expect(report.metrics.values.allSatisfy { $0.isFinite }, "\(report.metrics)")
-    // Random completions are all wrong: without a group to learn from, the step must not move the weights.
+    // Random completions are usually all wrong; without an advantage, the step must not change the weights.
     let isIdle = report.metrics["frac_reward_zero_std"] == 1
     #expect((Fingerprint.of(trainer.learner.masters) == initial) == isIdle, "\(report.metrics)")
     #expect(report.metrics["rollout/logp_abs_diff_max"] == 0)
@@ -152,19 +152,19 @@ import TrainingSupport
       configuration: configuration, learner: try assembly.learner(try assembly.masters()), source: demonstrations)
     let metrics = try pretrainer.step().metrics
     #expect(metrics.values.allSatisfy { $0.isFinite }, "\(metrics)")
-    // An untrained model is about as good as a uniform distribution over the vocabulary.
+    // An untrained model predicts about as well as a uniform distribution over the vocabulary.
     let uniform = log(Double(configuration.model.vocabSize))
     #expect(abs((metrics["loss/cross_entropy"] ?? 0) - uniform) < 0.2 * uniform, "\(metrics)")
     #expect(metrics["grad_norm"] ?? 0 > 0)
     #expect(Fingerprint.of(pretrainer.learner.masters) != initial)
   }
 
-  @Test("Planned packed bytes equal those of the packed model", arguments: names)
+  @Test("Planned packed bytes equal the size of the packed model", arguments: names)
   func packedBytes(name: String) throws {
     let configuration = try shrunken(load(name))
     let model = try QuillanModel(configuration.model, configuration.precision)
     let packed = model.makePackedModel()
-    // A packing also carries the balance biases and what the model derives from its weights.
+    // The packed model also contains the balance biases and values derived from the weights.
     let biases = model.table.specifications.filter { $0.role == .balanceBias }
       .reduce(0) { $0 + 4 * (($1.count + 15) & ~15) }
     #expect(try plan(configuration).total.packedBytes == packed.byteCount - biases - 4 * packed.derived.count)

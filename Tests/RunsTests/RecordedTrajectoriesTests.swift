@@ -27,19 +27,19 @@ import TrainingSupport
       logProbabilities: logProbabilities)
   }
 
-  /// Six groups of three trajectories; the second of each is two sequences.
+  /// Six groups of three trajectories; the second trajectory of each group has two sequences.
   private static func groups(_ logProbabilities: Float? = nil) -> [RecordedGroup] {
     (0..<6).map { (number: Int32) in
       let prompt: [Int32] = [65, 66 + number]
-      func piece(_ written: [Int32]) -> RecordedSequence {
+      func continuation(_ written: [Int32]) -> RecordedSequence {
         sequence(prompt, written, logProbabilities.map { value in written.map { _ in value } })
       }
       return RecordedGroup(
         question: "q\(number)",
         trajectories: [
-          RecordedTrajectory(sequences: [piece([70, 71, 256])], reward: 1),
-          RecordedTrajectory(sequences: [piece([72]), piece([73, 256])], reward: 0),
-          RecordedTrajectory(sequences: [piece([74, 75])], reward: number == 0 ? nil : 0.25),
+          RecordedTrajectory(sequences: [continuation([70, 71, 256])], reward: 1),
+          RecordedTrajectory(sequences: [continuation([72]), continuation([73, 256])], reward: 0),
+          RecordedTrajectory(sequences: [continuation([74, 75])], reward: number == 0 ? nil : 0.25),
         ],
         origin: "recorded.jsonl:\(number + 1)")
     }
@@ -76,7 +76,7 @@ import TrainingSupport
     #expect(report.metrics["reward"].map { abs($0 - (0.5 + 5 * 1.25 / 3) / 6) < 1e-12 } == true)
   }
 
-  @Test("Recorded log-probabilities are those of the old policy, and training raises those of better trajectories")
+  @Test("Recorded log-probabilities count as the old policy, and training makes better trajectories more probable")
   func recorded() throws {
     let trainer = try trainer(Self.groups(-5.5), Ranks.alone()) {
       $0.debug.assertExact = true

@@ -7,13 +7,13 @@ import Testing
 import Training
 import TrainingSupport
 
-/// A recorded step that is made again, on one process, is the step that all ranks made:
-/// `mpirun -n 4 <test bundle> … --filter ReplayTests`.
+/// The replay of a recorded step in one process equals the original step of all ranks: `mpirun -n 4 <test bundle> …
+/// --filter ReplayTests`.
 @Suite(.serialized) struct ReplayTests {
   private func tiny(_ folder: SharedFolder, _ change: (inout RunConfiguration) -> Void = { _ in }) throws -> TinyRun {
     try TinyRun {
       $0.model.numMiniMoes = 4
-      // Rewards that random completions differ in.
+      // A reward that differs between random completions.
       $0.data.rewards[0].name = .format
       $0.data.rewards[0].pattern = "[a-zA-Z]"
       $0.rl.batchSize = 4
@@ -32,11 +32,11 @@ import TrainingSupport
   private func replay(
     _ path: String, step: Int, tokens: Bool = false, tensors: [String] = [], note: (String) -> Void = { _ in }
   ) throws -> StepReplay.Outcome {
-    var wishes = StepReplay.Options()
-    wishes.tokens = tokens
-    wishes.tensors = tensors
+    var options = StepReplay.Options()
+    options.tokens = tokens
+    options.tensors = tensors
     return try StepReplay(RecordedStep(path, step: step), threads: 1, communicator: Ranks.alone())
-      .execute(wishes, note: note)
+      .execute(options, note: note)
   }
 
   @Test(
@@ -57,7 +57,7 @@ import TrainingSupport
       try run.execute(ranks, name: "run", phase: phase)
       defer { _ = try? ranks.barrier() }
       guard ranks.rank == 0 else { continue }
-      // Checkpoints of steps 4 and 6 are left.
+      // Only the checkpoints of steps 4 and 6 remain.
       for (step, start) in [(1, 0), (4, 0), (5, 4), (6, 4)] {
         let outcome = try replay("\(folder.path)/run", step: step)
         #expect(outcome.comparison.isSame, "parallel.expert \(expert), step \(step): \(outcome.comparison)")
@@ -84,7 +84,7 @@ import TrainingSupport
     #expect(comparison.differences.map(\.name) == ["grad_norm"])
     #expect(comparison.differences.first?.replayed == "\(norm)")
     #expect((comparison.largest?.relative ?? 1) < 1e-15)
-    // A step without a line has nothing to be held against.
+    // A step without a metrics line cannot be compared.
     let lines = text.split(separator: "\n").filter { !$0.contains("\"step\":4,") }
     try (lines.joined(separator: "\n") + "\n").write(toFile: path, atomically: true, encoding: .utf8)
     #expect(try replay("\(folder.path)/run", step: 4).comparison.compared == 0)
@@ -117,7 +117,7 @@ import TrainingSupport
       #expect(token.entropy > 0)
       #expect(token.miniMoEs.map(\.count) == [2, 2])
     }
-    // Standardised: 0 on average over the trajectories of a group, and not all 0.
+    // Advantages are standardised: their mean over the trajectories of a group is 0, but not all are 0.
     #expect(tokens.contains { ($0.advantage ?? 0) > 0 } && tokens.contains { ($0.advantage ?? 0) < 0 })
     #expect(TokenTable(tokens).text.split(separator: "\n").count == tokens.count + 2)
     let parsed = try TokenTable(tokens).jsonLines.split(separator: "\n").map { try JSONValue.parse($0.utf8) }
@@ -171,7 +171,7 @@ import TrainingSupport
     #expect(notes.count == 1 && notes[0].contains("step-000004"))
     let never = #expect(throws: TrainingError.self) { try replay(path, step: 8) }
     #expect(never?.kind == .configuration && never?.description.contains("step 8 was never begun") == true)
-    // Of a run that went on from elsewhere, the steps before its first checkpoint cannot be made.
+    // If a run resumed from another run, the steps before its first checkpoint cannot be replayed.
     let text = try String(contentsOfFile: "\(path)/metrics.jsonl", encoding: .utf8)
     let later = text.split(separator: "\n").filter { line in
       !["0}", "0,", "1,", "2,"].contains { line.contains("\"step\":\($0)") }
@@ -191,7 +191,7 @@ import TrainingSupport
       $0.rl.numEpochs = 4
       $0.checkpoint.keep = 9
     }.execute(ranks, name: "run")
-    // The schedule ends at `rl.num_epochs`, so all figures depend on it.
+    // The learning rate schedule ends at `rl.num_epochs`, so all metrics depend on it.
     try tiny(folder) {
       $0.rl.numEpochs = 6
       $0.rl.learningRate = 1e-3
@@ -207,7 +207,7 @@ import TrainingSupport
     let ranks = try Ranks.alone()
     let folder = try SharedFolder(ranks)
     let run = try tiny(folder) {
-      // Weights of the first update whose logits are no numbers, or a loss whose gradient is none.
+      // With `draws`, the gradient of the loss is not finite; otherwise the first update makes the logits non-finite.
       if draws { $0.rl.objective.valueCoef = 1e300 } else { $0.rl.learningRate = 1e30 }
       $0.checkpoint.every = 1
     }

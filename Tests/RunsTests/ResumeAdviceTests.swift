@@ -3,7 +3,7 @@ import Testing
 import Training
 import TrainingSupport
 
-/// What a refused resume advises must work.
+/// The advice of a rejected resume must work.
 @Suite(.serialized) struct ResumeAdviceTests {
   private func tiny(_ folder: SharedFolder, _ change: (inout RunConfiguration) -> Void = { _ in }) throws -> TinyRun {
     try TinyRun {

@@ -6,8 +6,8 @@ import Testing
 import Training
 import TrainingSupport
 
-/// A run that is stopped and gone on with is the run that was never stopped. Every test makes both, on all ranks, so it
-/// also shows it for several: `mpirun -n 4 <test bundle> … --filter ResumeTests`.
+/// A stopped and resumed run equals the uninterrupted run. Every test makes both on all ranks; on several ranks:
+/// `mpirun -n 4 <test bundle> … --filter ResumeTests`.
 @Suite(.serialized) struct ResumeTests {
   private func tiny(_ folder: SharedFolder, _ change: (inout RunConfiguration) -> Void) throws -> TinyRun {
     try TinyRun {
@@ -23,11 +23,11 @@ import TrainingSupport
     }
   }
 
-  /// Makes a run, takes it back to each of the steps, goes on, and holds everything that it leaves against the whole.
+  /// Makes a run, resumes copies of it from each of the steps, and compares all their files with the uninterrupted run.
   ///
   /// - Parameters:
-  ///   - others: the ranks that go on, where they are others.
-  ///   - expert: the P that they go on with, where it is another.
+  ///   - others: the ranks that resume, if they differ.
+  ///   - expert: `parallel.expert` of the resumed run, if it differs.
   private func expectSame(
     _ phase: RunPhase, from steps: [Int], on ranks: Communicator, resumedOn others: Communicator? = nil,
     expert: Int? = nil, _ change: (inout RunConfiguration) -> Void
@@ -93,7 +93,7 @@ import TrainingSupport
   }
 
   @Test(
-    "A resumed run with 8-bit moments has the same bits, whole and divided among the ranks", arguments: [false, true])
+    "A resumed run with 8-bit moments has the same bits, complete or divided among the ranks", arguments: [false, true])
   func eightBits(sharded: Bool) throws {
     try expectSame(.pretrain, from: [4], on: Ranks.together()) {
       $0.optimizer.state = .int8
@@ -128,7 +128,7 @@ import TrainingSupport
         change(&configuration)
         configuration.parallel.expert = expert
       }
-      // On one process, and on all of them.
+      // Resumed on one rank, and on all ranks.
       try expectSame(.train, from: [2], on: ranks, resumedOn: Ranks.alone(), expert: 1, grouped)
       try expectSame(.train, from: [4], on: ranks, expert: next, grouped)
     }
@@ -189,7 +189,7 @@ import TrainingSupport
     #expect(try refusal { $0.rl.seed = 9 }.hasPrefix("rl.seed is 9"))
     #expect(try refusal { $0.rl.batchSize = 7 }.contains("--weights"))
     #expect(try refusal(.pretrain) { _ in }.contains("checkpoint of 'train', but this run is 'pretrain'"))
-    // What may change does.
+    // Settings that may change take effect.
     let changed = try tiny(folder) {
       $0.rl.numEpochs = 2
       $0.rl.learningRate = 1e-3

@@ -4,9 +4,9 @@ import Rollouts
 import Testing
 import Training
 
-/// What a resumed run does with the records and the directory that it finds.
+/// How a resumed run treats existing records and directories.
 @Suite struct ResumedRecordsTests {
-  /// A folder that lives as long as the object.
+  /// A folder that is removed with the object.
   private final class Folder {
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("quillan-records-\(UUID().uuidString)")
       .path
@@ -36,7 +36,7 @@ import Training
     #expect(folder.bytes("metrics.jsonl") == Data((header + lines(1...3)).utf8))
     let moved = header + "{\"abandoned_after_step\":3}\n" + later + "\n"
     #expect(folder.bytes("abandoned-metrics.jsonl") == Data(moved.utf8))
-    // Once more: what was moved before stays.
+    // A second resume keeps the lines that the first one moved.
     #expect(try JSONLinesFile.resume(path, after: 2, format: "quillan-metrics").lines.count == 3)
     #expect(
       folder.bytes("abandoned-metrics.jsonl") == Data((moved + "{\"abandoned_after_step\":2}\n" + lines(3...3)).utf8))
@@ -86,13 +86,13 @@ import Training
     #expect(error?.kind == .failure && error?.description.contains("process \(getpid()) on ") == true)
     first = nil
     #expect(folder.bytes(RunLock.fileName) == nil)
-    // A process that was killed leaves the file, without the system's lock on it.
+    // A killed process leaves the file, but the system releases its lock.
     let boot = try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8).split(separator: "\n")[0]
     let left =
       "{\"boot\":\"\(boot)\",\"format\":\"quillan-run-lock\",\"host\":\"h\",\"process\":1,\"since\":1,\"version\":1}\n"
     try folder.write(RunLock.fileName, left.utf8)
     first = try RunLock(folder.path)
-    #expect(first?.remark?.contains("process 1 on h, which is gone") == true)
+    #expect(first?.remark?.contains("process 1 on h, which no longer runs") == true)
     #expect(throws: TrainingError.self) { try RunLock(folder.path) }
   }
 
@@ -103,7 +103,7 @@ import Training
       "{\"boot\":\"other\",\"format\":\"quillan-run-lock\",\"host\":\"node9\",\"process\":77,\"since\":1,\"version\":1}\n"
     try folder.write(RunLock.fileName, left.utf8)
     let path = "\(folder.path)/\(RunLock.fileName)"
-    // A thread of its own: the others run tests.
+    // The shared threads run other tests.
     let (isOver, hasEnded) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     Thread.detachNewThread {
       repeat { utimes(path, nil) } while isOver.wait(timeout: .now() + .milliseconds(50)) == .timedOut

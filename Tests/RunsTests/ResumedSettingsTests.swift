@@ -4,16 +4,16 @@ import Testing
 import Training
 import TrainingSupport
 
-/// Every key of the configuration is changed where a run goes on: what the run then does shows the change, or the run
-/// does not start and names the key, or the key changes no number by design.
+/// Every configuration key is changed on resume: the change affects the run, or the run does not start and names the
+/// key, or the key does not affect numbers by design.
 @Suite(.serialized) struct ResumedSettingsTests {
-  /// What a changed key must do.
+  /// The required effect of a changed key.
   enum Effect {
-    /// Figures, weights or files are other than without the change.
+    /// Metrics, weights or files differ from those without the change.
     case used
     /// The run does not start; the error names the key.
     case refused
-    /// Everything stays as it is: the key is about speed, places or another command, or has nothing to act on here.
+    /// Nothing differs: the key sets speed or locations, belongs to another command, or does not apply here.
     case silent
   }
 
@@ -21,7 +21,7 @@ import TrainingSupport
     let key: String
     let value: String
     let effect: Effect
-    /// Settings of the run from its start.
+    /// Settings of the original run.
     let base: [String]
 
     init(_ key: String, _ value: String, _ effect: Effect, _ base: String...) {
@@ -29,7 +29,7 @@ import TrainingSupport
     }
   }
 
-  /// Of sections that decide tensors.
+  /// Keys that determine the tensors.
   private static let model = [
     Change("model.vocab_size", "260", .refused), Change("model.dim", "32", .refused),
     Change("model.num_layers", "1", .refused), Change("model.num_heads", "1", .refused),
@@ -101,7 +101,7 @@ import TrainingSupport
     Change("debug.check_gradients", "[final_norm.weight]", .silent),
   ]
 
-  /// Keys of which only `train` reads something; `pretrain` has its own or none.
+  /// Keys that only `train` reads; `pretrain` has other keys or none for them.
   private static let ofTrain = [
     Change("evaluation.every", "1", .used), Change("logging.samples_every", "1", .used),
     Change("debug.assert_exact", "true", .silent),
@@ -115,7 +115,7 @@ import TrainingSupport
     Change("pretrain.diffusion_loss_coef", "0.3", .used),
   ]
 
-  /// What pre-training takes from the section of reinforcement.
+  /// Keys of the `rl` section that pre-training uses.
   private static let shared = [
     Change("rl.max_grad_norm", "0.01", .used), Change("rl.use_mixed_precision", "false", .used),
     Change("rl.gradient_checkpointing", "true", .silent), Change("rl.balance_rate", "0.1", .used),
@@ -128,15 +128,15 @@ import TrainingSupport
     changes.map { Change($0.key, $0.value, .silent) }
   }
 
-  /// Keys that cannot be changed so: where runs are looked for, and sources that only a file gives.
-  private static let places: Set<String> = ["logging.directory", "data.text", "data.trajectories"]
+  /// Keys that these tests cannot change: the folder of the runs, and sources that need a file.
+  private static let excluded: Set<String> = ["logging.directory", "data.text", "data.trajectories"]
 
-  /// A run of two steps, of which copies go on to four, for each set of settings from its start.
+  /// For each set of original settings, a run of two steps whose copies resume to four steps.
   private final class Runs {
     private let folder: SharedFolder
     private let phase: RunPhase
     private let ranks: Communicator
-    private var whole: [[String]: String] = [:]
+    private var unchangedResults: [[String]: String] = [:]
 
     init(_ phase: RunPhase) throws {
       ranks = try Ranks.alone()
@@ -165,7 +165,7 @@ import TrainingSupport
       return try run.execute(ranks, name: name, phase: phase, resume: resume)
     }
 
-    /// What a run leaves, if it goes on after step 2 with these settings.
+    /// The results of a run that resumes after step 2 with these settings.
     func outcome(_ base: [String], _ change: [String]) throws -> String {
       let name = "run-\(base.joined().hashValue)"
       let manager = FileManager.default
@@ -174,8 +174,8 @@ import TrainingSupport
       }
       try manager.copyItem(atPath: "\(folder.path)/\(name)", toPath: "\(folder.path)/part")
       defer { try? manager.removeItem(atPath: "\(folder.path)/part") }
-      let own = "\(folder.path)/\(name)/weights.safetensors"
-      let settings = base + change.map { $0.replacingOccurrences(of: "@weights", with: own) }
+      let original = "\(folder.path)/\(name)/weights.safetensors"
+      let settings = base + change.map { $0.replacingOccurrences(of: "@weights", with: original) }
       let examples = try execute("part", steps: 4, settings, resume: .auto).examples.count
       let checkpoints = try manager.contentsOfDirectory(atPath: "\(folder.path)/part/checkpoints").sorted()
       let weights = folder.bytes("part/weights.safetensors")?.hashValue ?? 0
@@ -184,11 +184,11 @@ import TrainingSupport
       return "\(try folder.metrics("part")) \(weights) \(checkpoints) \(texts) \(isRouted) \(examples)"
     }
 
-    /// The same without a change.
+    /// The results without a change.
     func unchanged(_ base: [String]) throws -> String {
-      if let known = whole[base] { return known }
+      if let known = unchangedResults[base] { return known }
       let result = try outcome(base, [])
-      whole[base] = result
+      unchangedResults[base] = result
       return result
     }
   }
@@ -199,7 +199,7 @@ import TrainingSupport
     for line in RunConfiguration().yaml().split(separator: "\n") {
       let name = String(line.drop { $0 == " " }.prefix { $0 != ":" })
       if line.hasPrefix(" ") {
-        #expect(keys.union(Self.places).contains("\(section).\(name)"), "\(section).\(name) is not looked at")
+        #expect(keys.union(Self.excluded).contains("\(section).\(name)"), "\(section).\(name) is not tested")
       } else {
         section = name
       }
@@ -227,10 +227,11 @@ import TrainingSupport
 
   @Test("A resumed pre-training run uses every changed key or rejects it by name")
   func pretrain() throws {
-    let own = Set(Self.shared.map(\.key) + ["rl.dual_clip"])
+    let replaced = Set(Self.shared.map(\.key) + ["rl.dual_clip"])
     let others =
-      Self.reinforcement.filter { !own.contains($0.key) } + [Change("rl.dual_clip", "3.0", .silent)]
-    // The weights of the losses are the defaults of pre-training's own, which config.yaml has.
+      Self.reinforcement.filter { !replaced.contains($0.key) } + [Change("rl.dual_clip", "3.0", .silent)]
+    // Loss weights of `rl` are only defaults for `pretrain`, and config.yaml already contains the loss weights of
+    // `pretrain`.
     try expect(
       Self.model + Self.shared + Self.silenced(others) + Self.common + Self.silenced(Self.ofTrain)
         + Self.pretraining, .pretrain)
@@ -239,7 +240,7 @@ import TrainingSupport
   @Test("A resumed run keeps the adjusted entropy coefficient, or uses the configured one if that changed")
   func entropy() throws {
     let ranks = try Ranks.alone()
-    /// `entropy_coef` of step 3, or, where no target is set, the one that the loss was added up with.
+    /// `entropy_coef` of step 3, or without a target, the coefficient that the loss implies.
     func coefficient(_ before: [String], _ after: [String]) throws -> Double {
       let folder = try SharedFolder(ranks)
       func run(_ steps: Int, _ overrides: [String], _ resume: ResumeChoice?) throws {

@@ -6,7 +6,7 @@ import Training
 import TrainingSupport
 
 @Suite struct RunFiguresTests {
-  /// Groups of a step, of which the first ones have no token in the loss.
+  /// A step in which the first `filtered` groups have no tokens in the loss.
   private func step(filtered: Int, of run: TinyRun) throws -> (report: StepReport, trainer: Trainer) {
     let trainer = try run.trainer(Ranks.alone())
     var groups = try trainer.sampleGroups(step: 0).groups
@@ -20,7 +20,7 @@ import TrainingSupport
     let all = try #require(try step(filtered: 0, of: run).report.metrics["entropy"])
     for filtered in 1...4 {
       let some = try #require(try step(filtered: filtered, of: run).report.metrics["entropy"])
-      // Initial weights are nearly even: every token has nearly the same entropy.
+      // With initial weights, every token has nearly the same entropy.
       #expect(abs(some - all) < 0.1 * all, "\(some) instead of about \(all)")
     }
   }
@@ -164,16 +164,16 @@ import TrainingSupport
 
   @Test("Alarms of a resumed run equal those of the uninterrupted run", arguments: [1, 7, 20, 33, 41])
   func alarms(stop: Int) throws {
-    var whole = HealthMonitor(patience: 2)
+    var uninterrupted = HealthMonitor(patience: 2)
     var expected: [HealthMonitor.Alarm] = []
-    for step in 1...60 { expected += whole.observe(step: step, Self.figures(step), Self.loads(step)) }
+    for step in 1...60 { expected += uninterrupted.observe(step: step, Self.figures(step), Self.loads(step)) }
     #expect(expected.map(\.name).contains("experts_dead") && expected.map(\.name).contains("entropy_collapse"))
     var part = HealthMonitor(patience: 2)
     var found: [HealthMonitor.Alarm] = []
     for step in 1...stop { found += part.observe(step: step, Self.figures(step), Self.loads(step)) }
     var resumed = try JSONDecoder().decode(HealthMonitor.self, from: JSONEncoder().encode(part))
     for step in stop + 1...60 { found += resumed.observe(step: step, Self.figures(step), Self.loads(step)) }
-    #expect(found == expected && resumed == whole)
+    #expect(found == expected && resumed == uninterrupted)
   }
 
   @Test("Without saved state, windows start again, and rarely used targets are not dead")
@@ -183,12 +183,12 @@ import TrainingSupport
     for step in 31...60 { #expect(monitor.observe(step: step, Self.figures(1), Self.loads(1 + step % 9)).isEmpty) }
   }
 
-  // MARK: Updates that spoil the weights
+  // MARK: Updates that make weights infinite
 
   @Test(
     "An update that makes weights infinite ends the run, and only earlier checkpoints remain",
     arguments: [RunPhase.train, .pretrain])
-  func spoilt(phase: RunPhase) throws {
+  func infiniteWeights(phase: RunPhase) throws {
     let ranks = try Ranks.together()
     let folder = try SharedFolder(ranks)
     func run(_ steps: Int, _ rate: Double, _ resume: ResumeChoice?) throws {
@@ -215,7 +215,7 @@ import TrainingSupport
   }
 
   @Test("An infinite balance bias ends the run in the same way")
-  func spoiltBias() throws {
+  func infiniteBias() throws {
     let trainer = try TinyRun { $0.rl.balanceRate = 1e39 }.trainer(Ranks.alone())
     let error = #expect(throws: TrainingError.self) { try trainer.step() }
     #expect(error?.description.contains("router.bias not finite") == true, "\(error as Any)")

@@ -5,7 +5,7 @@ import Testing
 import Training
 import TrainingSupport
 
-/// What a run leaves for people while it runs and at its end.
+/// The records that a run writes for people while it runs and at its end.
 @Suite(.serialized) struct RunRecordsTests {
   private func tiny(_ folder: SharedFolder, _ change: (inout RunConfiguration) -> Void = { _ in }) throws -> TinyRun {
     try TinyRun {
@@ -126,7 +126,7 @@ import TrainingSupport
   }
 
   @Test(
-    "All windows give the result of the whole text, some give that of the selection, equal on one and several ranks")
+    "All windows give the result of the complete text, some windows that of the selection, on one and several ranks")
   func bounded() throws {
     let run = try TinyRun()
     let documents = (0..<6).map { "document \($0): \(String(repeating: "äöü 123 ", count: 5 + $0))" }
@@ -145,7 +145,7 @@ import TrainingSupport
     let bytes = documents.reduce(0) { $0 + $1.utf8.count }
     #expect(together[0].bytes == bytes && together[1].bytes > 30 && together[1].bytes <= 55)
     #expect(together[1].tokens == 55)
-    // Random weights predict every byte about as well.
+    // Random weights predict all bytes about equally well.
     #expect(abs(together[1].bitsPerByte / together[0].bitsPerByte - 1) < 0.2)
   }
 }

@@ -2,7 +2,7 @@ import Configuration
 import Learning
 import Rollouts
 
-/// Looks at every row of prompts before a run begins, so that no fault of the data is met hours later.
+/// Checks every prompt before a run begins, so that a fault in the data does not end the run hours later.
 struct DataCheck {
   private let assembly: RunAssembly
   private let phase: RunPhase
@@ -11,13 +11,13 @@ struct DataCheck {
   init(_ assembly: RunAssembly, _ phase: RunPhase, _ rewards: WeightedRewards?) {
     self.assembly = assembly
     self.phase = phase
-    // What a program thinks of an answer is not known before it is asked.
+    // The check does not start the programs of rewards.
     terms = (rewards?.terms.map(\.reward) ?? []).filter { !($0 is CommandReward) }
   }
 
-  /// - Parameter isTrained: whether the training part is drawn from, rather than the held-out part alone.
-  /// - Throws: `TrainingError` with the first row that cannot be used, and how many more there are; `TaskError` where there is
-  ///   nothing to draw.
+  /// - Parameter isTrained: whether the run trains on the training part; the held-out part is always checked.
+  /// - Throws: `TrainingError` with the first unusable prompt and the number of others; `TaskError` if a part is
+  ///   empty.
   func check(_ source: any PromptSource, isTrained: Bool) throws {
     if isTrained { _ = try source.prompt(index: 0, split: .train) }
     guard let set = source as? PromptSet else {
@@ -25,7 +25,7 @@ struct DataCheck {
       if task.heldOutCount == nil { _ = try task.heldOut(count: assembly.configuration.evaluation.count) }
       for prompt in task.largest {
         if let problem = problem(of: prompt, isTrained: isTrained) {
-          throw TrainingError(.configuration, "\(assembly.file): \(problem) (its largest problems)")
+          throw TrainingError(.configuration, "\(assembly.file): \(problem) (largest problems of the task)")
         }
       }
       return
@@ -47,7 +47,8 @@ struct DataCheck {
     throw TrainingError(.data, first.problem + more)
   }
 
-  /// What is allowed but probably not meant: answers that no completion has room for, and misspelt special tokens.
+  /// Settings that are allowed but probably not intended: answers that are too long for a completion, and misspelt
+  /// special tokens.
   func warnings(_ source: any PromptSource) throws -> [String] {
     var warnings = TemplateCheck.warnings(
       try PromptTemplate(assembly.configuration.data.template), assembly.tokenizer)
@@ -59,13 +60,13 @@ struct DataCheck {
     let longer = prompts.count { assembly.tokenizer.encode($0.answer).count >= limit }
     if longer > 0 {
       warnings.append(
-        "\(source.name): \(longer) of \(prompts.count) answers have more tokens, with the end token, than "
-          + "rl.max_trajectory_len (\(limit)), so that no completion can equal them; raise it or shorten the answers")
+        "\(source.name): \(longer) of \(prompts.count) answers have more tokens, including the end token, than "
+          + "rl.max_trajectory_len (\(limit)), so no completion can match them; raise the limit or shorten the answers")
     }
     return warnings
   }
 
-  /// What is wrong with a prompt, with its place and the remedy.
+  /// The fault of a prompt, with its file and line and the remedy; nil if the prompt can be used.
   private func problem(of prompt: Prompt, isTrained: Bool) -> String? {
     do {
       if isTrained, phase == .pretrain {

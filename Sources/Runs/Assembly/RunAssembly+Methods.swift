@@ -1,7 +1,7 @@
 import Learning
 
 extension RunAssembly {
-  /// A trainer on recorded trajectories where there are some, otherwise on prompts. Collective.
+  /// A trainer on recorded trajectories if `materials` has them, otherwise on prompts. Collective.
   ///
   /// - Precondition: `materials` are for `.train`.
   func trainer(_ materials: Materials, _ learner: Learner) throws -> Trainer {

@@ -14,18 +14,18 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// Builds from a configuration what runs have in common: model, tokenizer, data, rewards, weights.
+/// Builds the common parts of runs from a configuration: model, tokenizer, data, rewards and weights.
 public struct RunAssembly {
   public internal(set) var configuration: RunConfiguration
-  /// The configuration's file, for messages.
+  /// The configuration file, for messages.
   public let file: String
   public let model: QuillanModel
   public let tokenizer: any Tokenizer
   public let communicator: Communicator
   public let context: Context
-  /// Debug mode's checks; nil outside of it.
+  /// The checks of debug mode; nil without debug mode.
   package let checks: DebugChecks?
-  /// What this rank holds of the parameters.
+  /// The parameters that this rank holds.
   public let ownership: Ownership
 
   /// Local.
@@ -48,20 +48,21 @@ public struct RunAssembly {
       throw TrainingError(
         .configuration,
         "\(file): model.vocab_size \(configuration.model.vocabSize) is smaller than the tokenizer's "
-          + "\(tokenizer.vocabularySize) tokens; raise it to at least that")
+          + "\(tokenizer.vocabularySize) tokens; raise it to at least \(tokenizer.vocabularySize)")
     }
     let passes = PassRecorder()
     checks = configuration.debug.checks ? DebugChecks(configuration.debug, passes) : nil
     context = Context(threads: threads, observer: passes)
   }
 
-  /// How ranks share the model, in a few words.
+  /// How the ranks share the model, for messages.
   public var layout: String { Topology.describe(ranks: communicator.size, ownership) }
 
-  /// Masters from `checkpoint.weights` or `path`, or initial ones: what this rank holds, or all. Every rank reads the
-  /// same file.
+  /// Masters from `path` or `checkpoint.weights`, or initial masters. Every rank reads the same file.
   ///
-  /// - Parameter blank: whether zeros will do, since a checkpoint is about to take their place.
+  /// - Parameters:
+  ///   - whole: whether to return all masters, not only those that this rank holds.
+  ///   - blank: whether to return zeros, because a checkpoint will replace the masters.
   public func masters(weights path: String? = nil, whole: Bool = false, blank: Bool = false) throws -> ParameterStore {
     let held = whole ? model.table.ids : ownership.held(in: model.table)
     if blank { return ParameterStore(model.table, holding: held) }
@@ -76,9 +77,9 @@ public struct RunAssembly {
     }
   }
 
-  /// A learner with the optimizer of the configuration, over masters of what this rank holds. Collective.
+  /// A learner with the configured optimizer, over the masters that this rank holds. Collective.
   ///
-  /// - Parameter machine: that of `Topology`.
+  /// - Parameter machine: as for `Topology`.
   public func learner(_ masters: ParameterStore, machine: Communicator? = nil) throws(MPIError) -> Learner {
     let learner = Learner(
       configuration, model, masters: masters,
@@ -87,11 +88,11 @@ public struct RunAssembly {
     return learner
   }
 
-  /// The prompts that the configuration names.
+  /// The configured prompts.
   ///
   /// - Parameters:
-  ///   - use: what they are drawn for.
-  ///   - observe: gets the bytes of their file.
+  ///   - use: the purpose of the prompts.
+  ///   - observe: receives the bytes of the prompt file.
   public func prompts(
     for use: PromptUse = .reinforcement, observe: ContentObserver = { _ in }
   ) throws -> any PromptSource {
@@ -123,7 +124,8 @@ public struct RunAssembly {
       version: configuration.data.split, use: use)
   }
 
-  /// `evaluation.tasks` with the names that figures have: the task's, and its place where two are of one name.
+  /// `evaluation.tasks` with the names that metrics use: the task's name, with its number in the list if two tasks
+  /// share a name.
   public func evaluationTasks() throws -> [(name: String, source: any PromptSource)] {
     let tasks = configuration.evaluation.tasks
     return try tasks.enumerated().map { index, task in
@@ -132,10 +134,9 @@ public struct RunAssembly {
     }
   }
 
-  /// The held-out and training parts of `data.text`, where the configuration names one.
-  /// Nothing is held out at a `data.held_out` of 0.
+  /// The training and held-out parts of `data.text`, if it is set. With `data.held_out` 0, the held-out part is nil.
   ///
-  /// - Parameter observe: gets the bytes of the file.
+  /// - Parameter observe: receives the bytes of the file.
   public func text(observe: ContentObserver = { _ in }) throws -> (train: TokenStream, heldOut: TokenStream?)? {
     guard let path = configuration.data.text else { return nil }
     let corpus = try TextCorpus(
@@ -147,7 +148,7 @@ public struct RunAssembly {
     )
   }
 
-  /// The weighted rewards of the configuration.
+  /// The configured rewards with their weights.
   public func rewards() throws -> WeightedRewards {
     try WeightedRewards(
       configuration.data.rewards.map { reward in
@@ -170,7 +171,7 @@ public struct RunAssembly {
       })
   }
 
-  /// A reward by a program; what its processes write to stderr becomes log lines of this rank.
+  /// A reward that runs a program; this rank logs the stderr of the program's processes.
   private func commandReward(_ reward: RewardConfiguration) throws -> CommandReward {
     var settings = CommandReward.Settings(command: reward.command)
     settings.workers = reward.workers
@@ -187,25 +188,25 @@ public struct RunAssembly {
     }
   }
 
-  /// What a run reads from files before it starts.
+  /// The inputs that a run reads from files before it starts.
   public struct Materials {
     public let masters: ParameterStore
-    /// Nil where `data.text` is pre-trained on or evaluated instead.
+    /// Nil if the run pre-trains on or evaluates `data.text` instead.
     public let prompts: (any PromptSource)?
     public let rewards: WeightedRewards?
-    /// What `train` learns from instead of sampling, where `data.trajectories` is given.
+    /// The groups that `train` learns from instead of sampling, if `data.trajectories` is set.
     public let recorded: [RecordedGroup]?
     public let text: (train: TokenStream, heldOut: TokenStream?)?
-    /// What is pre-trained on.
+    /// The sequences of pre-training.
     public let sequences: (any SequenceSource)?
-    /// What the files held that data was read from.
+    /// Digests of the data files.
     public let inputs: InputDigests
-    /// What is allowed but probably not meant, one line each with the remedy.
+    /// Settings that are allowed but probably not intended, one line each with the remedy.
     public let warnings: [String]
   }
 
-  /// Reads weights, prompts, rewards, recorded trajectories and text, and looks at every row. Local: every rank reads the
-  /// same.
+  /// Reads weights, prompts, rewards, recorded trajectories and text, and checks every prompt. Local: every rank reads
+  /// the same files.
   ///
   /// - Parameter blank: as for `masters`.
   public func materials(for phase: RunPhase, weights path: String?, blank: Bool = false) throws -> Materials {
@@ -217,7 +218,7 @@ public struct RunAssembly {
       phase == .train
       ? try data.trajectories.map { path in try recordedGroups(path) { inputs.add($0, of: .trajectories) } } : nil
     try recorded.map { try RecordedRollouts.check($0, configuration) }
-    // Recorded trajectories need no prompts, but can be evaluated on some.
+    // Recorded trajectories do not need prompts; prompts are then only for evaluation.
     let needsPrompts = recorded == nil ? phase == .train || text == nil : data.task != nil || data.prompts != nil
     let use = phase == .pretrain ? PromptUse.demonstrations : .reinforcement
     let prompts = needsPrompts ? try prompts(for: use) { inputs.add($0, of: .prompts) } : nil
@@ -232,8 +233,8 @@ public struct RunAssembly {
     if phase == .evaluate, text.map({ $0.heldOut == nil }) ?? (prompts?.heldOutCount == 0) {
       throw TrainingError(
         .configuration,
-        "\(file): data.held_out \(configuration.data.heldOut) leaves nothing to evaluate on; set the share that the "
-          + "weights were trained without")
+        "\(file): data.held_out \(configuration.data.heldOut) leaves nothing to evaluate on; set it to the share "
+          + "that training held out")
     }
     return Materials(
       masters: try masters(weights: path, whole: phase == .evaluate, blank: blank), prompts: prompts,
@@ -246,7 +247,7 @@ public struct RunAssembly {
       at: URL(fileURLWithPath: path), tokenizer: tokenizer, vocabularySize: tokenizer.vocabularySize, observe: observe)
   }
 
-  /// The sequences to pre-train on: `data.text` where given, otherwise demonstrations of the prompts.
+  /// The sequences to pre-train on: `data.text` if it is set, otherwise demonstrations of the prompts.
   private func sequences(
     _ text: (train: TokenStream, heldOut: TokenStream?)?, _ prompts: (any PromptSource)?
   ) -> (any SequenceSource)? {

@@ -6,14 +6,14 @@ import MPI
 import Planning
 import Telemetry
 
-/// Refuses a run that this machine has no memory for, before it begins.
+/// Rejects a run that needs more memory than a machine has, before the run begins.
 public enum RunMemory {
-  /// Compares what all of a machine's ranks are planned to take with what is available there. Collective.
+  /// Compares the planned memory of all ranks of a machine with the available memory. Collective.
   ///
   /// - Parameters:
-  ///   - promptLength: tokens of the longest prompt that is known.
+  ///   - promptLength: tokens of the longest known prompt.
   ///   - phase: `.pretrain` or `.train`.
-  /// - Throws: `TrainingError`, the same on every rank, where a machine's memory does not suffice.
+  /// - Throws: `TrainingError`, the same on every rank, if a machine has too little memory.
   public static func check(
     _ configuration: RunConfiguration, promptLength: Int, phase: RunPhase, _ communicator: Communicator
   ) throws {
@@ -21,9 +21,9 @@ public enum RunMemory {
       configuration, ParameterPlan(configuration.model, configuration.precision), ranks: communicator.size,
       promptLength: max(1, promptLength), phase: phase)
     let machine = try communicator.splitByMachine()
-    // What a rank already holds is no longer available, and needed no more.
-    let own = (communicator.rank == 0 ? plan.total : plan.total - plan.firstRankBytes)
-    let missing = Double(own) - Double(ProcessMemory.residentBytes ?? MemoryPlan.programBytes)
+    // The available memory excludes what this rank already holds.
+    let planned = (communicator.rank == 0 ? plan.total : plan.total - plan.firstRankBytes)
+    let missing = Double(planned) - Double(ProcessMemory.residentBytes ?? MemoryPlan.programBytes)
     let needed = try machine.allReduce(max(0, missing), .sum)
     let space = Double(AvailableMemory.addressSpace ?? Int.max)
     let free = try machine.allReduce(Double(AvailableMemory.bytes ?? Int.max), .minimum)
@@ -32,20 +32,20 @@ public enum RunMemory {
     let fits = needed <= free && isAllowed
     let worst = try communicator.allReduce(fits ? communicator.size : communicator.rank, .minimum)
     guard worst < communicator.size else { return }
-    let figures = try communicator.broadcast([needed, available, Double(machine.size), Double(own)], from: worst)
+    let figures = try communicator.broadcast([needed, available, Double(machine.size), Double(planned)], from: worst)
     throw TrainingError(
       .failure, isAgreed: true,
       """
-      \(phase.rawValue) takes about \(text(figures[3])) a rank, of which \(text(figures[0])) for \(Int(figures[2])) \
-      \(figures[2] == 1 ? "rank" : "ranks") of a machine are yet to be had, and \(text(figures[1])) are available there \
-      (free memory, or the limit of a control group or of ulimit); \(remedy(plan, phase)), or use a machine with more: \
-      'quillan plan' lists what takes how much
+      \(phase.rawValue) takes about \(text(figures[3])) per rank; for \(Int(figures[2])) \
+      \(figures[2] == 1 ? "rank" : "ranks") on a machine, \(text(figures[0])) is still needed but \(text(figures[1])) \
+      is available (free memory, or the limit of a control group or of ulimit); \(remedy(plan, phase)), or use a machine \
+      with more memory; 'quillan plan' lists the memory by use
       """)
   }
 
   private static func text(_ bytes: Double) -> String { FigureText.bytes(Int(min(bytes, 1e18))) }
 
-  /// What makes the largest use smaller.
+  /// The settings that reduce the largest use.
   private static func remedy(_ plan: MemoryPlan, _ phase: RunPhase) -> String {
     switch plan.rows.max(by: { $0.bytes < $1.bytes })?.use {
     case .activations: "raise rl.accumulation_steps, set rl.gradient_checkpointing or shorten the sequences"

@@ -1,7 +1,7 @@
 import Configuration
 import Rollouts
 
-/// Finds names in a prompt template that look like special tokens and are none, so that the model would read them as letters.
+/// Finds names in a prompt template that resemble special tokens but are not, so that the model would read plain text.
 enum TemplateCheck {
   /// One line for each such name.
   static func warnings(_ template: PromptTemplate, _ tokenizer: any Tokenizer) -> [String] {
@@ -16,13 +16,14 @@ enum TemplateCheck {
     }
     let known =
       special.isEmpty
-      ? "it has none" : "it has \(special.prefix(8).joined(separator: " "))\(special.count > 8 ? " …" : "")"
+      ? "none" : "\(special.prefix(8).joined(separator: " "))\(special.count > 8 ? " …" : "")"
     return names.map {
-      "data.template: '\($0)' is not a special token of the tokenizer and is read as letters; \(known)"
+      "data.template: '\($0)' is not a special token of the tokenizer and is read as plain text; "
+        + "special tokens: \(known)"
     }
   }
 
-  /// Whether a name is another with a letter or two wrong, fewer than a third of it.
+  /// Whether `name` differs from `other` by at most two letters, and by less than a third of its length.
   private static func isNear(_ name: String, _ other: String) -> Bool {
     let edits = KeyDistance.edits(Array(name), Array(other))
     return edits <= 2 && 3 * edits < name.count
