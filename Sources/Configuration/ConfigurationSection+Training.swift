@@ -49,6 +49,25 @@ extension ConfigurationSection {
       .real(
         "dual_clip", \.rl.objective.dualClip, .nonNegative,
         "bounds the ratio if the advantage is negative (Ye et al. and verl: 3.0); 0 means no bound"),
+      .choice(
+        "zero_advantage", \.rl.zeroAdvantage,
+        "keep: trajectories without an advantage contribute entropy, balance, diffusion, value and KL terms; "
+          + "skip: nothing, and steps are shorter"),
+      .flag(
+        "demonstrations", \.rl.demonstrations,
+        "the answer of each prompt joins its group as one more trajectory, scored like the others (LUFFY, "
+          + "arXiv:2504.14945, without its shaping)"),
+      .real(
+        "target_kl", \.rl.targetKL, .nonNegative,
+        "KL per token between the policies before and after an update, in nats, at which the learning rate is scaled "
+          + "down; 0 means no scaling"),
+      .real(
+        "ema_decay", \.rl.emaDecay, .properFraction,
+        "decay of the moving average of the parameters that evaluations and weights files use; 0 means no average"),
+      .real(
+        "guard", \.rl.guardFall, .nonNegative,
+        "return to the best weights and halve the learning rate if the held-out measure falls this far below its best "
+          + "value; 0 means never"),
       .flag(
         "dynamic_sampling", \.rl.dynamicSampling,
         "replace groups whose raw rewards are all equal by further prompts (DAPO)"),
@@ -94,12 +113,18 @@ extension ConfigurationSection {
         "maximum tokens of one sequence of a text; demonstrations are not split"
       )
       .defaulting(to: "512 or model.max_seq_len") { $0.pretrain.sequenceLength = min(512, $0.model.maxSeqLen) },
+      .flag(
+        "completion_only_loss", \.pretrain.completionOnlyLoss,
+        "demonstrations train on the answer only; false: on prompt and answer"),
       .whole(
         "eval_every", \.pretrain.evalEvery, in: 0...largestConfigurationCount,
         "optimizer steps between evaluations; 0 means only before and after training"),
       .real(
         "stop_at_exact_match", \.pretrain.stopAtExactMatch, .fraction,
         "ends early at the first evaluation that reaches this greedy exact match; 0 means never"),
+      .real(
+        "stop_at_reward", \.pretrain.stopAtReward, .nonNegative,
+        "ends early at the first evaluation that reaches this greedy mean reward; 0 means never"),
       .real("aux_loss_coef", \.pretrain.auxLossCoef, .nonNegative, "weight of the routers' load-balance loss")
         .defaulting(to: "rl.aux_loss_coef") { $0.pretrain.auxLossCoef = $0.rl.objective.auxLossCoef },
       .real("diffusion_loss_coef", \.pretrain.diffusionLossCoef, .nonNegative, "weight of the denoiser's loss")
@@ -178,6 +203,9 @@ extension ConfigurationSection {
         "keep_best", \.evaluation.keepBest,
         "write best.safetensors whenever an evaluation is the best so far: by exact match if the rewards are "
           + "exact_match or partial_credit, otherwise by reward; on text by bits per byte"),
+      .whole(
+        "patience", \.evaluation.patience, in: 0...largestConfigurationCount,
+        "reinforcement ends after this many evaluations without a new best value; 0 means never"),
     ])
 
   static let checkpoint = ConfigurationSection(
@@ -212,6 +240,10 @@ extension ConfigurationSection {
       .whole(
         "loads_every", \.logging.loadsEvery, in: 0...largestConfigurationCount,
         "optimizer steps between records of the routers' loads; 0 means none"),
+      .whole(
+        "norms_every", \.logging.normsEvery, in: 0...largestConfigurationCount,
+        "optimizer steps between measurements of the gradient norms of the policy loss and of the other losses, each as "
+          + "long as a step without its rollout; 0 means none"),
       .whole(
         "alarm_patience", \.logging.alarmPatience, in: 0...largestConfigurationCount,
         "consecutive steps for which a condition must hold before it raises an alarm; 0 means no alarms"),

@@ -14,6 +14,9 @@ public struct EvaluationConfiguration: Sendable, Equatable {
   /// Whether the run keeps the weights of the best evaluation.
   public var keepBest = true
 
+  /// Number of evaluations in a row without a new best value after which reinforcement ends; 0 means never.
+  public var patience = 0
+
   /// The defaults.
   public init() {}
 }

@@ -44,7 +44,7 @@ package struct IneffectiveKeys {
       if isRecorded, Self.ofSampling.contains(key) { return false }
       return section != "pretrain" && key != "data.text"
     case .pretrain:
-      if isOnText, Self.ofPrompts.contains(key) || key == "pretrain.stop_at_exact_match" { return false }
+      if isOnText, Self.ofPrompts.contains(key) || Self.ofDemonstrations.contains(key) { return false }
       if !isOnText, key == "pretrain.sequence_length" { return false }
       // The values of `rl` are the defaults of `pretrain`.
       if key == "rl.aux_loss_coef", configuration.pretrain.auxLossCoef != configuration.objective.auxLossCoef {
@@ -56,14 +56,17 @@ package struct IneffectiveKeys {
         return false
       }
       if section == "rl" { return Self.ofPretraining.contains(key) }
-      return !["data.trajectories", "evaluation.every", "debug.assert_exact", "logging.samples_every"].contains(key)
+      return ![
+        "data.trajectories", "evaluation.every", "evaluation.patience", "debug.assert_exact", "logging.samples_every",
+        "logging.norms_every",
+      ].contains(key)
     case .evaluate:
       if isOnText, Self.ofPrompts.contains(key) { return false }
       switch section {
       case "rl": return ["rl.seed", "rl.max_trajectory_len"].contains(key)
       case "pretrain": return isOnText && key == "pretrain.sequence_length"
       case "optimizer", "debug": return false
-      case "evaluation": return !["evaluation.every", "evaluation.keep_best"].contains(key)
+      case "evaluation": return !["evaluation.every", "evaluation.keep_best", "evaluation.patience"].contains(key)
       case "checkpoint": return key == "checkpoint.weights"
       case "logging": return key == "logging.level"
       default: return key != "data.trajectories"
@@ -78,7 +81,11 @@ package struct IneffectiveKeys {
   ]
   /// Keys that only sampling and scoring read.
   private static let ofSampling = [
-    "rl.num_trajectories", "rl.top_k", "rl.top_p", "rl.overlong_cache", "rl.overlong_filter",
+    "rl.num_trajectories", "rl.top_k", "rl.top_p", "rl.overlong_cache", "rl.overlong_filter", "rl.demonstrations",
+  ]
+  /// Keys of pre-training that only apply to demonstrations.
+  private static let ofDemonstrations = [
+    "pretrain.stop_at_exact_match", "pretrain.stop_at_reward", "pretrain.completion_only_loss",
   ]
   /// Keys that only apply to prompts and their answers.
   private static let ofPrompts = [
@@ -113,7 +120,7 @@ package struct IneffectiveKeys {
         "pretrain.sequence_length", isOff: phase == .pretrain && !isOnText,
         "on demonstrations, whose length is that of prompt and answer"),
       Rule(
-        "pretrain.stop_at_exact_match", isOff: phase == .pretrain && isOnText, "on text, which has no exact match"),
+        keys: Self.ofDemonstrations, isOff: phase == .pretrain && isOnText, reason: "on text, which has no answers"),
       Rule("evaluation.temperature", isOff: evaluation.samples == 0, "with evaluation.samples 0: greedy"),
       Rule("data.end_token", isOff: data.tokenizer != .file, "with data.tokenizer \(data.tokenizer.rawValue)"),
       Rule(
@@ -158,6 +165,9 @@ package struct IneffectiveKeys {
         "rl.advantage_std", "rl.advantage_epsilon",
         isOff: objective.advantage == .groupMean || objective.advantage == .leaveOneOut,
         "with rl.advantage \(objective.advantage.rawValue), which does not divide by a deviation"),
+      Rule(
+        "rl.guard", "evaluation.patience", isOff: configuration.evaluation.every == 0,
+        "with evaluation.every 0, since only evaluations during training are judged"),
       Rule("rl.max_resample_times", isOff: !rl.dynamicSampling, "with rl.dynamic_sampling false"),
       Rule(
         keys: recorded, isOff: isRecorded,

@@ -11,6 +11,8 @@ public struct LoggingConfiguration: Sendable, Equatable {
   public var samplesEvery = 50
   /// Optimizer steps between records of the routers' loads; 0 writes none.
   public var loadsEvery = 10
+  /// Optimizer steps between measurements of the gradient norms of policy loss and other losses; 0 means none.
+  public var normsEvery = 0
   /// Consecutive steps for which a condition must hold before it raises an alarm; 0 means no alarms.
   public var alarmPatience = 10
   /// The directory in which run directories are created.

@@ -1,5 +1,14 @@
 import Objectives
 
+/// What a trajectory without an advantage contributes to an update: one of a group with equal rewards, or, with
+/// `clip01`, one that is not better than its group.
+public enum ZeroAdvantage: String, Sendable, CaseIterable {
+  /// The terms of the loss that need no advantage: entropy, balance, diffusion, value and KL.
+  case keep
+  /// Nothing, and no passes through the model.
+  case skip
+}
+
 /// Reinforcement by GRPO/DAPO (the `rl` section): batch, schedule, sampling and the objective's coefficients.
 public struct ReinforcementConfiguration: Sendable, Equatable {
   /// The loss: advantages, aggregation, coefficients, trajectory length and temperature.
@@ -34,6 +43,17 @@ public struct ReinforcementConfiguration: Sendable, Equatable {
   public var overlongCache = 0
   /// Whether trajectories that reached the length limit are excluded from the loss (they still count in their group).
   public var overlongFilter = false
+  /// What trajectories without an advantage contribute to an update.
+  public var zeroAdvantage = ZeroAdvantage.keep
+  /// Target of KL(π_old ‖ π_θ) per token of an update, in nats, towards which the learning rate is scaled down; 0 means
+  /// no scaling.
+  public var targetKL = 0.0
+  /// Decay of the moving average of the parameters that evaluations and weights files use; 0 means no average.
+  public var emaDecay = 0.0
+  /// The fall of the held-out measure below its best value at which the run returns to the best weights; 0 means never.
+  public var guardFall = 0.0
+  /// Whether the answer of each prompt joins the prompt's group as one more trajectory.
+  public var demonstrations = false
   /// Whether groups with equal raw rewards are replaced by further prompts (DAPO's dynamic sampling).
   public var dynamicSampling = false
   /// Maximum number of times that dynamic sampling draws again.

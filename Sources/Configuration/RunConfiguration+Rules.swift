@@ -1,3 +1,4 @@
+import Errors
 import Models
 import Rollouts
 
@@ -124,6 +125,18 @@ extension RunConfiguration {
     return nil
   }
 
+  /// A learning rate at which a model of a million parameters unlearned in the measurements of <doc:LearningRate>: above
+  /// 1e-3 · √(completions of a step/1024), with nothing that steadies the run.
+  private var rateWarning: String? {
+    guard data.trajectories == nil, rl.emaDecay == 0, rl.targetKL == 0, rl.guardFall == 0 else { return nil }
+    let completions = rl.batchSize * rl.numTrajectories
+    let bound = 1e-3 * (Double(completions) / 1024).squareRoot()
+    guard rl.learningRate > 1.001 * bound else { return nil }
+    return "rl.learning_rate \(FigureText.short(rl.learningRate)) with \(completions) completions a step is above "
+      + "\(FigureText.short(bound)), where small models unlearned; lower it, raise rl.batch_size, or set "
+      + "rl.ema_decay 0.98 and rl.guard 0.1"
+  }
+
   /// Settings that are valid but probably a mistake, one line each with a remedy.
   public var warnings: [String] {
     var result: [String] = []
@@ -137,6 +150,7 @@ extension RunConfiguration {
         "pretrain.warmup_steps \(pretrain.warmupSteps) of pretrain.steps \(pretrain.steps) never leaves warm-up; "
           + "set pretrain.warmup_steps to \(pretrain.steps / 20) (5 %)")
     }
+    if let warning = rateWarning { result.append(warning) }
     if data.trajectories == nil, rl.topK > 0 || rl.topP < 1 {
       result.append(
         "rl.top_k \(rl.topK) and rl.top_p \(rl.topP) filter the sampler but not the importance ratio, which they bias; "

@@ -11,6 +11,8 @@ package struct GroupRecord: StepRecord {
   package private(set) var isUniform = false
   /// Whether any token of the group has an advantage.
   package private(set) var teaches = false
+  /// Number of generated tokens; `statistics` counts those in the loss.
+  private var tokens = 0
   package private(set) var terms = ObjectiveTerms()
   package private(set) var statistics = RatioStatistics()
   /// Number of latent bits that equal the sketch of the following tokens, and number of all latent bits.
@@ -21,14 +23,21 @@ package struct GroupRecord: StepRecord {
 
   package var groupNumber: UInt64? { group }
 
-  package init(group: UInt64, _ objective: GroupObjective) {
+  /// - Parameter demonstrations: number of trajectories at the end of the group that no policy sampled.
+  package init(group: UInt64, _ objective: GroupObjective, demonstrations: Int = 0) {
     self.group = group
     teaches = objective.teaches
-    if let statistics = try? RewardStatistics(of: objective.trajectoryRewards) {
+    tokens = objective.tokenCounts.reduce(0, +)
+    if let statistics = try? RewardStatistics(of: Array(objective.trajectoryRewards.dropLast(demonstrations))) {
       rewardMean = statistics.mean
       rewardDeviation = statistics.standardDeviation
       isUniform = statistics.isUniform
     }
+  }
+
+  /// The mean entropy of the tokens in the loss, divided by the number of groups; 0 without any.
+  var entropy: Double {
+    statistics.tokens > 0 ? terms.entropy * (Double(tokens) / Double(statistics.tokens)) : 0
   }
 
   mutating func add(_ terms: ObjectiveTerms, _ statistics: RatioStatistics, of sequence: TrainingSequence) {

@@ -9,10 +9,12 @@ import Tensors
 extension Learner {
   /// A learner with the optimizer and the reductions of `configuration`.
   ///
-  /// - Parameter masters: the masters that this rank holds in `topology`.
+  /// - Parameters:
+  ///   - masters: the masters that this rank holds in `topology`.
+  ///   - averageDecay: the decay of the moving average of the masters; 0: no average.
   public convenience init(
     _ configuration: RunConfiguration, _ model: QuillanModel, masters: ParameterStore, topology: Topology,
-    _ context: Context
+    averageDecay: Double = 0, _ context: Context
   ) {
     let optimizer = configuration.optimizer
     self.init(
@@ -20,8 +22,9 @@ extension Learner {
       optimizer: AdamW(
         beta1: optimizer.beta1, beta2: optimizer.beta2, epsilon: optimizer.epsilon,
         weightDecay: configuration.rl.weightDecay),
-      state: optimizer.state, sharded: optimizer.shard, mixedPrecision: configuration.rl.useMixedPrecision,
-      reproducible: configuration.parallel.reproducible, topology: topology, context: context)
+      state: optimizer.state, averageDecay: averageDecay, sharded: optimizer.shard,
+      mixedPrecision: configuration.rl.useMixedPrecision, reproducible: configuration.parallel.reproducible,
+      topology: topology, context: context)
   }
 }
 

@@ -35,6 +35,8 @@ public final class Learner {
   package var observer: (any StepObserver)?
   /// Called before masters and moments change, so that background readers can finish.
   public var beforeUpdate: () throws(MPIError) -> Void = {}
+  /// The moving average of the masters; nil without `rl.ema_decay`.
+  package let average: WeightAverage?
   /// The complete model as last published; if this rank holds all parameters, the training weights themselves.
   private let replica: PolicyReplica
   private var replicaUpdates = -1
@@ -56,15 +58,17 @@ public final class Learner {
   /// - Parameters:
   ///   - masters: the masters that this rank holds.
   ///   - state: the storage format of the moments.
+  ///   - averageDecay: the decay of the moving average of the masters; 0: no average.
   ///   - sharded: whether optimizer state is split over the ranks that hold the same parameters.
   public init(
-    model: QuillanModel, masters: ParameterStore, optimizer: AdamW, state: MomentFormat = .fp32, sharded: Bool,
-    mixedPrecision: Bool,
-    reproducible: Bool, topology: Topology, context: Context
+    model: QuillanModel, masters: ParameterStore, optimizer: AdamW, state: MomentFormat = .fp32,
+    averageDecay: Double = 0,
+    sharded: Bool, mixedPrecision: Bool, reproducible: Bool, topology: Topology, context: Context
   ) {
     precondition(masters.held == topology.ownership.held(in: model.table), "masters of another rank's parameters")
     self.model = model
     self.masters = masters
+    average = averageDecay > 0 ? WeightAverage(decay: averageDecay, masters: masters) : nil
     gathering = sharded ? MasterGathering(masters, topology) : nil
     self.topology = topology
     self.context = context
@@ -170,8 +174,41 @@ public final class Learner {
     try gathering?(masters)
     if balanceRate != 0 { moveBalanceBiases(Float(balanceRate)) }
     let spoilt = try nonfiniteMaster()
-    if spoilt == nil { model.pack(masters, into: weights, context) }
+    if spoilt == nil {
+      average?.add(masters, pool: context.pool)
+      model.pack(masters, into: weights, context)
+    }
     return spoilt
+  }
+
+  /// Replaces the masters by a copy, clears the first moments, and packs the masters. The second moments stay, because
+  /// they state the scale of the gradients. Collective.
+  package func replaceMasters(by copy: ParameterStore) throws(MPIError) {
+    try beforeUpdate()
+    masters.copy(from: copy)
+    firstMoments.clear()
+    average?.restart(from: masters)
+    repack()
+  }
+
+  /// Packs masters that changed without an update.
+  private func repack() {
+    replicaUpdates = -1
+    model.pack(masters, into: weights, context)
+  }
+
+  /// Runs `body` with the moving average in place of the masters; without an average, with the masters. Collective.
+  package func withAveragedWeights<Result>(_ body: () throws -> Result) throws -> Result {
+    guard let average else { return try body() }
+    try beforeUpdate()
+    average.exchange(with: masters)
+    repack()
+    let result = Swift.Result { try body() }
+    average.exchange(with: masters)
+    repack()
+    // π_old can be this replica.
+    if topology.ownership.size > 1 { _ = try wholeWeights() }
+    return try result.get()
   }
 
   /// The first tensor of any rank, in name order, with masters that are not finite. Collective.

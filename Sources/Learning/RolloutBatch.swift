@@ -43,7 +43,12 @@ public struct RolloutBatch: Sendable {
 
   /// Adds one group without its unscored trajectories. Drops the group if fewer than two of several trajectories have a
   /// score.
-  mutating func add(number: UInt64, _ prompt: Prompt, _ members: [Scored], _ rules: Rules) {
+  ///
+  /// - Parameter demonstration: the answer of the prompt, which joins the group if it has a score, but no metric.
+  mutating func add(
+    number: UInt64, _ prompt: Prompt, _ members: [Scored],
+    demonstration: (trajectory: Trajectory, outcome: WeightedRewards.Outcome)? = nil, _ rules: Rules
+  ) {
     var group = TrajectoryGroup(id: number, trajectories: [])
     var record = RolloutRecord(number: number, digest: prompt.digest, parts: rules.rewardNames.count)
     var raw: [Double] = []
@@ -68,6 +73,11 @@ public struct RolloutBatch: Sendable {
             prompt, member, reward: reward,
             rewards: Dictionary(zip(rules.rewardNames, score.parts)) { first, _ in first }))
       }
+    }
+    if !raw.isEmpty, let demonstration, case .scored(let score) = demonstration.outcome {
+      raw.append(score.total)
+      group.rewards.append(score.total)
+      group.trajectories.append(demonstration.trajectory)
     }
     record.fate = Self.fate(raw, of: members.count, dropsUniform: rules.dropsUniform)
     if record.fate == .kept { groups.append(group) }

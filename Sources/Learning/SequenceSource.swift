@@ -26,7 +26,8 @@ public struct TextSequences: SequenceSource {
   }
 }
 
-/// Demonstrations of a task: prompt, answer, end token. Trains on the answer and the end token.
+/// Demonstrations of a task: prompt, answer, end token. Trains on the answer and the end token
+/// or, without `pretrain.completion_only_loss`, on all tokens but the first.
 public struct DemonstrationSequences: SequenceSource {
   let prompts: any PromptSource
   let tokenizer: any Tokenizer
@@ -56,7 +57,8 @@ public struct DemonstrationSequences: SequenceSource {
         "\(prompt.origin): prompt and answer have \(question.count + answer.count) tokens, model.max_seq_len is "
           + "\(configuration.model.maxSeqLen); shorten them or raise model.max_seq_len")
     }
+    let first = configuration.pretrain.completionOnlyLoss ? question.count : 1
     return TrainingSequence(
-      id: id, tokens: question + answer, positions: Array(question.count..<question.count + answer.count))
+      id: id, tokens: question + answer, positions: Array(first..<question.count + answer.count))
   }
 }

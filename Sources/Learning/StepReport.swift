@@ -27,11 +27,13 @@ public struct StepReport: Sendable {
     self.learningRate = learningRate
     var terms = ObjectiveTerms()
     var statistics = RatioStatistics()
+    var entropy = 0.0
     var rewards = 0.0
     var deviation = 0.0
     for record in records {
       terms += record.terms
       statistics += record.statistics
+      entropy += record.entropy
       rewards += record.rewardMean
       deviation += record.rewardDeviation
     }
@@ -46,8 +48,8 @@ public struct StepReport: Sendable {
     let learning = records.count { $0.statistics.tokens > 0 }
     if learning > 0 {
       metrics.merge([
-        // `terms.entropy` is a mean over all groups, but groups without a token in the loss have no entropy.
-        "entropy": learning == records.count ? terms.entropy : terms.entropy * groups / Double(learning),
+        // Groups without a token in the loss have no entropy.
+        "entropy": learning == records.count ? entropy : entropy * groups / Double(learning),
         "kl": statistics.k3Mean, "kl/k1": statistics.k1Mean, "clip_ratio/low": statistics.clipShareLow,
         "clip_ratio/high": statistics.clipShareHigh, "ratio/mean": statistics.ratioMean,
         "ratio/max": statistics.ratioMaximum,

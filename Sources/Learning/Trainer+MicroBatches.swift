@@ -25,18 +25,57 @@ extension Trainer {
       (records, sequences) = ([], [])
     }
     for group in groups {
-      let objective = try GroupObjective(
-        configuration: objective, rewards: group.rewards,
-        tokenCounts: group.trajectories.map { $0.logProbabilities.count }, batch: counts, owners: group.owners)
-      for (index, trajectory) in group.trajectories.enumerated() {
+      let objective = try Self.objective(group, objective, counts)
+      let skips = configuration.rl.zeroAdvantage == .skip
+      for (index, trajectory) in group.trajectories.enumerated() where !skips || objective.advantages[index] != 0 {
         var sequence = TrainingSequence(trajectory, index: index, of: objective, group: group.id)
         sequence.record = records.count
         sequences.append(sequence)
       }
-      records.append(GroupRecord(group: group.id, objective))
+      records.append(
+        GroupRecord(
+          group: group.id, objective, demonstrations: group.trajectories.count(where: \.isDemonstration)))
       if isReproducible { close() }
     }
     close()
     return units
+  }
+
+  /// The gradient norms of the policy loss and of the other losses that move the policy (entropy, balance, diffusion,
+  /// KL), at steps for which `logging.norms_every` asks: two passes in addition to the step's. Collective.
+  func measuredNorms(_ groups: [TrajectoryGroup], _ counts: BatchCounts) throws -> [String: Double] {
+    let every = configuration.logging.normsEvery
+    guard every > 0, stepCount == 0 || (stepCount + 1).isMultiple(of: every), learner.observer == nil else {
+      return [:]
+    }
+    var policy = objective
+    (policy.entropyCoef, policy.auxLossCoef, policy.diffusionLossCoef) = (0, 0, 0)
+    (policy.klCoef, policy.valueCoef) = (0, 0)
+    var others = objective
+    (others.policyCoef, others.valueCoef) = (0, 0)
+    return [
+      "grad_norm/policy": try norm(groups, policy, counts),
+      "grad_norm/other": try norm(groups, others, counts),
+    ]
+  }
+
+  /// The gradient norm of the step with another objective. Collective.
+  private func norm(
+    _ groups: [TrajectoryGroup], _ objective: ObjectiveConfiguration, _ counts: BatchCounts
+  ) throws -> Double {
+    let policy = PolicyObjective(
+      objective, reference: objective.klCoef != 0 ? reference : nil, seed: configuration.rl.seed)
+    let units = try Self.units(
+      groups, counts, objective: objective, configuration, isReproducible: learner.reducer.isReproducible)
+    return try OptimizationStep(learner, policy, configuration, rateKey: "rl.learning_rate")
+      .run(units, step: stepCount + 1).norm
+  }
+
+  private static func objective(
+    _ group: TrajectoryGroup, _ configuration: ObjectiveConfiguration, _ counts: BatchCounts
+  ) throws(ObjectiveError) -> GroupObjective {
+    try GroupObjective(
+      configuration: configuration, rewards: group.rewards,
+      tokenCounts: group.trajectories.map { $0.logProbabilities.count }, batch: counts, owners: group.owners)
   }
 }

@@ -33,9 +33,9 @@ public final class Trainer {
   /// π_old, complete on every rank. If every update publishes π_old, this is the learner's replica.
   package let oldPolicy: PackedModel
   /// The replica of π_old, if π_old can be older than the current weights.
-  private let oldReplica: PolicyReplica?
+  let oldReplica: PolicyReplica?
   /// The cost of the last publication, until a step reports it.
-  private var publication: PolicyReplica.Publication?
+  var publication: PolicyReplica.Publication?
   /// The age of π_old in updates.
   package var updatesSincePublication = 0
   /// Whether the resumed checkpoint stores no π_old, because π_old equalled the packed masters.
@@ -44,8 +44,12 @@ public final class Trainer {
   private let schedule: LearningRateSchedule
   private(set) var objective: ObjectiveConfiguration
   private var idle = 0
+  /// Scales the learning rate by the divergence of updates.
+  var trust: TrustRegion
+  /// Keeps the best weights; nil without `rl.guard`.
+  package let bestPolicy: PolicyGuard?
 
-  private var model: QuillanModel { learner.model }
+  var model: QuillanModel { learner.model }
   package var communicator: Communicator { learner.communicator }
   package var context: Context { learner.context }
 
@@ -88,6 +92,8 @@ public final class Trainer {
     self.source = source
     schedule = LearningRateSchedule(peak: rl.learningRate, warmupSteps: rl.warmupSteps, totalSteps: rl.numEpochs)
     objective = configuration.objective
+    trust = TrustRegion(target: rl.targetKL)
+    bestPolicy = rl.guardFall > 0 ? PolicyGuard(fall: rl.guardFall, masters: learner.masters) : nil
     if rl.oldPolicyInterval > 1 {
       let replica = PolicyReplica(learner.model.makePackedModel(), topology: learner.topology)
       publication = try replica.publish(learner.weights)
@@ -164,11 +170,13 @@ public final class Trainer {
     guard let counts = try batchCounts(groups) else { return emptyStep() }
     let policy = PolicyObjective(objective, reference: reference, seed: configuration.rl.seed)
     let step = OptimizationStep(learner, policy, configuration, rateKey: "rl.learning_rate")
+    let norms = try measuredNorms(groups, counts)
     let totals = try step.run(units(groups, counts), step: stepCount + 1)
     let records = totals.records.sorted { $0.group < $1.group }
     var report = StepReport(
       step: stepCount, records: records, objective: objective, norm: totals.norm,
-      learningRate: schedule.learningRate(at: stepCount))
+      learningRate: learningRate)
+    report.metrics.merge(norms) { $1 }
     report.metrics.merge(learner.loadMetrics) { $1 }
     report.loads = RoutingSnapshot(learner.loads)
     if updatesSincePublication == 0, source.hasExactLogProbabilities {
@@ -184,6 +192,7 @@ public final class Trainer {
       if totals.problem == nil {
         try step.update(totals, learningRate: report.learningRate, step: stepCount + 1)
         updatesSincePublication += 1
+        try limitDivergence(groups, &report)
       }
       adaptEntropy(&report)
     } else {
@@ -199,8 +208,7 @@ public final class Trainer {
   /// A step without a group to train on: no update, not even by momentum and decay.
   private func emptyStep() -> StepReport {
     var report = StepReport(
-      step: stepCount, records: [], objective: objective, norm: 0,
-      learningRate: schedule.learningRate(at: stepCount))
+      step: stepCount, records: [], objective: objective, norm: 0, learningRate: learningRate)
     report.metrics = ["learning_rate": report.learningRate]
     stayIdle("no group can be trained on", &report)
     stepCount += 1
@@ -217,6 +225,11 @@ public final class Trainer {
     report.warning =
       "step \(stepCount + 1): \(reason), so the update changes nothing"
       + (idle > 1 ? " (\(idle) such updates so far)" : "")
+  }
+
+  /// The learning rate of the next update: the schedule's, scaled by the trust region and the guard.
+  private var learningRate: Double {
+    schedule.learningRate(at: stepCount) * trust.scale * (bestPolicy?.rateScale ?? 1)
   }
 
   /// Moves the entropy coefficient so that the entropy approaches its target: an integral controller, as in Skywork-OR1
@@ -242,6 +255,8 @@ public final class Trainer {
       state.idleUpdates = idle
       state.updatesSincePublication = updatesSincePublication
       state.entropyCoef = objective.entropyCoef
+      state.rateScale = trust.scale
+      state.best = bestPolicy?.state ?? PolicyGuard.State()
       return state
     }
     set {
@@ -252,6 +267,8 @@ public final class Trainer {
       idle = newValue.idleUpdates
       updatesSincePublication = newValue.updatesSincePublication
       objective.entropyCoef = newValue.entropyCoef
+      if trust.target > 0 { trust.scale = newValue.rateScale }
+      bestPolicy?.state = newValue.best
     }
   }
 

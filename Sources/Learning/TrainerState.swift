@@ -16,6 +16,10 @@ public struct TrainerState: Sendable, Equatable, Codable {
   public var updatesSincePublication = 0
   /// The weight of the entropy bonus; changes if `rl.entropy_target` is set.
   public var entropyCoef = 0.0
+  /// The factor of the learning rate if `rl.target_kl` is set.
+  public var rateScale = 1.0
+  /// The state of the guard if `rl.guard` is set.
+  package var best = PolicyGuard.State()
 
   public init() {}
 }

@@ -4,7 +4,7 @@
 /// the rollout. So trajectories can be evaluated one by one, in any micro-batch, and their terms add up.
 ///
 ///     J = Σ_i Σ_t weight_i · min(r_it Â_i, clip(r_it) Â_i)
-///     loss = −J − entropyCoef · H + valueCoef · L_value + klCoef · KL (+ aux and diffusion, from the model)
+///     loss = −policyCoef · J − entropyCoef · H + valueCoef · L_value + klCoef · KL (+ aux and diffusion, from the model)
 ///
 /// Shapes: G trajectories of the group, n_i generated tokens of trajectory i; signals and their gradients [n_i].
 ///
@@ -20,7 +20,7 @@ public struct GroupObjective: Sendable {
   public let tokenCounts: [Int]
   /// Â_i.
   public let advantages: [Double]
-  /// The weight in J of each generated token of trajectory i.
+  /// The weight in policyCoef · J of each generated token of trajectory i.
   public let tokenWeights: [Double]
   /// The weight of a generated token in H, L_value and KL: 1/(groups · Σ n_i), or 0 without any.
   public let meanWeight: Double
@@ -56,7 +56,7 @@ public struct GroupObjective: Sendable {
     let weights = configuration.aggregation.weights(
       tokenCounts: trajectoryTokens, batch: batch, maxTrajectoryLen: configuration.maxTrajectoryLen)
     advantages = owners.map { trajectoryAdvantages[$0] }
-    tokenWeights = owners.map { weights[$0] }
+    tokenWeights = owners.map { configuration.policyCoef * weights[$0] }
     let tokens = tokenCounts.reduce(0, +)
     meanWeight = tokens > 0 ? 1 / (Double(batch.groups) * Double(tokens)) : 0
     trajectoryWeight = 1 / (Double(batch.groups) * Double(rewards.count))

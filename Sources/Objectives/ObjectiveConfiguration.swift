@@ -81,6 +81,8 @@ public struct ObjectiveConfiguration: Sendable, Equatable {
   /// If Â < 0, the objective is at least dualClip · Â, so that a huge ratio cannot blow up the loss (Ye et al.,
   /// arXiv:1912.09729, use 3); 0 disables the bound.
   public var dualClip = 0.0
+  /// Weight of J; other than 1 only to measure the terms separately.
+  public var policyCoef = 1.0
   /// Weight of the mean full-vocabulary entropy H (subtracted from the loss).
   public var entropyCoef = 0.01
   /// Weight of the routers' load-balance loss.

@@ -66,6 +66,13 @@ public final class MomentStore: @unchecked Sendable {
     scales = AlignedBuffer(count: nextScale)
   }
 
+  /// Sets all moments to 0.
+  public func clear() {
+    values?.clear()
+    codes.clear()
+    scales.clear()
+  }
+
   /// The blocks that contain `elements` of a tensor.
   public static func blocks(_ elements: Range<Int>) -> Range<Int> {
     elements.lowerBound / blockLength..<(elements.upperBound + blockLength - 1) / blockLength

@@ -100,6 +100,12 @@ public final class ParameterStore: @unchecked Sendable {
 
   public func clear() { buffer.clear() }
 
+  /// Copies all elements of a store of the same parts.
+  public func copy(from other: ParameterStore) {
+    precondition(other.parts == parts, "a copy of other parts of the parameters")
+    buffer.pointer.update(from: other.buffer.pointer, count: buffer.count)
+  }
+
   /// Initial weights: element i of the tensor with sorted index s takes words 2i and 2i+1 of stream 0, sequence s,
   /// position 0, through Box–Muller in double. Tensors must be held whole.
   public func initialize(seed: UInt64, pool: WorkerPool) {

@@ -79,6 +79,10 @@ public struct MemoryPlan: Sendable {
         name: "AdamW moments, \(format.rawValue)", bytes: Saturating.product(2, Self.moment(moments, format)),
         isEstimate: false),
     ]
+    let average = isTrain && rl.emaDecay > 0 ? store : 0
+    let best = isTrain && rl.guardFall > 0 ? store : 0
+    if average > 0 { rows.append(Row(name: "moving average of the weights, fp32", bytes: average, isEstimate: false)) }
+    if best > 0 { rows.append(Row(name: "best weights, fp32", bytes: best, isEstimate: false)) }
     if configuration.parallel.reproducible {
       rows.append(
         Row(name: "gradient sums, 64-bit fixed point", bytes: Saturating.product(2, store), isEstimate: false))
@@ -136,13 +140,15 @@ public struct MemoryPlan: Sendable {
       let files = Placement.expertFiles(ranks: ranks, expertParallel: expert, miniMoEs: model.numMiniMoes)
       let stored = replicated + parameters.councilStoreCount / files
       let copied = configuration.optimizer.shard ? moments : stored
+      let averages = Saturating.product(4, Saturating.product((average > 0 ? 1 : 0) + (best > 0 ? 1 : 0), stored))
       let policies =
         isTrain ? (rl.oldPolicyInterval > 1 ? whole : 0) + (configuration.objective.klCoef != 0 ? whole : 0) : 0
       rows.append(
         Row(
           name: "checkpoint copy on rank 0",
           bytes: Saturating.sum(
-            Saturating.product(4, stored), Saturating.sum(Saturating.product(2, Self.moment(copied, format)), policies)),
+            Saturating.product(4, stored),
+            Saturating.sum(Saturating.product(2, Self.moment(copied, format)), Saturating.sum(policies, averages))),
           isEstimate: false, use: .firstRank))
     }
     rows.append(Row(name: "program and libraries", bytes: Self.programBytes, isEstimate: true))

@@ -37,6 +37,12 @@ public struct Trajectory: Sendable, Equatable {
     generatedPositions = mask.indices.filter { mask[$0] }
   }
 
+  /// The id of the demonstration of group 0; sampled trajectories have lower ids.
+  public static let firstDemonstration: UInt64 = 1 << 47
+
+  /// Whether the completion is the answer of the prompt, which no policy sampled.
+  public var isDemonstration: Bool { id >= Self.firstDemonstration }
+
   public var generatedTokens: [Int32] { generatedPositions.map { tokens[$0] } }
 
   /// A copy without tokens to optimise: it counts only in its group's statistics.
@@ -49,6 +55,9 @@ public struct Trajectory: Sendable, Equatable {
 
 /// The trajectories of one prompt, with their rewards.
 public struct TrajectoryGroup: Sendable {
+  /// The trajectories that a policy sampled.
+  public var sampled: [Trajectory] { trajectories.filter { !$0.isDemonstration } }
+
   /// The global group number.
   public let id: UInt64
   public var trajectories: [Trajectory]

@@ -6,7 +6,12 @@ import Configuration
 /// if a reward compares completions with the exact answer (`exact_match`, `partial_credit`); otherwise by reward alone,
 /// since exact match may then be meaningless.
 struct BestEvaluation: Sendable {
+  /// Bits per byte, for which lower is better.
+  static let textMeasure = "eval/bits_per_byte"
+
   private let followsExactMatch: Bool
+  /// Number of comparable evaluations after the best.
+  private(set) var since = 0
   /// The best score so far, compared lexicographically.
   private var best: [Double]?
 
@@ -16,13 +21,13 @@ struct BestEvaluation: Sendable {
 
   /// The first metric of the comparison, if `values` contains it.
   func measure(of values: [String: Double]) -> String? {
-    ["eval/bits_per_byte", followsExactMatch ? "eval/exact_match" : "eval/reward"].first { values[$0] != nil }
+    [Self.textMeasure, followsExactMatch ? "eval/exact_match" : "eval/reward"].first { values[$0] != nil }
   }
 
   /// The score of an evaluation; higher is better. Nil if the evaluation cannot be compared.
   private func score(_ values: [String: Double]) -> [Double]? {
     guard let name = measure(of: values), let value = values[name], value.isFinite else { return nil }
-    if name == "eval/bits_per_byte" { return [-value] }
+    if name == Self.textMeasure { return [-value] }
     return followsExactMatch ? [value, values["eval/reward"] ?? -.infinity] : [value]
   }
 
@@ -33,6 +38,7 @@ struct BestEvaluation: Sendable {
   }
 
   mutating func add(_ values: [String: Double]) {
-    if isImproved(by: values) { best = score(values) }
+    guard let score = score(values) else { return }
+    if isImproved(by: values) { (best, since) = (score, 0) } else { since += 1 }
   }
 }

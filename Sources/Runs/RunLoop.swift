@@ -1,5 +1,6 @@
 import Checks
 import Configuration
+import Errors
 import Learning
 import MPI
 import Reports
@@ -63,16 +64,18 @@ final class RunLoop {
   /// Whether a signal ended the run before its end.
   var endedEarly: Bool { isCutShort || (isStopped && !isFinished && done < total) }
 
-  /// The exact match that ends pre-training; 0: none.
-  private var goal: Double { phase == .train ? 0 : configuration.pretrain.stopAtExactMatch }
-
   /// The key and value that say after how many steps an evaluation is due; 0: only after the last.
   private var interval: (key: String, value: Int) {
     phase == .train
       ? ("evaluation.every", configuration.evaluation.every) : ("pretrain.eval_every", configuration.pretrain.evalEvery)
   }
 
-  private var hasReachedGoal: Bool { goal > 0 && (after["eval/exact_match"] ?? 0) >= goal }
+  /// Whether the last evaluation reached a goal of pre-training.
+  private var hasReachedGoal: Bool {
+    let pretrain = configuration.pretrain
+    let goals = [("eval/exact_match", pretrain.stopAtExactMatch), ("eval/reward", pretrain.stopAtReward)]
+    return phase == .pretrain && goals.contains { name, goal in goal > 0 && (after[name] ?? 0) >= goal }
+  }
 
   /// Makes all steps. Collective.
   ///
@@ -105,7 +108,7 @@ final class RunLoop {
       try assess()
       if point != nil, isFinished || done >= total { try saves.step(isLast: true, isFinished: isFinished) }
     } else if isFinished || done >= total {
-      (after, examples) = try evaluate()
+      (after, examples) = try run.learner.withAveragedWeights(evaluate)
       // The goal may have changed since the checkpoint.
       isFinished = hasReachedGoal
     }
@@ -129,8 +132,13 @@ final class RunLoop {
   private func assess() throws {
     saves.isEvaluationDue = true
     let start = ContinuousClock.now
-    (after, examples) = try evaluate()
-    saves.isEvaluationDue = false
+    var (verdict, measure) = (PolicyGuard.Verdict.within, String?.none)
+    try run.learner.withAveragedWeights {
+      (after, examples) = try evaluate()
+      saves.isEvaluationDue = false
+      verdict = judge()
+      if done > 0 { measure = try saveIfBest() }
+    }
     guard done > 0 else {
       (before, examples) = (after, [])
       try recorder?.record(step: 0, evaluation: before)
@@ -139,14 +147,59 @@ final class RunLoop {
     let warning = cost.add(
       evaluation: (ContinuousClock.now - start) / .seconds(1), every: interval, count: configuration.evaluation.count)
     if let warning { recorder?.note(warning) }
-    let measure = configuration.evaluation.keepBest ? recorder?.measureOfBest(after) : nil
-    if try communicator.broadcast(measure == nil ? 0 : 1, from: 0) != 0 {
-      var metadata = weightsMetadata
-      if let measure, let value = after[measure] { metadata["best_\(measure)"] = "\(value)" }
-      try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata)
-    }
     try recorder?.record(step: done, evaluation: after, bestBy: measure)
-    isFinished = hasReachedGoal
+    if verdict == .fallen, let step = run.bestStep {
+      try run.returnToBest()
+      recorder?.note(
+        "step \(done): the held-out measure fell by more than rl.guard \(configuration.rl.guardFall): back to the "
+          + "weights of step \(step), with half the learning rate")
+    }
+    isFinished = try hasReachedGoal || hasStoppedGaining()
+  }
+
+  /// Writes the current weights to best.safetensors if the last evaluation is the best so far. Collective.
+  ///
+  /// - Returns: the metric by which it is, on rank 0.
+  private func saveIfBest() throws -> String? {
+    let measure = configuration.evaluation.keepBest ? recorder?.measureOfBest(after) : nil
+    guard try communicator.broadcast(measure == nil ? 0 : 1, from: 0) != 0 else { return nil }
+    var metadata = weightsMetadata
+    if let measure, let value = after[measure] { metadata["best_\(measure)"] = "\(value)" }
+    try WeightsFile.save(run.learner, to: recorder?.directory.best, metadata: metadata)
+    return measure
+  }
+
+  /// Judges the last evaluation by the metric that the best weights follow.
+  private func judge() -> PolicyGuard.Verdict {
+    let name = BestEvaluation(rewards: configuration.data.rewards).measure(of: after)
+    guard let name, name != BestEvaluation.textMeasure, let value = after[name] else { return .within }
+    return run.judge(value)
+  }
+
+  /// Whether reinforcement has gone `evaluation.patience` evaluations without a new best. Collective.
+  private func hasStoppedGaining() throws -> Bool {
+    let patience = configuration.evaluation.patience
+    guard phase == .train, patience > 0 else { return false }
+    let since = try communicator.broadcast(recorder?.evaluationsSinceBest ?? 0, from: 0)
+    guard since >= patience else { return false }
+    recorder?.note(
+      "step \(done): the last \(FigureText.count(since, "evaluation")) brought no new best value, so the run ends "
+        + "(evaluation.patience \(patience))")
+    return true
+  }
+
+  /// Replaces the weights by the best ones at the end of the run, if the method keeps them. Collective.
+  func adoptBest() throws {
+    guard let step = run.bestStep, step < done else { return }
+    let name = BestEvaluation(rewards: configuration.data.rewards).measure(of: after)
+    let last = name.flatMap { after[$0] }
+    try run.adoptBest()
+    (after, examples) = try evaluate()
+    done = step
+    guard let name, let last, let best = after[name] else { return }
+    recorder?.note(
+      "weights.safetensors has the weights of step \(step): \(name) \(FigureText.fixed(best, 4)), "
+        + "\(FigureText.fixed(last, 4)) after the last step")
   }
 
   /// The metadata of a weights file of now.

@@ -57,7 +57,7 @@ public struct TrainingRun {
 
   /// Reinforcement: `rl.num_epochs` steps of GRPO. Collective.
   public func train(_ materials: RunAssembly.Materials) throws -> Outcome {
-    let learner = try assembly.learner(materials.masters)
+    let learner = try assembly.learner(materials.masters, averageDecay: configuration.rl.emaDecay)
     let trainer = try assembly.trainer(materials, learner)
     let leaving = { configuration.checkpoint.stop == .phase ? try StopSignal.isRequested(communicator) : false }
     return try run(
@@ -132,8 +132,12 @@ public struct TrainingRun {
     try loop.execute(from: point)
     let stopped = loop.endedEarly
     let checkpoint = try saves.finish(mustSave: stopped)
+    let steps = loop.done
     if !stopped {
-      try WeightsFile.save(run.learner, to: recorder?.directory.weights, metadata: loop.weightsMetadata)
+      try loop.adoptBest()
+      try run.learner.withAveragedWeights {
+        try WeightsFile.save(run.learner, to: recorder?.directory.weights, metadata: loop.weightsMetadata)
+      }
     }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     if let tracer, !tracer.isTaken { recorder?.note("no trace: the run did not reach the steps that --trace names") }
@@ -141,7 +145,7 @@ public struct TrainingRun {
     try recorder?.finish(stopped ? .stopped : .finished)
     hasFailed = false
     return Outcome(
-      directory: recorder?.directory, steps: loop.done, stopped: stopped, seconds: seconds, before: loop.before,
+      directory: recorder?.directory, steps: steps, stopped: stopped, seconds: seconds, before: loop.before,
       after: loop.after, examples: loop.examples, checkpoint: checkpoint)
   }
 

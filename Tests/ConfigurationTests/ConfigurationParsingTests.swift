@@ -283,11 +283,26 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
 
   @Test("Settings that are valid but probably a mistake give a warning with a remedy")
   func warnings() throws {
-    #expect(RunConfiguration().warnings.count == 1)
+    #expect(RunConfiguration().warnings.count == 2)
     #expect(RunConfiguration().warnings[0].contains("set rl.warmup_steps to 50"))
-    let filtered = try RunConfiguration.parse(yaml: "rl: {warmup_steps: 50, top_p: 0.9}", file: "x.yaml")
+    #expect(RunConfiguration().warnings[1].hasPrefix("rl.learning_rate 3e-4 with 16 completions a step is above 1.25e-4"))
+    let filtered = try RunConfiguration.parse(
+      yaml: "rl: {warmup_steps: 50, top_p: 0.9, learning_rate: 1e-5}", file: "x.yaml")
     #expect(filtered.warnings.count == 1)
     #expect(filtered.warnings[0].contains("importance ratio"))
+  }
+
+  @Test("A learning rate that small models unlearned at gives a warning, unless something steadies the run")
+  func rate() throws {
+    func warns(_ rl: String) throws -> Bool {
+      try RunConfiguration.parse(yaml: "rl: {warmup_steps: 1, \(rl)}", file: "x.yaml").warnings
+        .contains { $0.hasPrefix("rl.learning_rate") }
+    }
+    #expect(try warns("learning_rate: 5e-4, batch_size: 16, num_trajectories: 8"))
+    #expect(try !warns("learning_rate: 1e-3, batch_size: 128, num_trajectories: 8"))
+    for steady in ["ema_decay: 0.98", "guard: 0.1", "target_kl: 0.01"] {
+      #expect(try !warns("learning_rate: 5e-4, batch_size: 16, num_trajectories: 8, \(steady)"))
+    }
   }
 
   @Test("The reference lists every key of the YAML")

@@ -87,6 +87,19 @@ import TrainingSupport
     }
   }
 
+  @Test("A resumed run has the same bits with average, trust region, guard and demonstrations", arguments: [0.001, 10])
+  func kept(fall: Double) throws {
+    try expectSame(.train, from: [1, 3, 5], on: Ranks.together()) {
+      $0.rl.emaDecay = 0.8
+      $0.rl.targetKL = 1e-5
+      $0.rl.guardFall = fall
+      $0.rl.demonstrations = true
+      $0.rl.zeroAdvantage = .skip
+      $0.rl.learningRate = 0.05
+      $0.evaluation.every = 1
+    }
+  }
+
   @Test("A resumed pre-training run has the same bits")
   func pretraining() throws {
     try expectSame(.pretrain, from: [3], on: Ranks.together()) { _ in }

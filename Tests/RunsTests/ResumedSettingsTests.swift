@@ -66,7 +66,9 @@ import TrainingSupport
     Change("rl.aggregation", "token_mean", .used, "rl.batch_size=40"),
     Change("rl.ratio", "sequence", .used, "rl.ppo_epochs=2"), Change("rl.surrogate", "cispo", .used),
     Change("rl.dual_clip", "1.001", .used, "rl.ppo_epochs=2", "rl.clip_epsilon_high=0.0"),
-    Change("rl.dynamic_sampling", "true", .used),
+    Change("rl.dynamic_sampling", "true", .used), Change("rl.zero_advantage", "skip", .used),
+    Change("rl.demonstrations", "true", .used), Change("rl.target_kl", "1e-9", .used),
+    Change("rl.guard", "0.1", .silent), Change("rl.ema_decay", "0.9", .used),
     Change("rl.max_resample_times", "0", .used, "rl.dynamic_sampling=true"),
     Change("rl.ppo_epochs", "2", .used), Change("rl.mini_batches", "2", .refused),
     Change("rl.entropy_target", "1.0", .used), Change("rl.entropy_delta", "0.01", .used, "rl.entropy_target=1.0"),
@@ -79,7 +81,8 @@ import TrainingSupport
   private static let common = [
     Change("optimizer.state", "int8", .refused), Change("optimizer.shard", "true", .silent),
     Change("optimizer.beta1", "0.5", .used), Change("optimizer.beta2", "0.9", .used),
-    Change("optimizer.epsilon", "0.001", .used), Change("parallel.threads", "2", .silent),
+    Change("optimizer.epsilon", "0.001", .used),
+    Change("parallel.threads", "2", .silent),
     Change("parallel.expert", "5", .refused), Change("parallel.reproducible", "true", .used, "pretrain.batch_size=24"),
     Change("parallel.timeout", "77", .silent), Change("data.task", "{name: copy, length: 2}", .refused),
     Change("data.prompts", "prompts.jsonl", .refused), Change("data.held_out", "0.3", .refused),
@@ -104,14 +107,17 @@ import TrainingSupport
   /// Keys that only `train` reads; `pretrain` has other keys or none for them.
   private static let ofTrain = [
     Change("evaluation.every", "1", .used), Change("logging.samples_every", "1", .used),
-    Change("debug.assert_exact", "true", .silent),
+    Change("debug.assert_exact", "true", .silent), Change("evaluation.patience", "1", .silent),
+    Change("logging.norms_every", "1", .used),
   ]
 
   private static let pretraining = [
     Change("pretrain.steps", "5", .used), Change("pretrain.batch_size", "6", .refused),
     Change("pretrain.learning_rate", "0.01", .used), Change("pretrain.warmup_steps", "4", .used),
     Change("pretrain.sequence_length", "20", .silent), Change("pretrain.eval_every", "1", .used),
-    Change("pretrain.stop_at_exact_match", "0.9", .silent), Change("pretrain.aux_loss_coef", "0.2", .used),
+    Change("pretrain.stop_at_exact_match", "0.9", .silent),
+    Change("pretrain.stop_at_reward", "5.0", .silent), Change("pretrain.completion_only_loss", "false", .used),
+    Change("pretrain.aux_loss_coef", "0.2", .used),
     Change("pretrain.diffusion_loss_coef", "0.3", .used),
   ]
 
@@ -178,9 +184,11 @@ import TrainingSupport
       let settings = base + change.map { $0.replacingOccurrences(of: "@weights", with: original) }
       let examples = try execute("part", steps: 4, settings, resume: .auto).examples.count
       let checkpoints = try manager.contentsOfDirectory(atPath: "\(folder.path)/part/checkpoints").sorted()
-      let weights = folder.bytes("part/weights.safetensors")?.hashValue ?? 0
+      // `Data.hashValue` covers only the first bytes.
+      func digest(_ file: String) -> Int { folder.bytes("part/\(file)").map { Array($0).hashValue } ?? 0 }
+      let weights = digest("weights.safetensors")
       let isRouted = manager.fileExists(atPath: "\(folder.path)/part/routing.jsonl")
-      let texts = ["samples.jsonl", "alarms.jsonl"].map { folder.bytes("part/\($0)")?.hashValue ?? 0 }
+      let texts = ["samples.jsonl", "alarms.jsonl"].map(digest)
       return "\(try folder.metrics("part")) \(weights) \(checkpoints) \(texts) \(isRouted) \(examples)"
     }
 

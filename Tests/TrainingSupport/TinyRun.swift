@@ -71,7 +71,8 @@ package struct TinyRun {
   private func learner(_ assembly: RunAssembly, _ masters: ParameterStore) throws -> Learner {
     let communicator = assembly.communicator
     return try assembly.learner(
-      masters, machine: isSpread ? communicator.split(color: communicator.rank, key: 0) : nil)
+      masters, averageDecay: configuration.rl.emaDecay,
+      machine: isSpread ? communicator.split(color: communicator.rank, key: 0) : nil)
   }
 
   /// A trainer with initial weights, which `prepare` may change.

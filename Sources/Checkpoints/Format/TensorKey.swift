@@ -13,6 +13,10 @@ public enum TensorKind: String, Sendable, Codable, CaseIterable, Comparable {
   /// The frozen reference of the KL term in packed form.
   case reference
   case referenceScales = "reference_scales"
+  /// The moving average of the parameters (`rl.ema_decay`).
+  case average
+  /// The parameters with the best held-out measure so far, to which `rl.guard` returns.
+  case best
   /// Rollouts that no step has trained on yet.
   case rollout
 

@@ -80,10 +80,13 @@ public struct RunAssembly {
   /// A learner with the configured optimizer, over the masters that this rank holds. Collective.
   ///
   /// - Parameter machine: as for `Topology`.
-  public func learner(_ masters: ParameterStore, machine: Communicator? = nil) throws(MPIError) -> Learner {
+  public func learner(
+    _ masters: ParameterStore, averageDecay: Double = 0, machine: Communicator? = nil
+  ) throws(MPIError) -> Learner {
     let learner = Learner(
       configuration, model, masters: masters,
-      topology: try Topology(configuration, world: communicator, machine: machine), context)
+      topology: try Topology(configuration, world: communicator, machine: machine),
+      averageDecay: averageDecay, context)
     learner.observer = checks
     return learner
   }

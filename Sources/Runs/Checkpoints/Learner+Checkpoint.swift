@@ -47,11 +47,22 @@ extension Learner {
       + secondMoments.pieces(.secondMoment, scales: .secondMomentScales, part: part)
   }
 
+  /// The moving average of the masters that this rank holds; empty without an average.
+  var averagePieces: [TensorPiece] { average?.values.pieces(.average) ?? [] }
+
   /// Loads masters and moments from a checkpoint of any layout, and packs the masters. Local.
   ///
   /// - Throws: `CheckpointError`; the learner's state is then undefined.
   func resume(from reader: CheckpointReader, threads: Int) throws {
     try reader.read(pieces, threads: threads)
+    if let average {
+      average.restart(from: masters)
+      // Absent if the checkpoint's run had no average.
+      if let count = reader.manifest.counters["averaged_updates"] {
+        try reader.read(averagePieces, threads: threads)
+        average.count = count
+      }
+    }
     resume(updates: try reader.counter("updates"))
   }
 }
@@ -66,6 +77,16 @@ extension CheckpointReader {
         .mismatch, path: path, problem: "counter '\(name)' is missing",
         remedy: "use a checkpoint that a run wrote, or start a new run from its weights with --weights")
     }
+    return value
+  }
+
+  /// A real number that is stored as two counters.
+  ///
+  /// - Throws: `CheckpointError` if a counter is missing or the number is not in `range`.
+  func real(_ name: String, in range: ClosedRange<Double>) throws(CheckpointError) -> Double {
+    let (high, low) = (try counter("\(name).high"), try counter("\(name).low"))
+    let value = Double(bitPattern: UInt64(truncatingIfNeeded: high) << 32 | UInt64(low & 0xFFFF_FFFF))
+    guard range.contains(value) else { throw fault("\(name).high and .low encode \(value), which is not valid") }
     return value
   }
 

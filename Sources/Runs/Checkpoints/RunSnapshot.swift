@@ -27,6 +27,14 @@ protocol Resumable: AnyObject {
   ///
   /// - Throws: `CheckpointError` if the checkpoint lacks a value that the method needs.
   func resume(from reader: CheckpointReader, threads: Int) throws
+  /// Judges the held-out measure of the current weights.
+  func judge(_ measure: Double) -> PolicyGuard.Verdict
+  /// Goes on from the best weights after their measure has fallen. Collective.
+  func returnToBest() throws
+  /// The step of the best weights, if the method keeps them; nil without an evaluation.
+  var bestStep: Int? { get }
+  /// Replaces the current weights by the best ones. Collective.
+  func adoptBest() throws
   /// The collective part of resuming, called after all ranks have restored their state. Collective.
   func completeResume() throws
 }
@@ -35,6 +43,12 @@ protocol Resumable: AnyObject {
 struct MethodState {
   var counters: [String: Int] = [:]
   var pieces: [TensorPiece] = []
+
+  /// Stores a real number. Counters are integers, so the bits of the number are stored in two halves.
+  mutating func store(_ value: Double, _ name: String) {
+    counters["\(name).high"] = Int(value.bitPattern >> 32)
+    counters["\(name).low"] = Int(value.bitPattern & 0xFFFF_FFFF)
+  }
 }
 
 extension RunSnapshot {
@@ -44,7 +58,8 @@ extension RunSnapshot {
     let learner = run.learner
     step = run.stepCount
     counters = method.counters.merging(["step": run.stepCount, "updates": learner.updates]) { $1 }
-    pieces = learner.pieces + method.pieces
+    if let average = learner.average { counters["averaged_updates"] = average.count }
+    pieces = learner.pieces + learner.averagePieces + method.pieces
     let table = learner.model.table
     expected = Set(table.ids.map { TensorKey(table[$0].name, .master) })
     for id in table.ids where table[id].role != .balanceBias {
@@ -54,6 +69,11 @@ extension RunSnapshot {
       expected.formUnion(kinds.map { TensorKey(table[id].name, $0) })
     }
     // Packed policies are complete on every rank; rollouts are known only to their owners.
-    expected.formUnion(method.pieces.map(\.key).filter { $0.kind != .rollout })
+    expected.formUnion(
+      method.pieces.map(\.key).filter { [.policy, .policyScales, .reference, .referenceScales].contains($0.kind) })
+    // A rank holds only its part of these.
+    for kind in [TensorKind.average, .best] where pieces.contains(where: { $0.key.kind == kind }) {
+      expected.formUnion(table.ids.map { TensorKey(table[$0].name, kind) })
+    }
   }
 }

@@ -13,10 +13,14 @@ extension Trainer: Resumable {
       "updates_since_publication": state.updatesSincePublication,
       "policy_updates": learner.updates - state.updatesSincePublication,
     ])
-    // Counters are integers, so the bits of this number are stored in two halves.
-    let bits = state.entropyCoef.bitPattern
-    method.counters["entropy_coef.high"] = Int(bits >> 32)
-    method.counters["entropy_coef.low"] = Int(bits & 0xFFFF_FFFF)
+    method.store(state.entropyCoef, "entropy_coef")
+    if configuration.rl.targetKL > 0 { method.store(state.rateScale, "rate_scale") }
+    if let bestPolicy, let best = state.best.best {
+      method.store(best, "best.measure")
+      method.counters["best.step"] = state.best.step
+      method.counters["best.returns"] = state.best.returns
+      method.pieces += bestPolicy.masters.pieces(.best)
+    }
     if isPolicyStored { method.pieces += PackedPieces.of(oldPolicy, .policy, scales: .policyScales, context) }
     if let reference {
       method.pieces += PackedPieces.of(reference, .reference, scales: .referenceScales, context)
@@ -50,6 +54,8 @@ extension Trainer: Resumable {
   /// Whether π_old differs from the packed masters.
   private var isPolicyStored: Bool { keepsOldPolicy && state.updatesSincePublication > 0 }
 
+  var bestStep: Int? { bestPolicy.flatMap { $0.state.best == nil ? nil : $0.state.step } }
+
   func resume(from reader: CheckpointReader, threads: Int) throws {
     // An earlier attempt with a damaged checkpoint may have left rollouts on this rank, and π_old on some ranks only.
     (waiting, collected) = ([], nil)
@@ -61,10 +67,15 @@ extension Trainer: Resumable {
     // Older checkpoints lack this counter.
     state.idleUpdates = reader.manifest.counters["idle_updates"] ?? 0
     state.updatesSincePublication = try reader.counter("updates_since_publication")
-    let (high, low) = (try reader.counter("entropy_coef.high"), try reader.counter("entropy_coef.low"))
-    let saved = Double(bitPattern: UInt64(truncatingIfNeeded: high) << 32 | UInt64(low & 0xFFFF_FFFF))
-    guard saved.isFinite, saved >= 0 else {
-      throw reader.fault("entropy_coef.high and .low encode \(saved), which is not a valid weight")
+    let saved = try reader.real("entropy_coef", in: 0...Double.greatestFiniteMagnitude)
+    // Older checkpoints, and those of a run without `rl.target_kl`, lack this number.
+    if reader.manifest.counters["rate_scale.high"] != nil { state.rateScale = try reader.real("rate_scale", in: 0...1) }
+    if let bestPolicy, reader.manifest.counters["best.step"] != nil {
+      state.best.best = try reader.real(
+        "best.measure", in: -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude)
+      state.best.step = try reader.counter("best.step")
+      state.best.returns = try reader.counter("best.returns")
+      try reader.read(bestPolicy.masters.pieces(.best), threads: threads)
     }
     state.entropyCoef = entropyCoefficient(saved: saved, reader)
     guard state.updatesSincePublication <= learner.updates else {
@@ -92,6 +103,11 @@ extension Pretrainer: Resumable {
   var hasUnsavedRollouts: Bool { false }
 
   func completeResume() {}
+
+  func judge(_ measure: Double) -> PolicyGuard.Verdict { .within }
+  func returnToBest() {}
+  var bestStep: Int? { nil }
+  func adoptBest() {}
 
   func methodState() -> MethodState { MethodState(counters: ["skipped_updates": learner.skippedUpdates]) }
 
