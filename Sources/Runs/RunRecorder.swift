@@ -105,6 +105,7 @@ public final class RunRecorder {
     guard let step = line["step"]?.integerValue else { return }
     let numbers = line.compactMapValues(\.numberValue)
     if step > 0, observing { _ = health?.observe(step: step, numbers) }
+    if observing { _ = newAlarms(step: step, evaluation: numbers) }
     best.add(numbers)
     if numbers.keys.contains(where: { $0.hasPrefix("eval/") }) { lastEvaluation = step }
     for (name, value) in line where name != "step" {
@@ -135,13 +136,7 @@ public final class RunRecorder {
   ) throws {
     lastStep = step
     hasRecorded = true
-    for alarm in health?.observe(step: step, values, loads) ?? [] {
-      try alarms.append([
-        "step": .integer(step), "since": .integer(alarm.step), "name": .text(alarm.name),
-        "message": .text(alarm.message),
-      ])
-      progress.note("alarm since step \(alarm.step): \(alarm.message)")
-    }
+    try raise(health?.observe(step: step, values, loads) ?? [], step: step)
     for (name, value) in values where value.isFinite { history[name, default: StepHistory()].append(step: step, value) }
     if step % configuration.logging.every == 0 {
       let every = configuration.logging.loadsEvery
@@ -158,6 +153,24 @@ public final class RunRecorder {
         reward: values["reward"], loss: values["reward"] == nil ? values["loss"] : nil, entropy: values["entropy"],
         divergence: values["kl"], tokensPerSecond: values["tokens_per_second"]))
     try plotIfDue()
+  }
+
+  private func raise(_ new: [HealthMonitor.Alarm], step: Int) throws {
+    for alarm in new {
+      try alarms.append([
+        "step": .integer(step), "since": .integer(alarm.step), "name": .text(alarm.name),
+        "message": .text(alarm.message),
+      ])
+      progress.note("alarm since step \(alarm.step): \(alarm.message)")
+    }
+  }
+
+  /// The alarms that an evaluation raises, if it is of prompts in reinforcement.
+  private func newAlarms(step: Int, evaluation values: [String: Double]) -> [HealthMonitor.Alarm] {
+    guard title == RunPhase.train.rawValue, let name = best.measure(of: values), let value = values[name] else {
+      return []
+    }
+    return health?.observe(step: step, heldOut: value, named: name, count: configuration.evaluation.count) ?? []
   }
 
   /// Reports unscored completions and slow scoring of a step.
@@ -188,6 +201,9 @@ public final class RunRecorder {
     best.isImproved(by: values) ? best.measure(of: values) : nil
   }
 
+  /// Number of evaluations after the best one.
+  var evaluationsSinceBest: Int { best.since }
+
   /// Records an evaluation of the weights after `step` steps. A resumed run may repeat the last evaluation, which is
   /// then not recorded again.
   ///
@@ -208,6 +224,7 @@ public final class RunRecorder {
         + values.sorted { $0.key < $1.key }.map { "\($0.key) \(FigureText.fixed($0.value, 4))" }
         .joined(separator: ", ")
         + (measure.map { "; best so far by \($0), saved as best.safetensors" } ?? ""))
+    try raise(newAlarms(step: step, evaluation: values), step: step)
   }
 
   /// Writes a line above the progress line.

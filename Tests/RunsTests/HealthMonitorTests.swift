@@ -1,3 +1,5 @@
+import Foundation
+import TestSupport
 import Testing
 import Training
 
@@ -88,5 +90,89 @@ import Training
     #expect(loaded.1.map(\.name) == ["mini_moe_overload"])
     #expect(loaded.1.first?.step == 11)
     #expect(loaded.1.first?.message.contains("layer 1") == true)
+  }
+
+  // MARK: Recorded runs
+
+  /// The alarms of a recorded run (Tests/Fixtures/health), as the recorder of a run raises them.
+  private func alarms(of recording: String, patience: Int = 10) throws -> [(step: Int, alarm: HealthMonitor.Alarm)] {
+    var monitor = HealthMonitor(patience: patience)
+    var found: [(Int, HealthMonitor.Alarm)] = []
+    for line in try Fixtures.text("health/\(recording).jsonl").split(separator: "\n").dropFirst() {
+      let numbers = try JSONDecoder().decode([String: Double].self, from: Data(line.utf8))
+      let step = Int(try #require(numbers["step"]))
+      if let measure = numbers.first(where: { $0.key.hasPrefix("eval/") }) {
+        found += monitor.observe(step: step, heldOut: measure.value, named: measure.key, count: 100).map { (step, $0) }
+      } else {
+        found += monitor.observe(step: step, numbers).map { (step, $0) }
+      }
+    }
+    return found
+  }
+
+  @Test(
+    "A run that unlearns raises an alarm within 20 steps",
+    arguments: ["unlearns-5e-4", "unlearns-1e-3", "unlearns-brackets"])
+  func unlearning(recording: String) throws {
+    let first = try #require(try alarms(of: recording).first)
+    #expect(first.step <= 20)
+    #expect(["held_out_fall", "reward_fall"].contains(first.alarm.name))
+    #expect(first.alarm.message.contains("rl.learning_rate"))
+  }
+
+  @Test(
+    "A run that learns raises no alarm",
+    arguments: ["healthy-3e-5", "healthy-word-problems", "healthy-brackets", "healthy-quickstart"])
+  func learning(recording: String) throws {
+    let found = try alarms(of: recording)
+    #expect(found.isEmpty, "\(found)")
+  }
+
+  @Test("Equal rewards in nearly all groups are an alarm, unless the rewards have risen")
+  func nothingToLearn() throws {
+    func names(reward: (Int) -> Double) -> [String] {
+      run(40, patience: 10) { step in
+        ["reward": reward(step), "frac_reward_zero_std": step < 20 && reward(1) < 1 ? 0.3 : 1]
+      }.1.map(\.name)
+    }
+    #expect(names { _ in 1 } == ["nothing_to_learn"])
+    #expect(names { min(1, 0.4 + 0.03 * Double($0)) } == [])
+  }
+
+  @Test("Completions that reach the length limit are an alarm, unless they did from the start")
+  func atLimit() {
+    func names(from first: Double, to last: Double) -> [String] {
+      run(40, patience: 10) { ["completions/clipped_ratio": $0 <= 10 ? first : last] }.1.map(\.name)
+    }
+    #expect(names(from: 0.05, to: 1) == ["completions_at_limit"])
+    #expect(names(from: 0.9, to: 1) == [])
+  }
+
+  @Test("Other losses with a larger gradient than the policy loss are an alarm at the first measurement")
+  func otherLosses() throws {
+    let found = run(3) { _ in ["grad_norm/policy": 0.1, "grad_norm/other": 0.3] }.1
+    #expect(found.map(\.name) == ["other_losses"] && found[0].step == 1)
+    #expect(run(3) { _ in ["grad_norm/policy": 0.3, "grad_norm/other": 0.1] }.1.isEmpty)
+  }
+
+  @Test("A held-out measure below its start is an alarm; while the reward rises, only if it stays there")
+  func heldOut() {
+    func names(rewards: Double, _ measures: [Double]) -> [String] {
+      var monitor = HealthMonitor(patience: 10)
+      var found: [HealthMonitor.Alarm] = []
+      for (index, measure) in measures.enumerated() {
+        for step in 1...5 {
+          found += monitor.observe(step: 5 * index + step, ["reward": 0.5 + rewards * Double(index)])
+        }
+        found += monitor.observe(step: 5 * index + 5, heldOut: measure, named: "eval/reward", count: 100)
+      }
+      return found.map(\.name)
+    }
+    #expect(names(rewards: 0, [0.5, 0.45, 0.3]) == ["held_out_fall"])
+    #expect(names(rewards: 0.1, [0.5, 0.3, 0.6]) == [])
+    #expect(names(rewards: 0.1, [0.5, 0.3, 0.3]) == ["held_out_fall"])
+    // A measure that is not a share.
+    #expect(names(rewards: 0, [12, 10]) == [])
+    #expect(names(rewards: 0, [12, 9]) == ["held_out_fall"])
   }
 }
