@@ -121,10 +121,10 @@ extension ConfigurationSection {
         "optimizer steps between evaluations; 0 means only before and after training"),
       .real(
         "stop_at_exact_match", \.pretrain.stopAtExactMatch, .fraction,
-        "ends early at the first evaluation that reaches this greedy exact match; 0 means never"),
+        "ends early at the first evaluation after warm-up that reaches this greedy exact match; 0 means never"),
       .real(
         "stop_at_reward", \.pretrain.stopAtReward, .nonNegative,
-        "ends early at the first evaluation that reaches this greedy mean reward; 0 means never"),
+        "ends early at the first evaluation after warm-up that reaches this greedy mean reward; 0 means never"),
       .real("aux_loss_coef", \.pretrain.auxLossCoef, .nonNegative, "weight of the routers' load-balance loss")
         .defaulting(to: "rl.aux_loss_coef") { $0.pretrain.auxLossCoef = $0.rl.objective.auxLossCoef },
       .real("diffusion_loss_coef", \.pretrain.diffusionLossCoef, .nonNegative, "weight of the denoiser's loss")

@@ -70,11 +70,12 @@ final class RunLoop {
       ? ("evaluation.every", configuration.evaluation.every) : ("pretrain.eval_every", configuration.pretrain.evalEvery)
   }
 
-  /// Whether the last evaluation reached a goal of pre-training.
+  /// Whether the last evaluation reached a goal of pre-training. During warm-up, weights that always give the most
+  /// frequent answer can reach one.
   private var hasReachedGoal: Bool {
     let pretrain = configuration.pretrain
     let goals = [("eval/exact_match", pretrain.stopAtExactMatch), ("eval/reward", pretrain.stopAtReward)]
-    return phase == .pretrain && goals.contains { name, goal in goal > 0 && (after[name] ?? 0) >= goal }
+    return phase == .pretrain && done >= pretrain.warmupSteps && goals.contains { name, goal in goal > 0 && (after[name] ?? 0) >= goal }
   }
 
   /// Makes all steps. Collective.
@@ -109,8 +110,8 @@ final class RunLoop {
       if point != nil, isFinished || done >= total { try saves.step(isLast: true, isFinished: isFinished) }
     } else if isFinished || done >= total {
       (after, examples) = try run.learner.withAveragedWeights(evaluate)
-      // The goal may have changed since the checkpoint.
-      isFinished = hasReachedGoal
+      // Goal and patience may have changed since the checkpoint.
+      isFinished = try hasReachedGoal || hasStoppedGaining()
     }
   }
 

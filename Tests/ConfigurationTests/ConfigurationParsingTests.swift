@@ -285,7 +285,8 @@ private func message(_ yaml: String, overrides: [String] = []) -> String? {
   func warnings() throws {
     #expect(RunConfiguration().warnings.count == 2)
     #expect(RunConfiguration().warnings[0].contains("set rl.warmup_steps to 50"))
-    #expect(RunConfiguration().warnings[1].hasPrefix("rl.learning_rate 3e-4 with 16 completions a step is above 1.25e-4"))
+    let rate = "rl.learning_rate 3e-4 with 16 completions a step is above 1.25e-4"
+    #expect(RunConfiguration().warnings[1].hasPrefix(rate))
     let filtered = try RunConfiguration.parse(
       yaml: "rl: {warmup_steps: 50, top_p: 0.9, learning_rate: 1e-5}", file: "x.yaml")
     #expect(filtered.warnings.count == 1)

@@ -6,7 +6,8 @@ import TestSupport
 @Suite struct IneffectiveKeysTests {
   private func load(_ overrides: [String]) throws -> RunConfiguration {
     try RunConfiguration.parse(
-      yaml: "data: {task: {name: addition}, tokenizer: byte}\nmodel: {vocab_size: 259}\nrl: {warmup_steps: 50, learning_rate: 1e-5}",
+      yaml: "data: {task: {name: addition}, tokenizer: byte}\nmodel: {vocab_size: 259}\n"
+        + "rl: {warmup_steps: 50, learning_rate: 1e-5}",
       file: "x.yaml", overrides: overrides)
   }
 
