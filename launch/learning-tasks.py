@@ -75,14 +75,7 @@ MADE = {
 REASONING_GYM = {
     "chain-sum": {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 1},
     "spell-backward": {"min_word_len": 3, "max_word_len": 5},
-    "number-filtering": {
-        "min_numbers": 2,
-        "max_numbers": 3,
-        "min_decimals": 0,
-        "max_decimals": 0,
-        "min_value": 0,
-        "max_value": 99,
-    },
+    "letter-counting": {"min_words": 4, "max_words": 7},
     "simple-equations": {"min_terms": 2, "max_terms": 2, "min_value": 1, "max_value": 9},
     "gcd": {"min_numbers": 2, "max_numbers": 2, "min_value": 2, "max_value": 50},
 }
