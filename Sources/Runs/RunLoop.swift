@@ -75,7 +75,8 @@ final class RunLoop {
   private var hasReachedGoal: Bool {
     let pretrain = configuration.pretrain
     let goals = [("eval/exact_match", pretrain.stopAtExactMatch), ("eval/reward", pretrain.stopAtReward)]
-    return phase == .pretrain && done >= pretrain.warmupSteps && goals.contains { name, goal in goal > 0 && (after[name] ?? 0) >= goal }
+    return phase == .pretrain && done >= pretrain.warmupSteps
+      && goals.contains { name, goal in goal > 0 && (after[name] ?? 0) >= goal }
   }
 
   /// Makes all steps. Collective.
