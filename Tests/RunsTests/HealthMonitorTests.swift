@@ -121,6 +121,23 @@ import Training
   }
 
   @Test(
+    "Too large an entropy bonus and equal rewards raise their own alarm within 20 steps",
+    arguments: [
+      ("entropy-explodes", "other_losses", "rl.entropy_coef"), ("nothing-to-learn", "nothing_to_learn", "prompts"),
+    ])
+  func otherCauses(recording: String, name: String, remedy: String) throws {
+    let first = try #require(try alarms(of: recording).first)
+    #expect(first.step <= 20 && first.alarm.name == name)
+    #expect(first.alarm.message.contains(remedy))
+  }
+
+  @Test("A run whose entropy explodes also raises the alarms of its consequences")
+  func consequences() throws {
+    let names = Set(try alarms(of: "entropy-explodes").map(\.alarm.name))
+    #expect(names.isSuperset(of: ["entropy_explosion", "completions_at_limit", "reward_fall", "held_out_fall"]))
+  }
+
+  @Test(
     "A run that learns raises no alarm",
     arguments: ["healthy-3e-5", "healthy-word-problems", "healthy-brackets", "healthy-quickstart"])
   func learning(recording: String) throws {
