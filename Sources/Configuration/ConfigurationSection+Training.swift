@@ -32,7 +32,9 @@ extension ConfigurationSection {
       .flag(
         "gradient_checkpointing", \.rl.gradientCheckpointing,
         "recompute activations in the backward pass, in micro-batches of up to 768 tokens, to save memory"),
-      .real("balance_rate", \.rl.balanceRate, .nonNegative, "step of the balance biases; 0 turns balancing off"),
+      .real(
+        "balance_rate", \.rl.balanceRate, .nonNegative,
+        "step of the balance biases of a router that chooses k of n, in units of 1/(n k); 0 turns balancing off"),
       .choice("advantage", \.rl.objective.advantage, "how advantages are computed from the rewards of a group"),
       .choice(
         "advantage_std", \.rl.objective.advantageStd,

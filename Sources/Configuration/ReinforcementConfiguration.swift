@@ -34,7 +34,7 @@ public struct ReinforcementConfiguration: Sendable, Equatable {
   /// Whether the backward pass recomputes each layer's activations instead of keeping them.
   public var gradientCheckpointing = false
   /// Step of the balance biases towards even load; 0 turns balancing off.
-  public var balanceRate = 0.001
+  public var balanceRate = 0.006
   /// Samples only from this many most likely tokens; 0 means all.
   public var topK = 0
   /// Samples only from the most likely tokens with this total probability; 1 means all.

@@ -172,7 +172,7 @@ public final class Learner {
       masters: masters, gradients: reducer.gradients, learningRate: learningRate, step: updates, clipScale: scale,
       pool: context.pool)
     try gathering?(masters)
-    if balanceRate != 0 { moveBalanceBiases(Float(balanceRate)) }
+    if balanceRate != 0 { moveBalanceBiases(balanceRate) }
     let spoilt = try nonfiniteMaster()
     if spoilt == nil {
       average?.add(masters, pool: context.pool)
@@ -220,9 +220,9 @@ public final class Learner {
     return first < model.table.count ? model.table[ParameterID(first)].name : nil
   }
 
-  private func moveBalanceBiases(_ rate: Float) {
+  private func moveBalanceBiases(_ rate: Double) {
     func move(_ router: Router, _ counts: ArrayView<Int64>) {
-      BalanceBias.update(biases: masters.rows(router.bias).vector, loads: counts, rate: rate)
+      BalanceBias.update(biases: masters.rows(router.bias).vector, loads: counts, topK: router.topK, rate: rate)
     }
     for layer in model.layers { move(layer.router, loads.layer(layer.index)) }
     for index in topology.ownership.owned {

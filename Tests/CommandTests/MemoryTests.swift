@@ -56,6 +56,19 @@ struct MemoryTests {
     #expect(ratio < 1.5 && ratio > 1 / 1.5, "planned \(bytes >> 20) MiB, peak \(Int(peak) >> 20) MiB")
   }
 
+  @Test(
+    "With a limit of the address space, a run ends well or with one line", arguments: [600, 700, 800, 900, 1000, 1200])
+  func limitedAddressSpace(megabytes: Int) throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write("small.yaml", Data(Self.configuration.utf8))
+    let changes = ["model.dim=192", "model.expert_dim=768", "model.num_mini_moes=8", "parallel.threads=2"]
+    let options = ["--config", file] + Self.sets(changes + ["logging.directory=\(folder.path("runs"))"])
+    let command = "ulimit -v \(1000 * megabytes); exec \"$@\""
+    let run = try Program.execute(
+      ["/bin/sh", "-c", command, "sh", Program.path, "train", "--name", "run"] + options, seconds: 300)
+    #expect(run.status == 0 || (run.status == 1 && run.errors.contains("ulimit")), "\(run.status) \(run.errors)")
+  }
+
   @Test("Memory does not grow between step 10 and step 50, although completions change in length")
   func flat() throws {
     struct Line: Decodable {

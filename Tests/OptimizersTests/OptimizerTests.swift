@@ -175,20 +175,66 @@ struct OptimizerTests {
 
   @Test("Balance biases rise where load is below the mean, fall above it and rest on it")
   func balance() {
-    func updated(_ loads: [Int64], rate: Float = 0.001) -> [Float] {
+    func updated(_ loads: [Int64], topK: Int = 1, rate: Double = 0.5) -> [Float] {
       let arena = Arena()
-      let biases = arena.view(repeating: Float(0.5), count: loads.count)
-      BalanceBias.update(biases: biases, loads: arena.view(of: loads), rate: rate)
+      let biases = arena.view(repeating: Float(0.25), count: loads.count)
+      BalanceBias.update(biases: biases, loads: arena.view(of: loads), topK: topK, rate: rate)
       return Array(biases)
     }
-    let (up, down, same) = (Float(0.5) + 0.001, Float(0.5) - 0.001, Float(0.5))
-    #expect(updated([0, 10, 5]) == [up, down, same])
+    let same = Float(0.25)
+    // Steps of rate/(n k) · (mean − load)/max(mean, load).
+    #expect(updated([0, 16, 8, 8]) == [same + 0.125, same - 0.0625, same, same])
+    #expect(updated([0, 16, 8, 8], topK: 2) == [same + 0.0625, same - 0.03125, same, same])
+    #expect(updated([40, 0]) == [same - 0.125, same + 0.25])
     #expect(updated([0, 0, 0]) == [same, same, same])
     #expect(updated([7, 7]) == [same, same])
-    // The mean is 1/3 above 2⁵³, which no double can tell from its neighbours.
-    let large: Int64 = 1 << 53
-    #expect(updated([large, large, large + 1]) == [up, up, down])
     #expect(updated([0, 10], rate: 0) == [same, same])
+    // A mean that is not an integer.
+    #expect(updated([1, 2]) == [same + 0.25 / 3, same - 0.25 / 4])
+  }
+
+  @Test("The share of routed slots that one step moves stays below 2 % for any number of choices")
+  func flips() {
+    var numbers = SeededNumbers(seed: 7)
+    for (count, chosen) in [(8, 2), (32, 2), (325, 8)] {
+      // Probabilities of routers at their start: softmax of normal logits with deviation 0.45.
+      let tokens = (0..<400).map { _ in
+        let weights = (0..<count).map { _ in exp(0.45 * numbers.normal()) }
+        let sum = weights.reduce(0, +)
+        return weights.map { Float($0 / sum) }
+      }
+      let arena = Arena()
+      let biases = arena.view(repeating: Float(0), count: count)
+      func choices() -> [Set<Int>] {
+        tokens.map { p in Set(p.indices.sorted { p[$0] + biases[$0] > p[$1] + biases[$1] }.prefix(chosen)) }
+      }
+      var before = choices()
+      for _ in 0..<5 {
+        let loads = (0..<count).map { choice in Int64(before.count { $0.contains(choice) }) }
+        BalanceBias.update(biases: biases, loads: arena.view(of: loads), topK: chosen, rate: 0.006)
+        let after = choices()
+        let moved = zip(before, after).reduce(0) { $0 + $1.0.subtracting($1.1).count }
+        #expect(Double(moved) / Double(400 * chosen) < 0.02, "\(count) choices: \(moved) slots")
+        before = after
+      }
+    }
+  }
+}
+
+/// Reproducible normal numbers.
+private struct SeededNumbers {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  /// The sum of twelve uniform numbers less 6 (Irwin-Hall).
+  mutating func normal() -> Double {
+    var sum = -6.0
+    for _ in 0..<12 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      sum += Double(state >> 11) * 0x1p-53
+    }
+    return sum
   }
 }
 

@@ -25,7 +25,7 @@ public enum RunMemory {
     let planned = (communicator.rank == 0 ? plan.total : plan.total - plan.firstRankBytes)
     let missing = Double(planned) - Double(ProcessMemory.residentBytes ?? MemoryPlan.programBytes)
     let needed = try machine.allReduce(max(0, missing), .sum)
-    let space = Double(AvailableMemory.addressSpace ?? Int.max)
+    let space = Double(addressSpace(configuration, ranks: machine.size))
     let free = try machine.allReduce(Double(AvailableMemory.bytes ?? Int.max), .minimum)
     let isAllowed = missing <= space
     let available = isAllowed ? free : space * Double(machine.size)
@@ -41,6 +41,15 @@ public enum RunMemory {
       is available (free memory, or the limit of a control group or of ulimit); \(remedy(plan, phase)), or use a machine \
       with more memory; 'quillan plan' lists the memory by use
       """)
+  }
+
+  /// The address space for the planned memory: what `ulimit -v` still allows, less a stack of 8 MiB and a heap of 64 MiB
+  /// that the C library reserves for each thread. An allocation beyond the limit aborts the process without a message.
+  private static func addressSpace(_ configuration: RunConfiguration, ranks: Int) -> Int {
+    guard let space = AvailableMemory.addressSpace else { return .max }
+    let cores = max(1, ProcessInfo.processInfo.activeProcessorCount / ranks)
+    let threads = configuration.parallel.threads > 0 ? configuration.parallel.threads : cores
+    return max(0, space - (threads + 1) * (72 << 20))
   }
 
   private static func text(_ bytes: Double) -> String { FigureText.bytes(Int(min(bytes, 1e18))) }
