@@ -74,6 +74,7 @@ import TrainingSupport
     #expect(outcome.steps == Self.steps)
     // The rollout of steps 4 to 6 was sampled before the change, so its drawn prompts and samples stay.
     #expect(folder.bytes("part/samples.jsonl") == folder.bytes("whole/samples.jsonl"))
+    try ranks.barrier()
   }
 
   @Test("Pending rollouts of version 0.1, in complete groups, are resumed with the same bits")
@@ -97,5 +98,6 @@ import TrainingSupport
     let new = try assembly.masters(weights: "\(folder.path)/old/weights.safetensors", whole: true)
     let old = try assembly.masters(weights: Fixtures.url("groupwise-rollouts/weights.safetensors").path, whole: true)
     #expect(Fingerprint.of(new) == Fingerprint.of(old))
+    try ranks.barrier()
   }
 }
