@@ -12,10 +12,12 @@ public struct CompletionSample: Sendable, Equatable, Codable {
   public var rewards: [String: Double]
   /// The generated tokens, if the sample is shown token by token.
   public var tokens: [Token]
+  /// The global trajectory number, if the completion is of a rollout.
+  public var trajectory: UInt64?
 
   public init(
     prompt: String, completion: String, answer: String?, reward: Double, rewards: [String: Double] = [:],
-    tokens: [Token] = []
+    tokens: [Token] = [], trajectory: UInt64? = nil
   ) {
     self.prompt = prompt
     self.completion = completion
@@ -23,6 +25,7 @@ public struct CompletionSample: Sendable, Equatable, Codable {
     self.reward = reward
     self.rewards = rewards
     self.tokens = tokens
+    self.trajectory = trajectory
   }
 
   /// A generated token.

@@ -4,12 +4,16 @@ import Rollouts
 
 /// How many sequences a rank decodes together, and the size of their key-value caches.
 package enum DecodingBatch {
-  /// Sequences of a rollout: complete groups, up to the sampler's batch size.
-  package static func rollout(_ configuration: RunConfiguration, ranks: Int) -> Int {
+  /// Sequences that a rank samples in a rollout.
+  package static func sequences(_ configuration: RunConfiguration, ranks: Int) -> Int {
     let rl = configuration.rl
-    let groups = Saturating.product((rl.batchSize - 1) / ranks + 1, rl.miniBatches)
-    let together = max(1, Sampler.standardBatch / rl.numTrajectories)
-    return Saturating.product(min(groups, together), min(rl.numTrajectories, Sampler.standardBatch))
+    let trajectories = Saturating.product(Saturating.product(rl.batchSize, rl.miniBatches), rl.numTrajectories)
+    return (trajectories - 1) / ranks + 1
+  }
+
+  /// Sequences of a rollout that a rank decodes together at most.
+  package static func rollout(_ configuration: RunConfiguration, ranks: Int) -> Int {
+    min(Sampler.standardBatch, sequences(configuration, ranks: ranks))
   }
 
   /// Sequences of an evaluation: as many as in a rollout or, if that is more, as fit in `evaluationCacheBytes`.

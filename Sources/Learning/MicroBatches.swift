@@ -14,6 +14,22 @@ package enum MicroBatches {
   /// tuned for speed.
   package static let unitTokens = 4096
 
+  /// Units have at least about so many tokens, because each unit costs one addition of all gradients.
+  private static let leastUnitTokens = 256
+
+  /// The units of reproducible sums of a group: ranges of consecutive sequences with up to a quarter of the group's
+  /// tokens, but at least `leastUnitTokens`. Only lengths of the group matter, so the units are the same on any number of
+  /// ranks. The rule affects the bits of the sum, so it must not be tuned for speed.
+  package static func units(_ lengths: [Int]) -> [Range<Int>] { cut(lengths, tokens: unitLimit(lengths.reduce(0, +))) }
+
+  /// The maximum tokens of a unit of several sequences, in a group of `tokens` tokens.
+  package static func unitLimit(_ tokens: Int) -> Int { max(leastUnitTokens, tokens / 4 + min(1, tokens % 4)) }
+
+  /// The maximum number of sequences of a unit, in a group of `count` sequences of `length` tokens.
+  package static func unitSequences(_ count: Int, length: Int) -> Int {
+    min(count, max(1, unitLimit(Saturating.product(count, length)) / max(1, length)))
+  }
+
   /// Ranges of consecutive sequences with up to `limit` tokens in total; a longer sequence gets a range to itself.
   package static func cut(_ lengths: [Int], tokens limit: Int) -> [Range<Int>] {
     var parts: [Range<Int>] = []
@@ -46,7 +62,7 @@ package enum MicroBatches {
 
   /// Tokens of the largest micro-batch of `sequences` sequences of `length` tokens.
   ///
-  /// - Parameter unit: number of sequences of a unit of reproducible sums.
+  /// - Parameter unit: the maximum number of sequences of a unit of reproducible sums.
   package static func largest(sequences: Int, length: Int, unit: Int, _ configuration: RunConfiguration) -> Int {
     let rl = configuration.rl
     let limit = configuration.parallel.reproducible ? unitTokens : tokens(recomputed: rl.gradientCheckpointing)

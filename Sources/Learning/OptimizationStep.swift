@@ -17,11 +17,13 @@ package struct StepUnit<Record: StepRecord> {
     self.records = records
     self.microBatches = microBatches
   }
+
+  package var tokens: Int { microBatches.joined().reduce(0) { $0 + $1.tokens.count } }
 }
 
 /// The results of the passes of a step, equal on every rank.
 package struct StepTotals<Record: StepRecord> {
-  /// The records of all ranks, in rank order.
+  /// The records of all ranks, in an order that does not depend on the ranks.
   package let records: [Record]
   /// The global norm of the gradients, each parameter counted once.
   package let norm: Double
@@ -70,7 +72,7 @@ package struct OptimizationStep<Objective: SequenceObjective> {
     let passed = ContinuousClock.now
     let reduced = try learner.reduce()
     let seconds = (passes: (passed - start) / .seconds(1), reduction: (ContinuousClock.now - passed) / .seconds(1))
-    let all = try learner.communicator.gather(records: records)
+    let all = try Objective.Record.gather(records, learner.communicator)
     return StepTotals(
       records: all, norm: reduced.norm, problem: NonfiniteReport(reduced, all, model: learner.model), seconds: seconds)
   }

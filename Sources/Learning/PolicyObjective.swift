@@ -65,7 +65,7 @@ package struct PolicyObjective: SequenceObjective {
   }
 
   package func add(
-    _ result: SequenceResult<Terms>, of sequence: TrainingSequence, to record: inout GroupRecord
+    _ result: SequenceResult<Terms>, of sequence: TrainingSequence, to record: inout TrajectoryRecord
   ) {
     record.add(Self.terms(result, of: sequence), result.terms.statistics, of: sequence)
     if let targets = result.diffusionTargets {
@@ -83,7 +83,7 @@ package struct PolicyObjective: SequenceObjective {
     return terms
   }
 
-  package func checkedLoss(_ records: [GroupRecord]) -> CheckedLoss {
+  package func checkedLoss(_ records: [TrajectoryRecord]) -> CheckedLoss {
     CheckedLoss(records.map(\.terms), configuration)
   }
 }

@@ -15,9 +15,7 @@ struct PromptRollouts: RolloutSource {
   private let model: QuillanModel
   private let sampler: Sampler
   private let overlong: OverlongReward?
-  private let rules: RolloutBatch.Rules
-  /// Number of trajectories of a batch that reports show token by token.
-  private static let shown = 8
+  private let rules: SampledGroup.Rules
 
   var rewardNames: [String] { rewards.names }
   var hasExactLogProbabilities: Bool { true }
@@ -41,91 +39,133 @@ struct PromptRollouts: RolloutSource {
     overlong =
       rl.overlongCache > 0
       ? try OverlongReward(maximumLength: options.maxNewTokens, cache: rl.overlongCache) : nil
-    rules = RolloutBatch.Rules(
-      rewardNames: rewards.names, dropsUniform: rl.dynamicSampling, filtersOverlong: rl.overlongFilter)
+    rules = SampledGroup.Rules(
+      parts: rewards.names.count, dropsUniform: rl.dynamicSampling, filtersOverlong: rl.overlongFilter)
   }
 
-  func groups(_ numbers: [Int], policy: PackedModel, _ context: Context) throws -> RolloutBatch {
+  /// A group has `rl.num_trajectories` items and, with `rl.demonstrations`, one for the demonstration. Completions are
+  /// expected to be equally long.
+  func costs(of number: Int) -> [Int] {
+    [Int](repeating: 1, count: configuration.rl.numTrajectories + (configuration.rl.demonstrations ? 1 : 0))
+  }
+
+  func group(_ number: Int, _ outcomes: ArraySlice<TrajectoryOutcome>) -> SampledGroup {
+    SampledGroup(number: number, digest: outcomes.first?.digest ?? 0, outcomes, rules)
+  }
+
+  /// This rank's items of one prompt.
+  private struct Work {
+    let number: Int
+    let prompt: Prompt
+    let tokens: [Int32]
+    var sampled: [RolloutItem] = []
+    var demonstration: RolloutItem?
+  }
+
+  func sample(_ items: [RolloutItem], policy: PackedModel, _ context: Context) throws -> RolloutPart {
     let size = configuration.rl.numTrajectories
-    let drawn = try numbers.map { try prompts.prompt(index: $0, split: .train) }
-    let requests = try zip(numbers, drawn).map { number, prompt in
-      Sampler.Request(
-        prompt: try PromptTokens.encode(prompt, tokenizer, configuration),
-        trajectories: (0..<size).map { UInt64(number * size + $0) })
+    var work: [Work] = []
+    for item in items {
+      if work.last?.number != item.number {
+        let prompt = try prompts.prompt(index: item.number, split: .train)
+        work.append(
+          Work(number: item.number, prompt: prompt, tokens: try PromptTokens.encode(prompt, tokenizer, configuration)))
+      }
+      if item.index < size {
+        work[work.count - 1].sampled.append(item)
+      } else {
+        work[work.count - 1].demonstration = item
+      }
     }
-    let sampled = try FlightRecorder.phase("sampling group", numbers.first) {
+    let requests = work.filter { !$0.sampled.isEmpty }.map { work in
+      Sampler.Request(
+        prompt: work.tokens, trajectories: work.sampled.map { UInt64(work.number * size + $0.index) },
+        promptID: UInt64(work.number * size))
+    }
+    let sampled = try FlightRecorder.phase("sampling group", items.first?.number) {
       try sampler.sample(requests, policy, context)
     }
-    var items: [RewardItem] = []
-    for (prompt, trajectories) in zip(drawn, sampled) {
-      for trajectory in trajectories {
-        items.append(
-          RewardItem(
-            id: trajectory.id, prompt: prompt,
-            completion: tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken }),
-            completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished))
-      }
+    var trajectories = Array(sampled.joined())
+    let origins = work.flatMap { work in work.sampled.map { (item: $0, prompt: work.prompt) } }
+    var rewardItems = zip(origins, trajectories).map { origin, trajectory in
+      RewardItem(
+        id: trajectory.id, prompt: origin.prompt,
+        completion: tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken }),
+        completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished)
     }
-    let demonstrations = try demonstrations(numbers, drawn, policy, context)
-    items += demonstrations.compactMap { $0?.item }
+    let demonstrations = try demonstrations(work, policy, context)
+    trajectories += demonstrations.map(\.trajectory)
+    rewardItems += demonstrations.map(\.rewardItem)
+    let all = origins + demonstrations.map { ($0.item, $0.rewardItem.prompt) }
     let start = ContinuousClock.now
-    let outcomes = try FlightRecorder.phase("rewards") { try rewards.outcomes(items) }
-    var batch = RolloutBatch()
-    batch.rewardSeconds = (ContinuousClock.now - start) / .seconds(1)
-    var next = 0
-    var nextDemonstration = numbers.count * size
-    for (index, trajectories) in sampled.enumerated() {
-      let members = trajectories.map { trajectory in
-        defer { next += 1 }
-        return RolloutBatch.Scored(
-          trajectory: trajectory, completion: items[next].completion, outcome: outcomes[next],
-          shaping: overlong?.penalty(tokens: trajectory.logProbabilities.count) ?? 0,
-          tokens: next < Self.shown ? tokens(of: trajectory) : [])
-      }
-      let demonstration = demonstrations[index].map { demonstration in
-        defer { nextDemonstration += 1 }
-        return (demonstration.trajectory, outcomes[nextDemonstration])
-      }
-      batch.add(number: UInt64(numbers[index]), drawn[index], members, demonstration: demonstration, rules)
+    let outcomes = try FlightRecorder.phase("rewards") { try rewards.outcomes(rewardItems) }
+    var part = RolloutPart()
+    part.rewardSeconds = (ContinuousClock.now - start) / .seconds(1)
+    for index in all.indices {
+      add(
+        all[index].item, all[index].prompt, trajectories[index], rewardItems[index].completion, outcomes[index], &part)
     }
-    return batch
+    part.members.sort { ($0.outcome.number, $0.outcome.index) < ($1.outcome.number, $1.outcome.index) }
+    return part
+  }
+
+  /// Adds a scored trajectory, and what reports show of it unless it is a demonstration.
+  private func add(
+    _ item: RolloutItem, _ prompt: Prompt, _ trajectory: Trajectory, _ completion: String,
+    _ outcome: WeightedRewards.Outcome, _ part: inout RolloutPart
+  ) {
+    let shaping =
+      trajectory.isDemonstration ? 0 : overlong?.penalty(tokens: trajectory.logProbabilities.count) ?? 0
+    let isExcluded = rules.filtersOverlong && !trajectory.finished
+    part.members.append(
+      RolloutPart.Member(
+        trajectory: isExcluded ? trajectory.withoutLoss : trajectory,
+        outcome: TrajectoryOutcome(item, trajectory, digest: prompt.digest, outcome, shaping: shaping)))
+    guard !trajectory.isDemonstration else { return }
+    var parts: [String: Double] = [:]
+    if let score = outcome.score {
+      parts = Dictionary(zip(rewards.names, score.parts)) { first, _ in first }
+      for (name, value) in score.metrics.sorted(by: { $0.key < $1.key }) {
+        part.figures.append(
+          RolloutPart.Figure(group: UInt64(item.number), index: item.index, name: name, value: value))
+      }
+    }
+    part.samples.append(
+      CompletionSample(
+        prompt: prompt.text, completion: completion, answer: prompt.answer,
+        reward: outcome.score.map { $0.total + shaping } ?? .nan, rewards: parts,
+        tokens: item.isShown ? tokens(of: trajectory) : [], trajectory: trajectory.id))
   }
 
   /// The answer of a prompt as a trajectory that π_old could have sampled.
   private struct Demonstration {
+    let item: RolloutItem
     let trajectory: Trajectory
-    let item: RewardItem
+    let rewardItem: RewardItem
   }
 
-  /// The demonstration of each prompt; nil without an answer, or if the answer is longer than a completion can be.
+  /// The demonstrations of prompts; none without an answer, or if the answer is longer than a completion can be.
   /// π_old samples the latents and gives the log-probabilities, by the functions of training, so the first ratio is 1.
-  private func demonstrations(
-    _ numbers: [Int], _ prompts: [Prompt], _ policy: PackedModel, _ context: Context
-  ) throws -> [Demonstration?] {
-    guard configuration.rl.demonstrations else { return prompts.map { _ in nil } }
-    let sequences = try zip(numbers, prompts).map { number, prompt -> TrainingSequence? in
-      guard !prompt.answer.isEmpty else { return nil }
-      let question = try PromptTokens.encode(prompt, tokenizer, configuration)
-      let answer = tokenizer.encode(prompt.answer) + [tokenizer.endToken]
-      guard answer.count <= configuration.objective.maxTrajectoryLen else { return nil }
-      return TrainingSequence(
-        id: Trajectory.firstDemonstration + UInt64(number), tokens: question + answer,
-        positions: Array(question.count..<question.count + answer.count))
+  private func demonstrations(_ work: [Work], _ policy: PackedModel, _ context: Context) throws -> [Demonstration] {
+    var found: [(item: RolloutItem, prompt: Prompt, sequence: TrainingSequence)] = []
+    for work in work where !work.prompt.answer.isEmpty {
+      guard let item = work.demonstration else { continue }
+      let answer = tokenizer.encode(work.prompt.answer) + [tokenizer.endToken]
+      guard answer.count <= configuration.objective.maxTrajectoryLen else { continue }
+      let sequence = TrainingSequence(
+        id: Trajectory.firstDemonstration + UInt64(work.number), tokens: work.tokens + answer,
+        positions: Array(work.tokens.count..<work.tokens.count + answer.count))
+      found.append((item, work.prompt, sequence))
     }
-    let found = sequences.compactMap { $0 }
     var trajectories: [Trajectory] = []
-    for part in MicroBatches.cut(found.map(\.tokens.count), tokens: MicroBatches.tokens(recomputed: false)) {
-      trajectories += self.trajectories(Array(found[part]), policy, context)
+    for part in MicroBatches.cut(found.map(\.sequence.tokens.count), tokens: MicroBatches.tokens(recomputed: false)) {
+      trajectories += self.trajectories(found[part].map(\.sequence), policy, context)
     }
-    var next = 0
-    return zip(prompts, sequences).map { prompt, sequence in
-      guard sequence != nil else { return nil }
-      defer { next += 1 }
-      let trajectory = trajectories[next]
-      return Demonstration(
-        trajectory: trajectory,
-        item: RewardItem(
-          id: trajectory.id, prompt: prompt, completion: prompt.answer,
+    return zip(found, trajectories).map { found, trajectory in
+      Demonstration(
+        item: found.item, trajectory: trajectory,
+        rewardItem: RewardItem(
+          id: trajectory.id, prompt: found.prompt, completion: found.prompt.answer,
           completionTokens: trajectory.logProbabilities.count, finished: true))
     }
   }

@@ -45,40 +45,80 @@ package struct RecordedRollouts: RolloutSource {
     }
   }
 
-  /// A recorded sequence with its global id.
+  /// A recorded sequence with its global id, and where it comes from.
   private struct NumberedSequence {
+    let item: RolloutItem
     let id: UInt64
+    let recorded: RecordedGroup
     let sequence: RecordedSequence
+    /// The index of its trajectory among the scored ones, and the reward of the trajectory.
+    let owner: Int
+    let reward: Double
   }
 
-  package func groups(_ numbers: [Int], policy: PackedModel, _ context: Context) throws -> RolloutBatch {
-    var batch = RolloutBatch()
-    for number in numbers {
-      let (epoch, position) = number.quotientAndRemainder(dividingBy: groups.count)
-      let order = CounterPermutation(count: groups.count, seed: configuration.rl.seed, epoch: UInt64(epoch))
-      let recorded = groups[order[position]]
-      var numbered: [NumberedSequence] = []
-      var group = TrajectoryGroup(id: UInt64(number), trajectories: [])
-      var owners: [Int] = []
-      let scored = recorded.trajectories.compactMap { trajectory in trajectory.reward.map { (trajectory, $0) } }
-      for (owner, (trajectory, reward)) in scored.enumerated() {
-        for sequence in trajectory.sequences {
-          numbered.append(NumberedSequence(id: UInt64(number * largest + numbered.count), sequence: sequence))
-          owners.append(owner)
-          group.rewards.append(reward)
-        }
+  /// The group that number `number` draws.
+  private func recorded(_ number: Int) -> RecordedGroup {
+    let (epoch, position) = number.quotientAndRemainder(dividingBy: groups.count)
+    return groups[CounterPermutation(count: groups.count, seed: configuration.rl.seed, epoch: UInt64(epoch))[position]]
+  }
+
+  /// The sequences of the scored trajectories of a group.
+  private func sequences(_ number: Int) -> [NumberedSequence] {
+    let recorded = recorded(number)
+    var result: [NumberedSequence] = []
+    let scored = recorded.trajectories.compactMap { trajectory in trajectory.reward.map { (trajectory, $0) } }
+    for (owner, (trajectory, reward)) in scored.enumerated() {
+      for sequence in trajectory.sequences {
+        let index = result.count
+        result.append(
+          NumberedSequence(
+            item: RolloutItem(number: number, index: index), id: UInt64(number * largest + index), recorded: recorded,
+            sequence: sequence, owner: owner, reward: reward))
       }
-      group.trajectories = trajectories(numbered, policy, context)
-      group.owners = owners
-      batch.add(
-        group, recorded, rewards: scored.map(\.1), dropsUniform: configuration.rl.dynamicSampling, tokenizer)
     }
-    return batch
+    return result
   }
 
-  private func trajectories(_ numbered: [NumberedSequence], _ policy: PackedModel, _ context: Context) -> [Trajectory] {
-    MicroBatches.cut(numbered.map(\.sequence.tokens.count), tokens: MicroBatches.tokens(recomputed: false))
-      .flatMap { completed(Array(numbered[$0]), policy, context) }
+  private func prompt(_ number: Int, _ recorded: RecordedGroup) -> Prompt {
+    Prompt(id: Int64(number), text: recorded.question, answer: "", origin: recorded.origin)
+  }
+
+  package func costs(of number: Int) -> [Int] { sequences(number).map(\.sequence.tokens.count) }
+
+  package func group(_ number: Int, _ outcomes: ArraySlice<TrajectoryOutcome>) -> SampledGroup {
+    let recorded = recorded(number)
+    return SampledGroup(
+      number: number, digest: prompt(number, recorded).digest, outcomes,
+      missing: recorded.trajectories.count { $0.reward == nil },
+      SampledGroup.Rules(parts: 0, dropsUniform: configuration.rl.dynamicSampling, filtersOverlong: false))
+  }
+
+  package func sample(_ items: [RolloutItem], policy: PackedModel, _ context: Context) throws -> RolloutPart {
+    var numbered: [NumberedSequence] = []
+    var all: [NumberedSequence] = []
+    for item in items {
+      if all.first?.item.number != item.number { all = sequences(item.number) }
+      numbered.append(all[item.index])
+    }
+    var part = RolloutPart()
+    for range in MicroBatches.cut(
+      numbered.map(\.sequence.tokens.count), tokens: MicroBatches.tokens(recomputed: false))
+    {
+      for (sequence, trajectory) in zip(numbered[range], completed(Array(numbered[range]), policy, context)) {
+        let score = WeightedRewards.Score(total: sequence.reward, parts: [], metrics: [:])
+        part.members.append(
+          RolloutPart.Member(
+            trajectory: trajectory,
+            outcome: TrajectoryOutcome(
+              sequence.item, trajectory, digest: prompt(sequence.item.number, sequence.recorded).digest,
+              owner: sequence.owner, .scored(score))))
+        part.samples.append(
+          CompletionSample(
+            prompt: sequence.recorded.question, completion: tokenizer.decode(trajectory.generatedTokens), answer: nil,
+            reward: sequence.reward, trajectory: trajectory.id))
+      }
+    }
+    return part
   }
 
   /// Adds latents, and log-probabilities that were not recorded.

@@ -35,10 +35,10 @@ package struct RolloutRecord: RankRecord, Equatable {
     self.parts = [Double](repeating: 0, count: parts)
   }
 
-  mutating func count(_ trajectory: Trajectory) {
+  mutating func count(generated: Int, isFinished: Bool) {
     trajectories += 1
-    generatedTokens += trajectory.logProbabilities.count
-    if !trajectory.finished { unfinished += 1 }
+    generatedTokens += generated
+    if !isFinished { unfinished += 1 }
   }
 
   mutating func add(_ score: WeightedRewards.Score) {

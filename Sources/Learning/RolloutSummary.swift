@@ -13,7 +13,7 @@ package struct RolloutSummary {
   package var samples: [CompletionSample] = []
   /// Seconds that this rank spent in scorers.
   var rewardSeconds = 0.0
-  package var figures: [RolloutBatch.Figure] = []
+  package var figures: [RolloutPart.Figure] = []
 
   package init(first: Int, names: [String]) {
     self.first = first
@@ -23,9 +23,9 @@ package struct RolloutSummary {
   /// Numbers of the groups to train on, ascending.
   var kept: [UInt64] { records.filter { $0.fate == .kept }.map(\.number) }
 
-  /// Adds the records of all ranks for one round. Collective.
-  mutating func add(_ local: [RolloutRecord], _ communicator: Communicator) throws(MPIError) {
-    records += try communicator.gather(records: local).sorted { $0.number < $1.number }
+  /// Adds the records of one round.
+  mutating func add(_ new: [RolloutRecord]) {
+    records += new
     rounds += 1
   }
 
@@ -58,14 +58,29 @@ package struct RolloutSummary {
     report.metrics["time/rewards"] = try communicator.allReduce(rewardSeconds, .maximum)
     for (name, value) in try meanFigures(communicator) { report.metrics["rewards/\(name)"] = value }
     report.prompts = PromptLedger(first: first, records)
-    report.samples = samples
+    report.samples = try firstSamples(communicator)
   }
 
-  /// The mean of each metric over all ranks, added in the order of the groups.
+  /// Number of first samples of a rollout that rank 0 reports, whichever rank sampled them.
+  private static let leastSamples = 8
+
+  /// This rank's samples; on rank 0, if it did not sample the first `leastSamples` itself, these instead. Collective.
+  private func firstSamples(_ communicator: Communicator) throws(MPIError) -> [CompletionSample] {
+    let own = try communicator.broadcast([Int64(samples.count)], from: 0)
+    guard communicator.size > 1, own[0] < Self.leastSamples || rounds > 1 else { return samples }
+    func isEarlier(_ a: CompletionSample, _ b: CompletionSample) -> Bool {
+      (a.trajectory ?? .max) < (b.trajectory ?? .max)
+    }
+    let first = samples.sorted(by: isEarlier).prefix(Self.leastSamples)
+    guard let all = try communicator.gather(records: Array(first), to: 0) else { return samples }
+    return Array(all.sorted(by: isEarlier).prefix(Self.leastSamples))
+  }
+
+  /// The mean of each metric over all ranks, added in the order of the trajectories.
   private func meanFigures(_ communicator: Communicator) throws(MPIError) -> [String: Double] {
     let all = try communicator.gather(records: figures)
     var sums: [String: (sum: Double, count: Double)] = [:]
-    for figure in all.sorted(by: { $0.group < $1.group }) {
+    for figure in all.sorted(by: { ($0.group, $0.index ?? 0, $0.name) < ($1.group, $1.index ?? 0, $1.name) }) {
       let entry = sums[figure.name] ?? (0, 0)
       sums[figure.name] = (entry.sum + figure.value, entry.count + 1)
     }
@@ -74,15 +89,15 @@ package struct RolloutSummary {
 }
 
 extension StepReport {
-  /// Adds times, throughput (prompt and completion tokens of all ranks that the step trained on, divided by the slowest
-  /// rank's seconds) and the maximum memory of any rank so far. Collective.
+  /// Adds times, throughput and the maximum memory of any rank so far. Collective.
+  ///
+  /// - Parameter tokens: prompt and completion tokens of all ranks that the step trained on, for the throughput.
   mutating func add(_ clock: PhaseClock, tokens: Int, _ communicator: Communicator) throws(MPIError) {
     let slowest = try communicator.allReduce(clock.total, .maximum)
-    let all = try communicator.allReduce(Int64(tokens), .sum)
     metrics["step_time"] = slowest
     let peak = ProcessMemory.peakBytes.map(Double.init) ?? .nan
     metrics["memory/peak_bytes"] = try communicator.allReduce(peak, .maximum)
-    metrics["tokens_per_second"] = Double(all) / max(1e-9, slowest)
+    metrics["tokens_per_second"] = Double(tokens) / max(1e-9, slowest)
     for (phase, seconds) in clock.seconds { metrics["time/\(phase)"] = seconds }
   }
 }

@@ -22,7 +22,7 @@ package protocol SequenceObjective {
   func evaluate(
     _ sequence: TrainingSequence, _ signals: SequencePass.Signals, into gradients: SequencePass.Gradients
   ) -> Terms
-  /// Adds the result of a sequence to the record of its group or unit.
+  /// Adds the result of a sequence to its record, or to that of its unit.
   func add(_ result: SequenceResult<Terms>, of sequence: TrainingSequence, to record: inout Record)
   /// The accumulated loss of `records`, for the gradient check.
   func checkedLoss(_ records: [Record]) -> CheckedLoss
@@ -32,14 +32,24 @@ extension SequenceObjective {
   package func prepare(_ sequences: [TrainingSequence], _ learner: Learner) -> [TrainingSequence] { sequences }
 }
 
-/// The results of a group or unit that ranks exchange in a step.
+/// The results of a trajectory or unit that ranks exchange in a step.
 package protocol StepRecord: RankRecord {
+  /// The records of all ranks, in an order that does not depend on their number. Collective.
+  static func gather(_ own: [Self], _ communicator: Communicator) throws(MPIError) -> [Self]
+
   /// The first sequence with a loss that is not finite.
   var nonfiniteSequence: UInt64? { get }
   /// Index of the first tensor with a gradient that could not be added in fixed point.
   var nonfiniteTensor: Int? { get set }
   /// The group of the record, for messages; nil in pre-training.
   var groupNumber: UInt64? { get }
+}
+
+extension StepRecord {
+  /// The records in the order of the ranks: for ranks that have consecutive items.
+  package static func gather(_ own: [Self], _ communicator: Communicator) throws(MPIError) -> [Self] {
+    try communicator.gather(records: own)
+  }
 }
 
 /// The results of the passes for one sequence. Valid only during the callback.

@@ -1,4 +1,5 @@
-import Parallelism
+import MPI
+import Objectives
 import Rollouts
 import Tensors
 
@@ -14,40 +15,79 @@ extension Trainer {
   func collectRollouts() throws -> RolloutSummary? {
     let rl = configuration.rl
     let wanted = rl.batchSize * rl.miniBatches
-    var batch = RolloutBatch()
+    var part = RolloutPart()
     var summary = RolloutSummary(first: nextGroup, names: source.rewardNames)
-    for round in 0...(rl.dynamicSampling ? rl.maxResampleTimes : 0) where summary.kept.count < wanted {
+    var kept: [SampledGroup] = []
+    for round in 0...(rl.dynamicSampling ? rl.maxResampleTimes : 0) where kept.count < wanted {
       if round > 0, try StopSignal.isRequested(communicator) {
         nextGroup = summary.first
         return nil
       }
-      let numbers = nextGroup..<nextGroup + wanted - summary.kept.count
-      let drawn = try source.groups(ownNumbers(numbers), policy: oldPolicy, context)
+      let numbers = nextGroup..<nextGroup + wanted - kept.count
+      let drawn = try source.sample(ownItems(numbers), policy: oldPolicy, context)
       nextGroup = numbers.upperBound
-      batch.append(drawn)
-      try summary.add(drawn.records, communicator)
+      part.append(drawn)
+      let outcomes = try TrajectoryOutcome.gather(
+        drawn.members.map(\.outcome), parts: source.rewardNames.count, communicator)
+      let groups = source.groups(numbers, outcomes)
+      summary.add(groups.map(\.record))
+      kept += groups.filter { $0.head != nil }
     }
-    summary.samples = batch.samples
-    summary.figures = batch.figures
-    summary.rewardSeconds = batch.rewardSeconds
-    for _ in 0..<rl.ppoEpochs {
-      for part in 0..<rl.miniBatches {
-        let members = Set(summary.kept[WorkerPool.part(part, of: rl.miniBatches, count: summary.kept.count)])
-        waiting.append(batch.groups.filter { members.contains($0.id) })
-      }
-    }
+    summary.samples = part.samples
+    summary.figures = part.figures
+    summary.rewardSeconds = part.rewardSeconds
+    let heads = kept.compactMap(\.head)
+    let updates = try divided(
+      (0..<rl.miniBatches).map { Array(heads[WorkerPool.part($0, of: rl.miniBatches, count: heads.count)]) },
+      placed(part, in: kept))
+    for _ in 0..<rl.ppoEpochs { waiting += updates }
     return summary
   }
 
-  /// This rank's share of the groups: a contiguous part of each mini-batch.
-  func ownNumbers(_ numbers: Range<Int>) -> [Int] {
-    let parts = configuration.rl.miniBatches
-    return (0..<parts).flatMap { part in
-      let batch = WorkerPool.part(part, of: parts, count: numbers.count)
-      return Share(of: batch.count, rank: communicator.rank, size: communicator.size).range.map {
-        numbers.lowerBound + batch.lowerBound + $0
+  /// This rank's items of groups: ranks get consecutive items of about equal expected cost, so few ranks share the
+  /// prefill of a prompt.
+  private func ownItems(_ numbers: Range<Int>) -> [RolloutItem] {
+    let (items, costs) = source.items(numbers)
+    let ranks = WorkDivision.consecutive(costs, among: communicator.size)
+    return zip(items, ranks).filter { $1 == communicator.rank }.map(\.0)
+  }
+
+  /// The trajectories of this rank that belong to groups to train on.
+  private func placed(_ part: RolloutPart, in groups: [SampledGroup]) -> [PlacedTrajectory] {
+    let known = Dictionary(uniqueKeysWithValues: groups.map { ($0.record.number, $0.items) })
+    return part.members.compactMap { member in
+      let group = member.outcome.number
+      return known[group]?.firstIndex(of: member.outcome.index).map {
+        PlacedTrajectory(group: group, index: $0, member.trajectory)
       }
     }
+  }
+
+  /// The groups of all ranks, divided. Each rank passes complete groups. Collective.
+  func divided(_ groups: [TrajectoryGroup]) throws -> [StepGroup] {
+    let own = groups.map { StepGroup($0) }
+    let heads = try communicator.gather(records: own.map(\.head)).sorted { $0.id < $1.id }
+    let placed = own.flatMap { group in
+      group.parts.map { PlacedTrajectory(group: group.id, index: $0.index, $0.trajectory) }
+    }
+    return try divided([heads], placed)[0]
+  }
+
+  /// The groups of updates, with the trajectories that this rank trains on. Collective.
+  ///
+  /// - Parameters:
+  ///   - updates: the groups of each update, the same on every rank.
+  ///   - placed: the trajectories of the groups that this rank has now.
+  private func divided(_ updates: [[StepGroup.Head]], _ placed: [PlacedTrajectory]) throws -> [[StepGroup]] {
+    let division = try division(of: updates)
+    let own = try communicator.exchange(placed) { division.rank(of: $0) }
+    return division.groups(updates, own)
+  }
+
+  /// The division of updates among the ranks.
+  package func division(of updates: [[StepGroup.Head]]) throws(ObjectiveError) -> StepDivision {
+    try StepDivision(
+      updates, objective, configuration, isReproducible: learner.reducer.isReproducible, ranks: communicator.size)
   }
 
   /// Whether the updates since the last rollout reached a multiple of `rl.old_policy_interval`.

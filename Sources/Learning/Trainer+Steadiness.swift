@@ -7,15 +7,13 @@ import Rollouts
 /// The trust region and the guard: a run that does not unlearn.
 extension Trainer {
   /// Measures how far the update moved the policy, on a part of the groups, and scales the learning rate. Collective.
-  func limitDivergence(_ groups: [TrajectoryGroup], _ report: inout StepReport) throws {
+  func limitDivergence(_ groups: [StepGroup], _ report: inout StepReport) throws {
     guard trust.target > 0 else { return }
     let (weights, new) = try learner.wholeWeights()
     if let new, oldReplica == nil { publication = new }
     let stride = UInt64(max(1, configuration.rl.batchSize / Self.divergenceGroups))
-    let records = groups.filter { $0.id.isMultiple(of: stride) }.map { group in
-      divergence(of: group, weights)
-    }
-    let all = try communicator.gather(records: records)
+    let chosen = groups.filter { $0.id.isMultiple(of: stride) }.flatMap(\.parts).map(\.trajectory)
+    let all = try communicator.gather(records: divergences(of: chosen.filter { !$0.isDemonstration }, weights))
     guard let divergence = TrustRegion.divergence(all) else { return }
     report.metrics["update/kl"] = divergence
     report.metrics["update/rate_scale"] = trust.scale
@@ -25,9 +23,8 @@ extension Trainer {
   /// About the number of groups on which the divergence of an update is measured.
   private static let divergenceGroups = 8
 
-  private func divergence(of group: TrajectoryGroup, _ weights: PackedModel) -> TrustRegion.Record {
-    var record = TrustRegion.Record(group: group.id)
-    let trajectories = group.sampled
+  private func divergences(of trajectories: [Trajectory], _ weights: PackedModel) -> [TrustRegion.Record] {
+    var records: [TrustRegion.Record] = []
     let sequences = trajectories.map {
       TrainingSequence(id: $0.id, tokens: $0.tokens, positions: $0.generatedPositions, latents: $0.latents)
     }
@@ -35,10 +32,12 @@ extension Trainer {
       let signals = SequenceSignals.of(
         Array(sequences[part]), model, weights, temperature: Float(objective.temperature), context)
       for (index, signals) in zip(part, signals) {
+        var record = TrustRegion.Record(trajectory: trajectories[index].id)
         record.add(old: trajectories[index].logProbabilities, new: signals.logProbabilities)
+        records.append(record)
       }
     }
-    return record
+    return records
   }
 
   /// Judges an evaluation of the current weights, and keeps a copy if they are the best.

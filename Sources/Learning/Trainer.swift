@@ -14,8 +14,8 @@ import Tensors
 
 /// GRPO with DAPO's options, on any number of ranks. `step` is the complete method.
 ///
-/// Groups, trajectories and prompts have global numbers. A rank samples its contiguous share of the groups and trains
-/// on it. All ranks must call the same methods in the same order.
+/// Groups, trajectories and prompts have global numbers. Ranks sample about equally many trajectories and train on about
+/// equally many tokens, whichever groups they belong to. All ranks must call the same methods in the same order.
 public final class Trainer {
   public let configuration: RunConfiguration
   public let learner: Learner
@@ -26,8 +26,8 @@ public final class Trainer {
   package let source: any RolloutSource
   /// The number of the next group to draw.
   var nextGroup = 0
-  /// This rank's groups of the remaining steps of the last rollout.
-  package var waiting: [[TrajectoryGroup]] = []
+  /// The groups of the remaining steps of the last rollout, in order of their numbers.
+  package var waiting: [[StepGroup]] = []
   /// The summary of the last rollout, until the first step on it reports the summary.
   package var collected: RolloutSummary?
   /// π_old, complete on every rank. If every update publishes π_old, this is the learner's replica.
@@ -55,7 +55,7 @@ public final class Trainer {
 
   /// Samples completions of prompts and scores them. Collective, because it publishes π_old.
   ///
-  /// - Throws: `TrainingError` if there are more ranks than groups; `RewardError`.
+  /// - Throws: `RewardError`.
   public convenience init(
     configuration: RunConfiguration, learner: Learner, prompts: any PromptSource, tokenizer: any Tokenizer,
     rewards: WeightedRewards
@@ -67,7 +67,7 @@ public final class Trainer {
 
   /// Trains on recorded trajectories. Collective, because it publishes π_old.
   ///
-  /// - Throws: `TrainingError` if there are more ranks than groups, or if a sequence is too long.
+  /// - Throws: `TrainingError` if a sequence is too long.
   public convenience init(
     configuration: RunConfiguration, learner: Learner, recorded: [RecordedGroup], tokenizer: any Tokenizer
   ) throws {
@@ -80,12 +80,6 @@ public final class Trainer {
     configuration: RunConfiguration, learner: Learner, tokenizer: any Tokenizer, source: any RolloutSource
   ) throws {
     let rl = configuration.rl
-    guard rl.batchSize >= learner.communicator.size else {
-      throw TrainingError(
-        .configuration, isAgreed: true,
-        "rl.batch_size is \(FigureText.count(rl.batchSize, "group")) for \(learner.communicator.size) ranks: start at "
-          + "most \(FigureText.count(rl.batchSize, "rank")), or raise rl.batch_size")
-    }
     self.configuration = configuration
     self.learner = learner
     self.tokenizer = tokenizer
@@ -133,7 +127,7 @@ public final class Trainer {
     clock.lap("rollout")
     if try leaving() { return nil }
     let groups = waiting.removeFirst()
-    var report = try trainStep(groups)
+    var report = try train(groups)
     clock.lap("train")
     if isBetweenRollouts, isPublicationDue { try updateOldPolicy() }
     clock.lap("publish")
@@ -154,25 +148,33 @@ public final class Trainer {
     }
   }
 
-  /// Samples this rank's groups of step `step` from π_old and scores them, without dynamic sampling. Local.
+  /// Samples complete groups of step `step` from π_old and scores them, without dynamic sampling. Local: each rank
+  /// samples a consecutive share of the groups, which is empty on some if there are more ranks than groups.
   public func sampleGroups(step: Int) throws -> RolloutBatch {
     let count = configuration.rl.batchSize * configuration.rl.miniBatches
-    return try source.groups(ownNumbers(step * count..<(step + 1) * count), policy: oldPolicy, context)
+    let share = Share(of: count, rank: communicator.rank, size: communicator.size)
+    let numbers = share.range.map { step * count + $0 }
+    let part = try source.sample(source.items(numbers).items, policy: oldPolicy, context)
+    return RolloutBatch(part, source.groups(numbers, part.members.map(\.outcome)))
   }
 
   /// Whether the next step begins with a rollout. If it does, `state` and the weights are the complete state.
   public var isBetweenRollouts: Bool { waiting.isEmpty }
 
-  /// Runs one step on this rank's scored `groups`; the batch is the groups of all ranks. Collective.
+  /// Runs one step on scored groups; the batch is the groups of all ranks, which divide the work among themselves.
+  /// Collective.
   ///
   /// - Throws: `TrainingError` on every rank if a loss or gradient is not finite, unless such updates are skipped.
-  public func trainStep(_ groups: [TrajectoryGroup]) throws -> StepReport {
-    guard let counts = try batchCounts(groups) else { return emptyStep() }
+  public func trainStep(_ groups: [TrajectoryGroup]) throws -> StepReport { try train(divided(groups)) }
+
+  /// Runs one step on divided groups, which are in order of their numbers. Collective.
+  private func train(_ groups: [StepGroup]) throws -> StepReport {
+    guard let counts = BatchCounts(groups) else { return emptyStep() }
     let policy = PolicyObjective(objective, reference: reference, seed: configuration.rl.seed)
     let step = OptimizationStep(learner, policy, configuration, rateKey: "rl.learning_rate")
     let norms = try measuredNorms(groups, counts)
     let totals = try step.run(units(groups, counts), step: stepCount + 1)
-    let records = totals.records.sorted { $0.group < $1.group }
+    let records = try GroupRecord.of(groups, objective, counts, totals.records)
     var report = StepReport(
       step: stepCount, records: records, objective: objective, norm: totals.norm,
       learningRate: learningRate)
@@ -296,14 +298,5 @@ public final class Trainer {
       .failure, isAgreed: true,
       "step \(stepCount + 1): rollout and training log-probabilities differ by \(difference) in group \(group) "
         + "although the weights are the same (debug.assert_exact); this is a defect: please report it with config.yaml")
-  }
-
-  // MARK: Units and micro-batches
-
-  /// The totals of a step's groups over all ranks; nil if no rank has a group. Collective.
-  package func batchCounts(_ groups: [TrajectoryGroup]) throws(MPIError) -> BatchCounts? {
-    let tokens = groups.reduce(0) { $0 + $1.trajectories.reduce(0) { $0 + $1.logProbabilities.count } }
-    let totals = try communicator.allReduce([Int64(groups.count), Int64(tokens)], .sum)
-    return totals[0] == 0 ? nil : BatchCounts(groups: Int(totals[0]), generatedTokens: Int(totals[1]))
   }
 }

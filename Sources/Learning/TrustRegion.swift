@@ -26,13 +26,13 @@ package struct TrustRegion: Sendable {
     scale = min(1, scale * min(max(factor, 0.5), 1.2))
   }
 
-  /// Σ (r − 1 − log r) and the number of tokens of a group.
+  /// Σ (r − 1 − log r) and the number of tokens of a trajectory.
   struct Record: RankRecord {
-    let group: UInt64
+    let trajectory: UInt64
     var sum = 0.0
     var tokens = 0
 
-    init(group: UInt64) { self.group = group }
+    init(trajectory: UInt64) { self.trajectory = trajectory }
 
     mutating func add(old: [Float], new: [Float]) {
       for (old, new) in zip(old, new) {
@@ -44,10 +44,10 @@ package struct TrustRegion: Sendable {
     }
   }
 
-  /// The mean over all tokens of the groups, added in the order of the groups; nil without tokens.
+  /// The mean over all tokens, added in the order of the trajectories; nil without tokens.
   static func divergence(_ records: [Record]) -> Double? {
     var (sum, tokens) = (0.0, 0)
-    for record in records.sorted(by: { $0.group < $1.group }) {
+    for record in records.sorted(by: { $0.trajectory < $1.trajectory }) {
       sum += record.sum
       tokens += record.tokens
     }

@@ -16,6 +16,31 @@ extension Communicator {
     try decodeAll(try allGatherv(try encode(records), file: file, line: line))
   }
 
+  /// As `gather(records:)`, for many records without memory of their own: their bytes travel as they are. All ranks run
+  /// the same program.
+  ///
+  /// - Throws: `MPIError` of kind `record` if a message is not a whole number of records.
+  public func gather<Record: BitwiseCopyable & Sendable>(
+    bitwise records: [Record], file: StaticString = #fileID, line: Int = #line
+  ) throws(MPIError) -> [Record] {
+    let stride = MemoryLayout<Record>.stride
+    let own = records.withUnsafeBytes { Array($0) }
+    var result: [Record] = []
+    for (sender, message) in try allGatherv(own, file: file, line: line).enumerated() {
+      guard message.count.isMultiple(of: stride) else {
+        throw MPIError(
+          record: "\(Record.self)", RecordError("\(message.count) bytes are not records of \(stride) bytes"),
+          rank: sender)
+      }
+      message.withUnsafeBytes { bytes in
+        for offset in Swift.stride(from: 0, to: bytes.count, by: stride) {
+          result.append(bytes.loadUnaligned(fromByteOffset: offset, as: Record.self))
+        }
+      }
+    }
+    return result
+  }
+
   /// As `gather(records:)`, on rank `root` only; nil on the others.
   public func gather<Record: RankRecord>(
     records: [Record], to root: Int, file: StaticString = #fileID, line: Int = #line

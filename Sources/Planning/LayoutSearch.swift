@@ -1,5 +1,6 @@
 import Configuration
 import Errors
+import Learning
 
 /// The possible layouts of a run on a cluster, fastest first, and the reasons why other layouts are impossible.
 public struct LayoutSearch: Sendable {
@@ -57,11 +58,13 @@ public struct LayoutSearch: Sendable {
       rejections.append(Rejection(layouts: name, reason: "a host has \(FigureText.count(cluster.cores, "core"))"))
       return
     }
-    guard ranks <= configuration.rl.batchSize else {
+    let rl = configuration.rl
+    let trajectories = Saturating.product(rl.batchSize, rl.numTrajectories)
+    guard ranks <= trajectories else {
       rejections.append(
         Rejection(
           layouts: name,
-          reason: "\(ranks) ranks need at least one group each, but rl.batch_size is \(configuration.rl.batchSize)"))
+          reason: "\(ranks) ranks need a trajectory each, but rl.batch_size · rl.num_trajectories is \(trajectories)"))
       return
     }
     var indivisible: [Int] = []

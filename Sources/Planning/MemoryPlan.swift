@@ -56,11 +56,11 @@ public struct MemoryPlan: Sendable {
     let isText = phase == .pretrain && configuration.data.text != nil
     let length =
       isText ? min(configuration.pretrain.sequenceLength, model.maxSeqLen) : Saturating.sum(promptLength, generated)
-    let groups = (rl.batchSize - 1) / ranks + 1
-    sequences =
-      isTrain ? Saturating.product(groups, rl.numTrajectories) : (configuration.pretrain.batchSize - 1) / ranks + 1
+    let trajectories = Saturating.product(rl.batchSize, rl.numTrajectories)
+    sequences = ((isTrain ? trajectories : configuration.pretrain.batchSize) - 1) / ranks + 1
     microBatchTokens = MicroBatches.largest(
-      sequences: sequences, length: length, unit: isTrain ? rl.numTrajectories : Pretrainer.unit, configuration)
+      sequences: sequences, length: length,
+      unit: isTrain ? MicroBatches.unitSequences(rl.numTrajectories, length: length) : Pretrainer.unit, configuration)
     // A rank holds the replicated tensors and 1/P of the council.
     let expert = max(1, configuration.parallel.expert)
     let replicated = parameters.storeCount - parameters.councilStoreCount

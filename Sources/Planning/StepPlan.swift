@@ -101,7 +101,7 @@ public struct StepPlan: Sendable {
     // to them in one pass, which clears the fp32 gradients of the unit.
     var bytes = 8 * Double(held)
     if configuration.parallel.reproducible {
-      let units = Double(memory.sequences) / Double(max(1, rl.numTrajectories))
+      let units = Double(memory.sequences) / Double(MicroBatches.unitSequences(rl.numTrajectories, length: length))
       let stacks = rl.useMixedPrecision ? parameters.stackStoreCount / layout.expert : 0
       let others = Double(layout.expert - 1)
       bytes += 20 * Double(held) + units * 24 * (Double(held - stacks) + Double(council - stacks) * others)
@@ -123,21 +123,21 @@ public struct StepPlan: Sendable {
   ) -> Double {
     let (rl, model) = (configuration.rl, configuration.model)
     let generated = configuration.objective.maxTrajectoryLen
-    let perUpdate = (rl.batchSize + layout.ranks - 1) / layout.ranks
-    let groups = Saturating.product(perUpdate, rl.miniBatches)
+    let sequences = DecodingBatch.sequences(configuration, ranks: layout.ranks)
+    let groups = (sequences - 1) / max(1, rl.numTrajectories) + 1
     let reading = ModelWork(configuration, positions: Double(promptLength + 1) / 2).reading
     var seconds = Double(groups) * Double(promptLength) * reading / calibration.training
     let positions = Double(promptLength) + Double(generated) / 2
     let work = ModelWork(configuration, positions: positions).sampling
     let weights = DecodingBytes(configuration, parameters)
-    let largest = max(1, Sampler.standardBatch / max(1, rl.numTrajectories))
-    func wave(_ groups: Int) -> Double {
-      let batch = Saturating.product(groups, rl.numTrajectories)
+    let largest = DecodingBatch.rollout(configuration, ranks: layout.ranks)
+    func wave(_ batch: Int) -> Double {
       let cache = Double(batch) * 8 * Double(model.numLayers * model.dim) * positions
       return Double(generated)
         * ((weights.bytes(batch: batch) + cache) / calibration.decoding + work * Double(batch) / calibration.sampling)
     }
-    seconds += Double(groups / largest) * wave(largest) + (groups % largest > 0 ? wave(groups % largest) : 0)
+    seconds += Double(sequences / largest) * wave(largest)
+    if sequences % largest > 0 { seconds += wave(sequences % largest) }
     return seconds / Double(rl.ppoEpochs * rl.miniBatches)
   }
 

@@ -181,16 +181,6 @@ import TrainingSupport
       #expect(before == Fingerprint.of(trainer.learner.masters))
     }
   }
-
-  @Test("More ranks than groups give a configuration error")
-  func tooManyRanks() throws {
-    let ranks = try Ranks.together()
-    guard ranks.size > 1 else { return }
-    let run = try TinyRun { $0.rl.batchSize = ranks.size - 1 }
-    let error = #expect(throws: TrainingError.self) { try run.trainer(ranks) }
-    #expect(error?.kind == .configuration)
-    #expect(error?.isAgreed == true)
-  }
 }
 
 /// 1 for completions whose bytes add up to a multiple of the divisor, otherwise 0.

@@ -3,9 +3,13 @@ import Planning
 import Testing
 
 @Suite struct LayoutSearchTests {
-  @Test("Layouts are sorted by time; layouts without enough memory, groups or divisors are rejected with the reason")
+  @Test(
+    "Layouts are sorted by time; layouts without enough memory, trajectories or divisors are rejected with the reason")
   func search() throws {
-    let configuration = PlanFixture.configuration { $0.rl.batchSize = 3 }
+    let configuration = PlanFixture.configuration {
+      $0.rl.batchSize = 1
+      $0.rl.numTrajectories = 3
+    }
     let parameters = try PlanFixture.parameters(configuration)
     let search = LayoutSearch(configuration, parameters, PlanFixture.cluster, promptLength: 8, .standard)
     #expect(
@@ -13,7 +17,8 @@ import Testing
     #expect(search.choices.allSatisfy { $0.layout.threads == 2 && $0.efficiency > 0 && $0.efficiency < 1 })
     let reasons = Dictionary(uniqueKeysWithValues: search.rejections.map { ($0.layouts, $0.reason) })
     #expect(reasons["1 rank per host, P 4"] == "P must divide 2 ranks")
-    #expect(reasons["2 ranks per host"] == "4 ranks need at least one group each, but rl.batch_size is 3")
+    #expect(
+      reasons["2 ranks per host"] == "4 ranks need a trajectory each, but rl.batch_size · rl.num_trajectories is 3")
     #expect(reasons["other P"]?.contains("model.num_mini_moes 4") == true)
 
     let whole = MemoryPlan(configuration, parameters, ranks: 2, promptLength: 8).total

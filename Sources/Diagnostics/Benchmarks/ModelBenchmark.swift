@@ -73,7 +73,7 @@ public final class ModelBenchmark {
     let step = OptimizationStep(
       learner, PolicyObjective(configuration.objective), configuration, rateKey: "rl.learning_rate")
     let units = try Trainer.units(
-      groups, counts, objective: configuration.objective, configuration,
+      groups.map { StepGroup($0) }, counts, objective: configuration.objective, configuration,
       isReproducible: configuration.parallel.reproducible)
     var phases: [[Double]] = [[], [], [], []]
     for number in 0...steps {

@@ -173,7 +173,7 @@ public struct GoldenComparison {
     configuration.rl.objective = golden.objective
     let group = TrajectoryGroup(id: 0, trajectories: trajectories, rewards: golden.rewards)
     var units = try Trainer.units(
-      [group], counts, objective: golden.objective, configuration, isReproducible: false)
+      [StepGroup(group)], counts, objective: golden.objective, configuration, isReproducible: false)
     // The case is one micro-batch, whatever its size.
     units[0].microBatches = [Array(units[0].microBatches.joined())]
     var recorded: ReasoningDiffusion.LossInput?
@@ -297,10 +297,10 @@ private struct RecordedNoiseObjective: SequenceObjective {
   ) -> PolicyObjective.Terms { policy.evaluate(sequence, signals, into: gradients) }
 
   func add(
-    _ result: SequenceResult<PolicyObjective.Terms>, of sequence: TrainingSequence, to record: inout GroupRecord
+    _ result: SequenceResult<PolicyObjective.Terms>, of sequence: TrainingSequence, to record: inout TrajectoryRecord
   ) { policy.add(result, of: sequence, to: &record) }
 
-  func checkedLoss(_ records: [GroupRecord]) -> CheckedLoss { policy.checkedLoss(records) }
+  func checkedLoss(_ records: [TrajectoryRecord]) -> CheckedLoss { policy.checkedLoss(records) }
 }
 
 extension SafetensorsFile {

@@ -14,16 +14,21 @@ public struct Sampler: Sendable {
   /// One prompt and the trajectories requested for it.
   public struct Request: Sendable {
     public let prompt: [Int32]
-    /// Global trajectory numbers; the first keys the prompt's latents.
+    /// Global trajectory numbers.
     public let trajectories: [UInt64]
+    /// The trajectory number that keys the prompt's latents.
+    public let promptID: UInt64
     /// The maximum number of generated tokens of each; nil: the options' `maxNewTokens`.
     public let limit: Int?
 
-    public init(prompt: [Int32], trajectories: [UInt64], limit: Int? = nil) {
+    /// - Parameter promptID: the number of the group's first trajectory, if the request is for other trajectories of the
+    ///   group; nil: the first of `trajectories`.
+    public init(prompt: [Int32], trajectories: [UInt64], promptID: UInt64? = nil, limit: Int? = nil) {
       precondition(!prompt.isEmpty, "a prompt without tokens")
       precondition(!trajectories.isEmpty, "a request for no trajectory")
       self.prompt = prompt
       self.trajectories = trajectories
+      self.promptID = promptID ?? trajectories[0]
       self.limit = limit
     }
   }
@@ -110,7 +115,7 @@ public struct Sampler: Sendable {
     let whole: Request
 
     /// The id that keys the prompt's latents.
-    var promptID: UInt64 { whole.trajectories[0] }
+    var promptID: UInt64 { whole.promptID }
   }
 
   /// A sequence being decoded.

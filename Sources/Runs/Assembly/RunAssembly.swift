@@ -227,6 +227,10 @@ public struct RunAssembly {
     let prompts = needsPrompts ? try prompts(for: use) { inputs.add($0, of: .prompts) } : nil
     let rewards = needsPrompts ? try rewards() : nil
     var warnings = recorded.map { RecordedGroup.warnings(about: $0) } ?? []
+    // Recorded groups have any number of sequences.
+    if recorded == nil, let warning = IdleRanks.warning(configuration, phase, ranks: communicator.size) {
+      warnings.append(warning)
+    }
     if let prompts {
       let check = DataCheck(self, phase, rewards)
       warnings += try check.warnings(prompts)

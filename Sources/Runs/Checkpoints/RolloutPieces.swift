@@ -3,46 +3,48 @@ import Formats
 import Foundation
 import Learning
 import Models
-import Parallelism
 import Rollouts
 
 /// Pending rollouts as pieces of a checkpoint: sampled and scored trajectories that no step has trained on yet.
 ///
-/// Of a group g with G trajectories of T tokens each, N of them generated (sums over the group's trajectories):
-/// `groups.g.trajectories` I64 [G, 5] (id, id of the prompt's latents, prompt length, T, finished), `.tokens` I32 [ΣT],
-/// `.mask` U8 [ΣT, one bit each], `.latents` U8 [ΣT, ⌈B/8⌉], `.log_probabilities` F32 [ΣN], `.rewards` F64 [G], and
-/// `.owners` I64 [G] if recorded trajectories consist of several sequences.
-/// `updates.u.r` I64: the groups of rank r for the u-th pending update. `summary.…`: the report of the rollout.
+/// What all ranks know, from rank 0: `groups.members` I64 [M, 6] of all groups in order (group, T, N, bits of the reward,
+/// recorded trajectory or −1, 1 for a demonstration), and `updates.u` I64, the groups of the u-th pending update. Of each
+/// rank r, the trajectories that it trains on, in the columns of `TrajectoryColumns`: `trajectories.r.heads` I64 [n, 8],
+/// `.tokens` I32 [ΣT], `.mask` U8 [ΣT, one bit each], `.latents` U8 and `.log_probabilities` F32 [ΣN]. `summary.…`: the
+/// report of the rollout.
 enum RolloutPieces {
-  static func pieces(_ waiting: [[TrajectoryGroup]], _ summary: RolloutSummary?, rank: Int) -> [TensorPiece] {
+  private static let memberWidth = 6
+
+  static func pieces(_ waiting: [[StepGroup]], _ summary: RolloutSummary?, rank: Int) -> [TensorPiece] {
     var pieces: [TensorPiece] = []
-    var seen: Set<UInt64> = []
     func add<Element: BitwiseCopyable>(
       _ name: String, _ type: SafetensorsDataType, _ shape: [Int], _ elements: [Element]
     ) {
       pieces.append(TensorPiece(TensorKey(name, .rollout), type, shape, part: rank, elements: elements))
     }
-    for (update, groups) in waiting.enumerated() {
-      add("updates.\(update).\(rank)", .int64, [groups.count], groups.map { Int64($0.id) })
-      for group in groups where seen.insert(group.id).inserted {
-        let name = "groups.\(group.id)"
-        let all = group.trajectories
-        add(
-          "\(name).trajectories", .int64, [all.count, 5],
-          all.flatMap {
-            [Int64($0.id), Int64($0.promptID), Int64($0.promptLength), Int64($0.tokens.count), $0.finished ? 1 : 0]
-          })
-        let tokens = all.flatMap(\.tokens)
-        add("\(name).tokens", .int32, [tokens.count], tokens)
-        let mask = packed(all.flatMap(\.mask))
-        add("\(name).mask", .uint8, [mask.count], mask)
-        let latents = all.flatMap(\.latents)
-        add("\(name).latents", .uint8, [latents.count], latents)
-        let values = all.flatMap(\.logProbabilities)
-        add("\(name).log_probabilities", .float32, [values.count], values)
-        add("\(name).rewards", .float64, [group.rewards.count], group.rewards)
-        if let owners = group.owners { add("\(name).owners", .int64, [owners.count], owners.map { Int64($0) }) }
+    if !waiting.isEmpty {
+      var groups: [UInt64: StepGroup] = [:]
+      for group in waiting.joined() { groups[group.id] = group }
+      let ordered = groups.values.sorted { $0.id < $1.id }
+      if rank == 0 {
+        let members = ordered.flatMap { group in group.members.map { numbers(of: $0, in: group.id) } }
+        add("groups.members", .int64, [members.count, memberWidth], Array(members.joined()))
+        for (update, groups) in waiting.enumerated() {
+          add("updates.\(update)", .int64, [groups.count], groups.map { Int64(bitPattern: $0.id) })
+        }
       }
+      let columns = TrajectoryColumns(
+        ordered.flatMap { group in
+          group.parts.map { PlacedTrajectory(group: group.id, index: $0.index, $0.trajectory) }
+        })
+      let name = "trajectories.\(rank)"
+      add(
+        "\(name).heads", .int64, [columns.heads.count / TrajectoryColumns.width, TrajectoryColumns.width], columns.heads
+      )
+      add("\(name).tokens", .int32, [columns.tokens.count], columns.tokens)
+      add("\(name).mask", .uint8, [columns.mask.count], columns.mask)
+      add("\(name).latents", .uint8, [columns.latents.count], columns.latents)
+      add("\(name).log_probabilities", .float32, [columns.logProbabilities.count], columns.logProbabilities)
     }
     if let summary {
       if rank == 0 { add("summary.records", .float64, [summary.numbers.count], summary.numbers) }
@@ -52,37 +54,29 @@ enum RolloutPieces {
     return pieces
   }
 
-  /// This rank's share of the pending rollouts: the groups that it saved if the number of ranks is unchanged, otherwise
-  /// a contiguous part of each update's groups.
+  private static func numbers(of member: StepGroup.Member, in group: UInt64) -> [Int64] {
+    [
+      Int64(bitPattern: group), Int64(member.tokens), Int64(member.generated),
+      Int64(bitPattern: member.reward.bitPattern), Int64(member.owner ?? -1), member.isDemonstration ? 1 : 0,
+    ]
+  }
+
+  /// The pending rollouts, with the trajectories that this rank trains on, whatever the number of ranks that saved them.
   ///
-  /// - Parameter updates: the number of pending updates.
+  /// - Parameters:
+  ///   - updates: the number of pending updates.
+  ///   - divide: divides the updates among the ranks.
   static func read(
-    _ reader: CheckpointReader, updates: Int, names: [String], model: QuillanModel, rank: Int, ranks: Int
-  ) throws -> ([[TrajectoryGroup]], RolloutSummary?) {
-    let saved = reader.manifest.ranks
-    var groups: [UInt64: TrajectoryGroup] = [:]
-    var waiting: [[TrajectoryGroup]] = []
-    for update in 0..<updates {
-      func ids(_ rank: Int) throws -> [Int64] {
-        try reader.array(TensorKey("updates.\(update).\(rank)", .rollout), .int64, of: Int64.self)
-      }
-      var assigned: [Int64]
-      if saved == ranks {
-        assigned = try ids(rank)
-      } else {
-        let all = try (0..<saved).flatMap(ids).sorted()
-        assigned = Array(all[Share(of: all.count, rank: rank, size: ranks).range])
-      }
-      waiting.append(
-        try assigned.map { number in
-          let id = UInt64(bitPattern: number)
-          if let known = groups[id] { return known }
-          let group = try group(id, reader, model)
-          groups[id] = group
-          return group
-        })
-    }
+    _ reader: CheckpointReader, updates: Int, names: [String], model: QuillanModel, rank: Int, ranks: Int,
+    divide: ([[StepGroup.Head]]) throws -> StepDivision
+  ) throws -> ([[StepGroup]], RolloutSummary?) {
+    let isOld = updates > 0 && reader.manifest.tensor(TensorKey("groups.members", .rollout)) == nil
+    let waiting =
+      isOld
+      ? try GroupwiseRolloutPieces(reader, model).read(updates: updates, rank: rank, divide: divide)
+      : try groups(reader, updates: updates, model, rank: rank, divide: divide)
     guard reader.manifest.tensor(TensorKey("summary.records", .rollout)) != nil else { return (waiting, nil) }
+    let saved = reader.manifest.ranks
     func text(_ rank: Int) throws -> [UInt8] {
       try reader.array(TensorKey("summary.\(rank)", .rollout), .uint8, of: UInt8.self)
     }
@@ -90,67 +84,105 @@ enum RolloutPieces {
     if saved == ranks { texts = [try text(rank)] } else if rank == 0 { texts = try (0..<saved).map(text) }
     let numbers = try reader.array(TensorKey("summary.records", .rollout), .float64, of: Double.self)
     guard let summary = RolloutSummary(numbers: numbers, names: names, texts: texts) else {
-      throw fault(reader, "summary.records")
+      throw reader.inconsistentRollouts("summary.records")
     }
     return (waiting, summary)
   }
 
-  private static func group(_ id: UInt64, _ reader: CheckpointReader, _ model: QuillanModel) throws -> TrajectoryGroup {
+  private static func groups(
+    _ reader: CheckpointReader, updates: Int, _ model: QuillanModel, rank: Int,
+    divide: ([[StepGroup.Head]]) throws -> StepDivision
+  ) throws -> [[StepGroup]] {
+    guard updates > 0 else { return [] }
+    let heads = try heads(reader)
+    let planned = try (0..<updates).map { update in
+      let name = "updates.\(update)"
+      return try reader.array(TensorKey(name, .rollout), .int64, of: Int64.self).map { number in
+        guard let head = heads[UInt64(bitPattern: number)] else { throw reader.inconsistentRollouts(name) }
+        return head
+      }
+    }
+    let division = try divide(planned)
+    var missing = Set(division.places(of: rank).map { Place(group: $0.group, index: $0.index) })
+    var own: [PlacedTrajectory] = []
+    // With the ranks and settings of the saving run, all trajectories are in this rank's own tensors.
+    let saved = 0..<reader.manifest.ranks
+    for other in saved.filter({ $0 == rank }) + saved.filter({ $0 != rank }) where !missing.isEmpty {
+      for placed in try trajectories(reader, of: other, heads, model)
+      where missing.remove(Place(group: placed.group, index: placed.index)) != nil {
+        own.append(placed)
+      }
+    }
+    guard missing.isEmpty else { throw reader.inconsistentRollouts("groups.members") }
+    return division.groups(planned, own.sorted { ($0.group, $0.index) < ($1.group, $1.index) })
+  }
+
+  private struct Place: Hashable {
+    let group: UInt64
+    let index: Int
+  }
+
+  private static func heads(_ reader: CheckpointReader) throws -> [UInt64: StepGroup.Head] {
+    let numbers = try reader.array(TensorKey("groups.members", .rollout), .int64, of: Int64.self)
+    var members: [UInt64: [StepGroup.Member]] = [:]
+    guard numbers.count.isMultiple(of: memberWidth) else { throw reader.inconsistentRollouts("groups.members") }
+    for first in stride(from: 0, to: numbers.count, by: memberWidth) {
+      let row = Array(numbers[first..<first + memberWidth])
+      let reward = Double(bitPattern: UInt64(bitPattern: row[3]))
+      guard 1...Int64(Int32.max) ~= row[1], 0..<row[1] ~= row[2], reward.isFinite, -1...Int64(Int32.max) ~= row[4]
+      else {
+        throw reader.inconsistentRollouts("groups.members")
+      }
+      members[UInt64(bitPattern: row[0]), default: []].append(
+        StepGroup.Member(
+          tokens: Int(row[1]), generated: Int(row[2]), reward: reward, owner: row[4] < 0 ? nil : Int(row[4]),
+          isDemonstration: row[5] != 0))
+    }
+    for own in members.values {
+      let owners = own.compactMap(\.owner)
+      guard owners.isEmpty || (owners.count == own.count && areOwners(owners)) else {
+        throw reader.inconsistentRollouts("groups.members")
+      }
+    }
+    return Dictionary(uniqueKeysWithValues: members.map { ($0, StepGroup.Head(id: $0, members: $1)) })
+  }
+
+  private static func trajectories(
+    _ reader: CheckpointReader, of rank: Int, _ heads: [UInt64: StepGroup.Head], _ model: QuillanModel
+  ) throws -> [PlacedTrajectory] {
     func array<Element: BitwiseCopyable>(_ part: String, _ type: SafetensorsDataType, _: Element.Type) throws
       -> [Element]
     {
-      try reader.array(TensorKey("groups.\(id).\(part)", .rollout), type, of: Element.self)
+      try reader.array(TensorKey("trajectories.\(rank).\(part)", .rollout), type, of: Element.self)
     }
-    let heads = try array("trajectories", .int64, Int64.self)
-    var tokens = try array("tokens", .int32, Int32.self)[...]
-    let mask = try array("mask", .uint8, UInt8.self)
-    var latents = try array("latents", .uint8, UInt8.self)[...]
-    var values = try array("log_probabilities", .float32, Float.self)[...]
-    let latentBytes = model.diffusion == nil ? 0 : model.latentBytes
+    let columns = TrajectoryColumns(
+      heads: try array("heads", .int64, Int64.self), tokens: try array("tokens", .int32, Int32.self),
+      mask: try array("mask", .uint8, UInt8.self), latents: try array("latents", .uint8, UInt8.self),
+      logProbabilities: try array("log_probabilities", .float32, Float.self))
+    guard let trajectories = columns.trajectories else {
+      throw reader.inconsistentRollouts("trajectories.\(rank).heads")
+    }
+    for placed in trajectories {
+      let trajectory = placed.trajectory
+      let members = heads[placed.group]?.members ?? []
+      guard members.indices.contains(placed.index), members[placed.index].tokens == trajectory.tokens.count,
+        members[placed.index].generated == trajectory.logProbabilities.count, fits(trajectory, model)
+      else { throw reader.inconsistentRollouts("trajectories.\(rank).heads") }
+    }
+    return trajectories
+  }
+
+  /// Whether the model can process a trajectory.
+  static func fits(_ trajectory: Trajectory, _ model: QuillanModel) -> Bool {
     let vocabulary = Int32(model.configuration.vocabSize)
-    guard heads.count.isMultiple(of: 5), tokens.allSatisfy({ (0..<vocabulary).contains($0) }) else {
-      throw fault(reader, "groups.\(id).tokens")
-    }
-    var offset = 0
-    var trajectories: [Trajectory] = []
-    for head in stride(from: 0, to: heads.count, by: 5).map({ Array(heads[$0..<$0 + 5]) }) {
-      let count = Int(head[3])
-      guard 1...max(1, min(tokens.count, model.configuration.maxSeqLen)) ~= count, offset + count <= 8 * mask.count,
-        0...Int64(count) ~= head[2]
-      else {
-        throw fault(reader, "groups.\(id).trajectories")
-      }
-      let flags = (offset..<offset + count).map { mask[$0 / 8] >> UInt8($0 % 8) & 1 != 0 }
-      offset += count
-      let generated = flags.count { $0 }
-      guard flags.first != true, generated <= values.count, count * latentBytes <= latents.count else {
-        throw fault(reader, "groups.\(id).mask")
-      }
-      trajectories.append(
-        Trajectory(
-          id: UInt64(bitPattern: head[0]), promptID: UInt64(bitPattern: head[1]), promptLength: Int(head[2]),
-          tokens: Array(tokens.prefix(count)), mask: flags, latents: Array(latents.prefix(count * latentBytes)),
-          logProbabilities: Array(values.prefix(generated)), finished: head[4] != 0))
-      tokens = tokens.dropFirst(count)
-      latents = latents.dropFirst(count * latentBytes)
-      values = values.dropFirst(generated)
-    }
-    let rewards = try array("rewards", .float64, Double.self)
-    guard rewards.count == trajectories.count, tokens.isEmpty, values.isEmpty, latents.isEmpty else {
-      throw fault(reader, "groups.\(id).rewards")
-    }
-    var owners: [Int]?
-    if reader.manifest.tensor(TensorKey("groups.\(id).owners", .rollout)) != nil {
-      owners = try array("owners", .int64, Int64.self).map { Int($0) }
-      guard let owners, owners.count == trajectories.count, areOwners(owners) else {
-        throw fault(reader, "groups.\(id).owners")
-      }
-    }
-    return TrajectoryGroup(id: id, trajectories: trajectories, rewards: rewards, owners: owners)
+    let bytes = model.diffusion == nil ? 0 : model.latentBytes
+    return trajectory.tokens.count <= model.configuration.maxSeqLen
+      && trajectory.tokens.allSatisfy { (0..<vocabulary).contains($0) }
+      && trajectory.latents.count == bytes * trajectory.tokens.count
   }
 
   /// Whether the numbers are 0, 1, … in order of first appearance.
-  private static func areOwners(_ owners: [Int]) -> Bool {
+  static func areOwners(_ owners: [Int]) -> Bool {
     var next = 0
     for owner in owners {
       guard 0...next ~= owner else { return false }
@@ -158,61 +190,12 @@ enum RolloutPieces {
     }
     return true
   }
-
-  private static func fault(_ reader: CheckpointReader, _ tensor: String) -> CheckpointError {
-    CheckpointError(
-      .inconsistentLayout, path: reader.path, tensor: tensor, problem: "the pending rollouts are inconsistent",
-      remedy: "use an earlier checkpoint")
-  }
-
-  private static func packed(_ flags: [Bool]) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: (flags.count + 7) / 8)
-    for (index, flag) in flags.enumerated() where flag { bytes[index / 8] |= 1 << UInt8(index % 8) }
-    return bytes
-  }
 }
 
-extension RolloutSummary {
-  /// The part that all ranks share, as numbers.
-  var numbers: [Double] { [Double(first), Double(rounds)] + records.flatMap(\.numbers) }
-
-  /// This rank's part, as JSON.
-  var text: [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.nonConformingFloatEncodingStrategy = Self.nonfinite
-    guard let data = try? encoder.encode(LocalPart(samples: samples, figures: figures)) else {
-      preconditionFailure("samples cannot be encoded as JSON")
-    }
-    return Array(data)
-  }
-
-  /// - Parameter texts: the JSON parts of the ranks that this rank continues.
-  /// - Returns: nil if the parts are inconsistent.
-  init?(numbers: [Double], names: [String], texts: [[UInt8]]) {
-    let width = RolloutRecord.width(parts: names.count)
-    guard numbers.count >= 2, (numbers.count - 2).isMultiple(of: width), numbers.allSatisfy({ $0.isFinite }),
-      let first = Int(exactly: numbers[0]), let rounds = Int(exactly: numbers[1]), first >= 0, rounds >= 0
-    else { return nil }
-    let rows = stride(from: 2, to: numbers.count, by: width).map { Array(numbers[$0..<$0 + width]) }
-    guard rows.allSatisfy(RolloutRecord.isValid) else { return nil }
-    self.init(first: first, names: names)
-    self.rounds = rounds
-    records = rows.map(RolloutRecord.init(numbers:))
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    for text in texts {
-      guard let part = try? decoder.decode(LocalPart.self, from: Data(text)) else { return nil }
-      samples += part.samples
-      figures += part.figures
-    }
-  }
-
-  private static let nonfinite = JSONEncoder.NonConformingFloatEncodingStrategy.convertToString(
-    positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-
-  private struct LocalPart: Codable {
-    var samples: [CompletionSample]
-    var figures: [RolloutBatch.Figure]
+extension CheckpointReader {
+  func inconsistentRollouts(_ tensor: String) -> CheckpointError {
+    CheckpointError(
+      .inconsistentLayout, path: path, tensor: tensor, problem: "the pending rollouts are inconsistent",
+      remedy: "use an earlier checkpoint")
   }
 }

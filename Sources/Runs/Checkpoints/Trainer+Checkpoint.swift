@@ -95,7 +95,7 @@ extension Trainer: Resumable {
     }
     (waiting, collected) = try RolloutPieces.read(
       reader, updates: reader.counter("waiting_updates"), names: source.rewardNames, model: learner.model,
-      rank: communicator.rank, ranks: communicator.size)
+      rank: communicator.rank, ranks: communicator.size, divide: division(of:))
   }
 }
 

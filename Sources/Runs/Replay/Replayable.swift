@@ -24,7 +24,7 @@ extension Trainer: Replayable {
   func nextSequences() throws -> [TrainingSequence] {
     _ = try step(leaving: { true })
     let groups = waiting.first ?? []
-    guard let counts = try batchCounts(groups) else { return [] }
+    guard let counts = BatchCounts(groups) else { return [] }
     return try units(groups, counts).flatMap { $0.microBatches.joined() }
   }
 

@@ -6,7 +6,7 @@ struct TrainCommand: ParsableCommand {
     commandName: "train",
     abstract: "Train by reinforcement learning: GRPO with the options of DAPO.",
     discussion: """
-      Every rank samples its groups from π_old and scores them; all ranks reduce their gradients. Start it under \
+      Every rank samples a share of the trajectories from π_old and scores them; all ranks reduce their gradients. Start it under \
       mpirun for several ranks. Writes a run directory as pretrain does, plus samples.jsonl. SIGUSR1 (without mpirun \
       also Ctrl-C or SIGTERM) finishes the current step or drops the evaluation, saves a checkpoint and exits with 75; --resume continues from \
       it, on any number of ranks.
