@@ -1,23 +1,27 @@
 /// The tokens and merges of a byte-level byte-pair tokenizer.
 ///
-/// Invariants: every byte has a token; every merge joins two tokens into a third; ids are 0 ..< size without holes.
+/// Invariants: every merge joins two tokens into a third; every byte of printable ASCII, of white space in it, and of the
+/// continuation of UTF-8 has a token.
 struct BytePairVocabulary: Sendable {
   let size: Int
   let endToken: Int32
-  /// The id of each byte's own token.
+  /// The id of each byte's own token; `MergeWorkspace.noToken` if there is none.
   let byteIds: [Int32]
   let merges: MergeTable
   /// Names of special tokens.
   private(set) var specialTokens: [String: Int32] = [:]
+  /// The ids of ordinary tokens by their bytes, if a word that is a token is not merged (`ignore_merges`).
+  private(set) var wholeWords: [[UInt8]: Int32] = [:]
   /// The concatenated bytes of the tokens, token i at starts[i] ..< starts[i + 1]; special tokens have none.
   private let allBytes: [UInt8]
   private let starts: [Int]
+  private let unused: Set<Int32>
 
   static let endTokenText = "<|endoftext|>"
 
   /// The bytes of a token; nil if the id is not in the vocabulary.
   func bytes(of id: Int32) -> ArraySlice<UInt8>? {
-    guard id >= 0, Int(id) < size else { return nil }
+    guard id >= 0, Int(id) < size, unused.isEmpty || !unused.contains(id) else { return nil }
     return allBytes[starts[Int(id)]..<starts[Int(id) + 1]]
   }
 
@@ -25,24 +29,41 @@ struct BytePairVocabulary: Sendable {
   /// token.
   init(merges text: String, file: String) throws(TokenizerError) {
     let pairs = try MergePair.parse(text, file: file)
-    var tokens = ByteSymbols.order.map { [$0] }
-    for pair in pairs { tokens.append(pair.left + pair.right) }
-    try self.init(
-      tokens: tokens, endToken: Int32(tokens.count), special: [Int32(tokens.count)], pairs: pairs, file: file)
+    var tokens = ByteSymbols.order.map { Token.ordinary([$0]) }
+    for pair in pairs { tokens.append(.ordinary(pair.left + pair.right)) }
+    let endToken = Int32(tokens.count)
+    try self.init(tokens: tokens + [.special], endToken: endToken, pairs: pairs, file: file)
     specialTokens = [Self.endTokenText: endToken]
   }
 
-  /// A vocabulary of `tokens` (id → bytes) and the special ids above them.
-  init(tokens: [[UInt8]], endToken: Int32, special: Set<Int32>, pairs: [MergePair], file: String) throws(TokenizerError)
+  /// What an id stands for.
+  enum Token {
+    /// Bytes that merges produce.
+    case ordinary([UInt8])
+    /// Bytes that are found in texts as a whole.
+    case added([UInt8])
+    /// Nothing in texts.
+    case special
+    /// No token has the id.
+    case unused
+  }
+
+  /// A vocabulary of `tokens` by id.
+  init(tokens: [Token], endToken: Int32, pairs: [MergePair], ignoresMerges: Bool = false, file: String)
+    throws(TokenizerError)
   {
     var idOfToken: [[UInt8]: Int32] = [:]
     idOfToken.reserveCapacity(tokens.count)
     var allBytes: [UInt8] = []
     var starts = [0]
-    let size = max(tokens.count, Int(special.max() ?? 0) + 1)
-    for id in 0..<Int32(size) {
-      if Int(id) < tokens.count, !special.contains(id) {
-        let bytes = tokens[Int(id)]
+    var unused: Set<Int32> = []
+    for (index, token) in tokens.enumerated() {
+      let id = Int32(index)
+      switch token {
+      case .special: break
+      case .unused: unused.insert(id)
+      case .added(let bytes): allBytes.append(contentsOf: bytes)
+      case .ordinary(let bytes):
         if let other = idOfToken.updateValue(id, forKey: bytes) {
           throw TokenizerError(
             file: file, line: nil, problem: "tokens \(other) and \(id) are the same bytes", remedy: "remove one of them"
@@ -52,15 +73,7 @@ struct BytePairVocabulary: Sendable {
       }
       starts.append(allBytes.count)
     }
-    var byteIds: [Int32] = []
-    for byte in UInt8.min...UInt8.max {
-      guard let id = idOfToken[[byte]] else {
-        throw TokenizerError(
-          file: file, line: nil, problem: "byte \(byte) has no token",
-          remedy: "use a byte-level vocabulary, which has all 256 bytes")
-      }
-      byteIds.append(id)
-    }
+    byteIds = try Self.byteIds(idOfToken, file: file)
     var merges = MergeTable(capacity: pairs.count)
     for (rank, pair) in pairs.enumerated() {
       guard let left = idOfToken[pair.left], let right = idOfToken[pair.right],
@@ -76,12 +89,29 @@ struct BytePairVocabulary: Sendable {
         )
       }
     }
-    self.size = size
+    self.size = tokens.count
     self.endToken = endToken
-    self.byteIds = byteIds
     self.merges = merges
     self.allBytes = allBytes
     self.starts = starts
+    self.unused = unused
+    if ignoresMerges { wholeWords = idOfToken }
+  }
+
+  /// The id of each byte. A vocabulary trained without a complete alphabet, for example SmolLM's, lacks some bytes that
+  /// texts hardly contain; the `tokenizers` library leaves them out when it encodes.
+  private static func byteIds(_ ids: [[UInt8]: Int32], file: String) throws(TokenizerError) -> [Int32] {
+    var byteIds: [Int32] = []
+    for byte in UInt8.min...UInt8.max {
+      let isNeeded = (0x20..<0x7F).contains(byte) || (0x80..<0xC0).contains(byte) || [0x09, 0x0A, 0x0D].contains(byte)
+      if ids[[byte]] == nil, isNeeded {
+        throw TokenizerError(
+          file: file, line: nil, problem: "byte \(byte) has no token",
+          remedy: "use a byte-level vocabulary, which has all bytes")
+      }
+      byteIds.append(ids[[byte]] ?? MergeWorkspace.noToken)
+    }
+    return byteIds
   }
 
   /// Sets the names of special tokens.

@@ -10,6 +10,8 @@ struct MergeWorkspace {
   private let merges: MergeTable
   private let byteIds: [Int32]
   private static let merged: Int32 = -1
+  /// In the place of a byte's id: the vocabulary has no token for the byte, which is left out.
+  static let noToken: Int32 = -1
 
   init(merges: MergeTable, byteIds: [Int32]) {
     self.merges = merges
@@ -19,10 +21,10 @@ struct MergeWorkspace {
   /// Appends the ids of a word of at most 2³¹ bytes.
   mutating func encode(_ word: UnsafeBufferPointer<UInt8>, into output: inout [Int32]) {
     ids.removeAll(keepingCapacity: true)
-    for byte in word { ids.append(byteIds[Int(byte)]) }
+    for byte in word where byteIds[Int(byte)] != Self.noToken { ids.append(byteIds[Int(byte)]) }
     let count = ids.count
-    if count == 1 {
-      output.append(ids[0])
+    if count < 2 {
+      output.append(contentsOf: ids)
       return
     }
     next.removeAll(keepingCapacity: true)

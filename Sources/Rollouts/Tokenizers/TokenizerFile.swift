@@ -2,6 +2,10 @@ import Formats
 
 /// The parts of a Hugging Face `tokenizer.json` that decide ids, checked to match `BytePairTokenizer`.
 struct TokenizerFile {
+  /// How texts are divided into words.
+  private(set) var division = WordDivision.gpt2
+  /// Whether texts are normalised to form C.
+  private(set) var isComposed = false
   private let root: [String: JSONValue]
   private let model: [String: JSONValue]
   private let file: String
@@ -10,24 +14,122 @@ struct TokenizerFile {
     self.file = file
     self.root = root.objectValue ?? [:]
     model = self.root["model"]?.objectValue ?? [:]
+    try checkModel()
+    isComposed = try composes(self.root["normalizer"] ?? .null)
+    division = try division(of: try steps(self.root["pre_tokenizer"] ?? .null))
+    try checkDecoder(self.root["decoder"] ?? .null)
+  }
+
+  private func checkModel() throws(TokenizerError) {
     let modelType = model["type"]?.textValue ?? (model["merges"] == nil ? "absent" : "BPE")
     try require(modelType == "BPE", "the model is \(modelType)")
     for option in ["dropout", "continuing_subword_prefix", "end_of_word_suffix"] {
       let value = model[option] ?? .null
       try require(value == .null || value == .text("") || value == .number(0), "the model has a \(option)")
     }
-    try require([nil, .null, .bool(false)].contains(model["ignore_merges"]), "the model sets ignore_merges")
-    try require((self.root["normalizer"] ?? .null) == .null, "there is a normaliser")
-    let division = self.root["pre_tokenizer"]?.objectValue ?? [:]
-    try require(
-      division["type"]?.textValue == "ByteLevel", "the pre-tokenizer is \(division["type"]?.textValue ?? "absent")")
-    try require(
-      [nil, .null, .bool(false)].contains(division["add_prefix_space"]), "the pre-tokenizer adds a space in front")
-    try require(
-      [nil, .null, .bool(true)].contains(division["use_regex"]), "the pre-tokenizer does not divide into words")
+    try require([nil, .null, .bool(false)].contains(model["byte_fallback"]), "the model sets byte_fallback")
   }
 
-  func vocabulary(endTokenText: String) throws(TokenizerError) -> BytePairVocabulary {
+  /// Whether a normaliser is form C; false if it does nothing.
+  private func composes(_ normalizer: JSONValue) throws(TokenizerError) -> Bool {
+    if normalizer == .null { return false }
+    let type = normalizer.objectValue?["type"]?.textValue ?? normalizer.kind
+    if type == "NFC" { return true }
+    guard type == "Sequence", let parts = normalizer.objectValue?["normalizers"]?.listValue else {
+      throw fault("the normaliser is \(type)")
+    }
+    var composes = false
+    for part in parts where try self.composes(part) { composes = true }
+    return composes
+  }
+
+  /// The pre-tokenizers in order, without sequences around them.
+  private func steps(_ value: JSONValue) throws(TokenizerError) -> [[String: JSONValue]] {
+    let members = value.objectValue ?? [:]
+    guard members["type"]?.textValue == "Sequence" else { return [members] }
+    guard let parts = members["pretokenizers"]?.listValue else {
+      throw fault("the pre-tokenizer is Sequence, but has no list 'pretokenizers'")
+    }
+    var steps: [[String: JSONValue]] = []
+    for part in parts { steps += try self.steps(part) }
+    return steps
+  }
+
+  private func division(of steps: [[String: JSONValue]]) throws(TokenizerError) -> WordDivision {
+    let types = steps.map { $0["type"]?.textValue ?? "absent" }
+    let last = steps.last ?? [:]
+    try require(types.last == "ByteLevel", "the pre-tokenizer is \(types.joined(separator: ", then "))")
+    try require(
+      [nil, .null, .bool(false)].contains(last["add_prefix_space"]), "the pre-tokenizer adds a space in front")
+    let divides = [nil, .null, .bool(true)].contains(last["use_regex"])
+    switch types.dropLast() {
+    case []:
+      try require(divides, "the pre-tokenizer does not divide into words")
+      return .gpt2
+    case ["Digits"] where divides:
+      try require(steps[0]["individual_digits"] == .bool(true), "the pre-tokenizer Digits does not part single digits")
+      return .digits
+    case ["Split"] where !divides: return try division(split: steps[0])
+    default:
+      throw fault(
+        "the pre-tokenizer is \(types.joined(separator: ", then ")) with use_regex \(divides)")
+    }
+  }
+
+  /// The division of a `Split`, whose matches must be the words: the patterns match every character, so removing the
+  /// text between matches removes nothing.
+  private func division(split: [String: JSONValue]) throws(TokenizerError) -> WordDivision {
+    let members = split["pattern"]?.objectValue ?? [:]
+    guard let pattern = members["Regex"]?.textValue else {
+      throw fault("the pre-tokenizer Split has \(members["String"] == nil ? "no pattern" : "a String, not a Regex")")
+    }
+    guard let division = WordDivision.patterns[pattern] else {
+      let shown = pattern.unicodeScalars.map { $0.value < 0x20 ? "\\u{\(String($0.value, radix: 16))}" : String($0) }
+      throw fault("the pre-tokenizer Split has the unknown pattern \(shown.joined())")
+    }
+    let behavior = split["behavior"]?.textValue ?? "absent"
+    let isInverted = split["invert"]?.boolValue ?? false
+    try require(
+      (behavior == "Isolated" && !isInverted) || (behavior == "Removed" && isInverted),
+      "the pre-tokenizer Split has the behavior \(behavior) with invert \(isInverted)")
+    return division
+  }
+
+  private func checkDecoder(_ decoder: JSONValue) throws(TokenizerError) {
+    if decoder == .null { return }
+    let type = decoder.objectValue?["type"]?.textValue ?? decoder.kind
+    if type == "Sequence", let parts = decoder.objectValue?["decoders"]?.listValue {
+      for part in parts { try checkDecoder(part) }
+      return
+    }
+    try require(type == "ByteLevel", "the decoder is \(type)")
+  }
+
+  /// The added tokens of the file, of which those named in `special` are special whatever the file says.
+  func addedTokens(special: Set<String>) throws(TokenizerError) -> [AddedToken] {
+    var tokens: [AddedToken] = []
+    var contents: Set<String> = []
+    for entry in root["added_tokens"]?.listValue ?? [] {
+      guard let members = entry.objectValue, let content = members["content"]?.textValue, !content.isEmpty,
+        let integer = members["id"]?.integerValue, let id = Int32(exactly: integer), id >= 0
+      else { throw fault("an entry of added_tokens has no content or no id") }
+      let isSpecial = members["special"]?.boolValue ?? false
+      try require(contents.insert(content).inserted, "the added token '\(content)' appears twice")
+      if let other = model["vocab"]?.objectValue?[content], other != .integer(integer) {
+        throw fault("the added token '\(content)' has the id \(id), but another in model.vocab")
+      }
+      tokens.append(
+        AddedToken(
+          id: id, content: content, isSpecial: isSpecial || special.contains(content),
+          isNormalized: members["normalized"]?.boolValue ?? !isSpecial,
+          isSingleWord: members["single_word"]?.boolValue ?? false,
+          takesSpaceOnLeft: members["lstrip"]?.boolValue ?? false,
+          takesSpaceOnRight: members["rstrip"]?.boolValue ?? false))
+    }
+    return tokens
+  }
+
+  func vocabulary(added: [AddedToken], endTokenText: String) throws(TokenizerError) -> BytePairVocabulary {
     guard let vocabulary = model["vocab"]?.objectValue else { throw fault("model.vocab is missing or not an object") }
     guard let merges = model["merges"]?.listValue else { throw fault("model.merges is missing or not a list") }
     var pairs: [MergePair] = []
@@ -35,24 +137,13 @@ struct TokenizerFile {
       guard let pair = Self.pair(merge) else { throw fault("merge \(rank) is not two byte symbols") }
       pairs.append(pair)
     }
-    var added: [String: Int32] = [:]
-    for entry in root["added_tokens"]?.listValue ?? [] {
-      guard let members = entry.objectValue, let content = members["content"]?.textValue,
-        let integer = members["id"]?.integerValue, let id = Int32(exactly: integer), id >= 0
-      else { throw fault("an entry of added_tokens has no content or no id") }
-      // The tokenizers library encodes text as such a token and decodes it to text.
-      if members["special"]?.boolValue != true {
-        throw TokenizerError(
-          file: file, line: nil, problem: "the added token '\(content)' (id \(id)) is not special",
-          remedy: "such tokens are not supported yet: use a tokenizer without them")
-      }
-      try require(added.updateValue(id, forKey: content) == nil, "the added token '\(content)' appears twice")
-      if let other = vocabulary[content], other != .integer(integer) {
-        throw fault("the added token '\(content)' has the id \(id), but another in model.vocab")
-      }
+    let read = try BytePairVocabulary(
+      members: vocabulary, added: added, endTokenText: endTokenText, pairs: pairs,
+      ignoresMerges: model["ignore_merges"]?.boolValue ?? false, file: file)
+    if let unknown = model["unk_token"]?.textValue, let byte = read.byteIds.firstIndex(of: MergeWorkspace.noToken) {
+      throw fault("the model writes the token '\(unknown)' for byte \(byte), which has no token")
     }
-    return try BytePairVocabulary(
-      members: vocabulary, added: added, endTokenText: endTokenText, pairs: pairs, file: file)
+    return read
   }
 
   /// A merge is written "a b" or ["a", "b"].
@@ -73,6 +164,6 @@ struct TokenizerFile {
   private func fault(_ problem: String) -> TokenizerError {
     TokenizerError(
       file: file, line: nil, problem: problem,
-      remedy: "use a byte-level BPE tokenizer.json that divides words like GPT-2's")
+      remedy: "use a byte-level BPE tokenizer.json like those of GPT-2, GPT-4, Llama-3, Qwen or SmolLM")
   }
 }
