@@ -12,6 +12,8 @@ struct PromptRollouts: RolloutSource {
   let prompts: any PromptSource
   let tokenizer: any Tokenizer
   let rewards: WeightedRewards
+  /// Draws the prompts by difficulty; nil: every prompt once in each epoch.
+  let curriculum: PromptCurriculum?
   private let model: QuillanModel
   private let sampler: Sampler
   private let overlong: OverlongReward?
@@ -28,7 +30,11 @@ struct PromptRollouts: RolloutSource {
   ) throws {
     let rl = configuration.rl
     self.configuration = configuration
-    self.prompts = prompts
+    curriculum =
+      configuration.data.sampler.flatMap {
+        $0.kind == .difficulty ? PromptCurriculum(prompts, seed: rl.seed, minimum: $0.minimum) : nil
+      }
+    self.prompts = curriculum?.prompts ?? prompts
     self.tokenizer = tokenizer
     self.rewards = rewards
     self.model = model
@@ -42,7 +48,13 @@ struct PromptRollouts: RolloutSource {
       rl.overlongCache > 0
       ? try OverlongReward(maximumLength: options.maxNewTokens, cache: rl.overlongCache) : nil
     rules = RolloutBatch.Rules(
-      rewardNames: rewards.names, dropsUniform: rl.dynamicSampling, filtersOverlong: rl.overlongFilter)
+      rewards: rewards, threshold: configuration.evaluation.threshold, dropsUniform: rl.dynamicSampling,
+      filtersOverlong: rl.overlongFilter)
+  }
+
+  func origin(of number: Int) -> GroupOrigin {
+    let source = (prompts as? PromptMixture).map { $0.parts[$0.draw(number).part].name }
+    return GroupOrigin(source: source, rewards: rewards.positions(of: source))
   }
 
   func groups(_ numbers: [Int], policy: PackedModel, _ context: Context) throws -> RolloutBatch {

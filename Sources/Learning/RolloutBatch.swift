@@ -8,6 +8,8 @@ public struct RolloutBatch: Sendable {
   public private(set) var samples: [CompletionSample] = []
   /// The outcome of each sampled group, in the same order, dropped groups included.
   private(set) var records: [RolloutRecord] = []
+  /// The right completions of each sampled group, in the same order.
+  private(set) var passes: [PassRecord] = []
   /// Seconds spent in the scorers.
   var rewardSeconds = 0.0
   /// Further metrics that rewards return with their scores, in the order of the trajectories.
@@ -33,8 +35,10 @@ public struct RolloutBatch: Sendable {
 
   /// How to make a group to train on from scored completions.
   struct Rules {
-    /// The names of the rewards, in the order of the scores' parts.
-    let rewardNames: [String]
+    /// The rewards that scored the completions.
+    let rewards: WeightedRewards
+    /// A completion is right if its main reward reaches this.
+    let threshold: Double
     /// Whether to drop groups whose raw rewards are all equal (DAPO's dynamic sampling).
     let dropsUniform: Bool
     /// Whether the loss excludes the tokens of trajectories that reached the length limit.
@@ -50,9 +54,11 @@ public struct RolloutBatch: Sendable {
     demonstration: (trajectory: Trajectory, outcome: WeightedRewards.Outcome)? = nil, _ rules: Rules
   ) {
     var group = TrajectoryGroup(id: number, trajectories: [])
-    var record = RolloutRecord(number: number, digest: prompt.digest, parts: rules.rewardNames.count)
+    var record = RolloutRecord(number: number, digest: prompt.digest, parts: rules.rewards.names.count)
     var raw: [Double] = []
+    var passes = PassRecord(number: number)
     for member in members {
+      passes.add(isRight: rules.rewards.isRight(member.outcome, of: prompt, threshold: rules.threshold), member.outcome)
       record.count(member.trajectory)
       switch member.outcome {
       case .unscored(_, let reason):
@@ -68,10 +74,7 @@ public struct RolloutBatch: Sendable {
         for (name, value) in score.metrics.sorted(by: { $0.key < $1.key }) {
           figures.append(Figure(group: number, name: name, value: value))
         }
-        samples.append(
-          sample(
-            prompt, member, reward: reward,
-            rewards: Dictionary(zip(rules.rewardNames, score.parts)) { first, _ in first }))
+        samples.append(sample(prompt, member, reward: reward, rewards: rules.rewards.named(score, of: prompt)))
       }
     }
     if !raw.isEmpty, let demonstration, case .scored(let score) = demonstration.outcome {
@@ -82,6 +85,7 @@ public struct RolloutBatch: Sendable {
     record.fate = Self.fate(raw, of: members.count, dropsUniform: rules.dropsUniform)
     if record.fate == .kept { groups.append(group) }
     records.append(record)
+    self.passes.append(passes)
   }
 
   /// Adds a recorded group that no longer contains unscored trajectories.
@@ -119,6 +123,7 @@ public struct RolloutBatch: Sendable {
     samples += later.samples
     records += later.records
     figures += later.figures
+    passes += later.passes
     rewardSeconds += later.rewardSeconds
   }
 

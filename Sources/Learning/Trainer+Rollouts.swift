@@ -16,15 +16,20 @@ extension Trainer {
     let wanted = rl.batchSize * rl.miniBatches
     var batch = RolloutBatch()
     var summary = RolloutSummary(first: nextGroup, names: source.rewardNames)
+    let states = curriculum?.states ?? []
+    curriculum?.beginRollout()
     for round in 0...(rl.dynamicSampling ? rl.maxResampleTimes : 0) where summary.kept.count < wanted {
       if round > 0, try StopSignal.isRequested(communicator) {
         nextGroup = summary.first
+        curriculum?.restore(states)
         return nil
       }
       let numbers = nextGroup..<nextGroup + wanted - summary.kept.count
+      try curriculum?.draw(numbers)
       let drawn = try source.groups(ownNumbers(numbers), policy: oldPolicy, context)
       nextGroup = numbers.upperBound
       batch.append(drawn)
+      if let curriculum { try curriculum.record(communicator.gather(records: drawn.passes)) }
       try summary.add(drawn.records, communicator)
     }
     summary.samples = batch.samples
