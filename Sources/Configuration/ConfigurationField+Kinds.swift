@@ -152,6 +152,20 @@ extension ConfigurationField {
     }
   }
 
+  /// A real number or `null`.
+  static func optionalReal(
+    _ key: String, _ path: WritableKeyPath<Root, Double?> & Sendable, _ bound: RealBound, _ documentation: String
+  ) -> Self {
+    let kind = "\(bound.rawValue.dropFirst(2)) or null"
+    return field(key, path, kind: kind, documentation) { node in
+      if node.isNull { return .value(nil) }
+      guard let text = node.plainText, isReal(text), let value = Double(text) else { return .mismatch("a number") }
+      return bound.allows(value) ? .value(value) : .mismatch(bound.rawValue)
+    } write: {
+      $0.map { String($0) } ?? "null"
+    }
+  }
+
   /// An integer of at least 1, or `null`.
   static func optionalWhole(
     _ key: String, _ path: WritableKeyPath<Root, Int?> & Sendable, _ documentation: String

@@ -96,6 +96,9 @@ extension ConfigurationSection {
       .flag(
         "overlong_filter", \.rl.overlongFilter,
         "exclude trajectories that reached the length limit from the loss (DAPO)"),
+      .optionalReal(
+        "stop_at", \.rl.stopAt, .finite,
+        "ends the run at the first evaluation after warm-up whose evaluation.metric reaches this; null means never"),
       .real("weight_decay", \.rl.weightDecay, .nonNegative, "decoupled weight decay"),
       .seed(
         "seed", \.rl.seed, "seed of all random numbers of the run except those of data.task, which has its own seed"),
@@ -160,7 +163,19 @@ extension ConfigurationSection {
     name: "data", documentation: "Prompts, text, tokenizer and rewards; paths are relative to the working directory.",
     fields: [
       .optionalGroup("task", \.data.task, "a built-in task: name, digits, length, seed"),
-      .optionalPath("prompts", \.data.prompts, "JSON Lines file of prompts and answers; cannot be combined with task"),
+      .optionalPath("prompts", \.data.prompts, "file of prompts and answers (JSON Lines or list); not with task"),
+      .groups(
+        "sources", \.data.sources,
+        "several sources instead of task and prompts: name, prompts or task, weight, held_out, template, max_prompt_len, "
+          + "rewards, members"),
+      .optionalGroup(
+        "members", \.data.members,
+        "the members that hold the data, if they have other names: prompt, answer, text; a.b is a member of an object"),
+      .optionalGroup(
+        "sampler", \.data.sampler,
+        "how training prompts are chosen: kind (uniform or difficulty), minimum; difficulty draws a prompt of pass rate p "
+          + "with probability minimum + (1 − minimum) · 4p(1 − p)"),
+      .flag("shuffle", \.data.shuffle, "visit the data in a new order each epoch; false: in the order of the file"),
       .optionalPath(
         "trajectories", \.data.trajectories,
         "JSON Lines file of recorded trajectories, which train uses instead of sampling"),
@@ -201,10 +216,20 @@ extension ConfigurationSection {
         "sampled completions per prompt, in addition to the greedy completion"),
       .real("temperature", \.evaluation.temperature, .temperature, "temperature of the sampled completions"),
       .groups("tasks", \.evaluation.tasks, "further built-in tasks to evaluate, each as in data.task"),
+      .groups(
+        "sources", \.evaluation.sources,
+        "further sources to evaluate, each as in data.sources; all prompts are evaluated, up to count"),
+      .real(
+        "threshold", \.evaluation.threshold, .finite,
+        "a completion is right if its main reward (of the largest weight) reaches this"),
+      .optionalText(
+        "metric", \.evaluation.metric,
+        "what the best weights, patience and rl.guard follow, for example pass_rate or gsm8k/pass@4; null: exact_match "
+          + "with the rewards exact_match or partial_credit, pass_rate with numeric_match, otherwise reward"),
       .flag(
         "keep_best", \.evaluation.keepBest,
-        "write best.safetensors whenever an evaluation is the best so far: by exact match if the rewards are "
-          + "exact_match or partial_credit, otherwise by reward; on text by bits per byte"),
+        "write best.safetensors whenever an evaluation is the best so far by evaluation.metric; on text by bits per byte"
+      ),
       .whole(
         "patience", \.evaluation.patience, in: 0...largestConfigurationCount,
         "reinforcement ends after this many evaluations without a new best value; 0 means never"),

@@ -33,8 +33,16 @@ public struct DataConfiguration: Sendable, Equatable {
 
   /// A built-in task; cannot be combined with `prompts`.
   public var task: TaskConfiguration?
-  /// A JSON Lines file of prompts and answers; cannot be combined with `task`.
+  /// A file of prompts and answers; cannot be combined with `task`.
   public var prompts: String?
+  /// Several sources, each with its own rewards and metrics; cannot be combined with `task` and `prompts`.
+  public var sources: [DataSourceConfiguration] = []
+  /// The members that hold prompt, answer and text; nil means those names.
+  public var members: MemberConfiguration?
+  /// Whether each epoch visits the data in a new order.
+  public var shuffle = true
+  /// How training prompts are chosen; nil means uniformly.
+  public var sampler: SamplerConfiguration?
   /// A JSON Lines file of recorded trajectories, which `train` uses instead of sampling.
   public var trajectories: String?
   /// A text or JSON Lines file for pre-training.

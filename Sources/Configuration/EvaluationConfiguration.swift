@@ -11,6 +11,12 @@ public struct EvaluationConfiguration: Sendable, Equatable {
 
   /// Further built-in tasks to evaluate.
   public var tasks: [TaskConfiguration] = []
+  /// Sources of prompts that are only evaluated, completely.
+  public var sources: [DataSourceConfiguration] = []
+  /// A completion is right if its main reward reaches this.
+  public var threshold = 1.0
+  /// The metric that the best weights, patience and the guard follow; nil means `BestEvaluation`'s choice.
+  public var metric: String?
   /// Whether the run keeps the weights of the best evaluation.
   public var keepBest = true
 

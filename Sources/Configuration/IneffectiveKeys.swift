@@ -41,7 +41,7 @@ package struct IneffectiveKeys {
     let section = key.prefix { $0 != "." }
     switch phase {
     case .train:
-      if isRecorded, Self.ofSampling.contains(key) { return false }
+      if isRecorded, Self.ofSampling.contains(key) || key == "data.sampler" { return false }
       return section != "pretrain" && key != "data.text"
     case .pretrain:
       if isOnText, Self.ofPrompts.contains(key) || Self.ofDemonstrations.contains(key) { return false }
@@ -57,7 +57,8 @@ package struct IneffectiveKeys {
       }
       if section == "rl" { return Self.ofPretraining.contains(key) }
       return ![
-        "data.trajectories", "evaluation.every", "evaluation.patience", "debug.assert_exact", "logging.samples_every",
+        "data.trajectories", "data.sampler", "evaluation.every", "evaluation.patience", "debug.assert_exact",
+        "logging.samples_every",
         "logging.norms_every",
       ].contains(key)
     case .evaluate:
@@ -66,10 +67,13 @@ package struct IneffectiveKeys {
       case "rl": return ["rl.seed", "rl.max_trajectory_len"].contains(key)
       case "pretrain": return isOnText && key == "pretrain.sequence_length"
       case "optimizer", "debug": return false
-      case "evaluation": return !["evaluation.every", "evaluation.keep_best", "evaluation.patience"].contains(key)
+      case "evaluation":
+        return ![
+          "evaluation.every", "evaluation.keep_best", "evaluation.patience", "evaluation.metric",
+        ].contains(key)
       case "checkpoint": return key == "checkpoint.weights"
       case "logging": return key == "logging.level"
-      default: return key != "data.trajectories"
+      default: return !["data.trajectories", "data.shuffle", "data.sampler"].contains(key)
       }
     }
   }
@@ -89,8 +93,9 @@ package struct IneffectiveKeys {
   ]
   /// Keys that only apply to prompts and their answers.
   private static let ofPrompts = [
-    "data.task", "data.prompts", "data.rewards", "data.template", "data.max_prompt_len", "data.truncation",
-    "evaluation.samples", "evaluation.temperature", "evaluation.tasks", "rl.max_trajectory_len",
+    "data.task", "data.prompts", "data.sources", "data.rewards", "data.template", "data.max_prompt_len",
+    "data.truncation", "evaluation.samples", "evaluation.temperature", "evaluation.tasks", "evaluation.sources",
+    "evaluation.threshold", "rl.max_trajectory_len",
   ]
 
   /// Keys that have no effect if `isOff`.
@@ -122,6 +127,13 @@ package struct IneffectiveKeys {
       Rule(
         keys: Self.ofDemonstrations, isOff: phase == .pretrain && isOnText, reason: "on text, which has no answers"),
       Rule("evaluation.temperature", isOff: evaluation.samples == 0, "with evaluation.samples 0: greedy"),
+      Rule(
+        "data.shuffle", isOff: data.task != nil && !isOnText && !isRecorded,
+        "with data.task, whose problems are drawn at random"),
+      Rule(
+        "data.members",
+        isOff: data.prompts == nil && (data.sources + evaluation.sources).allSatisfy { $0.task != nil } && !isOnText,
+        "with data.task, which reads no file"),
       Rule("data.end_token", isOff: data.tokenizer != .file, "with data.tokenizer \(data.tokenizer.rawValue)"),
       Rule(
         "checkpoint.milestones", isOff: configuration.checkpoint.every == 0 && phase != .evaluate,
@@ -151,9 +163,9 @@ package struct IneffectiveKeys {
   private var reinforcementRules: [Rule] {
     let rl = configuration.rl
     let objective = rl.objective
-    let hasPrompts = configuration.data.task != nil || configuration.data.prompts != nil
+    let hasPrompts = configuration.data.hasPrompts || !configuration.evaluation.sources.isEmpty
     let recorded =
-      Self.ofSampling
+      Self.ofSampling + ["data.sampler"]
       + (hasPrompts ? [] : ["data.rewards", "data.template", "data.max_prompt_len", "data.truncation"])
     return [
       Rule(
@@ -166,7 +178,7 @@ package struct IneffectiveKeys {
         isOff: objective.advantage == .groupMean || objective.advantage == .leaveOneOut,
         "with rl.advantage \(objective.advantage.rawValue), which does not divide by a deviation"),
       Rule(
-        "rl.guard", "evaluation.patience", isOff: configuration.evaluation.every == 0,
+        "rl.guard", "rl.stop_at", "evaluation.patience", isOff: configuration.evaluation.every == 0,
         "with evaluation.every 0, since only evaluations during training are judged"),
       Rule("rl.max_resample_times", isOff: !rl.dynamicSampling, "with rl.dynamic_sampling false"),
       Rule(
@@ -194,15 +206,28 @@ package struct IneffectiveKeys {
         task, place, task.name.rawValue,
         without: isArithmetic ? ["length"] : ["digits", "minimum_digits", "zero_padded", "answer_reversed"])
     }
-    if !isOnText {
-      if let task = data.task { look(task, "data.task") }
-      for (index, task) in evaluation.tasks.enumerated() { look(task, "evaluation.tasks[\(index)]") }
-      for (index, reward) in data.rewards.enumerated() {
+    func look(_ rewards: [RewardConfiguration], _ place: String) {
+      for (index, reward) in rewards.enumerated() {
         var keys = reward.name == .command ? [] : ["label", "workers", "batch", "timeout", "start_timeout"]
         if reward.name != .format { keys.append("pattern") }
         if reward.name != .length { keys.append("length") }
-        look(reward, "data.rewards[\(index)]", reward.name.rawValue, without: keys)
+        look(reward, "\(place)[\(index)]", reward.name.rawValue, without: keys)
       }
+    }
+    if !isOnText {
+      if let task = data.task { look(task, "data.task") }
+      for (index, task) in evaluation.tasks.enumerated() { look(task, "evaluation.tasks[\(index)]") }
+      look(data.rewards, "data.rewards")
+      for (key, source) in configuration.allSources {
+        if let task = source.task { look(task, "\(key) '\(source.name)'.task") }
+        look(source.rewards, "\(key) '\(source.name)'.rewards")
+        if source.members != nil, source.prompts == nil {
+          lines.append("\(key) '\(source.name)'.members: no effect with a task, which reads no file")
+        }
+      }
+    }
+    if let sampler = data.sampler, sampler.kind == .uniform, phase == .train {
+      look(sampler, "data.sampler", sampler.kind.rawValue, without: ["minimum"])
     }
     return lines
   }

@@ -68,6 +68,8 @@ public struct ReinforcementConfiguration: Sendable, Equatable {
   public var entropyDelta = 0.001
   /// Maximum of the entropy coefficient; the minimum is 0.
   public var entropyCoefMax = 0.1
+  /// The value of `evaluation.metric` at which the run ends; nil means never.
+  public var stopAt: Double?
   /// Decoupled weight decay of AdamW.
   public var weightDecay = 0.01
   /// Seed of every random number of the run.

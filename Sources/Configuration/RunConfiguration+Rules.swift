@@ -107,22 +107,7 @@ extension RunConfiguration {
     if data.rewards.isEmpty {
       return ConfigurationIssue(key: "data.rewards", rule: "must contain at least one reward")
     }
-    for (index, reward) in data.rewards.enumerated() {
-      if reward.name == .format, reward.pattern == nil {
-        return ConfigurationIssue(key: "data.rewards", rule: "[\(index)] 'format' needs a pattern (regular expression)")
-      }
-      if (reward.name == .command) == reward.command.isEmpty {
-        return ConfigurationIssue(
-          key: "data.rewards",
-          rule: reward.command.isEmpty
-            ? "[\(index)] 'command' needs a command: a list of program and arguments"
-            : "[\(index)] '\(reward.name.rawValue)' takes no command; remove name or command")
-      }
-      if reward.name == .length, reward.length == nil {
-        return ConfigurationIssue(key: "data.rewards", rule: "[\(index)] 'length' needs a length in tokens")
-      }
-    }
-    return nil
+    return rewardIssue(data.rewards, key: "data.rewards") ?? sourceIssue()
   }
 
   /// A learning rate at which a model of a million parameters unlearned in the measurements of <doc:LearningRate>: above

@@ -26,13 +26,14 @@ extension RunConfiguration {
 
   /// The files that a run reads, as configured: data, tokenizer, weights, and files in the commands of rewards.
   public var inputFiles: [String] {
-    let words = data.rewards.flatMap(\.command).filter { word in
+    let rewards = data.rewards + allSources.flatMap(\.source.rewards)
+    let words = rewards.flatMap(\.command).filter { word in
       var isFolder: ObjCBool = false
       return FileManager.default.fileExists(atPath: word, isDirectory: &isFolder) && !isFolder.boolValue
     }
     let files = [
       data.prompts, data.text, data.trajectories, data.tokenizerFile, data.mergesFile, checkpoint.weights,
     ]
-    return files.compactMap { $0 } + words
+    return files.compactMap { $0 } + allSources.compactMap(\.source.prompts) + words
   }
 }

@@ -42,6 +42,7 @@ public struct RunConfiguration: Sendable, Equatable {
   public enum PromptSource: Sendable, Equatable {
     case task(TaskConfiguration)
     case file(String)
+    case sources([DataSourceConfiguration])
   }
 
   /// The source of prompts.
@@ -50,8 +51,9 @@ public struct RunConfiguration: Sendable, Equatable {
   public func promptSource(file: String) throws(ConfigurationError) -> PromptSource {
     if let task = data.task { return .task(task) }
     if let prompts = data.prompts { return .file(prompts) }
+    if !data.sources.isEmpty { return .sources(data.sources) }
     throw ConfigurationError(
       ConfigurationLocation(source: file),
-      "no prompts", remedy: "set data.task to a built-in task or data.prompts to a JSON Lines file")
+      "no prompts", remedy: "set data.task to a built-in task, data.prompts to a JSON Lines file, or data.sources")
   }
 }

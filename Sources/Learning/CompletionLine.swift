@@ -9,7 +9,7 @@ package enum CompletionLine {
   /// - Parameter sample: index of the completion among the completions of the prompt, from 0.
   static func text(
     _ item: RewardItem, _ outcome: WeightedRewards.Outcome, task: String, mode: String, sample: Int,
-    rewardNames: [String]
+    rewards: WeightedRewards, threshold: Double
   ) -> String {
     let exact = ExactMatchReward().score(
       prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
@@ -18,12 +18,12 @@ package enum CompletionLine {
       "task": .text(task), "mode": .text(mode), "sample": .integer(sample), "prompt": .text(item.prompt.text),
       "answer": .text(item.prompt.answer), "completion": .text(item.completion),
       "tokens": .integer(item.completionTokens), "finished": .bool(item.finished), "exact_match": .number(exact),
+      "right": .bool(rewards.isRight(outcome, of: item.prompt, threshold: threshold)),
     ]
     switch outcome {
     case .scored(let score):
       members["reward"] = .number(score.total)
-      members["rewards"] = .object(
-        Dictionary(zip(rewardNames, score.parts.map(JSONValue.number))) { first, _ in first })
+      members["rewards"] = .object(rewards.named(score, of: item.prompt).mapValues(JSONValue.number))
     case .unscored(_, let reason):
       members["reward"] = .null
       members["unscored"] = .text(reason.rawValue)

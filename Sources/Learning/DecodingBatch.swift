@@ -18,7 +18,7 @@ package enum DecodingBatch {
 
   /// Sequences of an evaluation: as many as in a rollout or, if that is more, as fit in `evaluationCacheBytes`.
   package static func evaluation(_ configuration: RunConfiguration, ranks: Int) -> Int {
-    let length = configuration.data.maxPromptLen + configuration.objective.maxTrajectoryLen
+    let length = configuration.data.longestPrompt + configuration.objective.maxTrajectoryLen
     let sequence = cacheBytes(configuration.model, positions: min(configuration.model.maxSeqLen, length))
     return min(
       Sampler.standardBatch, max(rollout(configuration, ranks: ranks), evaluationCacheBytes / max(1, sequence)))

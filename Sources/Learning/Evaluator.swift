@@ -32,32 +32,6 @@ public struct Evaluator {
     self.context = context
   }
 
-  /// The results on a set of held-out prompts.
-  public struct TaskResult: Sendable, Equatable {
-    public let task: String
-    /// `greedy` or `sampled`.
-    public let mode: String
-    public let prompts: Int
-    /// Completions per prompt.
-    public let samples: Int
-    /// Means over completions: of exact match, and of the weighted reward of scored completions (nil if no completion
-    /// has a score).
-    public let exactMatch: Double
-    public let reward: Double?
-    public let meanLength: Double
-    /// Share of completions that reached the end token.
-    public let finished: Double
-    /// Completions without a reward.
-    public let unscored: Int
-    /// For k = 1, 2, 4, … and the number of samples: the mean probability that at least one of k samples is correct
-    /// (`PassRate`).
-    public let passAt: [Int: Double]
-    /// The first completions of rank 0.
-    public let examples: [CompletionSample]
-    /// All completions as JSON Lines, on rank 0 and only on request.
-    public let completions: String
-  }
-
   /// Answers `count` held-out prompts, greedily (`samples` is 0) or with `samples` sampled completions per prompt.
   ///
   /// - Parameter collected: the name of the task in `TaskResult.completions`; if nil, `completions` stays empty.
@@ -92,12 +66,15 @@ public struct Evaluator {
     }
     let outcomes = try rewards.outcomes(items)
     let reported = PassRate.reported(samples: draws)
+    let threshold = configuration.evaluation.threshold
     let records = stride(from: 0, to: items.count, by: draws).map { first in
       var record = PromptRecord()
-      for index in first..<first + draws { record.add(items[index], outcomes[index]) }
-      record.passRates = reported.map {
-        PassRate.estimate(samples: draws, correct: Int(record.exactMatch), k: $0)
+      for index in first..<first + draws {
+        record.add(
+          items[index], outcomes[index],
+          isRight: rewards.isRight(outcomes[index], of: items[index].prompt, threshold: threshold))
       }
+      record.passRates = reported.map { PassRate.estimate(samples: draws, correct: Int(record.right), k: $0) }
       return record
     }
     let examples = zip(items, outcomes).prefix(8).map { item, outcome in
@@ -110,7 +87,8 @@ public struct Evaluator {
     if let collected {
       let lines = zip(items, outcomes).enumerated().map { index, pair in
         CompletionLine.text(
-          pair.0, pair.1, task: collected, mode: mode, sample: index % draws, rewardNames: rewards.names)
+          pair.0, pair.1, task: collected, mode: mode, sample: index % draws, rewards: rewards,
+          threshold: threshold)
       }
       let parts = try communicator.gatherv(Array(lines.joined().utf8), to: 0)
       completions = String(decoding: (parts ?? []).joined(), as: UTF8.self)
@@ -118,9 +96,14 @@ public struct Evaluator {
     var totals = PromptRecord()
     for record in try communicator.gather(records: records) { totals.add(record) }
     let number = Double(all.count * draws)
+    let positions = rewards.positions(of: all.first?.source)
     return TaskResult(
       task: source.name, mode: mode, prompts: all.count, samples: draws, exactMatch: totals.exactMatch / number,
-      reward: totals.scored > 0 ? totals.reward / totals.scored : nil, meanLength: totals.tokens / number,
+      passRate: totals.right / number, reward: totals.scored > 0 ? totals.reward / totals.scored : nil,
+      rewards: totals.scored > 0
+        ? Dictionary(positions.map { (rewards.names[$0], totals.parts[$0] / totals.scored) }) { first, _ in first }
+        : [:],
+      meanLength: totals.tokens / number,
       finished: totals.finished / number, unscored: Int(number - totals.scored),
       passAt: Dictionary(
         uniqueKeysWithValues: zip(reported, totals.passRates).map { ($0, $1 / Double(all.count)) }),
@@ -130,14 +113,19 @@ public struct Evaluator {
   /// Sums over the completions of a prompt, or of all prompts.
   private struct PromptRecord: RankRecord {
     var exactMatch = 0.0
+    var right = 0.0
     var reward = 0.0
+    /// The sum of each reward before its weight.
+    var parts: [Double] = []
     var tokens = 0.0
     var finished = 0.0
     var scored = 0.0
     /// For each reported k.
     var passRates: [Double] = []
 
-    mutating func add(_ item: RewardItem, _ outcome: WeightedRewards.Outcome) {
+    mutating func add(_ item: RewardItem, _ outcome: WeightedRewards.Outcome, isRight: Bool) {
+      right += isRight ? 1 : 0
+      if let parts = outcome.score?.parts { self.parts = Self.sum(self.parts, parts) }
       exactMatch += ExactMatchReward().score(
         prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
         finished: item.finished)
@@ -149,12 +137,18 @@ public struct Evaluator {
 
     mutating func add(_ other: Self) {
       exactMatch += other.exactMatch
+      right += other.right
+      parts = Self.sum(parts, other.parts)
       reward += other.reward
       tokens += other.tokens
       finished += other.finished
       scored += other.scored
-      if passRates.isEmpty { passRates = [Double](repeating: 0, count: other.passRates.count) }
-      for (index, rate) in other.passRates.enumerated() { passRates[index] += rate }
+      passRates = Self.sum(passRates, other.passRates)
+    }
+
+    /// The sums of two lists of one length; an empty list counts as zeros.
+    static func sum(_ a: [Double], _ b: [Double]) -> [Double] {
+      a.isEmpty ? b : b.isEmpty ? a : zip(a, b).map(+)
     }
   }
 

@@ -12,6 +12,8 @@ struct PromptRollouts: RolloutSource {
   let prompts: any PromptSource
   let tokenizer: any Tokenizer
   let rewards: WeightedRewards
+  /// Draws the prompts by difficulty; nil: every prompt once in each epoch.
+  let curriculum: PromptCurriculum?
   private let model: QuillanModel
   private let sampler: Sampler
   private let overlong: OverlongReward?
@@ -26,7 +28,11 @@ struct PromptRollouts: RolloutSource {
   ) throws {
     let rl = configuration.rl
     self.configuration = configuration
-    self.prompts = prompts
+    curriculum =
+      configuration.data.sampler.flatMap {
+        $0.kind == .difficulty ? PromptCurriculum(prompts, seed: rl.seed, minimum: $0.minimum) : nil
+      }
+    self.prompts = curriculum?.prompts ?? prompts
     self.tokenizer = tokenizer
     self.rewards = rewards
     self.model = model
@@ -41,6 +47,11 @@ struct PromptRollouts: RolloutSource {
       ? try OverlongReward(maximumLength: options.maxNewTokens, cache: rl.overlongCache) : nil
     rules = SampledGroup.Rules(
       parts: rewards.names.count, dropsUniform: rl.dynamicSampling, filtersOverlong: rl.overlongFilter)
+  }
+
+  func origin(of number: Int) -> GroupOrigin {
+    let source = (prompts as? PromptMixture).map { $0.parts[$0.draw(number).part].name }
+    return GroupOrigin(source: source, rewards: rewards.positions(of: source))
   }
 
   /// A group has `rl.num_trajectories` items and, with `rl.demonstrations`, one for the demonstration. Completions are
@@ -120,11 +131,13 @@ struct PromptRollouts: RolloutSource {
     part.members.append(
       RolloutPart.Member(
         trajectory: isExcluded ? trajectory.withoutLoss : trajectory,
-        outcome: TrajectoryOutcome(item, trajectory, digest: prompt.digest, outcome, shaping: shaping)))
+        outcome: TrajectoryOutcome(
+          item, trajectory, digest: prompt.digest, outcome, shaping: shaping,
+          isRight: rewards.isRight(outcome, of: prompt, threshold: configuration.evaluation.threshold))))
     guard !trajectory.isDemonstration else { return }
     var parts: [String: Double] = [:]
     if let score = outcome.score {
-      parts = Dictionary(zip(rewards.names, score.parts)) { first, _ in first }
+      parts = rewards.named(score, of: prompt)
       for (name, value) in score.metrics.sorted(by: { $0.key < $1.key }) {
         part.figures.append(
           RolloutPart.Figure(group: UInt64(item.number), index: item.index, name: name, value: value))

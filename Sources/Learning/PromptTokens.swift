@@ -6,20 +6,28 @@ package enum PromptTokens {
   package static func encode(_ prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration) throws
     -> [Int32]
   {
+    let data = configuration.data
+    let place = prompt.source.map { "the source '\($0)': " } ?? "data."
     let tokens: [Int32]
-    do throws(PromptTemplateError) {
-      tokens = try PromptTemplate(configuration.data.template).tokens(for: prompt, tokenizer)
-    } catch {
-      throw TrainingError(
-        .data, "\(prompt.origin): data.template: \(error.problem); correct the template or the prompts")
+    if let messages = prompt.messages {
+      tokens = try Self.tokens(messages, of: prompt, tokenizer, configuration)
+    } else {
+      do throws(PromptTemplateError) {
+        let template = if let form = prompt.form { form.template } else { try PromptTemplate(data.template) }
+        tokens = try template.tokens(for: prompt, tokenizer)
+      } catch {
+        throw TrainingError(
+          .data, "\(prompt.origin): \(place)template: \(error.problem); correct the template or the prompts")
+      }
     }
     let room = configuration.model.maxSeqLen - configuration.objective.maxTrajectoryLen
-    let limit = min(room, configuration.data.maxPromptLen)
+    let maximum = prompt.form?.maximumLength ?? data.maxPromptLen
+    let limit = min(room, maximum)
     guard !tokens.isEmpty else {
       throw TrainingError(.data, "\(prompt.origin): the prompt is empty; give it at least one character")
     }
     if tokens.count <= limit { return tokens }
-    switch configuration.data.truncation {
+    switch data.truncation {
     case .left: return Array(tokens.suffix(limit))
     case .right: return Array(tokens.prefix(limit))
     case .error:
@@ -27,8 +35,18 @@ package enum PromptTokens {
         .data,
         "\(prompt.origin): the prompt has \(tokens.count) tokens, at most \(limit) fit (model.max_seq_len "
           + "\(configuration.model.maxSeqLen) − rl.max_trajectory_len \(configuration.objective.maxTrajectoryLen), "
-          + "data.max_prompt_len \(configuration.data.maxPromptLen)); shorten it, raise these limits or set "
+          + "\(place)max_prompt_len \(maximum)); shorten it, raise these limits or set "
           + "data.truncation")
     }
+  }
+
+  /// The tokens of a conversation. No form of conversations can be configured, so that a prompt of messages is refused.
+  private static func tokens(
+    _ messages: [ChatMessage], of prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration
+  ) throws -> [Int32] {
+    throw TrainingError(
+      .configuration,
+      "\(prompt.origin): the prompt is a list of \(messages.count) messages, which needs a chat form; write it as a text"
+    )
   }
 }

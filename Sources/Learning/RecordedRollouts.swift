@@ -4,7 +4,7 @@ import Parameters
 import Rollouts
 import Tensors
 
-/// Groups that any policy recorded earlier, in a new order in each epoch.
+/// Groups that any policy recorded earlier, in a new order in each epoch or, without `data.shuffle`, as recorded.
 ///
 /// π_old samples the latents. π_old also computes log-probabilities that were not recorded, once per rollout, by the
 /// function of the training forward pass, so that the ratios of the first update are exactly 1.
@@ -17,6 +17,8 @@ package struct RecordedRollouts: RolloutSource {
   private let largest: Int
 
   package var rewardNames: [String] { [] }
+  package func origin(of number: Int) -> GroupOrigin { GroupOrigin(source: nil, rewards: []) }
+
   /// False if log-probabilities were recorded: the program that computed them rounds differently.
   package var hasExactLogProbabilities: Bool {
     groups.allSatisfy { $0.trajectories.allSatisfy { $0.sequences.allSatisfy { $0.logProbabilities == nil } } }
@@ -59,6 +61,7 @@ package struct RecordedRollouts: RolloutSource {
   /// The group that number `number` draws.
   private func recorded(_ number: Int) -> RecordedGroup {
     let (epoch, position) = number.quotientAndRemainder(dividingBy: groups.count)
+    guard configuration.data.shuffle else { return groups[position] }
     return groups[CounterPermutation(count: groups.count, seed: configuration.rl.seed, epoch: UInt64(epoch))[position]]
   }
 

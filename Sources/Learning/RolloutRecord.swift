@@ -94,6 +94,19 @@ public struct PromptLedger: Sendable, Equatable {
   public let digest: UInt64
   /// Numbers of the dropped groups, by reason: `uniform` or `unscored`.
   public let dropped: [String: [Int]]
+  /// The draws of the difficulty samplers; empty without.
+  public internal(set) var draws: [Draws] = []
+
+  /// The visits of a source's prompts from which a difficulty sampler drew.
+  public struct Draws: Sendable, Equatable {
+    /// The source's name; nil for the only source.
+    public let source: String?
+    /// The first visit, and the number of visits, those that were skipped included.
+    public let first: Int
+    public let count: Int
+    /// The visits that were drawn, ascending.
+    public let drawn: [Int]
+  }
 
   init(first: Int, _ records: [RolloutRecord]) {
     self.first = first

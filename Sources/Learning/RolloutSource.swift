@@ -11,6 +11,9 @@ package protocol RolloutSource: Sendable {
   /// Whether this program computed the log-probabilities of the groups with π_old.
   var hasExactLogProbabilities: Bool { get }
 
+  /// The origin of a group's prompt.
+  func origin(of number: Int) -> GroupOrigin
+
   /// The expected cost of each item of group `number`, in any unit. The same on every rank.
   func costs(of number: Int) -> [Int]
 
@@ -57,4 +60,12 @@ extension RolloutSource {
       return group(number, own)
     }
   }
+}
+
+/// The source of a group's prompt.
+package struct GroupOrigin: Sendable {
+  /// The source's name; nil for the only source.
+  let source: String?
+  /// The positions in `RolloutSource.rewardNames` of the rewards that score the group.
+  let rewards: [Int]
 }

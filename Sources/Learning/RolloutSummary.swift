@@ -30,17 +30,35 @@ package struct RolloutSummary {
   }
 
   /// Adds rewards, lengths, dropped groups by reason, the ledger and the samples to a report. Collective.
-  func describe(_ report: inout StepReport, _ communicator: Communicator) throws(MPIError) {
+  ///
+  /// - Parameter origin: the origin of each group.
+  func describe(
+    _ report: inout StepReport, _ communicator: Communicator, origin: (Int) -> GroupOrigin
+  ) throws(MPIError) {
     var parts = [Double](repeating: 0, count: names.count)
+    var counts = [Int](repeating: 0, count: names.count)
     var scored = 0
     var reward = 0.0
+    var sources: [String: (reward: Double, scored: Int, groups: Int)] = [:]
     for record in records {
-      for (index, part) in record.parts.enumerated() { parts[index] += part }
+      let origin = origin(Int(record.number))
+      for index in origin.rewards {
+        parts[index] += record.parts[index]
+        counts[index] += record.scored
+      }
       scored += record.scored
       reward += record.reward
+      if let source = origin.source {
+        let sum = sources[source] ?? (0, 0, 0)
+        sources[source] = (sum.reward + record.reward, sum.scored + record.scored, sum.groups + 1)
+      }
     }
-    if scored > 0 {
-      for (name, part) in zip(names, parts) { report.metrics["rewards/\(name)"] = part / Double(scored) }
+    for (index, name) in names.enumerated() where counts[index] > 0 {
+      report.metrics["rewards/\(name)"] = parts[index] / Double(counts[index])
+    }
+    for (name, sum) in sources {
+      report.metrics["groups/\(name)"] = Double(sum.groups)
+      if sum.scored > 0 { report.metrics["reward/\(name)"] = sum.reward / Double(sum.scored) }
     }
     let trajectories = Double(max(1, records.reduce(0) { $0 + $1.trajectories }))
     report.metrics["completions/mean_length"] = Double(records.reduce(0) { $0 + $1.generatedTokens }) / trajectories

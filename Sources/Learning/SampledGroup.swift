@@ -13,6 +13,8 @@ package struct SampledGroup: Sendable {
   }
 
   let record: RolloutRecord
+  /// The right trajectories, without demonstrations.
+  let passes: PassRecord
   /// The group to train on, without unscored trajectories; nil if it is dropped.
   let head: StepGroup.Head?
   /// The index of the item of each member of `head`.
@@ -28,6 +30,7 @@ package struct SampledGroup: Sendable {
     number: Int, digest: UInt64, _ outcomes: ArraySlice<TrajectoryOutcome>, missing: Int = 0, _ rules: Rules
   ) {
     var record = RolloutRecord(number: UInt64(number), digest: digest, parts: rules.parts)
+    var passes = PassRecord(number: UInt64(number))
     var raw: [Double] = []
     var members: [StepGroup.Member] = []
     var items: [Int] = []
@@ -42,6 +45,7 @@ package struct SampledGroup: Sendable {
       items.append(outcome.index)
     }
     for outcome in outcomes where !outcome.isDemonstration {
+      passes.add(isRight: outcome.isRight, isScored: outcome.score != nil)
       record.count(generated: outcome.generated, isFinished: outcome.isFinished)
       // A recorded trajectory of several sequences counts once.
       let isNew = outcome.owner == nil || outcome.owner != owner
@@ -66,6 +70,7 @@ package struct SampledGroup: Sendable {
     record.fate = Self.fate(raw, of: trajectories, dropsUniform: rules.dropsUniform)
     head = record.fate == .kept ? StepGroup.Head(id: UInt64(number), members: members) : nil
     self.record = record
+    self.passes = passes
     self.items = items
   }
 

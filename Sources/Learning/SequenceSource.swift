@@ -11,16 +11,19 @@ public struct TextSequences: SequenceSource {
   let stream: TokenStream
   let length: Int
   let seed: UInt64
+  let isShuffled: Bool
 
-  public init(stream: TokenStream, length: Int, seed: UInt64) {
+  public init(stream: TokenStream, length: Int, seed: UInt64, isShuffled: Bool = true) {
     self.stream = stream
     self.length = length
     self.seed = seed
+    self.isShuffled = isShuffled
   }
 
   public func sequence(step: Int, index: Int, batchSize: Int) -> TrainingSequence {
     let tokens = Array(
-      stream.window(seed: seed, step: step, sequence: index, sequencesPerStep: batchSize, length: length))
+      stream.window(
+        seed: seed, step: step, sequence: index, sequencesPerStep: batchSize, length: length, isShuffled: isShuffled))
     return TrainingSequence(
       id: UInt64(step * batchSize + index), tokens: tokens, positions: Array(1..<tokens.count))
   }

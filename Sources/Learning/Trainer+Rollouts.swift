@@ -18,18 +18,23 @@ extension Trainer {
     var part = RolloutPart()
     var summary = RolloutSummary(first: nextGroup, names: source.rewardNames)
     var kept: [SampledGroup] = []
+    let states = curriculum?.states ?? []
+    curriculum?.beginRollout()
     for round in 0...(rl.dynamicSampling ? rl.maxResampleTimes : 0) where kept.count < wanted {
       if round > 0, try StopSignal.isRequested(communicator) {
         nextGroup = summary.first
+        curriculum?.restore(states)
         return nil
       }
       let numbers = nextGroup..<nextGroup + wanted - kept.count
+      try curriculum?.draw(numbers)
       let drawn = try source.sample(ownItems(numbers), policy: oldPolicy, context)
       nextGroup = numbers.upperBound
       part.append(drawn)
       let outcomes = try TrajectoryOutcome.gather(
         drawn.members.map(\.outcome), parts: source.rewardNames.count, communicator)
       let groups = source.groups(numbers, outcomes)
+      try curriculum?.record(groups.map(\.passes))
       summary.add(groups.map(\.record))
       kept += groups.filter { $0.head != nil }
     }

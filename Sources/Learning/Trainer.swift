@@ -24,6 +24,8 @@ public final class Trainer {
   public private(set) var stepCount = 0
   /// The source of groups.
   package let source: any RolloutSource
+  /// Draws prompts by their difficulty; nil without `data.sampler`.
+  package let curriculum: PromptCurriculum?
   /// The number of the next group to draw.
   var nextGroup = 0
   /// The groups of the remaining steps of the last rollout, in order of their numbers.
@@ -84,6 +86,7 @@ public final class Trainer {
     self.learner = learner
     self.tokenizer = tokenizer
     self.source = source
+    curriculum = (source as? PromptRollouts)?.curriculum
     schedule = LearningRateSchedule(peak: rl.learningRate, warmupSteps: rl.warmupSteps, totalSteps: rl.numEpochs)
     objective = configuration.objective
     trust = TrustRegion(target: rl.targetKL)
@@ -135,7 +138,13 @@ public final class Trainer {
       report.metrics["publication/bytes"] = Double(cost.bytes)
       report.metrics["publication/changed_share"] = cost.changedShare
     }
-    try collected?.describe(&report, communicator)
+    if let collected {
+      try collected.describe(&report, communicator, origin: source.origin)
+      if let curriculum {
+        report.metrics.merge(curriculum.metrics) { $1 }
+        report.prompts?.draws = curriculum.draws
+      }
+    }
     collected = nil
     try report.add(clock, tokens: groups.reduce(0) { $0 + $1.tokens }, communicator)
     return report

@@ -21,10 +21,12 @@ package struct TrajectoryOutcome: Sendable, Equatable {
   let reason: UnscoredReason?
   /// Added to the reward; dynamic sampling ignores it.
   let shaping: Double
+  /// Whether the main reward reaches `evaluation.threshold`.
+  let isRight: Bool
 
   init(
     _ item: RolloutItem, _ trajectory: Trajectory, digest: UInt64, owner: Int? = nil,
-    _ outcome: WeightedRewards.Outcome, shaping: Double = 0
+    _ outcome: WeightedRewards.Outcome, shaping: Double = 0, isRight: Bool = false
   ) {
     number = UInt64(item.number)
     index = item.index
@@ -35,6 +37,7 @@ package struct TrajectoryOutcome: Sendable, Equatable {
     isDemonstration = trajectory.isDemonstration
     self.owner = owner
     self.shaping = shaping
+    self.isRight = isRight
     switch outcome {
     case .scored(let score):
       self.score = WeightedRewards.Score(total: score.total, parts: score.parts, metrics: [:])
@@ -47,7 +50,7 @@ package struct TrajectoryOutcome: Sendable, Equatable {
 
   /// - Parameter parts: number of rewards.
   private func numbers(parts: Int) -> [Int64] {
-    let flags = (isFinished ? 1 : 0) | (isDemonstration ? 2 : 0)
+    let flags = (isFinished ? 1 : 0) | (isDemonstration ? 2 : 0) | (isRight ? 4 : 0)
     let reason = reason.flatMap { UnscoredReason.allCases.firstIndex(of: $0) } ?? -1
     let reals = [score?.total ?? 0, shaping] + (score?.parts ?? [Double](repeating: 0, count: parts))
     precondition(reals.count == 2 + parts, "\(reals.count - 2) parts of a score of \(parts)")
@@ -67,6 +70,7 @@ package struct TrajectoryOutcome: Sendable, Equatable {
     generated = Int(values[4])
     isFinished = values[5] & 1 != 0
     isDemonstration = values[5] & 2 != 0
+    isRight = values[5] & 4 != 0
     owner = values[6] < 0 ? nil : Int(values[6])
     reason = values[7] < 0 ? nil : UnscoredReason.allCases[Int(values[7])]
     score = values[7] < 0 ? WeightedRewards.Score(total: reals[0], parts: Array(reals[2...]), metrics: [:]) : nil

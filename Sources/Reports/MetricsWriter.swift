@@ -42,10 +42,22 @@ public final class MetricsWriter {
 extension PromptLedger {
   /// The member `prompts` of a line in metrics.jsonl.
   var json: JSONValue {
-    .object([
+    var members: [String: JSONValue] = [
       "first": .integer(first), "count": .integer(count), "digest": .text(String(digest, radix: 16)),
       "dropped": .object(dropped.mapValues { .list($0.map(JSONValue.integer)) }),
-    ])
+    ]
+    if !draws.isEmpty { members["draws"] = .list(draws.map(\.json)) }
+    return .object(members)
+  }
+}
+
+extension PromptLedger.Draws {
+  fileprivate var json: JSONValue {
+    var members: [String: JSONValue] = [
+      "first": .integer(first), "count": .integer(count), "drawn": .list(drawn.map(JSONValue.integer)),
+    ]
+    if let source { members["source"] = .text(source) }
+    return .object(members)
   }
 }
 

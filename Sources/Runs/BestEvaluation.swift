@@ -2,33 +2,47 @@ import Configuration
 
 /// The best evaluation of a run.
 ///
-/// Evaluations on text are compared by bits per byte. Evaluations on prompts are compared by exact match, then reward,
-/// if a reward compares completions with the exact answer (`exact_match`, `partial_credit`); otherwise by reward alone,
-/// since exact match may then be meaningless.
+/// Evaluations on text are compared by bits per byte. Evaluations on prompts are compared by `evaluation.metric`. Without
+/// it, they are compared by exact match if a reward of each source compares completions with the exact answer
+/// (`exact_match`, `partial_credit`); by pass rate if a reward of each source is also `numeric_match`; otherwise by
+/// reward, since a pass rate may then be 0 for long. Equal values are compared by reward.
 struct BestEvaluation: Sendable {
   /// Bits per byte, for which lower is better.
   static let textMeasure = "eval/bits_per_byte"
+  private static let losses: Set<String> = [textMeasure, "eval/cross_entropy"]
 
-  private let followsExactMatch: Bool
+  /// The metrics to compare by, of which the first that an evaluation has counts.
+  private let measures: [String]
   /// Number of comparable evaluations after the best.
   private(set) var since = 0
   /// The best score so far, compared lexicographically.
   private var best: [Double]?
 
-  init(rewards: [RewardConfiguration]) {
-    followsExactMatch = rewards.contains { $0.name == .exactMatch || $0.name == .partialCredit }
+  init(_ configuration: RunConfiguration) {
+    if let metric = configuration.evaluation.metric {
+      measures = ["eval/\(RunConfiguration.metricName(metric))", Self.textMeasure]
+      return
+    }
+    func all(_ names: Set<RewardConfiguration.Name>) -> Bool {
+      configuration.data.trainedRewards.allSatisfy { rewards in rewards.contains { names.contains($0.name) } }
+    }
+    let ofPrompts =
+      all([.exactMatch, .partialCredit])
+      ? ["eval/exact_match"]
+      : all([.exactMatch, .partialCredit, .numericMatch]) ? ["eval/pass_rate", "eval/reward"] : ["eval/reward"]
+    measures = [Self.textMeasure] + ofPrompts
   }
 
   /// The first metric of the comparison, if `values` contains it.
-  func measure(of values: [String: Double]) -> String? {
-    [Self.textMeasure, followsExactMatch ? "eval/exact_match" : "eval/reward"].first { values[$0] != nil }
-  }
+  func measure(of values: [String: Double]) -> String? { measures.first { values[$0] != nil } }
+
+  /// Whether lower values of a metric are better.
+  static func isLoss(_ measure: String) -> Bool { losses.contains(measure) }
 
   /// The score of an evaluation; higher is better. Nil if the evaluation cannot be compared.
   private func score(_ values: [String: Double]) -> [Double]? {
     guard let name = measure(of: values), let value = values[name], value.isFinite else { return nil }
-    if name == Self.textMeasure { return [-value] }
-    return followsExactMatch ? [value, values["eval/reward"] ?? -.infinity] : [value]
+    return Self.isLoss(name) ? [-value] : [value, values["eval/reward"] ?? -.infinity]
   }
 
   /// Whether an evaluation is better than all earlier ones.

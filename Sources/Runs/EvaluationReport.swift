@@ -31,8 +31,9 @@ public struct EvaluationReport: Sendable {
     if let heldOut = materials.text?.heldOut {
       let length = min(assembly.configuration.pretrain.sequenceLength, assembly.model.configuration.maxSeqLen)
       corpus = try evaluator.text(heldOut, length: length, count: count, weights)
-    } else if let prompts = materials.prompts, let rewards = materials.rewards {
-      for (name, source) in [(prompts.name, prompts)] + (try assembly.evaluationTasks()) {
+    } else if let rewards = materials.evaluationRewards {
+      for set in materials.evaluated {
+        let (name, source) = (set.name ?? set.source.name, set.source)
         let available = min(count, source.heldOutCount ?? count)
         for draws in samples > 0 ? [0, samples] : [0] where available > 0 {
           tasks.append(
@@ -73,11 +74,14 @@ public struct EvaluationReport: Sendable {
   /// One row per task and mode, with pass@k for sampled completions.
   private var taskRows: [[String]] {
     let ks = Set(tasks.filter { $0.samples > 1 }.flatMap(\.passAt.keys)).sorted()
-    let header = ["task", "mode", "prompts", "samples", "exact match", "reward", "mean length", "finished"]
+    let header = [
+      "task", "mode", "prompts", "samples", "exact match", "pass rate", "reward", "mean length", "finished",
+    ]
     let rows = zip(names, tasks).map { name, task in
       [
         name, task.mode, "\(task.prompts)", "\(task.samples)", FigureText.fixed(task.exactMatch, 4),
-        task.reward.map { FigureText.fixed($0, 4) } ?? "none scored", FigureText.fixed(task.meanLength, 2),
+        FigureText.fixed(task.passRate, 4), task.reward.map { FigureText.fixed($0, 4) } ?? "none scored",
+        FigureText.fixed(task.meanLength, 2),
         FigureText.fixed(task.finished, 4),
       ] + ks.map { k in task.samples > 1 ? task.passAt[k].map { FigureText.fixed($0, 4) } ?? "" : "" }
     }
@@ -134,6 +138,7 @@ public struct EvaluationReport: Sendable {
     var members: [String: JSONValue] = [
       "task": .text(name), "mode": .text(task.mode), "prompts": .integer(task.prompts),
       "samples": .integer(task.samples), "exact_match": .number(task.exactMatch),
+      "pass_rate": .number(task.passRate), "rewards": .object(task.rewards.mapValues(JSONValue.number)),
       "reward": task.reward.map(JSONValue.number) ?? .null,
       "mean_length": .number(task.meanLength), "finished": .number(task.finished), "unscored": .integer(task.unscored),
     ]

@@ -32,7 +32,7 @@ final class RunLoop {
   private(set) var before: [String: Double]
   private(set) var after: [String: Double]
   private(set) var examples: [CompletionSample] = []
-  /// Whether the goal of pre-training is reached, or was before the run was resumed.
+  /// Whether a goal is reached, or was before the run was resumed.
   private(set) var isFinished: Bool
   private var isStopped = false
   /// Whether a signal cut an evaluation short; the checkpoint then says that the evaluation is due.
@@ -70,9 +70,15 @@ final class RunLoop {
       ? ("evaluation.every", configuration.evaluation.every) : ("pretrain.eval_every", configuration.pretrain.evalEvery)
   }
 
-  /// Whether the last evaluation reached a goal of pre-training. During warm-up, weights that always give the most
-  /// frequent answer can reach one.
+  /// Whether the last evaluation reached a goal of the run. During warm-up, weights that always give the most frequent
+  /// answer can reach one.
   private var hasReachedGoal: Bool {
+    if phase == .train {
+      guard let goal = configuration.rl.stopAt, done >= configuration.rl.warmupSteps,
+        let name = BestEvaluation(configuration).measure(of: after), let value = after[name]
+      else { return false }
+      return value >= goal
+    }
     let pretrain = configuration.pretrain
     let goals = [("eval/exact_match", pretrain.stopAtExactMatch), ("eval/reward", pretrain.stopAtReward)]
     return phase == .pretrain && done >= pretrain.warmupSteps
@@ -173,8 +179,8 @@ final class RunLoop {
 
   /// Judges the last evaluation by the metric that the best weights follow.
   private func judge() -> PolicyGuard.Verdict {
-    let name = BestEvaluation(rewards: configuration.data.rewards).measure(of: after)
-    guard let name, name != BestEvaluation.textMeasure, let value = after[name] else { return .within }
+    let name = BestEvaluation(configuration).measure(of: after)
+    guard let name, !BestEvaluation.isLoss(name), let value = after[name] else { return .within }
     return run.judge(value)
   }
 
@@ -193,7 +199,7 @@ final class RunLoop {
   /// Replaces the weights by the best ones at the end of the run, if the method keeps them. Collective.
   func adoptBest() throws {
     guard let step = run.bestStep, step < done else { return }
-    let name = BestEvaluation(rewards: configuration.data.rewards).measure(of: after)
+    let name = BestEvaluation(configuration).measure(of: after)
     let last = name.flatMap { after[$0] }
     try run.adoptBest()
     (after, examples) = try evaluate()

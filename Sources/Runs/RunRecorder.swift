@@ -62,7 +62,7 @@ public final class RunRecorder {
     self.panels = panels
     lastStep = step ?? 0
     nextPlot = start + Self.plotInterval
-    best = BestEvaluation(rewards: configuration.data.rewards)
+    best = BestEvaluation(configuration)
     self.configuration = configuration
     self.title = title
     let resumed = step ?? 0

@@ -10,40 +10,56 @@ extension TrainingRun {
       communicator: communicator, context: assembly.context)
   }
 
-  /// Evaluates held-out prompts of the run's task and of `evaluation.tasks`, greedily and sampled. Collective.
+  /// Evaluates sets of prompts, greedily and sampled. Collective.
   ///
-  /// - Returns: Metrics, and sample completions.
-  func evaluateTask(_ prompts: any PromptSource, _ rewards: WeightedRewards, _ learner: Learner) throws
+  /// - Returns: Metrics, and sample completions of the main sets.
+  func evaluate(_ sets: [EvaluatedPrompts], _ rewards: WeightedRewards, _ learner: Learner) throws
     -> ([String: Double], [CompletionSample])
   {
     FlightRecorder.begin(ActivityLabel("evaluation"))
     defer { FlightRecorder.end() }
-    var (figures, examples) = try evaluate(prompts, rewards, learner, prefix: "eval")
-    for (name, source) in try assembly.evaluationTasks() {
-      figures.merge(try evaluate(source, rewards, learner, prefix: "eval/\(name)").0) { $1 }
+    var figures: [String: Double] = [:]
+    var main: [(greedy: Evaluator.TaskResult, sampled: Evaluator.TaskResult?)] = []
+    for set in sets {
+      let evaluation = configuration.evaluation
+      let count = min(evaluation.count, set.source.heldOutCount ?? evaluation.count)
+      guard count > 0 else { continue }
+      let weights = try learner.wholeWeights().weights
+      let greedy = try evaluator.task(set.source, rewards, count: count, samples: 0, weights)
+      let sampled =
+        evaluation.samples > 0
+        ? try evaluator.task(set.source, rewards, count: count, samples: evaluation.samples, weights) : nil
+      if set.isMain { main.append((greedy, sampled)) }
+      if let name = set.name { figures.merge(Self.figures(greedy, sampled, prefix: "eval/\(name)")) { $1 } }
     }
-    if figures.isEmpty { examples = [] }
-    return (figures, examples)
+    guard !main.isEmpty else { return (figures, []) }
+    let greedy = Evaluator.TaskResult.pooled(main.map(\.greedy), task: "all")
+    let draws = main.compactMap(\.sampled)
+    figures.merge(
+      Self.figures(greedy, draws.isEmpty ? nil : .pooled(draws, task: "all"), prefix: "eval")
+    ) { $1 }
+    return (figures, greedy.examples)
   }
 
-  private func evaluate(
-    _ prompts: any PromptSource, _ rewards: WeightedRewards, _ learner: Learner, prefix: String
-  ) throws -> ([String: Double], [CompletionSample]) {
-    let evaluation = configuration.evaluation
-    let count = min(evaluation.count, prompts.heldOutCount ?? evaluation.count)
-    guard count > 0 else { return ([:], []) }
-    let weights = try learner.wholeWeights().weights
-    let greedy = try evaluator.task(prompts, rewards, count: count, samples: 0, weights)
-    var figures = ["\(prefix)/exact_match": greedy.exactMatch, "\(prefix)/mean_length": greedy.meanLength]
+  /// The metrics of a set of prompts.
+  private static func figures(
+    _ greedy: Evaluator.TaskResult, _ sampled: Evaluator.TaskResult?, prefix: String
+  ) -> [String: Double] {
+    var figures = [
+      "\(prefix)/exact_match": greedy.exactMatch, "\(prefix)/pass_rate": greedy.passRate,
+      "\(prefix)/mean_length": greedy.meanLength,
+    ]
     // A completion without a score never counts as 0.
     figures["\(prefix)/reward"] = greedy.reward
+    if greedy.rewards.count > 1 {
+      for (name, value) in greedy.rewards { figures["\(prefix)/rewards/\(name)"] = value }
+    }
     if greedy.unscored > 0 { figures["\(prefix)/unscored"] = Double(greedy.unscored) }
-    if evaluation.samples > 0 {
-      let sampled = try evaluator.task(prompts, rewards, count: count, samples: evaluation.samples, weights)
-      figures["\(prefix)/mean@\(evaluation.samples)"] = sampled.exactMatch
+    if let sampled {
+      figures["\(prefix)/mean@\(sampled.samples)"] = sampled.passRate
       for (k, rate) in sampled.passAt { figures["\(prefix)/pass@\(k)"] = rate }
     }
-    return (figures, greedy.examples)
+    return figures
   }
 
   /// Bits per byte on `evaluation.count` windows of held-out text. Collective.

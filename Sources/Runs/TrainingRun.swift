@@ -63,8 +63,8 @@ public struct TrainingRun {
     return try run(
       trainer, materials.inputs, total: configuration.rl.numEpochs, phase: .train,
       evaluate: {
-        guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
-        return try evaluateTask(prompts, rewards, learner)
+        guard let rewards = materials.evaluationRewards else { return ([:], []) }
+        return try evaluate(materials.evaluated, rewards, learner)
       }
     ) { recorder, step in
       guard let report = try trainer.step(leaving: leaving) else { return false }
@@ -85,8 +85,8 @@ public struct TrainingRun {
       trainer, materials.inputs, total: configuration.pretrain.steps, phase: .pretrain,
       evaluate: {
         if let text = materials.text { return try text.heldOut.map { try evaluateText($0, learner) } ?? ([:], []) }
-        guard let prompts = materials.prompts, let rewards = materials.rewards else { return ([:], []) }
-        return try evaluateTask(prompts, rewards, learner)
+        guard let rewards = materials.evaluationRewards else { return ([:], []) }
+        return try evaluate(materials.evaluated, rewards, learner)
       }
     ) { recorder, step in
       let (metrics, warning) = try trainer.step()
@@ -195,6 +195,7 @@ public struct TrainingRun {
 
   private static let panels: [(title: String, label: String, metrics: [String])] = [
     ("Reward", "mean reward", ["reward"]),
+    ("Held-out pass rate", "share", ["eval/pass_rate"]),
     ("Held-out exact match", "share", ["eval/exact_match"]),
     ("Held-out reward", "mean reward", ["eval/reward"]),
     ("Held-out bits per byte", "bits", ["eval/bits_per_byte"]),

@@ -18,4 +18,8 @@ public enum RandomStream: UInt32, Sendable, CaseIterable {
   case taskGeneration = 7
   /// Prompts that reinforcement draws: a task's problems, or the order of a file's.
   case reinforcementPrompts = 8
+  /// The order in which sources of prompts alternate; the sequence is the number of the block.
+  case sourceMixing = 9
+  /// Whether the difficulty sampler draws a prompt; the sequence is the number of the visit.
+  case difficultySampling = 10
 }

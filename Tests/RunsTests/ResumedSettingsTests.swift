@@ -75,7 +75,7 @@ import TrainingSupport
     Change("rl.entropy_coef_max", "0.0105", .used, "rl.entropy_target=100.0"), Change("rl.temperature", "0.5", .used),
     Change("rl.top_k", "5", .used), Change("rl.top_p", "0.5", .used), Change("rl.overlong_cache", "3", .used),
     Change("rl.overlong_filter", "true", .used), Change("rl.weight_decay", "0.5", .used),
-    Change("rl.seed", "9", .refused),
+    Change("rl.seed", "9", .refused), Change("rl.stop_at", "9.0", .silent),
   ]
 
   private static let common = [
@@ -85,7 +85,10 @@ import TrainingSupport
     Change("parallel.threads", "2", .silent),
     Change("parallel.expert", "5", .refused), Change("parallel.reproducible", "true", .used, "pretrain.batch_size=24"),
     Change("parallel.timeout", "77", .silent), Change("data.task", "{name: copy, length: 2}", .refused),
-    Change("data.prompts", "prompts.jsonl", .refused), Change("data.held_out", "0.3", .refused),
+    Change("data.prompts", "prompts.jsonl", .refused),
+    Change("data.sources", "[{name: a, task: {name: copy}}]", .refused),
+    Change("data.members", "{prompt: question}", .refused), Change("data.shuffle", "false", .refused),
+    Change("data.held_out", "0.3", .refused),
     Change("data.tokenizer", "gpt2", .refused), Change("data.tokenizer_file", "x.json", .refused),
     Change("data.merges_file", "x.txt", .refused), Change("data.end_token", "x", .silent),
     Change("data.template", "\"Q{prompt}\"", .used), Change("data.max_prompt_len", "15", .refused),
@@ -93,7 +96,10 @@ import TrainingSupport
     Change("data.truncation", "left", .silent), Change("data.rewards", "[{name: length, length: 1}]", .used),
     Change("evaluation.count", "3", .used), Change("evaluation.samples", "2", .used),
     Change("evaluation.temperature", "0.5", .silent),
-    Change("evaluation.tasks", "[{name: copy, length: 2}]", .used), Change("evaluation.keep_best", "false", .silent),
+    Change("evaluation.tasks", "[{name: copy, length: 2}]", .used),
+    Change("evaluation.sources", "[{name: x, task: {name: copy, length: 2}}]", .used),
+    Change("evaluation.threshold", "-1.0", .used), Change("evaluation.metric", "exact_match", .silent),
+    Change("evaluation.keep_best", "false", .silent),
     Change("checkpoint.weights", "@weights", .refused), Change("checkpoint.every", "4", .used),
     Change("checkpoint.keep", "1", .used), Change("checkpoint.milestones", "3", .used, "checkpoint.keep=1"),
     Change("checkpoint.copy", "false", .silent), Change("checkpoint.stop", "phase", .silent),
@@ -108,7 +114,7 @@ import TrainingSupport
   private static let ofTrain = [
     Change("evaluation.every", "1", .used), Change("logging.samples_every", "1", .used),
     Change("debug.assert_exact", "true", .silent), Change("evaluation.patience", "1", .silent),
-    Change("logging.norms_every", "1", .used),
+    Change("logging.norms_every", "1", .used), Change("data.sampler", "{kind: difficulty}", .refused),
   ]
 
   private static let pretraining = [

@@ -2,7 +2,7 @@ extension JSONScanner {
   private static let maximumDepth = 256
 
   /// Any value; `depth` counts the lists and objects around it.
-  mutating func value(_ reading: JSONValue.Reading, depth: Int = 0) throws(JSONSyntaxError) -> JSONValue {
+  package mutating func value(_ reading: JSONValue.Reading, depth: Int = 0) throws(JSONSyntaxError) -> JSONValue {
     if depth > Self.maximumDepth { throw fault("more than \(Self.maximumDepth) nested levels") }
     skipSpace()
     guard let byte = next else { throw fault("expected a value, found the end") }

@@ -16,6 +16,7 @@ extension RunReport {
     (
       "Results",
       [
+        Chart(title: "Held-out pass rate", unit: "share", metrics: ["eval/pass_rate"]),
         Chart(title: "Held-out exact match", unit: "share", metrics: ["eval/exact_match"]),
         Chart(title: "Held-out reward", unit: "mean", metrics: ["eval/reward"]),
         Chart(title: "Held-out bits per byte", unit: "bits", metrics: ["eval/bits_per_byte"]),

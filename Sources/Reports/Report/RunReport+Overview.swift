@@ -6,7 +6,8 @@ import Rollouts
 extension RunReport {
   /// The evaluations that measure the quality of a run.
   private static let measures: [(title: String, metric: String, lowIsGood: Bool)] = [
-    ("Held-out exact match", "eval/exact_match", false), ("Held-out reward", "eval/reward", false),
+    ("Held-out pass rate", "eval/pass_rate", false), ("Held-out exact match", "eval/exact_match", false),
+    ("Held-out reward", "eval/reward", false),
     ("Held-out bits per byte", "eval/bits_per_byte", true),
   ]
 

@@ -1,7 +1,7 @@
 import Formats
 import Foundation
 
-/// Files with one JSON object on each line. Blank lines are skipped.
+/// Files with one JSON object on each line, or with one JSON list of objects. Blank lines are skipped.
 enum JSONLines {
   /// The maximum bytes of a line; reading a line takes about four times as much memory.
   static let longestLine = 64 << 20
@@ -16,11 +16,12 @@ enum JSONLines {
 
   /// The objects of a file.
   ///
-  /// - Throws: `DataError` for a missing, empty or blank file, or a line that is too long, not UTF-8, not JSON, or not
-  ///   an object.
+  /// - Throws: `DataError` for a missing, empty or blank file, a form that cannot be read, or a line that is too long,
+  ///   not UTF-8, not JSON, or not an object.
   static func lines(at url: URL, observe: ContentObserver = { _ in }) throws(DataError) -> [Line] {
+    try InputForm.refuse(url)
     let bytes = try TextFile.bytes(at: url, longestLine: longestLine, observe: observe)
-    try refuseList(bytes, url)
+    if TextFile.isList(bytes) { return try elements(bytes, url) }
     var lines: [Line] = []
     var number = 0
     for var content in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
@@ -49,28 +50,62 @@ enum JSONLines {
     return lines
   }
 
-  /// Refuses a file that is one JSON list, a common form of data sets.
-  private static func refuseList(_ bytes: [UInt8], _ url: URL) throws(DataError) {
-    let space: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
-    guard let first = bytes.firstIndex(where: { !space.contains($0) }), bytes[first] == UInt8(ascii: "[") else {
-      return
+  /// The objects of a file that is one JSON list, each with the line on which it begins.
+  private static func elements(_ bytes: [UInt8], _ url: URL) throws(DataError) -> [Line] {
+    let result = bytes.withUnsafeBytes { text in
+      Result<[Line], DataError> { () throws(DataError) in
+        var scanner = JSONScanner(text)
+        var lines: [Line] = []
+        var (number, counted) = (1, 0)
+        func line(at position: Int) -> Int {
+          number += text[counted..<position].count { $0 == UInt8(ascii: "\n") }
+          counted = position
+          return number
+        }
+        func fault(_ position: Int, _ problem: String) -> DataError {
+          DataError(
+            file: url.relativePath, line: line(at: max(counted, min(position, text.count))), problem: problem,
+            remedy: "write a list of JSON objects, or one object per line")
+        }
+        do throws(JSONSyntaxError) {
+          try scanner.expect("[")
+          while try scanner.another(before: "]", isFirst: lines.isEmpty) {
+            scanner.skipSpace()
+            let before = scanner.position
+            let start = line(at: before)
+            let value = try scanner.value(.exactNumbers)
+            guard let members = value.objectValue else {
+              throw scanner.fault("expected an object, found \(value.kind)", at: before)
+            }
+            lines.append(Line(number: start, members: members))
+          }
+          try scanner.expectEnd()
+        } catch { throw fault(error.position, "not a list of JSON objects: \(error.problem)") }
+        if lines.isEmpty { throw fault(0, "an empty list") }
+        return lines
+      }
     }
-    throw DataError(
-      file: url.relativePath, line: 1 + bytes[..<first].count { $0 == 0x0A }, problem: "one JSON list, not JSON Lines",
-      remedy: "write one JSON object per line: jq -c '.[]' FILE > FILE.jsonl")
+    return try result.get()
   }
 
-  /// The string under a key; nil if the key is absent and optional.
-  static func text(_ key: String, of line: Line, isRequired: Bool, file: URL) throws(DataError) -> String? {
-    guard let value = line.members[key] else {
+  /// The string in a member (`PromptMembers`); nil if the member is absent and optional.
+  ///
+  /// - Parameter key: the key of the configuration that names the member.
+  static func text(
+    _ name: String, of line: Line, isRequired: Bool, file: URL, key: String
+  ) throws(DataError) -> String? {
+    guard let value = PromptMembers.value(name, of: line.members) else {
       if !isRequired { return nil }
+      let others = line.members.keys.sorted().prefix(8).joined(separator: ", ")
       throw DataError(
-        file: file.relativePath, line: line.number, problem: "'\(key)' is missing", remedy: "add it as a string")
+        file: file.relativePath, line: line.number, problem: "'\(name)' is missing",
+        remedy: others.isEmpty
+          ? "add it as a string" : "add it as a string, or name another member in \(key) (the line has \(others))")
     }
     guard let text = value.textValue else {
       throw DataError(
-        file: file.relativePath, line: line.number, problem: "'\(key)' is \(value.kind)", remedy: "write it as a string"
-      )
+        file: file.relativePath, line: line.number, problem: "'\(name)' is \(value.kind)",
+        remedy: "write it as a string")
     }
     return text
   }

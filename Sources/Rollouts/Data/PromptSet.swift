@@ -1,6 +1,6 @@
 import Tensors
 
-/// A finite set of prompts, visited in a new order each epoch.
+/// A finite set of prompts, visited in a new order each epoch or, without shuffling, in their own order.
 ///
 /// Train prompt i is element (i mod n) of the permutation of epoch ⌊i/n⌋; held-out prompts keep their order.
 public struct PromptSet: PromptSource {
@@ -9,6 +9,7 @@ public struct PromptSet: PromptSource {
   public let heldOut: [Prompt]
   private let seed: UInt64
   private let stream: RandomStream
+  private let isShuffled: Bool
   /// The first of `heldOut` with each text.
   private let distinctHeldOut: [Prompt]
 
@@ -21,9 +22,10 @@ public struct PromptSet: PromptSource {
   /// - Parameters:
   ///   - heldOutShare: the expected share of held-out prompts, from 0 to below 1.
   ///   - use: the purpose of the `train` prompts.
+  ///   - isShuffled: whether each epoch visits the `train` prompts in a new order.
   public init(
     name: String, prompts: [Prompt], seed: UInt64, heldOutShare: Double = 0.1, version: SplitVersion = .current,
-    use: PromptUse = .reinforcement
+    use: PromptUse = .reinforcement, isShuffled: Bool = true
   ) throws(TaskError) {
     try TaskError.checkShare(heldOutShare, task: name)
     // Strings compare by canonical equivalence; the bytes that version 1 hashes may differ between equivalent texts.
@@ -31,13 +33,14 @@ public struct PromptSet: PromptSource {
       prompts.lazy.map(\.text).filter { StableHash.isHeldOut($0, share: heldOutShare, version: version) })
     try self.init(
       name: name, train: prompts.filter { !texts.contains($0.text) },
-      heldOut: prompts.filter { texts.contains($0.text) }, seed: seed, version: version, use: use)
+      heldOut: prompts.filter { texts.contains($0.text) }, seed: seed, version: version, use: use,
+      isShuffled: isShuffled)
   }
 
   /// Uses the given parts, which must not share a prompt text.
   public init(
     name: String, train: [Prompt], heldOut: [Prompt], seed: UInt64, version: SplitVersion = .current,
-    use: PromptUse = .reinforcement
+    use: PromptUse = .reinforcement, isShuffled: Bool = true
   ) throws(TaskError) {
     var originOfText: [String: String] = [:]
     for prompt in train { originOfText[prompt.text] = prompt.origin }
@@ -51,6 +54,7 @@ public struct PromptSet: PromptSource {
     self.train = train
     self.heldOut = heldOut
     self.seed = seed
+    self.isShuffled = isShuffled
     stream = use == .reinforcement && version == .byText ? .reinforcementPrompts : .shuffling
     var texts: Set<String> = []
     distinctHeldOut = heldOut.filter { texts.insert($0.text).inserted }
@@ -65,7 +69,7 @@ public struct PromptSet: PromptSource {
     }
     let (epoch, visit) = index.quotientAndRemainder(dividingBy: prompts.count)
     let element =
-      split == .train
+      split == .train && isShuffled
       ? CounterPermutation(count: prompts.count, seed: seed, epoch: UInt64(epoch), stream: stream)[visit] : visit
     var prompt = prompts[element]
     prompt.id = Int64(index)

@@ -2,8 +2,8 @@ import Foundation
 
 /// Documents for pre-training, divided into a part to train on and a held-out part.
 ///
-/// - A file of JSON Lines (`.jsonl`, `.ndjson`, `.json`) holds one document per line, `{"text": "…"}`; a document is
-///   held out by a hash of its text, so repetitions stay in one part.
+/// - A file of JSON Lines (`.jsonl`, `.ndjson`, `.json`) holds one document per line, `{"text": "…"}`, or is a JSON list
+///   of such objects; a document is held out by a hash of its text, so repetitions stay in one part.
 /// - Any other file is one document of plain text. Its last part is held out, from the first line break after the
 ///   training share, so that trained text does not surround it.
 public struct TextCorpus: Sendable {
@@ -13,11 +13,12 @@ public struct TextCorpus: Sendable {
   /// Reads and divides a file.
   ///
   /// - Parameters:
+  ///   - member: the member that holds the text of a document.
   ///   - heldOutShare: of bytes (plain text) or documents, from 0 to below 1; 0 holds nothing out.
   ///   - observe: called with all bytes of the file.
   /// - Throws: `DataError` naming file and line, also if a part would be empty.
   public init(
-    contentsOf url: URL, heldOutShare: Double = 0.1, version: SplitVersion = .current,
+    contentsOf url: URL, member: String = "text", heldOutShare: Double = 0.1, version: SplitVersion = .current,
     observe: ContentObserver = { _ in }
   ) throws(DataError) {
     if !(0..<1).contains(heldOutShare) {
@@ -29,13 +30,16 @@ public struct TextCorpus: Sendable {
     if ending == "json" || JSONLines.pathExtensions.contains(ending) {
       var documents: [String] = []
       for line in try JSONLines.lines(at: url, observe: observe) {
-        documents.append(try JSONLines.text("text", of: line, isRequired: true, file: url) ?? "")
+        let text = try JSONLines.text(member, of: line, isRequired: true, file: url, key: "data.members.text")
+        documents.append(text ?? "")
       }
       let texts = Set(documents.filter { StableHash.isHeldOut($0, share: heldOutShare, version: version) })
       train = documents.filter { !texts.contains($0) && !$0.isEmpty }
       heldOut = documents.filter { texts.contains($0) && !$0.isEmpty }
     } else {
+      try InputForm.refuse(url)
       let text = try TextFile.text(at: url, observe: observe)
+      try InputForm.refuseJSON(text, url)
       let cut = Self.cut(text, heldOutShare: heldOutShare)
       train = [String(text[..<cut])].filter { !$0.isEmpty }
       heldOut = [String(text[cut...])].filter { !$0.isEmpty }

@@ -8,12 +8,14 @@ enum TextFile {
   static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
   /// The bytes of one read.
   private static let readSize = 1 << 20
+  /// The maximum bytes of a JSON list.
+  private static let largestList = 4 << 30
 
   /// The bytes of a file without a byte order mark. The file must exist, be readable and not empty.
   ///
   /// - Parameters:
-  ///   - longestLine: the maximum bytes of a line; a longer line is an error before it is read as a whole. Nil: no
-  ///     limit.
+  ///   - longestLine: the maximum bytes of a line; a longer line is an error before it is read as a whole, unless the
+  ///     file is a JSON list. Nil: no limit.
   ///   - observe: called with all bytes of the file.
   static func bytes(
     at url: URL, longestLine: Int? = nil, observe: ContentObserver = { _ in }
@@ -34,6 +36,12 @@ enum TextFile {
     return bytes.starts(with: byteOrderMark) ? Array(bytes.dropFirst(byteOrderMark.count)) : bytes
   }
 
+  /// Whether the first character that is not white space begins a JSON list.
+  static func isList(_ bytes: [UInt8]) -> Bool {
+    let content = bytes.starts(with: byteOrderMark) ? bytes.dropFirst(byteOrderMark.count) : bytes[...]
+    return content.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "[")
+  }
+
   /// Whether there is a file at the path and its permissions allow reading.
   static func isReadable(_ path: String) -> Bool {
     var isDirectory: ObjCBool = false
@@ -49,7 +57,7 @@ enum TextFile {
     do { handle = try FileHandle(forReadingFrom: url) } catch { throw unreadable(error.localizedDescription) }
     defer { try? handle.close() }
     var bytes: [UInt8] = []
-    var (line, lineStart) = (1, 0)
+    var (line, lineStart, isOneList) = (1, 0, false)
     while true {
       let next: Data?
       do { next = try handle.read(upToCount: readSize) } catch { throw unreadable(error.localizedDescription) }
@@ -57,6 +65,16 @@ enum TextFile {
       let start = bytes.count
       bytes.append(contentsOf: next)
       guard let longestLine else { continue }
+      // A JSON list may be one line.
+      if start == 0 { isOneList = isList(bytes) }
+      if isOneList {
+        guard bytes.count <= largestList else {
+          throw DataError(
+            file: url.relativePath, problem: "the JSON list is longer than \(largestList >> 30) GiB",
+            remedy: "write one JSON object per line")
+        }
+        continue
+      }
       for index in start..<bytes.count where bytes[index] == UInt8(ascii: "\n") {
         if index - lineStart > longestLine { break }
         (line, lineStart) = (line + 1, index + 1)

@@ -25,18 +25,22 @@ public struct TokenStream: Sendable {
   }
 
   /// The window that sequence `sequence` of step `step` trains on: number w = step · sequencesPerStep + sequence of the
-  /// visiting order. Each epoch visits windows in a new order (`CounterPermutation`) and from a new first token.
+  /// visiting order. Each epoch visits windows in a new order (`CounterPermutation`) and from a new first token, or,
+  /// without shuffling, in the order of the text and from its start.
   ///
   /// - Parameter length: the tokens of a window, at least 2. A shorter stream is its only window.
-  public func window(seed: UInt64, step: Int, sequence: Int, sequencesPerStep: Int, length: Int) -> ArraySlice<Int32> {
+  public func window(
+    seed: UInt64, step: Int, sequence: Int, sequencesPerStep: Int, length: Int, isShuffled: Bool = true
+  ) -> ArraySlice<Int32> {
     precondition(length >= 2, "a window of \(length) tokens predicts nothing")
     precondition(step >= 0 && (0..<sequencesPerStep).contains(sequence), "sequence \(sequence) of \(sequencesPerStep)")
     let stride = length - 1
     let predictions = tokens.count - 1
     if predictions <= stride { return tokens[...] }
     let offsets = min(stride, predictions - stride + 1)
-    let count = max(1, (predictions - offsets + 1) / stride)
+    let count = isShuffled ? max(1, (predictions - offsets + 1) / stride) : predictions / stride
     let (epoch, element) = (step * sequencesPerStep + sequence).quotientAndRemainder(dividingBy: count)
+    if !isShuffled { return tokens[stride * element..<stride * element + length] }
     // The permutation uses positions below 2³¹.
     let word = Philox(seed: seed).words(stream: .shuffling, sequence: UInt64(epoch), position: .max, count: 1)[0]
     let offset = Int(word) % offsets

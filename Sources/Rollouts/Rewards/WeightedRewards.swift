@@ -29,9 +29,10 @@ public struct WeightedRewards: Sendable {
   public static let largestScore = 1e12
 
   public let terms: [Term]
-
-  /// The rewards' names, in the order of `Score.parts`.
-  public var names: [String] { terms.map(\.reward.name) }
+  /// The rewards of the sources that have rewards of their own, by the source's name.
+  public private(set) var ofSources: [String: WeightedRewards] = [:]
+  /// The rewards' names, in the order of `Score.parts`; those of sources follow.
+  public private(set) var names: [String]
 
   /// - Throws: `RewardError` if there is no term, a weight is not finite, or two rewards have the same name.
   public init(_ terms: [Term]) throws(RewardError) {
@@ -48,7 +49,17 @@ public struct WeightedRewards: Sendable {
       }
     }
     self.terms = terms
+    names = terms.map(\.reward.name)
   }
+
+  /// Adds rewards for the prompts of a source, instead of `terms`.
+  public mutating func add(_ rewards: WeightedRewards, of source: String) {
+    ofSources[source] = rewards
+    for name in rewards.names where !names.contains(name) { names.append(name) }
+  }
+
+  /// Leaves the rewards of `terms`.
+  mutating func forgetSources() { (ofSources, names) = ([:], terms.map(\.reward.name)) }
 
   /// The scores of one completion.
   ///
@@ -79,6 +90,7 @@ public struct WeightedRewards: Sendable {
   ///
   /// - Throws: `RewardError` if a score is not finite, naming reward, prompt and completion, or a scorer fails.
   public func outcomes(_ items: [RewardItem]) throws(RewardError) -> [Outcome] {
+    if !ofSources.isEmpty { return try outcomesBySource(items) }
     var columns: [[RewardOutcome]] = []
     for term in terms { columns.append(try term.reward.outcomes(items)) }
     return items.indices.map { index in

@@ -22,6 +22,6 @@ extension RunAssembly {
     let lengths = (0..<Sampler.standardBatch).compactMap { index in
       try? PromptTokens.encode(prompts.prompt(index: index, split: .train), tokenizer, configuration).count
     }
-    return lengths.max() ?? configuration.data.maxPromptLen
+    return lengths.max() ?? configuration.data.longestPrompt
   }
 }

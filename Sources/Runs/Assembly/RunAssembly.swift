@@ -93,23 +93,12 @@ public struct RunAssembly {
 
   /// The configured prompts.
   ///
-  /// - Parameters:
-  ///   - use: the purpose of the prompts.
-  ///   - observe: receives the bytes of the prompt file.
-  public func prompts(
-    for use: PromptUse = .reinforcement, observe: ContentObserver = { _ in }
-  ) throws -> any PromptSource {
-    switch try configuration.promptSource(file: file) {
-    case .task(let task): return try prompts(of: task, for: use)
-    case .file(let path):
-      return try PromptSet(
-        name: path, prompts: PromptFile.prompts(at: URL(fileURLWithPath: path), observe: observe),
-        seed: configuration.rl.seed, heldOutShare: configuration.data.heldOut, version: configuration.data.split,
-        use: use)
-    }
+  /// - Parameter use: the purpose of the prompts.
+  public func prompts(for use: PromptUse = .reinforcement) throws -> any PromptSource {
+    try prompts(for: use, observing: { _, _ in })
   }
 
-  private func prompts(of task: TaskConfiguration, for use: PromptUse = .reinforcement) throws -> ProceduralTask {
+  func prompts(of task: TaskConfiguration, heldOut: Double, for use: PromptUse) throws -> ProceduralTask {
     var options = BuiltInTask.Options()
     guard let builtIn = BuiltInTask(rawValue: task.name.rawValue) else {
       preconditionFailure("the task \(task.name.rawValue) is not built in")
@@ -123,18 +112,8 @@ public struct RunAssembly {
     case .sorting, .reversal, .copy: options.size = task.length
     }
     return try ProceduralTask(
-      family: builtIn.family(options), seed: task.seed, heldOutShare: configuration.data.heldOut,
+      family: builtIn.family(options), seed: task.seed, heldOutShare: heldOut,
       version: configuration.data.split, use: use)
-  }
-
-  /// `evaluation.tasks` with the names that metrics use: the task's name, with its number in the list if two tasks
-  /// share a name.
-  public func evaluationTasks() throws -> [(name: String, source: any PromptSource)] {
-    let tasks = configuration.evaluation.tasks
-    return try tasks.enumerated().map { index, task in
-      let isAlone = tasks.count { $0.name == task.name } == 1
-      return (isAlone ? task.name.rawValue : "\(task.name.rawValue)-\(index + 1)", try prompts(of: task))
-    }
   }
 
   /// The training and held-out parts of `data.text`, if it is set. With `data.held_out` 0, the held-out part is nil.
@@ -143,7 +122,8 @@ public struct RunAssembly {
   public func text(observe: ContentObserver = { _ in }) throws -> (train: TokenStream, heldOut: TokenStream?)? {
     guard let path = configuration.data.text else { return nil }
     let corpus = try TextCorpus(
-      contentsOf: URL(fileURLWithPath: path), heldOutShare: configuration.data.heldOut,
+      contentsOf: URL(fileURLWithPath: path), member: configuration.data.members().text ?? "text",
+      heldOutShare: configuration.data.heldOut,
       version: configuration.data.split, observe: observe)
     return (
       TokenStream(documents: corpus.train, tokenizer: tokenizer),
@@ -151,10 +131,12 @@ public struct RunAssembly {
     )
   }
 
-  /// The configured rewards with their weights.
-  public func rewards() throws -> WeightedRewards {
+  /// Rewards with their weights.
+  ///
+  /// - Parameter key: the key of the configuration, for messages.
+  func rewards(_ configured: [RewardConfiguration], _ key: String) throws -> WeightedRewards {
     try WeightedRewards(
-      configuration.data.rewards.map { reward in
+      configured.map { reward in
         let term: any Reward
         switch reward.name {
         case .exactMatch: term = ExactMatchReward()
@@ -162,20 +144,20 @@ public struct RunAssembly {
         case .numericMatch: term = NumericMatchReward()
         case .format:
           do { term = try FormatReward(pattern: reward.pattern ?? "") } catch {
-            throw TrainingError(.configuration, "\(file): data.rewards: \(error)")
+            throw TrainingError(.configuration, "\(file): \(key): \(error)")
           }
         case .length:
           let full = reward.length ?? 0
           term = try LengthReward(
             fullAt: full, zeroAt: max(full + 1, configuration.objective.maxTrajectoryLen))
-        case .command: term = try commandReward(reward)
+        case .command: term = try commandReward(reward, key)
         }
         return WeightedRewards.Term(term, weight: reward.weight)
       })
   }
 
   /// A reward that runs a program; this rank logs the stderr of the program's processes.
-  private func commandReward(_ reward: RewardConfiguration) throws -> CommandReward {
+  private func commandReward(_ reward: RewardConfiguration, _ key: String) throws -> CommandReward {
     var settings = CommandReward.Settings(command: reward.command)
     settings.workers = reward.workers
     settings.batch = reward.batch
@@ -187,7 +169,7 @@ public struct RunAssembly {
         logger.warning("\($0)")
       }
     } catch {
-      throw TrainingError(.configuration, "\(file): data.rewards: \(error)")
+      throw TrainingError(.configuration, "\(file): \(key): \(error)")
     }
   }
 
@@ -197,6 +179,10 @@ public struct RunAssembly {
     /// Nil if the run pre-trains on or evaluates `data.text` instead.
     public let prompts: (any PromptSource)?
     public let rewards: WeightedRewards?
+    /// The rewards of evaluations: `rewards`, and those of `evaluation.sources`.
+    public let evaluationRewards: WeightedRewards?
+    /// The prompts that evaluations measure.
+    public let evaluated: [EvaluatedPrompts]
     /// The groups that `train` learns from instead of sampling, if `data.trajectories` is set.
     public let recorded: [RecordedGroup]?
     public let text: (train: TokenStream, heldOut: TokenStream?)?
@@ -214,7 +200,7 @@ public struct RunAssembly {
   /// - Parameter blank: as for `masters`.
   public func materials(for phase: RunPhase, weights path: String?, blank: Bool = false) throws -> Materials {
     var inputs = InputDigests()
-    try inputs.readTokenizer(configuration.data)
+    try inputs.readTokenizer(configuration)
     let text = phase == .train ? nil : try text { inputs.add($0, of: .text) }
     let data = configuration.data
     let recorded =
@@ -222,22 +208,31 @@ public struct RunAssembly {
       ? try data.trajectories.map { path in try recordedGroups(path) { inputs.add($0, of: .trajectories) } } : nil
     try recorded.map { try RecordedRollouts.check($0, configuration) }
     // Recorded trajectories do not need prompts; prompts are then only for evaluation.
-    let needsPrompts = recorded == nil ? phase == .train || text == nil : data.task != nil || data.prompts != nil
+    let onlyEvaluates =
+      recorded != nil || (phase == .evaluate && text == nil && !configuration.evaluation.sources.isEmpty)
+    let needsPrompts = onlyEvaluates ? data.hasPrompts : phase == .train || text == nil
     let use = phase == .pretrain ? PromptUse.demonstrations : .reinforcement
-    let prompts = needsPrompts ? try prompts(for: use) { inputs.add($0, of: .prompts) } : nil
-    let rewards = needsPrompts ? try rewards() : nil
+    let observe: InputObserver = { inputs.add($1, of: $0) }
+    let prompts = needsPrompts ? try prompts(for: use, observing: observe) : nil
+    let isScored = text == nil && (needsPrompts || !configuration.evaluation.sources.isEmpty)
+    let evaluated = isScored ? try evaluatedPrompts(prompts, observing: observe) : []
+    let rewards = needsPrompts || isScored ? try rewards() : nil
     var warnings = recorded.map { RecordedGroup.warnings(about: $0) } ?? []
     // Recorded groups have any number of sequences.
     if recorded == nil, let warning = IdleRanks.warning(configuration, phase, ranks: communicator.size) {
       warnings.append(warning)
     }
-    if let prompts {
-      let check = DataCheck(self, phase, rewards)
-      warnings += try check.warnings(prompts)
-      try check.check(prompts, isTrained: phase != .evaluate && recorded == nil)
-      for task in try evaluationTasks() { try check.check(task.source, isTrained: false) }
+    let evaluationRewards = try rewards.map(evaluationRewards)
+    if let evaluationRewards {
+      let check = DataCheck(self, phase, evaluationRewards)
+      for source in (prompts as? PromptMixture)?.parts.map(\.source) ?? prompts.map({ [$0] }) ?? [] {
+        warnings += try check.warnings(source)
+        try check.check(source, isTrained: phase != .evaluate && recorded == nil)
+      }
+      for set in evaluated { try check.check(set.source, isTrained: false) }
+      warnings += Self.overlapWarnings(prompts, evaluated)
     }
-    if phase == .evaluate, text.map({ $0.heldOut == nil }) ?? (prompts?.heldOutCount == 0) {
+    if phase == .evaluate, text.map({ $0.heldOut == nil }) ?? !evaluated.contains(where: \.isMain) {
       throw TrainingError(
         .configuration,
         "\(file): data.held_out \(configuration.data.heldOut) leaves nothing to evaluate on; set it to the share "
@@ -245,7 +240,7 @@ public struct RunAssembly {
     }
     return Materials(
       masters: try masters(weights: path, whole: phase == .evaluate, blank: blank), prompts: prompts,
-      rewards: rewards, recorded: recorded, text: text,
+      rewards: rewards, evaluationRewards: evaluationRewards, evaluated: evaluated, recorded: recorded, text: text,
       sequences: phase == .pretrain ? sequences(text, prompts) : nil, inputs: inputs, warnings: warnings)
   }
 
@@ -260,7 +255,8 @@ public struct RunAssembly {
   ) -> (any SequenceSource)? {
     if let text {
       let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
-      return TextSequences(stream: text.train, length: length, seed: configuration.rl.seed)
+      return TextSequences(
+        stream: text.train, length: length, seed: configuration.rl.seed, isShuffled: configuration.data.shuffle)
     }
     return prompts.map { DemonstrationSequences(prompts: $0, tokenizer: tokenizer, configuration: configuration) }
   }

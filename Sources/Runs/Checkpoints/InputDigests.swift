@@ -10,25 +10,52 @@ import Rollouts
 /// A checkpoint keeps the length and XXH64 of each file as counters of its manifest: `input.prompts.bytes`, and the
 /// hash in two halves because counters are 63-bit integers.
 public struct InputDigests: Sendable, Equatable {
-  /// A key of the section `data` that names a file.
-  public enum Input: String, CaseIterable, Sendable {
-    case prompts, trajectories, text
-    case tokenizerFile = "tokenizer_file"
-    case mergesFile = "merges_file"
-
-    /// The key with its section.
-    var key: String { "data.\(rawValue)" }
-
+  /// A place in the configuration that names a file.
+  public struct Input: Hashable, Sendable {
+    /// The name in a manifest's counters.
+    let name: String
+    /// The key in messages.
+    let key: String
     /// The file's path in a configuration.
-    func path(in data: DataConfiguration) -> String? {
-      switch self {
-      case .prompts: data.prompts
-      case .trajectories: data.trajectories
-      case .text: data.text
-      case .tokenizerFile: data.tokenizerFile
-      case .mergesFile: data.mergesFile
+    let path: @Sendable (RunConfiguration) -> String?
+
+    static let prompts = Self(name: "prompts") { $0.data.prompts }
+    static let trajectories = Self(name: "trajectories") { $0.data.trajectories }
+    static let text = Self(name: "text") { $0.data.text }
+    static let tokenizerFile = Self(name: "tokenizer_file") { $0.data.tokenizerFile }
+    static let mergesFile = Self(name: "merges_file") { $0.data.mergesFile }
+    static let keys = [prompts, trajectories, text, tokenizerFile, mergesFile]
+
+    /// A source of `data.sources`.
+    static func source(_ name: String) -> Self {
+      Self(name: "sources.\(name)", key: "data.sources '\(name)'.prompts") { configuration in
+        configuration.data.sources.first { $0.name == name }?.prompts
       }
     }
+
+    /// A source of `evaluation.sources`.
+    static func evaluationSource(_ name: String) -> Self {
+      Self(name: "evaluation.\(name)", key: "evaluation.sources '\(name)'.prompts") { configuration in
+        configuration.evaluation.sources.first { $0.name == name }?.prompts
+      }
+    }
+
+    /// All places of a configuration.
+    static func all(in configuration: RunConfiguration) -> [Self] {
+      keys + configuration.data.sources.map { source($0.name) }
+        + configuration.evaluation.sources.map { evaluationSource($0.name) }
+    }
+
+    private init(
+      name: String, key: String? = nil, path: @escaping @Sendable (RunConfiguration) -> String?
+    ) {
+      self.name = name
+      self.key = key ?? "data.\(name)"
+      self.path = path
+    }
+
+    public static func == (a: Self, b: Self) -> Bool { a.name == b.name }
+    public func hash(into hasher: inout Hasher) { hasher.combine(name) }
   }
 
   /// The length and hash of a file's content.
@@ -49,9 +76,9 @@ public struct InputDigests: Sendable, Equatable {
   }
 
   /// Adds the digests of the tokenizer's files, which exist because the tokenizer has been loaded.
-  mutating func readTokenizer(_ data: DataConfiguration) throws {
+  mutating func readTokenizer(_ configuration: RunConfiguration) throws {
     for input in [Input.tokenizerFile, .mergesFile] {
-      guard let path = input.path(in: data) else { continue }
+      guard let path = input.path(configuration) else { continue }
       let content = try Data(contentsOf: URL(fileURLWithPath: path))
       content.withUnsafeBytes { add($0, of: input) }
     }
@@ -61,17 +88,19 @@ public struct InputDigests: Sendable, Equatable {
   var counters: [String: Int] {
     var counters: [String: Int] = [:]
     for (input, digest) in digests {
-      counters["input.\(input.rawValue).bytes"] = digest.byteCount
-      counters["input.\(input.rawValue).xxh64.high"] = Int(digest.hash >> 32)
-      counters["input.\(input.rawValue).xxh64.low"] = Int(digest.hash & 0xFFFF_FFFF)
+      counters["input.\(input.name).bytes"] = digest.byteCount
+      counters["input.\(input.name).xxh64.high"] = Int(digest.hash >> 32)
+      counters["input.\(input.name).xxh64.low"] = Int(digest.hash & 0xFFFF_FFFF)
     }
     return counters
   }
 
   /// The digests in a manifest's counters; empty for version 0.1, which kept none.
-  init(counters: [String: Int]) {
-    for input in Input.allCases {
-      let name = "input.\(input.rawValue)"
+  ///
+  /// - Parameter configuration: that of the manifest.
+  init(counters: [String: Int], _ configuration: RunConfiguration) {
+    for input in Input.all(in: configuration) {
+      let name = "input.\(input.name)"
       guard let byteCount = counters["\(name).bytes"], let high = counters["\(name).xxh64.high"],
         let low = counters["\(name).xxh64.low"], let upper = UInt32(exactly: high), let lower = UInt32(exactly: low)
       else { continue }
@@ -83,23 +112,25 @@ public struct InputDigests: Sendable, Equatable {
 extension InputDigests {
   /// Changes since a checkpoint, one line each: moved files and, if `accepting`, changed content.
   ///
-  /// - Parameter data: the current section.
+  /// Sources that only one of the configurations has are compared elsewhere.
+  ///
+  /// - Parameter configuration: the current one.
   /// - Throws: `TrainingError` if the content of a file has changed (`data`), or if the path has changed and the
   ///   content differs or cannot be compared (`configuration`).
   func changes(
-    since manifest: Manifest, path checkpoint: String, _ data: DataConfiguration, accepting: Bool
+    since manifest: Manifest, path checkpoint: String, _ configuration: RunConfiguration, accepting: Bool
   ) throws -> [String] {
-    let before = try RunConfiguration.parse(yaml: manifest.configuration, file: checkpoint).data
-    let saved = InputDigests(counters: manifest.counters).digests
+    let before = try RunConfiguration.parse(yaml: manifest.configuration, file: checkpoint)
+    let saved = InputDigests(counters: manifest.counters, before).digests
     let remedy =
       "restore it, resume with --accept-changed-data, or start a new run from the checkpoint's weights with "
       + "--weights \(checkpoint)"
     var changes: [String] = []
-    for input in Input.allCases {
-      let (old, new) = (input.path(in: before), input.path(in: data))
+    for input in Input.all(in: configuration) {
+      let (old, new) = (input.path(before), input.path(configuration))
       let (was, now) = (saved[input], digests[input])
       guard let old, let new else {
-        if old == new { continue }
+        if old == new || !Input.keys.contains(input) { continue }
         throw TrainingError(
           .configuration,
           "\(input.key) is \(new ?? "null"), but the checkpoint \(checkpoint) was written with \(old ?? "null"); "

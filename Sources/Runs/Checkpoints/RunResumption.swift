@@ -100,7 +100,7 @@ struct RunResumption {
       let reader = try CheckpointReader(path)
       rules = try ResumeRules(configuration, phase: phase).outcome(from: reader)
       rules.changes += try inputs.changes(
-        since: reader.manifest, path: path, configuration.data, accepting: acceptsChangedData)
+        since: reader.manifest, path: path, configuration, accepting: acceptsChangedData)
       try run.learner.resume(from: reader, threads: threads)
       try run.resume(from: reader, threads: threads)
       if communicator.rank == 0 { health = try HealthState.read(reader) }
@@ -138,7 +138,7 @@ struct ResumeRules {
   private static let fixed: Set<String> = [
     "rl.seed", "rl.batch_size", "rl.num_trajectories", "rl.mini_batches", "pretrain.batch_size",
     "pretrain.sequence_length", "optimizer.state", "data.task", "data.held_out", "data.split_version",
-    "data.tokenizer", "data.max_prompt_len",
+    "data.tokenizer", "data.max_prompt_len", "data.shuffle", "data.sampler", "data.members",
   ]
 
   /// What a resumed run needs to know about the checkpoint's settings.
@@ -167,7 +167,7 @@ struct ResumeRules {
     var configuration = configuration
     (before.data.splitVersion, configuration.data.splitVersion) = (before.data.split, configuration.data.split)
     try checkRollouts(of: reader, before)
-    let inputs = Set(InputDigests.Input.allCases.map(\.key))
+    let inputs = Set(InputDigests.Input.keys.map(\.key))
     var outcome = Outcome(weights: try weights(before, reader.path))
     // A key that neither configuration reads has no effect on the run.
     let readers = [before, configuration].compactMap { configuration in
@@ -177,6 +177,7 @@ struct ResumeRules {
       for field in section.fields {
         let (old, new) = (field.encode(before), field.encode(configuration))
         let key = "\(section.name).\(field.key)"
+        if key == "data.sources" { try checkSources(before, configuration, reader.path) }
         guard old != new, !inputs.contains(key), readers.contains(where: { $0.isRead(key) }) else { continue }
         if section.name == "model" || section.name == "precision" || Self.fixed.contains(key) {
           throw TrainingError(
@@ -200,6 +201,17 @@ struct ResumeRules {
       }
     }
     return outcome
+  }
+
+  /// Rejects sources with other prompts or another order. Their files are compared by content, elsewhere.
+  private func checkSources(_ before: RunConfiguration, _ now: RunConfiguration, _ path: String) throws {
+    let (old, new) = (before.data.sources, now.data.sources)
+    guard old.map(\.identity) != new.map(\.identity) else { return }
+    let changed = zip(old, new).first { $0.identity != $1.identity }?.1 ?? new.dropFirst(old.count).first
+    throw TrainingError(
+      .configuration,
+      "data.sources: \(changed.map { "'\($0.name)' differs" } ?? "a source is missing"), compared with the checkpoint "
+        + "\(path); restore it, or \(newRun(from: path, before))")
   }
 
   /// `checkpoint.weights` of the original start, which cannot change afterwards.
@@ -232,7 +244,9 @@ struct ResumeRules {
   private func checkRollouts(of reader: CheckpointReader, _ before: RunConfiguration) throws {
     guard reader.manifest.tensor(TensorKey("summary.records", .rollout)) != nil else { return }
     func names(_ configuration: RunConfiguration) -> [String] {
-      configuration.data.trajectories == nil ? configuration.data.rewards.map(\.termName) : []
+      guard configuration.data.trajectories == nil else { return [] }
+      let lists = [configuration.data.rewards] + configuration.data.sources.map(\.rewards)
+      return lists.flatMap { $0.map(\.termName) }
     }
     let (old, new) = (names(before), names(configuration))
     guard old != new else { return }

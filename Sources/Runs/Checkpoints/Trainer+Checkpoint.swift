@@ -26,6 +26,10 @@ extension Trainer: Resumable {
       method.pieces += PackedPieces.of(reference, .reference, scales: .referenceScales, context)
     }
     method.pieces += RolloutPieces.pieces(waiting, collected, rank: communicator.rank)
+    if let curriculum {
+      method.counters.merge(CurriculumPieces.counters(curriculum)) { $1 }
+      method.pieces += CurriculumPieces.pieces(curriculum, rank: communicator.rank)
+    }
     method.counters["waiting_updates"] = waiting.count
     return method
   }
@@ -90,6 +94,7 @@ extension Trainer: Resumable {
     if isPolicyStored, !lacksOldPolicy {
       try PackedPieces.read(oldPolicy, .policy, scales: .policyScales, from: reader, context)
     }
+    if let curriculum { try CurriculumPieces.restore(curriculum, from: reader) }
     if let reference {
       try PackedPieces.read(reference, .reference, scales: .referenceScales, from: reader, context)
     }

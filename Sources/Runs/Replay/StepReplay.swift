@@ -123,7 +123,7 @@ public struct StepReplay {
         try method.resume(from: reader, threads: threads)
         try method.completeResume()
         for change in try inputs.changes(
-          since: reader.manifest, path: path, assembly.configuration.data, accepting: true)
+          since: reader.manifest, path: path, assembly.configuration, accepting: true)
         {
           note("changed since the checkpoint: \(change)")
         }

@@ -113,6 +113,11 @@ struct GenerateCommand: ParsableCommand {
     if let batch {
       try replacing.check(output)
       let prompts = try PromptFile.prompts(at: URL(fileURLWithPath: batch), requiresAnswer: false)
+      if let prompt = prompts.first(where: { $0.messages != nil }) {
+        throw CommandError(
+          .usage, at: prompt.origin, "the prompt is a list of messages, which needs a chat form",
+          remedy: "write it as a text")
+      }
       let opened = try open(context)
       return try BatchGeneration(command: self, opened: opened, context: context).run(prompts)
     }

@@ -45,7 +45,7 @@ struct PlanCommand: ParsableCommand {
     let configuration = try options.load()
     for warning in configuration.warnings { CommandLog.logger.warning("\(warning)") }
     let parameters = try ParameterPlan(configuration.model, configuration.precision)
-    let promptLength = promptLength ?? configuration.data.maxPromptLen
+    let promptLength = promptLength ?? configuration.data.longestPrompt
     if let hosts = cluster.hosts {
       let description = try cluster.description(hosts: hosts)
       let calibration = try Calibration(paths: cluster.calibration)

@@ -53,4 +53,12 @@ struct PromptSetTests {
       }
     }
   }
+
+  @Test("Without shuffling, every epoch keeps the order of the file")
+  func unshuffled() throws {
+    let set = try PromptSet(name: "data", prompts: Self.prompts(30), seed: 3, heldOutShare: 0.3, isShuffled: false)
+    for index in 0..<3 * set.train.count {
+      #expect(try set.prompt(index: index, split: .train).text == set.train[index % set.train.count].text)
+    }
+  }
 }

@@ -52,4 +52,13 @@ struct TokenStreamTests {
       #expect(window.count == min(10, stream.tokens.count))
     }
   }
+
+  @Test("Without shuffling, windows follow the text from its start in every epoch")
+  func unshuffled() {
+    let stream = TokenStream(documents: ["abcdefghijklmnopqrstuvwxyz"], tokenizer: ByteTokenizer())
+    let windows = (0..<8).map {
+      stream.window(seed: 7, step: $0, sequence: 0, sequencesPerStep: 1, length: 7, isShuffled: false).startIndex
+    }
+    #expect(windows == [0, 6, 12, 18, 0, 6, 12, 18])
+  }
 }

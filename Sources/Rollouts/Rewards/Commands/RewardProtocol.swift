@@ -4,7 +4,7 @@ import Foundation
 /// The lines that a reward's program reads and writes, documented in the article on rewards.
 enum RewardProtocol {
   /// Members of a line that this program sets, even if the prompt's line has members of these names.
-  private static let reserved: Set<String> = ["completion", "quillan", "row"]
+  private static let reserved: Set<String> = ["prompt", "answer", "completion", "quillan", "row"]
 
   /// The line for a completion: the members of the prompt's line, and the completion.
   ///
