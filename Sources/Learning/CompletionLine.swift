@@ -22,8 +22,7 @@ package enum CompletionLine {
     switch outcome {
     case .scored(let score):
       members["reward"] = .number(score.total)
-      members["rewards"] = .object(
-        Dictionary(zip(rewardNames, score.parts.map(JSONValue.number))) { first, _ in first })
+      members["rewards"] = .object(score.parts(named: rewardNames).mapValues(JSONValue.number))
     case .unscored(_, let reason):
       members["reward"] = .null
       members["unscored"] = .text(reason.rawValue)

@@ -69,9 +69,7 @@ public struct RolloutBatch: Sendable {
           figures.append(Figure(group: number, name: name, value: value))
         }
         samples.append(
-          sample(
-            prompt, member, reward: reward,
-            rewards: Dictionary(zip(rules.rewardNames, score.parts)) { first, _ in first }))
+          sample(prompt, member, reward: reward, rewards: score.parts(named: rules.rewardNames)))
       }
     }
     if !raw.isEmpty, let demonstration, case .scored(let score) = demonstration.outcome {

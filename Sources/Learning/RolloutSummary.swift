@@ -32,15 +32,17 @@ package struct RolloutSummary {
   /// Adds rewards, lengths, dropped groups by reason, the ledger and the samples to a report. Collective.
   func describe(_ report: inout StepReport, _ communicator: Communicator) throws(MPIError) {
     var parts = [Double](repeating: 0, count: names.count)
+    var applied = [Int](repeating: 0, count: names.count)
     var scored = 0
     var reward = 0.0
     for record in records {
       for (index, part) in record.parts.enumerated() { parts[index] += part }
+      for (index, count) in record.applied.enumerated() { applied[index] += count }
       scored += record.scored
       reward += record.reward
     }
-    if scored > 0 {
-      for (name, part) in zip(names, parts) { report.metrics["rewards/\(name)"] = part / Double(scored) }
+    for (index, name) in names.enumerated() where applied[index] > 0 {
+      report.metrics["rewards/\(name)"] = parts[index] / Double(applied[index])
     }
     let trajectories = Double(max(1, records.reduce(0) { $0 + $1.trajectories }))
     report.metrics["completions/mean_length"] = Double(records.reduce(0) { $0 + $1.generatedTokens }) / trajectories
@@ -57,6 +59,9 @@ package struct RolloutSummary {
     if unscored.total > 0 { report.unscored = unscored }
     report.metrics["time/rewards"] = try communicator.allReduce(rewardSeconds, .maximum)
     for (name, value) in try meanFigures(communicator) { report.metrics["rewards/\(name)"] = value }
+    for (index, name) in names.enumerated() where applied[index] < scored {
+      report.metrics["rewards/\(name)/applies"] = Double(applied[index]) / Double(scored)
+    }
     report.prompts = PromptLedger(first: first, records)
     report.samples = samples
   }

@@ -14,6 +14,10 @@ import Rollouts
 /// `.owners` I64 [G] if recorded trajectories consist of several sequences.
 /// `updates.u.r` I64: the groups of rank r for the u-th pending update. `summary.…`: the report of the rollout.
 enum RolloutPieces {
+  /// The records of groups. Checkpoints from before a reward could leave out a trajectory have `summary.records`.
+  private static let outcomes = "summary.outcomes"
+  private static let earlierOutcomes = "summary.records"
+
   static func pieces(_ waiting: [[TrajectoryGroup]], _ summary: RolloutSummary?, rank: Int) -> [TensorPiece] {
     var pieces: [TensorPiece] = []
     var seen: Set<UInt64> = []
@@ -45,7 +49,7 @@ enum RolloutPieces {
       }
     }
     if let summary {
-      if rank == 0 { add("summary.records", .float64, [summary.numbers.count], summary.numbers) }
+      if rank == 0 { add(outcomes, .float64, [summary.numbers.count], summary.numbers) }
       let text = summary.text
       add("summary.\(rank)", .uint8, [text.count], text)
     }
@@ -82,17 +86,23 @@ enum RolloutPieces {
           return group
         })
     }
-    guard reader.manifest.tensor(TensorKey("summary.records", .rollout)) != nil else { return (waiting, nil) }
+    guard let records = records(of: reader) else { return (waiting, nil) }
     func text(_ rank: Int) throws -> [UInt8] {
       try reader.array(TensorKey("summary.\(rank)", .rollout), .uint8, of: UInt8.self)
     }
     var texts: [[UInt8]] = []
     if saved == ranks { texts = [try text(rank)] } else if rank == 0 { texts = try (0..<saved).map(text) }
-    let numbers = try reader.array(TensorKey("summary.records", .rollout), .float64, of: Double.self)
-    guard let summary = RolloutSummary(numbers: numbers, names: names, texts: texts) else {
-      throw fault(reader, "summary.records")
-    }
+    let numbers = try reader.array(TensorKey(records, .rollout), .float64, of: Double.self)
+    guard
+      let summary = RolloutSummary(
+        numbers: numbers, names: names, texts: texts, isEarlier: records == earlierOutcomes)
+    else { throw fault(reader, records) }
     return (waiting, summary)
+  }
+
+  /// The name of the tensor that records the sampled groups; nil without pending rollouts.
+  static func records(of reader: CheckpointReader) -> String? {
+    [outcomes, earlierOutcomes].first { reader.manifest.tensor(TensorKey($0, .rollout)) != nil }
   }
 
   private static func group(_ id: UInt64, _ reader: CheckpointReader, _ model: QuillanModel) throws -> TrajectoryGroup {
@@ -174,10 +184,10 @@ enum RolloutPieces {
 
 extension RolloutSummary {
   /// The part that all ranks share, as numbers.
-  var numbers: [Double] { [Double(first), Double(rounds)] + records.flatMap(\.numbers) }
+  package var numbers: [Double] { [Double(first), Double(rounds)] + records.flatMap(\.numbers) }
 
   /// This rank's part, as JSON.
-  var text: [UInt8] {
+  package var text: [UInt8] {
     let encoder = JSONEncoder()
     encoder.nonConformingFloatEncodingStrategy = Self.nonfinite
     guard let data = try? encoder.encode(LocalPart(samples: samples, figures: figures)) else {
@@ -186,14 +196,19 @@ extension RolloutSummary {
     return Array(data)
   }
 
-  /// - Parameter texts: the JSON parts of the ranks that this rank continues.
+  /// - Parameters:
+  ///   - texts: the JSON parts of the ranks that this rank continues.
+  ///   - isEarlier: whether the numbers are from before a reward could leave out a trajectory.
   /// - Returns: nil if the parts are inconsistent.
-  init?(numbers: [Double], names: [String], texts: [[UInt8]]) {
-    let width = RolloutRecord.width(parts: names.count)
+  package init?(numbers: [Double], names: [String], texts: [[UInt8]], isEarlier: Bool = false) {
+    let width = RolloutRecord.width(parts: names.count) - (isEarlier ? names.count : 0)
     guard numbers.count >= 2, (numbers.count - 2).isMultiple(of: width), numbers.allSatisfy({ $0.isFinite }),
       let first = Int(exactly: numbers[0]), let rounds = Int(exactly: numbers[1]), first >= 0, rounds >= 0
     else { return nil }
-    let rows = stride(from: 2, to: numbers.count, by: width).map { Array(numbers[$0..<$0 + width]) }
+    let rows = stride(from: 2, to: numbers.count, by: width).map {
+      let row = Array(numbers[$0..<$0 + width])
+      return isEarlier ? RolloutRecord.numbers(earlier: row, parts: names.count) : row
+    }
     guard rows.allSatisfy(RolloutRecord.isValid) else { return nil }
     self.init(first: first, names: names)
     self.rounds = rounds

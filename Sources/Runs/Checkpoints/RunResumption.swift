@@ -230,7 +230,7 @@ struct ResumeRules {
 
   /// Rejects changed rewards if the checkpoint holds pending rollouts, which the previous rewards scored.
   private func checkRollouts(of reader: CheckpointReader, _ before: RunConfiguration) throws {
-    guard reader.manifest.tensor(TensorKey("summary.records", .rollout)) != nil else { return }
+    guard RolloutPieces.records(of: reader) != nil else { return }
     func names(_ configuration: RunConfiguration) -> [String] {
       configuration.data.trajectories == nil ? configuration.data.rewards.map(\.termName) : []
     }
