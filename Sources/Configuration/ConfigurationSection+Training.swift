@@ -275,6 +275,12 @@ extension ConfigurationSection {
         "alarm_patience", \.logging.alarmPatience, in: 0...largestConfigurationCount,
         "consecutive steps for which a condition must hold before it raises an alarm; 0 means no alarms"),
       .path("directory", \.logging.directory, "the directory in which run directories are created"),
+      .texts(
+        "command", \.logging.command,
+        "program and arguments; rank 0 starts the program once and writes each line of metrics to its standard input"),
+      .real(
+        "command_timeout", \.logging.commandTimeout, .positive,
+        "seconds that the program of command has to end after the last line"),
       .choice("level", \.logging.level, "minimum severity of log lines on stderr"),
     ])
 

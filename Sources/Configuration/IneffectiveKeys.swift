@@ -139,6 +139,9 @@ package struct IneffectiveKeys {
         "checkpoint.milestones", isOff: configuration.checkpoint.every == 0 && phase != .evaluate,
         "with checkpoint.every 0"),
       Rule(
+        "logging.command_timeout", isOff: configuration.logging.command.isEmpty && phase != .evaluate,
+        "without logging.command"),
+      Rule(
         "debug.hash_every", "debug.check_gradients", isOff: !configuration.debug.checks && phase != .evaluate,
         "without debug.checks (--debug)"),
     ]

@@ -17,6 +17,10 @@ public struct LoggingConfiguration: Sendable, Equatable {
   public var alarmPatience = 10
   /// The directory in which run directories are created.
   public var directory = "runs"
+  /// Program and arguments of a tracker, which reads the lines of metrics; empty means none.
+  public var command: [String] = []
+  /// Maximum seconds that `command` has to end after the last line.
+  public var commandTimeout = 30.0
   /// The minimum severity of log lines on stderr.
   public var level = Level.info
 

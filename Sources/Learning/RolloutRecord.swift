@@ -19,8 +19,10 @@ package struct RolloutRecord: RankRecord, Equatable {
   let digest: UInt64
   var fate = Fate.kept
   var unscored: [UnscoredReason: Int] = [:]
-  /// The sum of each reward over the scored trajectories, before its weight.
+  /// The sum of each reward over the scored trajectories to which it applies, before its weight.
   private(set) var parts: [Double]
+  /// For each reward, the number of scored trajectories to which it applies.
+  private(set) var applied: [Int]
   private(set) var scored = 0
   /// The sum of the weighted raw rewards of the scored trajectories.
   private(set) var reward = 0.0
@@ -33,6 +35,7 @@ package struct RolloutRecord: RankRecord, Equatable {
     self.number = number
     self.digest = digest
     self.parts = [Double](repeating: 0, count: parts)
+    applied = [Int](repeating: 0, count: parts)
   }
 
   mutating func count(generated: Int, isFinished: Bool) {
@@ -44,10 +47,13 @@ package struct RolloutRecord: RankRecord, Equatable {
   mutating func add(_ score: WeightedRewards.Score) {
     scored += 1
     reward += score.total
-    for (index, part) in score.parts.enumerated() { parts[index] += part }
+    for case (let index, let part?) in score.parts.enumerated() {
+      parts[index] += part
+      applied[index] += 1
+    }
   }
 
-  package static func width(parts: Int) -> Int { 9 + UnscoredReason.allCases.count + parts }
+  package static func width(parts: Int) -> Int { 9 + UnscoredReason.allCases.count + 2 * parts }
 
   /// The digest is split into two halves, because a double represents each half exactly.
   package var numbers: [Double] {
@@ -55,15 +61,27 @@ package struct RolloutRecord: RankRecord, Equatable {
       Double(number), Double(digest >> 32), Double(digest & 0xFFFF_FFFF), fate.rawValue, Double(scored), reward,
       Double(trajectories), Double(generatedTokens), Double(unfinished),
     ]
-    return head + UnscoredReason.allCases.map { Double(unscored[$0] ?? 0) } + parts
+    return head + UnscoredReason.allCases.map { Double(unscored[$0] ?? 0) } + parts + applied.map(Double.init)
   }
 
-  /// Whether the numbers can be a record: all except sums of rewards are integers from 0 to 2⁵³.
+  /// The numbers of a record that was saved before a reward could leave out a trajectory: every reward applied to every
+  /// scored trajectory.
+  ///
+  /// - Parameter earlier: as `numbers`, but without `applied`.
+  package static func numbers(earlier: [Double], parts: Int) -> [Double] {
+    earlier + [Double](repeating: earlier[4], count: parts)
+  }
+
+  /// Whether the numbers can be a record: all except sums of rewards are integers from 0 to 2⁵³, and no reward applies to
+  /// more trajectories than have a score.
   package static func isValid(_ numbers: [Double]) -> Bool {
-    guard numbers.count >= width(parts: 0) else { return false }
-    let counts = numbers[..<(9 + UnscoredReason.allCases.count)].enumerated().filter { $0.offset != 5 }.map(\.element)
+    let head = width(parts: 0)
+    guard numbers.count >= head, (numbers.count - head).isMultiple(of: 2) else { return false }
+    let applied = numbers[(head + (numbers.count - head) / 2)...]
+    let counts = numbers[..<head].enumerated().filter { $0.offset != 5 }.map(\.element) + applied
     let halves = numbers[1...2].allSatisfy { $0 <= 0xFFFF_FFFF }
     return halves && counts.allSatisfy { (0...0x1p53).contains($0) && $0 == $0.rounded() }
+      && applied.allSatisfy { $0 <= numbers[4] }
   }
 
   package init(numbers: [Double]) {
@@ -80,7 +98,9 @@ package struct RolloutRecord: RankRecord, Equatable {
     for (index, reason) in reasons.enumerated() where numbers[9 + index] > 0 {
       unscored[reason] = Int(numbers[9 + index])
     }
-    parts = Array(numbers[(9 + reasons.count)...])
+    let sums = numbers[Self.width(parts: 0)...]
+    parts = Array(sums.prefix(sums.count / 2))
+    applied = sums.suffix(sums.count / 2).map { Int($0) }
   }
 }
 

@@ -36,16 +36,17 @@ package struct RolloutSummary {
     _ report: inout StepReport, _ communicator: Communicator, origin: (Int) -> GroupOrigin
   ) throws(MPIError) {
     var parts = [Double](repeating: 0, count: names.count)
-    var counts = [Int](repeating: 0, count: names.count)
+    var applied = [Int](repeating: 0, count: names.count)
+    // The completions with a score that each reward could score.
+    var possible = [Int](repeating: 0, count: names.count)
     var scored = 0
     var reward = 0.0
     var sources: [String: (reward: Double, scored: Int, groups: Int)] = [:]
     for record in records {
       let origin = origin(Int(record.number))
-      for index in origin.rewards {
-        parts[index] += record.parts[index]
-        counts[index] += record.scored
-      }
+      for index in origin.rewards { possible[index] += record.scored }
+      for (index, part) in record.parts.enumerated() { parts[index] += part }
+      for (index, count) in record.applied.enumerated() { applied[index] += count }
       scored += record.scored
       reward += record.reward
       if let source = origin.source {
@@ -53,8 +54,8 @@ package struct RolloutSummary {
         sources[source] = (sum.reward + record.reward, sum.scored + record.scored, sum.groups + 1)
       }
     }
-    for (index, name) in names.enumerated() where counts[index] > 0 {
-      report.metrics["rewards/\(name)"] = parts[index] / Double(counts[index])
+    for (index, name) in names.enumerated() where applied[index] > 0 {
+      report.metrics["rewards/\(name)"] = parts[index] / Double(applied[index])
     }
     for (name, sum) in sources {
       report.metrics["groups/\(name)"] = Double(sum.groups)
@@ -75,6 +76,9 @@ package struct RolloutSummary {
     if unscored.total > 0 { report.unscored = unscored }
     report.metrics["time/rewards"] = try communicator.allReduce(rewardSeconds, .maximum)
     for (name, value) in try meanFigures(communicator) { report.metrics["rewards/\(name)"] = value }
+    for (index, name) in names.enumerated() where applied[index] < possible[index] {
+      report.metrics["rewards/\(name)/applies"] = Double(applied[index]) / Double(possible[index])
+    }
     report.prompts = PromptLedger(first: first, records)
     report.samples = try firstSamples(communicator)
   }

@@ -52,7 +52,9 @@ package struct TrajectoryOutcome: Sendable, Equatable {
   private func numbers(parts: Int) -> [Int64] {
     let flags = (isFinished ? 1 : 0) | (isDemonstration ? 2 : 0) | (isRight ? 4 : 0)
     let reason = reason.flatMap { UnscoredReason.allCases.firstIndex(of: $0) } ?? -1
-    let reals = [score?.total ?? 0, shaping] + (score?.parts ?? [Double](repeating: 0, count: parts))
+    // A reward that does not apply is NaN, which no score is.
+    let own = score?.parts.map { $0 ?? .nan } ?? [Double](repeating: 0, count: parts)
+    let reals = [score?.total ?? 0, shaping] + own
     precondition(reals.count == 2 + parts, "\(reals.count - 2) parts of a score of \(parts)")
     return [
       Int64(bitPattern: number), Int64(index), Int64(bitPattern: digest), Int64(tokens), Int64(generated),
@@ -73,7 +75,8 @@ package struct TrajectoryOutcome: Sendable, Equatable {
     isRight = values[5] & 4 != 0
     owner = values[6] < 0 ? nil : Int(values[6])
     reason = values[7] < 0 ? nil : UnscoredReason.allCases[Int(values[7])]
-    score = values[7] < 0 ? WeightedRewards.Score(total: reals[0], parts: Array(reals[2...]), metrics: [:]) : nil
+    let parts: [Double?] = reals[2...].map { $0.isNaN ? nil : $0 }
+    score = values[7] < 0 ? WeightedRewards.Score(total: reals[0], parts: parts, metrics: [:]) : nil
     shaping = reals[1]
   }
 

@@ -25,8 +25,11 @@ package final class JSONLinesFile {
 
   deinit { close(descriptor) }
 
-  package func append(_ object: [String: JSONValue]) throws(ReportError) {
-    try AtomicFile.writeAll(Array((JSONValue.object(object).serialized + "\n").utf8), to: descriptor, path: path)
+  package func append(_ object: [String: JSONValue]) throws(ReportError) { try append(lines: Self.line(object)) }
+
+  /// The line of an object, with its line break.
+  static func line(_ object: [String: JSONValue]) -> [UInt8] {
+    Array((JSONValue.object(object).serialized + "\n").utf8)
   }
 
   /// Appends lines unchanged; a line break is added after the last line if it has none.

@@ -18,11 +18,15 @@ public final class MetricsWriter {
 
   /// Writes the line of one step. `step` counts optimizer steps from 1; no metric may be called `step`.
   ///
+  /// - Returns: the line, with its line break.
   /// - Throws: `ReportError` if the disk is full or unavailable.
-  public func write(step: Int, _ metrics: [String: JSONValue]) throws(ReportError) {
-    var line = metrics
-    line["step"] = .integer(step)
-    try file.append(line)
+  @discardableResult
+  public func write(step: Int, _ metrics: [String: JSONValue]) throws(ReportError) -> [UInt8] {
+    var members = metrics
+    members["step"] = .integer(step)
+    let line = JSONLinesFile.line(members)
+    try file.append(lines: line)
+    return line
   }
 
   /// The JSON members for the line of an optimizer step.

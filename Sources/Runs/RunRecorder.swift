@@ -42,6 +42,9 @@ public final class RunRecorder {
   private var scoring = ScoringNotes()
   private var history: [String: StepHistory] = [:]
 
+  /// The program of `logging.command`.
+  private var tracker: MetricsCommand?
+
   /// The metrics of the evaluation before the first step, by name.
   public private(set) var first: [String: Double] = [:]
   /// The last step before this session.
@@ -96,6 +99,21 @@ public final class RunRecorder {
     progress = ProgressReporter(title: title, total: total, every: max(1, total / 20))
     for line in earlier.lines { remember(line, observing: restored == nil) }
     for remark in earlier.remarks + others.flatMap(\.remarks) { progress.note(remark) }
+    tracker = try startTracker()
+  }
+
+  /// Starts the program of `logging.command`, if there is one.
+  private func startTracker() throws(ReportError) -> MetricsCommand? {
+    let logging = configuration.logging
+    guard !logging.command.isEmpty else { return nil }
+    let path = URL(fileURLWithPath: directory.path)
+    return try MetricsCommand(
+      logging.command,
+      variables: [
+        "QUILLAN_RUN": path.lastPathComponent, "QUILLAN_RUN_DIRECTORY": path.path, "QUILLAN_PHASE": title,
+        "QUILLAN_STEP": "\(resumed)", "QUILLAN_METRICS_VERSION": "1",
+      ],
+      timeout: logging.commandTimeout, log: progress.note)
   }
 
   /// Restores the state of this recorder from a metrics line of an earlier session.
@@ -141,8 +159,9 @@ public final class RunRecorder {
     if step % configuration.logging.every == 0 {
       let every = configuration.logging.loadsEvery
       let isDue = every > 0 && (step == 1 || step % every == 0)
-      try metrics.write(
+      let line = try metrics.write(
         step: step, MetricsWriter.members(values, prompts: prompts, loads: isDue ? loads : nil))
+      tracker?.send(line)
       for (name, value) in values.sorted(by: { $0.key < $1.key }) where value.isFinite {
         try events.scalar(name, value: value, step: Int64(step))
       }
@@ -214,7 +233,7 @@ public final class RunRecorder {
     lastEvaluation = step
     hasRecorded = true
     best.add(values)
-    try metrics.write(step: step, values.mapValues(JSONValue.number))
+    tracker?.send(try metrics.write(step: step, values.mapValues(JSONValue.number)))
     for (name, value) in values.sorted(by: { $0.key < $1.key }) {
       history[name, default: StepHistory()].append(step: step, value)
       try events.scalar(name, value: value, step: Int64(step))
@@ -239,6 +258,7 @@ public final class RunRecorder {
     if !evaluations.isEmpty { try AtomicFile.write(EvaluationTable(evaluations).markdown, to: directory.evaluations) }
     try plot()
     try session.end(outcome, step: lastStep)
+    tracker?.finish()
   }
 
   /// Records that the session failed, unless it has ended. Does not throw, so that it cannot replace the error of the
@@ -248,6 +268,7 @@ public final class RunRecorder {
   package func abandon(removingIfEmpty removing: Bool = false) {
     guard session.isOpen else { return }
     try? session.end(.failed, step: lastStep)
+    tracker?.finish()
     guard removing, !hasRecorded, directory.removeBeginnings() else { return }
     progress.note("\(directory.path) was removed: the run ended before its first step or evaluation")
   }

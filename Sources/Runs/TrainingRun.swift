@@ -173,6 +173,12 @@ public struct TrainingRun {
     let session = RunSession.Start(
       phase: phase.rawValue, ranks: communicator.size, threads: assembly.context.pool.threads, parameters: parameters,
       done: point?.step ?? 0, total: total)
+    if let program = configuration.logging.command.first, MetricsCommand.path(of: program) == nil {
+      throw TrainingError(
+        .configuration,
+        "\(assembly.file): logging.command: the program '\(program)' was not found; give a path, or a name on PATH, as the "
+          + "first word of the command")
+    }
     let recorder = try RunRecorder(
       configuration, name: name, title: phase.rawValue, total: total, session: session, panels: Self.panels,
       resuming: point?.directory, after: point?.step, health: point?.health)

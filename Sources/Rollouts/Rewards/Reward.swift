@@ -67,6 +67,8 @@ public struct RewardItem: Sendable {
 public enum RewardOutcome: Equatable, Sendable {
   /// A finite score, and additional metrics of the reward.
   case scored(Double, metrics: [String: Double])
+  /// The reward does not apply to the completion: the sum has only the other rewards.
+  case notApplicable
   /// No score: the trajectory is left out of its group.
   case unscored(UnscoredReason)
 }

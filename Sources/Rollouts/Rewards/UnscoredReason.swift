@@ -4,7 +4,7 @@ public enum UnscoredReason: String, CaseIterable, Codable, CodingKeyRepresentabl
   case timeout
   /// The scorer ended before it answered.
   case crash
-  /// The scorer answered that it has no score.
+  /// The scorer answered that it has no score, or no reward applies.
   case none
   /// The score is NaN or infinite.
   case notFinite = "not_finite"
@@ -35,7 +35,7 @@ public enum UnscoredReason: String, CaseIterable, Codable, CodingKeyRepresentabl
     switch self {
     case .timeout: "no answer in time"
     case .crash: "the program ended"
-    case .none: "null"
+    case .none: "null or not applicable"
     case .notFinite: "not a finite number"
     case .outOfRange: "a number out of range"
     case .notANumber: "not a number"

@@ -22,15 +22,15 @@ extension WeightedRewards {
     return positions(of: source)[main]
   }
 
-  /// The parts of a score by name, those of the prompt's source.
+  /// The parts of a score by name, of the rewards that apply.
   public func named(_ score: Score, of prompt: Prompt) -> [String: Double] {
-    Dictionary(positions(of: prompt.source).map { (names[$0], score.parts[$0]) }) { first, _ in first }
+    score.parts(named: names)
   }
 
   /// Whether a completion is right: its main reward reaches the threshold. A completion without a score is not right.
   public func isRight(_ outcome: Outcome, of prompt: Prompt, threshold: Double) -> Bool {
-    guard let score = outcome.score else { return false }
-    return score.parts[mainPosition(of: prompt.source)] >= threshold
+    guard let score = outcome.score, let part = score.parts[mainPosition(of: prompt.source)] else { return false }
+    return part >= threshold
   }
 
   /// Scores the items of each source by the source's rewards. A score has a part for each of `names`, 0 for rewards of
@@ -46,7 +46,7 @@ extension WeightedRewards {
           result[index] = outcome
           continue
         }
-        var parts = [Double](repeating: 0, count: names.count)
+        var parts = [Double?](repeating: nil, count: names.count)
         for (position, part) in zip(positions, score.parts) { parts[position] = part }
         result[index] = .scored(Score(total: score.total, parts: parts, metrics: score.metrics))
       }

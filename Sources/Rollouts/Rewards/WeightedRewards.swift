@@ -11,17 +11,24 @@ public struct WeightedRewards: Sendable {
   }
 
   public struct Score: Equatable, Sendable {
-    /// Σ weight · part, added in the order of the terms.
+    /// Σ weight · part over the rewards that apply, added in the order of the terms.
     public let total: Double
-    /// Each reward's score without its weight, in the order of the terms.
-    public let parts: [Double]
+    /// Each reward's score without its weight, in the order of the terms; nil if the reward does not apply.
+    public let parts: [Double?]
     /// Additional metrics of the rewards, as `reward/name`.
     public let metrics: [String: Double]
 
-    public init(total: Double, parts: [Double], metrics: [String: Double]) {
+    public init(total: Double, parts: [Double?], metrics: [String: Double]) {
       self.total = total
       self.parts = parts
       self.metrics = metrics
+    }
+
+    /// The scores of the rewards that apply, by name.
+    ///
+    /// - Parameter names: the rewards' names, in the order of the terms.
+    public func parts(named names: [String]) -> [String: Double] {
+      Dictionary(uniqueKeysWithValues: zip(names, parts).compactMap { name, part in part.map { (name, $0) } })
     }
   }
 
@@ -79,7 +86,8 @@ public struct WeightedRewards: Sendable {
   /// The combined result of the terms for a completion.
   public enum Outcome: Equatable, Sendable {
     case scored(Score)
-    /// The first term without a score, and the reason; the scores of other terms are dropped with the completion.
+    /// The first term without a score, and the reason; the scores of other terms are dropped with the completion. If no
+    /// term applies, the first term and `none`.
     case unscored(reward: String, UnscoredReason)
 
     /// The score, if there is one.
@@ -95,11 +103,12 @@ public struct WeightedRewards: Sendable {
     for term in terms { columns.append(try term.reward.outcomes(items)) }
     return items.indices.map { index in
       var total = 0.0
-      var parts: [Double] = []
+      var parts: [Double?] = []
       var metrics: [String: Double] = [:]
       for (term, column) in zip(terms, columns) {
         switch column[index] {
         case .unscored(let reason): return .unscored(reward: term.reward.name, reason)
+        case .notApplicable: parts.append(nil)
         case .scored(let part, let figures):
           let weighted = term.weight * part
           guard abs(part) <= Self.largestScore, abs(weighted) <= Self.largestScore else {
@@ -110,6 +119,7 @@ public struct WeightedRewards: Sendable {
           for (name, value) in figures { metrics["\(term.reward.name)/\(name)"] = value }
         }
       }
+      guard parts.contains(where: { $0 != nil }) else { return .unscored(reward: terms[0].reward.name, .none) }
       return .scored(Score(total: total, parts: parts, metrics: metrics))
     }
   }

@@ -13,6 +13,9 @@ import Rollouts
 /// `.tokens` I32 [ΣT], `.mask` U8 [ΣT, one bit each], `.latents` U8 and `.log_probabilities` F32 [ΣN]. `summary.…`: the
 /// report of the rollout.
 enum RolloutPieces {
+  /// The records of groups. Checkpoints from before a reward could leave out a trajectory have `summary.records`.
+  private static let outcomes = "summary.outcomes"
+  private static let earlierOutcomes = "summary.records"
   private static let memberWidth = 6
 
   static func pieces(_ waiting: [[StepGroup]], _ summary: RolloutSummary?, rank: Int) -> [TensorPiece] {
@@ -47,7 +50,7 @@ enum RolloutPieces {
       add("\(name).log_probabilities", .float32, [columns.logProbabilities.count], columns.logProbabilities)
     }
     if let summary {
-      if rank == 0 { add("summary.records", .float64, [summary.numbers.count], summary.numbers) }
+      if rank == 0 { add(outcomes, .float64, [summary.numbers.count], summary.numbers) }
       let text = summary.text
       add("summary.\(rank)", .uint8, [text.count], text)
     }
@@ -75,16 +78,17 @@ enum RolloutPieces {
       isOld
       ? try GroupwiseRolloutPieces(reader, model).read(updates: updates, rank: rank, divide: divide)
       : try groups(reader, updates: updates, model, rank: rank, divide: divide)
-    guard reader.manifest.tensor(TensorKey("summary.records", .rollout)) != nil else { return (waiting, nil) }
+    guard let records = records(of: reader) else { return (waiting, nil) }
     let saved = reader.manifest.ranks
     func text(_ rank: Int) throws -> [UInt8] {
       try reader.array(TensorKey("summary.\(rank)", .rollout), .uint8, of: UInt8.self)
     }
     var texts: [[UInt8]] = []
     if saved == ranks { texts = [try text(rank)] } else if rank == 0 { texts = try (0..<saved).map(text) }
-    let numbers = try reader.array(TensorKey("summary.records", .rollout), .float64, of: Double.self)
-    guard let summary = RolloutSummary(numbers: numbers, names: names, texts: texts) else {
-      throw reader.inconsistentRollouts("summary.records")
+    let numbers = try reader.array(TensorKey(records, .rollout), .float64, of: Double.self)
+    let isEarlier = records == earlierOutcomes
+    guard let summary = RolloutSummary(numbers: numbers, names: names, texts: texts, isEarlier: isEarlier) else {
+      throw reader.inconsistentRollouts(records)
     }
     return (waiting, summary)
   }
@@ -115,6 +119,11 @@ enum RolloutPieces {
     }
     guard missing.isEmpty else { throw reader.inconsistentRollouts("groups.members") }
     return division.groups(planned, own.sorted { ($0.group, $0.index) < ($1.group, $1.index) })
+  }
+
+  /// The name of the tensor that records the sampled groups; nil without pending rollouts.
+  static func records(of reader: CheckpointReader) -> String? {
+    [outcomes, earlierOutcomes].first { reader.manifest.tensor(TensorKey($0, .rollout)) != nil }
   }
 
   private struct Place: Hashable {

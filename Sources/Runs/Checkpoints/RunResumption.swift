@@ -242,7 +242,7 @@ struct ResumeRules {
 
   /// Rejects changed rewards if the checkpoint holds pending rollouts, which the previous rewards scored.
   private func checkRollouts(of reader: CheckpointReader, _ before: RunConfiguration) throws {
-    guard reader.manifest.tensor(TensorKey("summary.records", .rollout)) != nil else { return }
+    guard RolloutPieces.records(of: reader) != nil else { return }
     func names(_ configuration: RunConfiguration) -> [String] {
       guard configuration.data.trajectories == nil else { return [] }
       let lists = [configuration.data.rewards] + configuration.data.sources.map(\.rewards)

@@ -48,7 +48,9 @@ struct CommandAnswerTests {
       (#"{"id":%s,"reward":1e308}"#, .outOfRange), (#"{"id":%s,"reward":-1000000000001}"#, .outOfRange),
       (#"{"id":%s,"reward":true}"#, .notANumber), (#"{"id":%s,"reward":"1.0"}"#, .notANumber),
       (#"{"id":%s,"reward":[1.0]}"#, .notANumber), (#"{"id":%s,"reward":{"score":1}}"#, .notANumber),
-      (#"{"id":%s}"#, .missing), (#"{"id":%s,"score":1}"#, .missing), (#"{"id":%s,"reward":null}"#, .none),
+      (#"{"id":%s}"#, .missing), (#"{"id":%s,"score":1}"#, .missing),
+      (#"{"id":%s,"applies":true}"#, .missing), (#"{"id":%s,"reward":null,"applies":true}"#, .none),
+      (#"{"id":%s,"reward":1,"applies":"no"}"#, .unreadable), (#"{"id":%s,"reward":1,"applies":null}"#, .unreadable),
       (#"{"id":%s,"reward":1.}"#, .unreadable), (#"{"id":"%s","reward":1}"#, .unreadable),
       (#"{"reward":1}"#, .unreadable), (#"{"id":null,"reward":1}"#, .unreadable),
       ("{'id': %s, 'reward': 1}", .unreadable),
@@ -102,7 +104,7 @@ struct CommandAnswerTests {
       ("x", "1e-7"), ("y", "1.50"), ("z", "-0"), ("big", "123456789012345678901234567890"),
       ("deep", #"{"list":[1,"a",true,null,2E5]}"#), ("completion", #""c0""#), ("answer", #""2""#),
       ("prompt", #""1+1=""#),
-      ("quillan", #"{"finished":false,"id":100}"#), ("row", #"{"completion":"gold","quillan":1}"#),
+      ("quillan", #"{"finished":false,"id":100,"tokens":1}"#), ("row", #"{"completion":"gold","quillan":1}"#),
     ] { #expect(line.contains(#""\#(name)":\#(value)"#), "\(name) in \(line)") }
   }
 

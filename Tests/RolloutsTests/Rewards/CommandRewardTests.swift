@@ -60,14 +60,14 @@ struct CommandRewardTests {
     #expect(reward.score(prompt: items(["x"])[0].prompt, completion: "2.5", completionTokens: 1, finished: true) == 2.5)
   }
 
-  @Test("Null, strings and missing rewards leave completions unscored, each with its reason")
+  @Test("Null does not apply; strings and missing rewards leave completions unscored, each with its reason")
   func unscored() throws {
     let reward = try reward(
       "next; answer 0; next; answer null; next; answer '\"good\"'; next; printf '{\"id\":%s}\\n' $id; next; answer 1; next"
     )
     let outcomes = try reward.outcomes(items(["a", "b", "c", "d", "e"]))
     #expect(outcomes.map(score) == [0, nil, nil, nil, 1])
-    #expect(outcomes[1] == .unscored(.none))
+    #expect(outcomes[1] == .notApplicable)
     #expect(outcomes[2] == .unscored(.notANumber))
     #expect(outcomes[3] == .unscored(.missing))
   }

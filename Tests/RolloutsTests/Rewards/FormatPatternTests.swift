@@ -13,7 +13,7 @@ struct FormatPatternTests {
   private func matches(_ pattern: String, _ completion: String) throws -> Bool? {
     switch try outcome(pattern, completion) {
     case .scored(let value, _): value == 1
-    case .unscored: nil
+    case .unscored, .notApplicable: nil
     }
   }
 

@@ -56,7 +56,7 @@ struct WeightedRewardsTests {
     #expect(try rewards.outcomes([item]) == [.unscored(reward: "large", .outOfRange)])
   }
 
-  @Test("One term without a score leaves the completion unscored")
+  @Test("One term that applies but has no score leaves the completion unscored")
   func oneTermMissing() throws {
     struct Odd: Reward {
       let name = "odd"

@@ -5,8 +5,8 @@
       - command: [python3, configs/examples/rewards/brackets.py]
         label: brackets
 
-One JSON object a line comes in, one a line goes out, in the same order, flushed. A reward of null means: no score; the
-trajectory is left out of its group, which is not the same as 0. What goes to stderr appears in the log.
+One JSON object a line comes in, one a line goes out, in the same order, flushed. A reward of null means: it does not apply, and
+only the other rewards of the completion count, which is not the same as 0. What goes to stderr appears in the log.
 """
 
 import json

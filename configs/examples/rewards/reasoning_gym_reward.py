@@ -23,4 +23,4 @@ for line in sys.stdin:
     except Exception as error:  # an answer that the task's own scorer cannot read has no score
         print(f"{task}: {error!r}", file=sys.stderr)
         reward = None
-    print(json.dumps({"id": item["id"], "reward": reward}), flush=True)
+    print(json.dumps({"id": item["id"], "reward": reward, "applies": True}), flush=True)

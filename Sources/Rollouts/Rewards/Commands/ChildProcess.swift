@@ -1,15 +1,15 @@
 import Foundation
 
 /// Starts processes with given standard streams.
-enum ChildProcess {
+package enum ChildProcess {
   /// Why the system started no process.
-  struct Failure: Error {
+  package struct Failure: Error {
     let code: Int32
-    var text: String { String(cString: strerror(code)) }
+    package var text: String { String(cString: strerror(code)) }
   }
 
   /// A pipe whose ends children do not inherit.
-  static func pipe() throws(Failure) -> (read: Int32, write: Int32) {
+  package static func pipe() throws(Failure) -> (read: Int32, write: Int32) {
     var ends: [Int32] = [-1, -1]
     guard Foundation.pipe(&ends) == 0 else { throw Failure(code: errno) }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -20,7 +20,9 @@ enum ChildProcess {
   /// default signal handling.
   ///
   /// - Parameter streams: the standard streams; nil is /dev/null.
-  static func start(_ command: [String], environment: [String: String], streams: [Int32?]) throws(Failure) -> pid_t {
+  package static func start(
+    _ command: [String], environment: [String: String], streams: [Int32?]
+  ) throws(Failure) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -54,6 +56,34 @@ enum ChildProcess {
     let code = posix_spawnp(&process, command[0], &actions, &attributes, &arguments, &variables)
     guard code == 0 else { throw Failure(code: code) }
     return process
+  }
+
+  /// The path of an executable program, given by its path or by its name on PATH; nil if there is none.
+  package static func path(of program: String) -> String? {
+    let manager = FileManager.default
+    func isProgram(_ path: String) -> Bool {
+      var isDirectory: ObjCBool = false
+      return manager.fileExists(atPath: path, isDirectory: &isDirectory) && !isDirectory.boolValue
+        && manager.isExecutableFile(atPath: path)
+    }
+    if program.contains("/") { return isProgram(program) ? program : nil }
+    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
+    return folders.map { "\($0)/\(program)" }.first(where: isProgram)
+  }
+
+  /// This process's environment without the variables that would make a child a rank of this run.
+  package static var environment: [String: String] {
+    ProcessInfo.processInfo.environment.filter { name, _ in
+      !["OMPI_", "PMIX_", "PMI_", "PRTE_", "OPAL_"].contains { name.hasPrefix($0) }
+    }
+  }
+
+  /// How a process ended, in words.
+  ///
+  /// - Parameter status: of `waitpid`.
+  package static func end(_ status: Int32) -> String {
+    let signal = status & 0x7F
+    return signal == 0 ? "exited with code \((status >> 8) & 0xFF)" : "was killed by signal \(signal)"
   }
 
   private static var openDescriptors: [Int32] {

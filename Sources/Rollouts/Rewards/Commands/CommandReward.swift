@@ -9,8 +9,9 @@ import Synchronization
 ///
 /// The program reads line by line, answers each line with one line in the same order, and flushes it; `reward` is a
 /// number or null, `metrics` (numbers by name) may be left out. It ends when its input ends. Its stderr goes to the
-/// log, with repetitions collapsed. A timeout, the end of the process, null, or an answer that cannot be used leaves a
-/// completion *unscored*, never scored 0. A process that hangs is killed with its descendants and replaced.
+/// log, with repetitions collapsed. Null, or `"applies": false`, means that the reward does not apply to the completion.
+/// A timeout, the end of the process, null with `"applies": true`, or an answer that cannot be used leaves a completion
+/// *unscored*, never scored 0. A process that hangs is killed with its descendants and replaced.
 /// `RewardProtocol` has the members of the lines.
 public final class CommandReward: Reward {
   public struct Settings: Sendable, Equatable {
@@ -43,7 +44,7 @@ public final class CommandReward: Reward {
   ) throws(RewardError) {
     precondition(
       settings.workers > 0 && settings.batch > 0, "\(settings.workers) workers, batches of \(settings.batch)")
-    guard let program = settings.command.first, let path = Self.lookUp(program) else {
+    guard let program = settings.command.first, let path = ChildProcess.path(of: program) else {
       throw RewardError(
         reward: name, problem: "the program '\(settings.command.first ?? "")' was not found",
         remedy: "give a path, or a name on PATH, as the first word of the command")
@@ -71,31 +72,17 @@ public final class CommandReward: Reward {
     return try result.get()
   }
 
-  /// The path of an executable program; nil if there is none.
-  private static func lookUp(_ program: String) -> String? {
-    let manager = FileManager.default
-    func isProgram(_ path: String) -> Bool {
-      var isDirectory: ObjCBool = false
-      return manager.fileExists(atPath: path, isDirectory: &isDirectory) && !isDirectory.boolValue
-        && manager.isExecutableFile(atPath: path)
-    }
-    if program.contains("/") { return isProgram(program) ? program : nil }
-    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
-    return folders.map { "\($0)/\(program)" }.first(where: isProgram)
-  }
-
   /// Makes workers die with this process, even if it is killed and they do not read their input.
   private static func mortal(_ command: [String]) -> [String] {
-    guard let setpriv = lookUp("setpriv") else { return command }
+    guard let setpriv = ChildProcess.path(of: "setpriv") else { return command }
     return [setpriv, "--pdeathsig", "KILL", "--"] + command
   }
 
   /// This process's environment without the variables that would make a worker a rank of this run.
   private static func environment(rank: Int) -> [String: String] {
-    var variables = ProcessInfo.processInfo.environment.filter { name, _ in
-      !["OMPI_", "PMIX_", "PMI_", "PRTE_", "OPAL_"].contains { name.hasPrefix($0) }
-    }
+    var variables = ChildProcess.environment
     variables["QUILLAN_RANK"] = "\(rank)"
+    variables["QUILLAN_REWARD_PROTOCOL"] = "\(RewardProtocol.version)"
     return variables
   }
 }

@@ -1,9 +1,9 @@
 /// Admits the first of similar messages and counts the others, and limits the total rate.
 ///
 /// Messages are similar if they differ only in digits. The tenth, hundredth, … of a kind reports the number so far.
-struct RepeatedMessages {
+package struct RepeatedMessages {
   /// The maximum number of characters shown of a message.
-  static let longest = 1000
+  package static let longest = 1000
   /// The maximum number of distinct kinds.
   private static let maximumKinds = 1000
   /// The number of lines that may be shown at once, and the seconds until one more may be shown.
@@ -15,10 +15,10 @@ struct RepeatedMessages {
   private var since: ContinuousClock.Instant
   private var withheld = 0
 
-  init(now: ContinuousClock.Instant = .now) { since = now }
+  package init(now: ContinuousClock.Instant = .now) { since = now }
 
   /// What to log for a message; nil if it is only counted.
-  mutating func admit(_ message: String, now: ContinuousClock.Instant = .now) -> String? {
+  package mutating func admit(_ message: String, now: ContinuousClock.Instant = .now) -> String? {
     let shown = LogText.plain(message, limit: Self.longest)
     let kind = Self.kind(of: shown)
     guard counts[kind] != nil || counts.count < Self.maximumKinds else { return withhold() }

@@ -3,6 +3,10 @@ import Foundation
 
 /// The lines that a reward's program reads and writes, documented in the article on rewards.
 enum RewardProtocol {
+  /// The version of the lines, which programs get as `QUILLAN_REWARD_PROTOCOL`. In version 1, a null left the completion
+  /// without a score, and lines had no `applies` and no `quillan.tokens`.
+  static let version = 2
+
   /// Members of a line that this program sets, even if the prompt's line has members of these names.
   private static let reserved: Set<String> = ["prompt", "answer", "completion", "quillan", "row"]
 
@@ -16,7 +20,9 @@ enum RewardProtocol {
     if !hidden.isEmpty { members["row"] = .object(hidden) }
     members["id"] = address(of: item)
     if members["finished"] == nil { members["finished"] = .bool(item.finished) }
-    members["quillan"] = .object(["id": .integer(Int(item.id)), "finished": .bool(item.finished)])
+    members["quillan"] = .object([
+      "id": .integer(Int(item.id)), "finished": .bool(item.finished), "tokens": .integer(item.completionTokens),
+    ])
     members["prompt"] = .text(item.prompt.text)
     members["completion"] = .text(item.completion)
     members["answer"] = .text(item.prompt.answer)
@@ -86,8 +92,13 @@ enum RewardProtocol {
   }
 
   private static func outcome(_ members: [String: JSONValue]) -> (RewardOutcome, problem: String?) {
+    let applies = members["applies"]
+    if let applies, applies.boolValue == nil {
+      return (.unscored(.unreadable), "'applies' is \(applies.kind), not true or false")
+    }
+    if applies?.boolValue == false { return (.notApplicable, nil) }
     guard let reward = members["reward"] else { return (.unscored(.missing), "it has no 'reward'") }
-    if reward == .null { return (.unscored(.none), nil) }
+    if reward == .null { return (applies == nil ? .notApplicable : .unscored(.none), nil) }
     guard let value = reward.numberValue else { return (.unscored(.notANumber), "'reward' is \(reward.kind)") }
     guard value.isFinite else { return (.unscored(.notFinite), "'reward' is \(value)") }
     guard abs(value) <= WeightedRewards.largestScore else {

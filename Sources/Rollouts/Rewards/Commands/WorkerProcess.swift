@@ -11,16 +11,14 @@ final class WorkerProcess {
   private let output: Int32
   private let errors: Int32
   private var unsent: [UInt8] = []
-  private var unread: [UInt8] = []
-  private var unreadErrors: [UInt8] = []
+  private var answers = PipeReader()
+  private var messages = PipeReader()
   private(set) var isOpen = true
   private var hasEnded = false
   /// A longer line is not an answer.
   private static let longestLine = 1 << 24
   /// A message without a line break is cut after this many bytes.
   private static let longestMessage = 1 << 16
-  /// The maximum bytes read from a stream at once, so that a flood of output does not delay other work.
-  private static let largestRead = 1 << 20
 
   /// Starts `command`, whose first element is a path or a name to look up.
   ///
@@ -98,39 +96,14 @@ final class WorkerProcess {
   /// - Returns: complete lines of output and of errors. `isOpen` is false after the end of the output.
   func exchange() -> (lines: [String], messages: [String]) {
     flush()
-    var lines: [String] = []
-    var messages: [String] = []
-    let goesOn = Self.read(output, into: &unread, &lines)
-    _ = Self.read(errors, into: &unreadErrors, &messages)
-    if unreadErrors.count > Self.longestMessage {
-      messages.append(String(decoding: unreadErrors, as: UTF8.self))
-      unreadErrors = []
-    }
-    if !goesOn || unread.count > Self.longestLine {
+    let lines = answers.read(output)
+    var texts = messages.read(errors)
+    if messages.unread > Self.longestMessage { texts += messages.takeRest() }
+    if !answers.isOpen || answers.unread > Self.longestLine {
       isOpen = false
-      if !unreadErrors.isEmpty { messages.append(String(decoding: unreadErrors, as: UTF8.self)) }
+      texts += messages.takeRest()
     }
-    return (lines, messages)
-  }
-
-  /// Whether the stream is still open.
-  private static func read(_ stream: Int32, into unread: inout [UInt8], _ lines: inout [String]) -> Bool {
-    var block = [UInt8](repeating: 0, count: 1 << 16)
-    var left = largestRead
-    while left > 0 {
-      let count = Foundation.read(stream, &block, block.count)
-      if count < 0, errno == EINTR { continue }
-      if count == 0 { return false }
-      if count < 0 { return errno == EAGAIN }
-      left -= count
-      unread += block[..<count]
-      guard block[..<count].contains(UInt8(ascii: "\n")), let last = unread.lastIndex(of: UInt8(ascii: "\n")) else {
-        continue
-      }
-      lines += unread[..<last].split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
-      unread.removeFirst(last + 1)
-    }
-    return true
+    return (lines, texts)
   }
 
   /// Kills the process and its descendants, and reaps it.
@@ -151,8 +124,7 @@ final class WorkerProcess {
     }
     keeper.end()
     guard endedAlone else { return "was killed" }
-    let signal = status & 0x7F
-    return signal == 0 ? "exited with code \((status >> 8) & 0xFF)" : "was killed by signal \(signal)"
+    return ChildProcess.end(status)
   }
 
   private func closePipes() { for end in [input, output, errors] { close(end) } }
