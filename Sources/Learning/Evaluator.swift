@@ -100,9 +100,9 @@ public struct Evaluator {
     return TaskResult(
       task: source.name, mode: mode, prompts: all.count, samples: draws, exactMatch: totals.exactMatch / number,
       passRate: totals.right / number, reward: totals.scored > 0 ? totals.reward / totals.scored : nil,
-      rewards: totals.scored > 0
-        ? Dictionary(positions.map { (rewards.names[$0], totals.parts[$0] / totals.scored) }) { first, _ in first }
-        : [:],
+      rewards: Dictionary(
+        positions.filter { totals.scored > 0 && totals.applied[$0] > 0 }
+          .map { (rewards.names[$0], totals.parts[$0] / totals.applied[$0]) }) { first, _ in first },
       meanLength: totals.tokens / number,
       finished: totals.finished / number, unscored: Int(number - totals.scored),
       passAt: Dictionary(
@@ -117,6 +117,8 @@ public struct Evaluator {
     var reward = 0.0
     /// The sum of each reward before its weight.
     var parts: [Double] = []
+    /// For each reward, the number of completions to which it applies.
+    var applied: [Double] = []
     var tokens = 0.0
     var finished = 0.0
     var scored = 0.0
@@ -125,7 +127,10 @@ public struct Evaluator {
 
     mutating func add(_ item: RewardItem, _ outcome: WeightedRewards.Outcome, isRight: Bool) {
       right += isRight ? 1 : 0
-      if let parts = outcome.score?.parts { self.parts = Self.sum(self.parts, parts) }
+      if let parts = outcome.score?.parts {
+        self.parts = Self.sum(self.parts, parts.map { $0 ?? 0 })
+        applied = Self.sum(applied, parts.map { $0 == nil ? 0 : 1 })
+      }
       exactMatch += ExactMatchReward().score(
         prompt: item.prompt, completion: item.completion, completionTokens: item.completionTokens,
         finished: item.finished)
@@ -139,6 +144,7 @@ public struct Evaluator {
       exactMatch += other.exactMatch
       right += other.right
       parts = Self.sum(parts, other.parts)
+      applied = Self.sum(applied, other.applied)
       reward += other.reward
       tokens += other.tokens
       finished += other.finished
