@@ -4,12 +4,6 @@ import Rollouts
 import Telemetry
 
 extension TrainingRun {
-  private var evaluator: Evaluator {
-    Evaluator(
-      configuration: configuration, model: assembly.model, tokenizer: assembly.tokenizer,
-      communicator: communicator, context: assembly.context)
-  }
-
   /// Evaluates held-out prompts of the run's task and of `evaluation.tasks`, greedily and sampled. Collective.
   ///
   /// - Returns: Metrics, and sample completions.
@@ -33,13 +27,13 @@ extension TrainingRun {
     let count = min(evaluation.count, prompts.heldOutCount ?? evaluation.count)
     guard count > 0 else { return ([:], []) }
     let weights = try learner.wholeWeights().weights
-    let greedy = try evaluator.task(prompts, rewards, count: count, samples: 0, weights)
+    let greedy = try assembly.evaluator.task(prompts, rewards, count: count, samples: 0, weights)
     var figures = ["\(prefix)/exact_match": greedy.exactMatch, "\(prefix)/mean_length": greedy.meanLength]
     // A completion without a score never counts as 0.
     figures["\(prefix)/reward"] = greedy.reward
     if greedy.unscored > 0 { figures["\(prefix)/unscored"] = Double(greedy.unscored) }
     if evaluation.samples > 0 {
-      let sampled = try evaluator.task(prompts, rewards, count: count, samples: evaluation.samples, weights)
+      let sampled = try assembly.evaluator.task(prompts, rewards, count: count, samples: evaluation.samples, weights)
       figures["\(prefix)/mean@\(evaluation.samples)"] = sampled.exactMatch
       for (k, rate) in sampled.passAt { figures["\(prefix)/pass@\(k)"] = rate }
     }
@@ -53,7 +47,7 @@ extension TrainingRun {
     FlightRecorder.begin(ActivityLabel("evaluation"))
     defer { FlightRecorder.end() }
     let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
-    let result = try evaluator.text(
+    let result = try assembly.evaluator.text(
       stream, length: length, count: configuration.evaluation.count, learner.wholeWeights().weights)
     return (["eval/bits_per_byte": result.bitsPerByte, "eval/cross_entropy": result.crossEntropy], [])
   }
