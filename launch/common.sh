@@ -165,9 +165,11 @@ quillan_memory() {
   echo "$available"
 }
 
-# Prints the program's path: QUILLAN_PROGRAM, the release build, or the program on the path.
+# Prints the program's path: QUILLAN_PROGRAM, the release build, the program of the package that holds these scripts
+# (PREFIX/share/quillan/launch), or the program on the path.
 quillan_program() {
   local program=${QUILLAN_PROGRAM:-$QUILLAN_ROOT/.build/release/quillan}
+  [[ -n ${QUILLAN_PROGRAM:-} || -x $program ]] || program=$(realpath -m -- "$QUILLAN_ROOT/../../lib/quillan/quillan")
   [[ -n ${QUILLAN_PROGRAM:-} || -x $program ]] || program=$(command -v quillan || true)
   [[ -f $program && -x $program ]] ||
     quillan_fail "${program:-quillan}: program not found; build it with: swift build -c release --product quillan"

@@ -1,7 +1,4 @@
-import MPI
-import Models
-import Rollouts
-import Training
+import Quillan
 
 /// A program that uses the library: builds a tiny model, samples groups, trains on them and publishes π_old.
 ///
@@ -15,9 +12,7 @@ enum ExampleTrainStep {
       let configuration = try tinyConfiguration()
       let assembly = try RunAssembly(
         configuration, file: "ExampleTrainStep", threads: 1, communicator: communicator)
-      let trainer = try Trainer(
-        configuration: configuration, learner: try assembly.learner(assembly.masters()), prompts: assembly.prompts(),
-        tokenizer: assembly.tokenizer, rewards: WeightedRewards([.init(LowercaseShare())]))
+      let trainer = try assembly.trainer(rewards: WeightedRewards([.init(LowercaseShare())]))
       for _ in 0..<configuration.rl.numEpochs {
         // Each rank samples its share of the groups from π_old; the update uses the groups of all ranks.
         let rollouts = try trainer.sampleGroups(step: trainer.stepCount)

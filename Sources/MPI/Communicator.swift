@@ -14,7 +14,7 @@ import Telemetry
 /// The flight recorder records every collective, with the call site in the parameters `file` and `line`. Leave these
 /// parameters out.
 ///
-/// ## Topics
+/// ## Calls
 ///
 /// This module is a library for any program, so it is complete: the trainer does not use all of it, but the tests cover
 /// all of it.
@@ -24,7 +24,7 @@ import Telemetry
 ///
 /// ### Collectives
 /// Each takes buffers or arrays. The array form allocates its result.
-/// - ``broadcast(_:from:file:line:)``, `scatter`, `scatterv`
+/// - `broadcast`, `scatter`, `scatterv`
 /// - `gather`, `gatherv`, `allGather`, `allGatherv`, `allToAll`, `allToAllv`
 /// - `reduce`, `allReduce`, `reduceScatter`, with a ``ReduceOperation``
 /// - ``barrier(file:line:)``

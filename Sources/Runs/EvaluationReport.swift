@@ -25,9 +25,7 @@ public struct EvaluationReport: Sendable {
   ) throws {
     let weights = assembly.model.makePackedModel()
     assembly.model.pack(materials.masters, into: weights, assembly.context)
-    let evaluator = Evaluator(
-      configuration: assembly.configuration, model: assembly.model, tokenizer: assembly.tokenizer,
-      communicator: assembly.communicator, context: assembly.context)
+    let evaluator = assembly.evaluator
     if let heldOut = materials.text?.heldOut {
       let length = min(assembly.configuration.pretrain.sequenceLength, assembly.model.configuration.maxSeqLen)
       corpus = try evaluator.text(heldOut, length: length, count: count, weights)

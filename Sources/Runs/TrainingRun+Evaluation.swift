@@ -4,12 +4,6 @@ import Rollouts
 import Telemetry
 
 extension TrainingRun {
-  private var evaluator: Evaluator {
-    Evaluator(
-      configuration: configuration, model: assembly.model, tokenizer: assembly.tokenizer,
-      communicator: communicator, context: assembly.context)
-  }
-
   /// Evaluates sets of prompts, greedily and sampled. Collective.
   ///
   /// - Returns: Metrics, and sample completions of the main sets.
@@ -25,10 +19,10 @@ extension TrainingRun {
       let count = min(evaluation.count, set.source.heldOutCount ?? evaluation.count)
       guard count > 0 else { continue }
       let weights = try learner.wholeWeights().weights
-      let greedy = try evaluator.task(set.source, rewards, count: count, samples: 0, weights)
+      let greedy = try assembly.evaluator.task(set.source, rewards, count: count, samples: 0, weights)
       let sampled =
         evaluation.samples > 0
-        ? try evaluator.task(set.source, rewards, count: count, samples: evaluation.samples, weights) : nil
+        ? try assembly.evaluator.task(set.source, rewards, count: count, samples: evaluation.samples, weights) : nil
       if set.isMain { main.append((greedy, sampled)) }
       if let name = set.name { figures.merge(Self.figures(greedy, sampled, prefix: "eval/\(name)")) { $1 } }
     }
@@ -69,7 +63,7 @@ extension TrainingRun {
     FlightRecorder.begin(ActivityLabel("evaluation"))
     defer { FlightRecorder.end() }
     let length = min(configuration.pretrain.sequenceLength, configuration.model.maxSeqLen)
-    let result = try evaluator.text(
+    let result = try assembly.evaluator.text(
       stream, length: length, count: configuration.evaluation.count, learner.wholeWeights().weights)
     return (["eval/bits_per_byte": result.bitsPerByte, "eval/cross_entropy": result.crossEntropy], [])
   }

@@ -16,7 +16,8 @@ struct Quillan: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, ReportCommand.self, GenerateCommand.self,
+      QuickstartCommand.self, PretrainCommand.self, TrainCommand.self, EvaluateCommand.self, ReportCommand.self,
+      GenerateCommand.self,
       CheckpointCommand.self, QuantizeCommand.self, ExportCommand.self, BitsCommand.self, PlanCommand.self,
       BenchCommand.self, DebugCommand.self,
     ])
