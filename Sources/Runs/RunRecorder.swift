@@ -233,7 +233,8 @@ public final class RunRecorder {
     lastEvaluation = step
     hasRecorded = true
     best.add(values)
-    tracker?.send(try metrics.write(step: step, values.mapValues(JSONValue.number)))
+    let line = try metrics.write(step: step, values.mapValues(JSONValue.number))
+    tracker?.send(line)
     for (name, value) in values.sorted(by: { $0.key < $1.key }) {
       history[name, default: StepHistory()].append(step: step, value)
       try events.scalar(name, value: value, step: Int64(step))

@@ -78,6 +78,7 @@ import TrainingSupport
     }
     for expected in [
       "rewards/command/own", "rewards/command/applies", "unscored/invalid", "grad_norm/policy", "update/kl",
+      "eval/exact_match", "eval/pass@2", "eval/addition/reward",
     ] {
       #expect(names.contains(expected), "\(names.sorted())")
     }

@@ -105,7 +105,8 @@ import TrainingSupport
     Change("checkpoint.copy", "false", .silent), Change("checkpoint.stop", "phase", .silent),
     Change("checkpoint.on_error", "stop", .silent), Change("logging.every", "2", .used),
     Change("logging.loads_every", "1", .used), Change("logging.alarm_patience", "0", .silent),
-    Change("logging.level", "error", .silent), Change("debug.skip_nonfinite", "1", .silent),
+    Change("logging.level", "error", .silent), Change("logging.command", "[cat]", .silent),
+    Change("logging.command_timeout", "5", .silent), Change("debug.skip_nonfinite", "1", .silent),
     Change("debug.checks", "true", .used), Change("debug.hash_every", "1", .silent),
     Change("debug.check_gradients", "[final_norm.weight]", .silent),
   ]

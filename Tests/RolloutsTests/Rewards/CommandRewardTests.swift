@@ -120,6 +120,17 @@ struct CommandRewardTests {
     #expect(throws: RewardError.self) { try slow.outcomes(items(["a", "b", "c", "d"])) }
   }
 
+  @Test("A program that prints something else instead of answers is an error that quotes it and says what to do")
+  func stray() throws {
+    let log = Lines()
+    let reward = try reward("while :; do next; echo score: 0.5; done", log: log) { $0.startTimeout = 0.5 }
+    let error = #expect(throws: RewardError.self) { try reward.outcomes(items(["a", "b", "c", "d"])) }
+    let line = error?.description ?? ""
+    #expect(line.contains(#"it printed "score: 0.5", which is not an answer"#), "\(line)")
+    #expect(line.contains("print all else to stderr") && !line.contains("\n"))
+    #expect(log.all.count { $0.contains("print to stderr what is not an answer to an open question: score: 0.5") } == 1)
+  }
+
   @Test("A missing program is an error before anything runs")
   func missing() {
     for command in [["no-such-program-anywhere"], ["/no/such/program"], []] {

@@ -20,6 +20,8 @@ struct CommandPool: ~Copyable {
   /// Consecutive processes that ended, or were killed, without an answer.
   private var fruitless = 0
   private var lastMessage = ""
+  /// The last line of output that was not an answer.
+  private var stray = ""
   private var messages = RepeatedMessages()
   /// Completions without a score so far, by reason.
   private var unscored: [UnscoredReason: Int] = [:]
@@ -114,7 +116,9 @@ struct CommandPool: ~Copyable {
   private mutating func readAnswers(_ index: Int, _ call: inout Call) throws(RewardError) {
     for line in hear(index) {
       switch RewardProtocol.answer(line, given: workers[index].given, of: call.items) {
-      case .other: say("not an answer to an open question: \(line)")
+      case .other:
+        stray = line
+        say("print to stderr what is not an answer to an open question: \(line)")
       case .outcome(let question, let outcome, let problem):
         if let position = workers[index].given.firstIndex(of: question) { workers[index].given.remove(at: position) }
         workers[index].since = .now
@@ -146,8 +150,11 @@ struct CommandPool: ~Copyable {
       throw RewardError(
         reward: name,
         problem: "\(fruitless) consecutive processes gave no answer (\(why))"
-          + (lastMessage.isEmpty ? "" : "; the last message is: \(LogText.plain(lastMessage, limit: 200))"),
-        remedy: "try the command by hand: it must answer each line, a JSON object, with one line, and flush it")
+          + (lastMessage.isEmpty ? "" : "; the last message is: \(LogText.plain(lastMessage, limit: 200))")
+          + (stray.isEmpty ? "" : "; it printed \(LogText.quoted(stray, limit: 100)), which is not an answer"),
+        remedy: stray.isEmpty
+          ? "try the command by hand: it must answer each line, a JSON object, with one line, and flush it"
+          : "print only answers, each with the question's id: {\"id\": 17, \"reward\": 0.5}; print all else to stderr")
     }
   }
 
