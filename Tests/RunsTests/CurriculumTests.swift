@@ -22,7 +22,8 @@ import TrainingSupport
       $0.rl.batchSize = 8
       $0.rl.numTrajectories = 4
       $0.rl.numEpochs = 8
-      $0.rl.warmupSteps = 0
+      // The learning rate then does not depend on the number of steps.
+      $0.rl.warmupSteps = 100
       // Right with a probability of about a half.
       $0.data.rewards[0].pattern = "^[\\x00-\\x7f]{2}"
       $0.parallel.reproducible = true

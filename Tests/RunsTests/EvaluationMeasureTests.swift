@@ -65,6 +65,33 @@ import TrainingSupport
     #expect(values["eval/pass_rate"] == values["eval/exact_match"] && values["eval/exact_match"] != nil)
   }
 
+  @Test("Answers in the form of GSM8K are right by their number, although no completion equals them")
+  func worked() throws {
+    let ranks = try Ranks.alone()
+    let folder = try SharedFolder(ranks)
+    func write(_ name: String, _ answer: String, _ numbers: Range<Int>) throws -> String {
+      let lines = numbers.map { "{\"prompt\": \"\($0)=\", \"answer\": \"\(answer)\"}\n" }.joined()
+      try lines.write(toFile: "\(folder.path)/\(name)", atomically: true, encoding: .utf8)
+      return "\(folder.path)/\(name)"
+    }
+    let (train, test) = (try write("train.jsonl", "1", 0..<30), try write("test.jsonl", "so\\n#### 1.0", 30..<50))
+    let run = try run(folder, [Self.reward(.exactMatch)]) {
+      $0.data.task = nil
+      $0.data.prompts = train
+      $0.data.heldOut = 0
+      $0.pretrain.learningRate = 1e-2
+      $0.pretrain.steps = 60
+      $0.pretrain.evalEvery = 0
+      var source = DataSourceConfiguration()
+      (source.name, source.prompts, source.rewards) = ("test", test, [Self.reward(.numericMatch)])
+      $0.evaluation.sources = [source]
+    }
+    let values = try run.execute(ranks, name: "run", phase: .pretrain).after
+    let rate = try #require(values["eval/test/pass_rate"])
+    #expect(rate > 0.2 && values["eval/test/exact_match"] == 0 && values["eval/pass_rate"] == rate)
+    #expect(values["eval/test/reward"] == rate && (values["eval/pass@4"] ?? 0) >= (values["eval/mean@4"] ?? 1))
+  }
+
   @Test("The threshold decides what is right")
   func threshold() throws {
     let ranks = try Ranks.alone()
@@ -93,7 +120,7 @@ import TrainingSupport
       $0.checkpoint.every = 1
     }
     let steps = try run.execute(ranks, name: "run").steps
-    #expect(steps == warmup)
+    #expect(steps == max(1, warmup))
     #expect(try run.execute(ranks, name: "run", resume: .auto).steps == steps)
     var other = run
     other.configuration.rl.stopAt = 1.5

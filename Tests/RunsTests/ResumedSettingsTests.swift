@@ -98,7 +98,7 @@ import TrainingSupport
     Change("evaluation.temperature", "0.5", .silent),
     Change("evaluation.tasks", "[{name: copy, length: 2}]", .used),
     Change("evaluation.sources", "[{name: x, task: {name: copy, length: 2}}]", .used),
-    Change("evaluation.threshold", "-1.0", .used), Change("evaluation.metric", "exact_match", .silent),
+    Change("evaluation.threshold", "2.0", .used),
     Change("evaluation.keep_best", "false", .silent),
     Change("checkpoint.weights", "@weights", .refused), Change("checkpoint.every", "4", .used),
     Change("checkpoint.keep", "1", .used), Change("checkpoint.milestones", "3", .used, "checkpoint.keep=1"),
@@ -116,6 +116,7 @@ import TrainingSupport
     Change("evaluation.every", "1", .used), Change("logging.samples_every", "1", .used),
     Change("debug.assert_exact", "true", .silent), Change("evaluation.patience", "1", .silent),
     Change("logging.norms_every", "1", .used), Change("data.sampler", "{kind: difficulty}", .refused),
+    Change("evaluation.metric", "exact_match", .used),
   ]
 
   private static let pretraining = [

@@ -15,9 +15,9 @@ import TrainingSupport
     return path
   }
 
-  private static func format(_ pattern: String, label: RewardConfiguration.Name = .format) -> RewardConfiguration {
+  private static func reward(_ name: RewardConfiguration.Name, pattern: String? = nil) -> RewardConfiguration {
     var reward = RewardConfiguration()
-    reward.name = label
+    reward.name = name
     reward.pattern = pattern
     return reward
   }
@@ -35,13 +35,14 @@ import TrainingSupport
     }
     sources[0].weight = 3
     sources[1].template = "<{prompt}>"
-    sources[1].rewards = [Self.format("[0-9]"), Self.format("", label: .exactMatch)]
+    sources[1].rewards = [Self.reward(.format, pattern: "[0-9]"), Self.reward(.exactMatch)]
     return try TinyRun {
       $0.data.task = nil
       $0.data.sources = sources
       $0.data.heldOut = 0.2
       $0.rl.numEpochs = 4
-      $0.rl.warmupSteps = 0
+      // The learning rate then does not depend on the number of steps.
+      $0.rl.warmupSteps = 100
       $0.evaluation.every = 2
       $0.evaluation.count = 5
       $0.evaluation.samples = 2
@@ -131,7 +132,7 @@ import TrainingSupport
       $0.data.heldOut = 0
       var source = $0.data.sources[0]
       (source.name, source.prompts, source.weight) = ("test", test, 1)
-      source.rewards = [Self.format("^")]
+      source.rewards = [Self.reward(.format, pattern: "^")]
       $0.evaluation.sources = [source]
     }.execute(ranks, name: "run")
     #expect(outcome.after["eval/test/pass_rate"] == 1 && outcome.after["eval/pass_rate"] == 1)
