@@ -9,6 +9,10 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
+// oneDNN only serves as the reference of `quillan bench kernels`. `QUILLAN_ONEDNN=0` leaves it out: packages do, because
+// each Debian release has another, incompatible version.
+let oneDNN: [Target.Dependency] = Context.environment["QUILLAN_ONEDNN"] == "0" ? [] : ["COneDNN"]
+
 let package = Package(
   name: "quillan",
   products: [
@@ -122,10 +126,11 @@ let package = Package(
     .target(
       name: "Diagnostics",
       dependencies: [
-        "CKernels", "COneDNN", "COpenBLAS", "CZstd", "Configuration", "Errors", "Exports", "Formats", "Layers",
-        "Learning", "LowBit", "Models", "MPI", "Objectives", "Optimizers", "Parallelism", "Parameters", "Planning",
-        "Rollouts", "Runs", "Tensors",
-      ]),
+        "CKernels", "COpenBLAS", "CZstd", "Configuration", "Errors", "Exports", "Formats", "Layers", "Learning",
+        "LowBit", "Models", "MPI", "Objectives", "Optimizers", "Parallelism", "Parameters", "Planning", "Rollouts",
+        "Runs", "Tensors",
+      ] + oneDNN,
+      exclude: ["Benchmarks/\(oneDNN.isEmpty ? "OneDNNProduct" : "OneDNNProduct+Absent").swift"]),
     .target(
       name: "Training",
       dependencies: ["Checks", "Configuration", "Diagnostics", "Errors", "Learning", "Planning", "Reports", "Runs"]),

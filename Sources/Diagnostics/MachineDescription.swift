@@ -1,4 +1,3 @@
-import COneDNN
 import COpenBLAS
 import CZstd
 import Errors
@@ -13,7 +12,6 @@ public struct MachineDescription: Sendable {
   /// The current state of this machine.
   public static var current: MachineDescription {
     let process = ProcessInfo.processInfo
-    let dnnl = dnnl_version().pointee
     return MachineDescription(rows: [
       ("system", process.operatingSystemVersionString),
       ("kernel", kernel),
@@ -25,7 +23,7 @@ public struct MachineDescription: Sendable {
       ("instruction set in use", Kernels.name),
       ("swift", compiler),
       ("OpenBLAS", String(cString: openblas_get_config())),
-      ("oneDNN", "\(dnnl.major).\(dnnl.minor).\(dnnl.patch)"),
+      ("oneDNN", OneDNNProduct.version ?? "left out of this build"),
       ("zstd", String(cString: ZSTD_versionString())),
     ])
   }

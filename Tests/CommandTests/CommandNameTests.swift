@@ -15,7 +15,7 @@ import Testing
       (["bench", "kernel", "--threads", "1"], "(did you mean 'quillan bench kernels'?)"),
       (["export", "onxx", "x", "-o", "y"], "(did you mean 'quillan export onnx'?)"),
       (["debug", "repaly", "runs/x", "--step", "1"], "(did you mean 'quillan debug replay'?)"),
-      (["frobnicate", "--x"], "unknown command 'frobnicate' (quillan has pretrain, train, evaluate,"),
+      (["frobnicate", "--x"], "unknown command 'frobnicate' (quillan has quickstart, pretrain, train,"),
       (["bits", "enc\u{1B}[2Jode"], "unknown command 'enc [2Jode'"),
     ])
   func misspelt(arguments: [String], part: String) throws {

@@ -10,11 +10,15 @@ import Testing
   /// The modules that the package declares as dependencies of each of its Swift modules.
   private static func dependencies() throws -> [String: Set<String>] {
     let target =
-      /\.(?:target|executableTarget|testTarget|systemLibrary)\(\s*name: "(\w+)"(?:,\s*dependencies: \[([^\]]*)\])?/
+      /\.(?:target|executableTarget|testTarget|systemLibrary)\(\s*name: "(\w+)"(?:,\s*dependencies: \[([^\]]*)\](?: \+ (\w+))?)?/
     let package = try String(contentsOf: root.appendingPathComponent("Package.swift"), encoding: .utf8)
+    // Dependencies that a build can leave out.
+    let lists = Dictionary(
+      uniqueKeysWithValues: package.matches(of: /let (\w+): \[Target.Dependency\] = (.*)/).map { ($0.1, $0.2) })
     return Dictionary(
       package.matches(of: target).map { match in
-        (String(match.1), Set((match.2 ?? "").matches(of: /"(\w+)"/).map { String($0.1) }))
+        let names = (match.2 ?? "") + (match.3.flatMap { lists[$0] } ?? "")
+        return (String(match.1), Set(names.matches(of: /"(\w+)"/).map { String($0.1) }))
       }, uniquingKeysWith: { $0.union($1) })
   }
 

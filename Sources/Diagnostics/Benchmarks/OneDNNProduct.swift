@@ -1,32 +1,13 @@
 import COneDNN
 import Foundation
-import LowBit
 import Tensors
 
 /// The product [M, K] · [K, N] of oneDNN with weights in its preferred layout, as the reference of benchmarks.
 final class OneDNNProduct {
-  /// Element types of the two operands.
-  enum Types: String {
-    case fp32, bf16
-    /// Unsigned 8-bit activations and signed 8-bit weights with 32-bit sums.
-    case u8s8 = "u8·s8"
-
-    /// The types of the reference for `format`.
-    init(for format: NumberFormat) {
-      switch format {
-      case .fp32, .fp16: self = .fp32
-      case .bf16: self = .bf16
-      case .ternary, .int4, .int8: self = .u8s8
-      }
-    }
-
-    var operands: (dnnl_data_type_t, dnnl_data_type_t, dnnl_data_type_t) {
-      switch self {
-      case .fp32: (dnnl_f32, dnnl_f32, dnnl_f32)
-      case .bf16: (dnnl_bf16, dnnl_bf16, dnnl_f32)
-      case .u8s8: (dnnl_u8, dnnl_s8, dnnl_s32)
-      }
-    }
+  /// The version of the library.
+  static var version: String? {
+    let number = dnnl_version().pointee
+    return "\(number.major).\(number.minor).\(number.patch)"
   }
 
   private var engine: dnnl_engine_t?
@@ -102,5 +83,15 @@ final class OneDNNProduct {
   private static func useOneThread() {
     guard let symbol = dlsym(nil, "omp_set_num_threads") else { return }
     unsafeBitCast(symbol, to: (@convention(c) (Int32) -> Void).self)(1)
+  }
+}
+
+extension OneDNNProduct.Types {
+  fileprivate var operands: (dnnl_data_type_t, dnnl_data_type_t, dnnl_data_type_t) {
+    switch self {
+    case .fp32: (dnnl_f32, dnnl_f32, dnnl_f32)
+    case .bf16: (dnnl_bf16, dnnl_bf16, dnnl_f32)
+    case .u8s8: (dnnl_u8, dnnl_s8, dnnl_s32)
+    }
   }
 }

@@ -42,6 +42,7 @@ enum CommandRunner {
   static func onRanks(_ body: (Communicator) throws -> ExitStatus) -> Never {
     do {
       let world = try Environment.initialize()
+      try ForeignLauncher.check(world)
       try RankWatch.start(world)
       let status = try body(world)
       Environment.exit(status.rawValue)
