@@ -89,7 +89,7 @@ package struct IneffectiveKeys {
   ]
   /// Keys that only apply to prompts and their answers.
   private static let ofPrompts = [
-    "data.task", "data.prompts", "data.rewards", "data.template", "data.max_prompt_len", "data.truncation",
+    "data.task", "data.prompts", "data.rewards", "data.template", "data.chat", "data.max_prompt_len", "data.truncation",
     "evaluation.samples", "evaluation.temperature", "evaluation.tasks", "rl.max_trajectory_len",
   ]
 

@@ -37,7 +37,7 @@ struct PromptRollouts: RolloutSource {
     options.topK = rl.topK
     options.topP = rl.topP
     options.maxNewTokens = configuration.objective.maxTrajectoryLen
-    sampler = Sampler(model: model, options: options, endToken: tokenizer.endToken, seed: rl.seed)
+    sampler = Sampler(model: model, options: options, endTokens: tokenizer.completionEnds, seed: rl.seed)
     overlong =
       rl.overlongCache > 0
       ? try OverlongReward(maximumLength: options.maxNewTokens, cache: rl.overlongCache) : nil
@@ -62,7 +62,7 @@ struct PromptRollouts: RolloutSource {
         items.append(
           RewardItem(
             id: trajectory.id, prompt: prompt,
-            completion: tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken }),
+            completion: tokenizer.decode(trajectory.generatedTokens.filter { !tokenizer.completionEnds.contains($0) }),
             completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished))
       }
     }
@@ -106,7 +106,7 @@ struct PromptRollouts: RolloutSource {
     let sequences = try zip(numbers, prompts).map { number, prompt -> TrainingSequence? in
       guard !prompt.answer.isEmpty else { return nil }
       let question = try PromptTokens.encode(prompt, tokenizer, configuration)
-      let answer = tokenizer.encode(prompt.answer) + [tokenizer.endToken]
+      let answer = tokenizer.encode(prompt.answer) + [tokenizer.answerEnd]
       guard answer.count <= configuration.objective.maxTrajectoryLen else { return nil }
       return TrainingSequence(
         id: Trajectory.firstDemonstration + UInt64(number), tokens: question + answer,

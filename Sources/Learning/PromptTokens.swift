@@ -8,7 +8,13 @@ package enum PromptTokens {
   {
     let tokens: [Int32]
     do throws(PromptTemplateError) {
-      tokens = try PromptTemplate(configuration.data.template).tokens(for: prompt, tokenizer)
+      let template = try PromptTemplate(configuration.data.template)
+      if let form = tokenizer.chatForm {
+        let message = ChatMessage(role: "user", content: try template.text(for: prompt))
+        tokens = try form.tokens(of: [message], tokenizer)
+      } else {
+        tokens = try template.tokens(for: prompt, tokenizer)
+      }
     } catch {
       throw TrainingError(
         .data, "\(prompt.origin): data.template: \(error.problem); correct the template or the prompts")

@@ -14,7 +14,7 @@ struct BatchGeneration {
   func run(_ prompts: [Prompt]) throws {
     let encoded = try encode(prompts)
     let generator = try command.generator(
-      opened, longest: encoded.map(\.count).max() ?? 1, stops: command.chat ? [Conversation.stop] : [],
+      opened, longest: encoded.map(\.count).max() ?? 1, stops: command.stops(opened),
       context: context)
     Interrupt.install()
     var lines = ""
