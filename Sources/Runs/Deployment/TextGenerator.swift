@@ -114,7 +114,8 @@ public struct TextGenerator {
           draw.likeliest(options.alternatives).map { Scored(token: $0.token, logProbability: $0.logProbability) })
       }
       let text =
-        tokenizer.completionEnds.contains(draw.token) ? "" : streams[request][sample].append(tokenizer.decodeBytes([draw.token]))
+        tokenizer.completionEnds.contains(draw.token)
+        ? "" : streams[request][sample].append(tokenizer.decodeBytes([draw.token]))
       completions[request][sample].text += text
       if !text.isEmpty { emit(request, sample, text) }
       return !streams[request][sample].isStopped && !isInterrupted()
