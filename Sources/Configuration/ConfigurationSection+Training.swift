@@ -189,6 +189,7 @@ extension ConfigurationSection {
         "tokenizer_file", \.data.tokenizerFile, "byte-level BPE: tokenizer.json, or vocab.json with merges_file"),
       .optionalPath("merges_file", \.data.mergesFile, "merges.txt of a vocab.json"),
       .text("end_token", \.data.endToken, "the token of tokenizer_file that ends a text"),
+      .chat,
       .text(
         "template", \.data.template,
         "the text that the model reads: {prompt} and other members of the prompt; special tokens by name; {{ and }} are "

@@ -60,6 +60,9 @@ public struct DataConfiguration: Sendable, Equatable {
   public var mergesFile: String?
   /// The token of `tokenizerFile` that ends a text.
   public var endToken = "<|endoftext|>"
+  /// How conversations are written; nil means that prompts are plain text. With it, the text of a prompt is the user's
+  /// message.
+  public var chat: ChatConfiguration?
   /// The text that the model reads for a prompt (`PromptTemplate`).
   public var template = "{prompt}"
   /// Maximum tokens of a prompt.

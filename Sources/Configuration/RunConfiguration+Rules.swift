@@ -101,6 +101,11 @@ extension RunConfiguration {
     } catch {
       return ConfigurationIssue(key: "data.template", rule: "has \(error.problem)")
     }
+    do throws(PromptTemplateError) {
+      _ = try data.chat?.chatForm()
+    } catch {
+      return ConfigurationIssue(key: "data.chat", rule: "is unusable: \(error.problem)")
+    }
     if data.task != nil, data.prompts != nil {
       return ConfigurationIssue(key: "data.prompts", rule: "cannot be combined with data.task; keep one of them")
     }

@@ -47,7 +47,7 @@ public struct Evaluator {
     options.temperature = Float(samples == 0 ? 1 : configuration.evaluation.temperature)
     options.maxNewTokens = configuration.objective.maxTrajectoryLen
     let sampler = Sampler(
-      model: model, options: options, endToken: tokenizer.endToken, seed: configuration.rl.seed,
+      model: model, options: options, endTokens: tokenizer.completionEnds, seed: configuration.rl.seed,
       maximumBatch: DecodingBatch.evaluation(configuration, ranks: communicator.size))
     let requests = try share.range.map { index in
       Sampler.Request(
@@ -60,7 +60,7 @@ public struct Evaluator {
       group.map { trajectory in
         RewardItem(
           id: trajectory.id, prompt: all[index],
-          completion: tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken }),
+          completion: tokenizer.decode(trajectory.generatedTokens.filter { !tokenizer.completionEnds.contains($0) }),
           completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished)
       }
     }

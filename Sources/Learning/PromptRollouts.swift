@@ -41,7 +41,7 @@ struct PromptRollouts: RolloutSource {
     options.topK = rl.topK
     options.topP = rl.topP
     options.maxNewTokens = configuration.objective.maxTrajectoryLen
-    sampler = Sampler(model: model, options: options, endToken: tokenizer.endToken, seed: rl.seed)
+    sampler = Sampler(model: model, options: options, endTokens: tokenizer.completionEnds, seed: rl.seed)
     overlong =
       rl.overlongCache > 0
       ? try OverlongReward(maximumLength: options.maxNewTokens, cache: rl.overlongCache) : nil
@@ -101,7 +101,7 @@ struct PromptRollouts: RolloutSource {
     var rewardItems = zip(origins, trajectories).map { origin, trajectory in
       RewardItem(
         id: trajectory.id, prompt: origin.prompt,
-        completion: tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken }),
+        completion: tokenizer.decode(trajectory.generatedTokens.filter { !tokenizer.completionEnds.contains($0) }),
         completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished)
     }
     let demonstrations = try demonstrations(work, policy, context)
@@ -163,7 +163,7 @@ struct PromptRollouts: RolloutSource {
     var found: [(item: RolloutItem, prompt: Prompt, sequence: TrainingSequence)] = []
     for work in work where !work.prompt.answer.isEmpty {
       guard let item = work.demonstration else { continue }
-      let answer = tokenizer.encode(work.prompt.answer) + [tokenizer.endToken]
+      let answer = tokenizer.encode(work.prompt.answer) + [tokenizer.answerEnd]
       guard answer.count <= configuration.objective.maxTrajectoryLen else { continue }
       let sequence = TrainingSequence(
         id: Trajectory.firstDemonstration + UInt64(work.number), tokens: work.tokens + answer,

@@ -10,11 +10,16 @@ package enum PromptTokens {
     let place = prompt.source.map { "the source '\($0)': " } ?? "data."
     let tokens: [Int32]
     if let messages = prompt.messages {
-      tokens = try Self.tokens(messages, of: prompt, tokenizer, configuration)
+      tokens = try Self.tokens(messages, of: prompt, tokenizer)
     } else {
       do throws(PromptTemplateError) {
         let template = if let form = prompt.form { form.template } else { try PromptTemplate(data.template) }
-        tokens = try template.tokens(for: prompt, tokenizer)
+        if let form = tokenizer.chatForm {
+          let message = ChatMessage(role: "user", content: try template.text(for: prompt))
+          tokens = try form.tokens(of: [message], tokenizer)
+        } else {
+          tokens = try template.tokens(for: prompt, tokenizer)
+        }
       } catch {
         throw TrainingError(
           .data, "\(prompt.origin): \(place)template: \(error.problem); correct the template or the prompts")
@@ -40,13 +45,19 @@ package enum PromptTokens {
     }
   }
 
-  /// The tokens of a conversation. No form of conversations can be configured, so that a prompt of messages is refused.
-  private static func tokens(
-    _ messages: [ChatMessage], of prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration
-  ) throws -> [Int32] {
-    throw TrainingError(
-      .configuration,
-      "\(prompt.origin): the prompt is a list of \(messages.count) messages, which needs a chat form; write it as a text"
-    )
+  /// The tokens of a conversation in the tokenizer's chat form.
+  private static func tokens(_ messages: [ChatMessage], of prompt: Prompt, _ tokenizer: any Tokenizer) throws -> [Int32]
+  {
+    guard let form = tokenizer.chatForm else {
+      throw TrainingError(
+        .configuration,
+        "\(prompt.origin): the prompt is a list of messages, but no chat form is set; set data.chat, or write it as a text"
+      )
+    }
+    do throws(PromptTemplateError) {
+      return try form.tokens(of: messages, tokenizer)
+    } catch {
+      throw TrainingError(.data, "\(prompt.origin): \(error.problem); correct the messages")
+    }
   }
 }

@@ -141,7 +141,7 @@ package struct RecordedRollouts: RolloutSource {
         promptLength: sequence.mask.firstIndex(of: true) ?? sequence.tokens.count, tokens: sequence.tokens,
         mask: sequence.mask, latents: latents[index],
         logProbabilities: sequence.logProbabilities ?? signals[index].logProbabilities,
-        finished: sequence.tokens.last == tokenizer.endToken)
+        finished: sequence.tokens.last.map(tokenizer.completionEnds.contains) ?? false)
     }
   }
 }

@@ -53,7 +53,7 @@ public struct DemonstrationSequences: SequenceSource {
     _ id: UInt64 = 0, of prompt: Prompt, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration
   ) throws -> TrainingSequence {
     let question = try PromptTokens.encode(prompt, tokenizer, configuration)
-    let answer = tokenizer.encode(prompt.answer) + [tokenizer.endToken]
+    let answer = tokenizer.encode(prompt.answer) + [tokenizer.answerEnd]
     guard question.count + answer.count <= configuration.model.maxSeqLen else {
       throw TrainingError(
         .data,

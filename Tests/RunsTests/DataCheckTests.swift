@@ -100,6 +100,14 @@ import TrainingSupport
     #expect(try names("<|begin|>{prompt}<|end|>") == [])
     #expect(try names("<|usr|>{prompt}<|end|>") == ["<|usr|>"])
     #expect(try names("<begin>{prompt}<|begin>[x] <answer> 1<2") == ["<begin>", "<|begin>"])
+    let chat = try materials(Self.rows(10)) {
+      $0.data.template = "<|begin|>{prompt}"
+      $0.data.truncation = .left
+      var form = ChatConfiguration()
+      form.turn = "{role}{content}<|end|>"
+      $0.data.chat = form
+    }.warnings
+    #expect(chat.count == 1 && chat.first?.contains("'<|begin|>' is read as plain text in the user's") == true)
   }
 
   @Test("All of 200,000 prompts are checked, including the last")

@@ -91,6 +91,7 @@ import TrainingSupport
     Change("data.held_out", "0.3", .refused),
     Change("data.tokenizer", "gpt2", .refused), Change("data.tokenizer_file", "x.json", .refused),
     Change("data.merges_file", "x.txt", .refused), Change("data.end_token", "x", .silent),
+    Change("data.chat", "{turn: \"{role}{content}<|end|>\"}", .used, "data.truncation=left"),
     Change("data.template", "\"Q{prompt}\"", .used), Change("data.max_prompt_len", "15", .refused),
     Change("data.split_version", "1", .refused),
     Change("data.truncation", "left", .silent), Change("data.rewards", "[{name: length, length: 1}]", .used),

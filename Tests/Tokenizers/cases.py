@@ -4,7 +4,7 @@
     python3 Tests/Tokenizers/cases.py [--count N] [--seed S] [--output FOLDER] [FORM …]
 
 writes FORM.json, a tokenizer.json trained on the sentences below with the form's normaliser, pre-tokenizers and added
-tokens, and FORM.cases.json, the texts and their ids, to Tests/Fixtures/tokenizers, where RolloutsTests reads them. The
+tokens, and FORM.cases.json, the texts and their ids, to Tests/Fixtures/tokenizers, where RolloutsTests reads them; chats.json has conversations in published chat forms. The
 repository has 500 texts per form; run it with --count 10000 --seed 7 and the suite "Published tokenizers" after a change
 of the scanners, and restore the folder.
 
@@ -165,6 +165,43 @@ def text(numbers, tokens):
         part(numbers, tokens) + numbers.choice(["", "", " ", " ", "  "]) for _ in range(numbers.randint(1, 7)))
 
 
+CONVERSATIONS = [
+    [("user", "Hi")],
+    [("system", "You are a helpful AI assistant for travel tips and recommendations"),
+     ("user", "What can you help me with?")],
+    [("user", "What is 2+2?\n"), ("assistant", "<think>\n4\n</think>\n\n4"), ("user", "  Größer: 3x?  ")],
+    [("system", ""), ("user", "\n\nTiếng Việt\r\n"), ("assistant", " "), ("tool", "{\"a\": 1}"), ("user", "    4 spaces")],
+]
+
+
+def chatml(messages):
+    """As the published template: see the model card of Qwen2.5."""
+    return "".join(f"<|im_start|>{role}\n{content}<|im_end|>\n" for role, content in messages) + (
+        "<|im_start|>assistant\n")
+
+
+def llama3(messages):
+    """As Meta's page on the prompt format of Llama 3 describes it."""
+    return "<|begin_of_text|>" + "".join(
+        f"<|start_header_id|>{role}<|end_header_id|>\n\n{content.strip()}<|eot_id|>" for role, content in messages) + (
+        "<|start_header_id|>assistant<|end_header_id|>\n\n")
+
+
+def chats(folder):
+    """Conversations with the ids of their text, in which special tokens are tokens."""
+    cases = []
+    for name, form in [("qwen3", chatml), ("smollm", chatml), ("llama3", llama3)]:
+        reference = Tokenizer.from_file(str(folder / f"{name}.json"))
+        for messages in CONVERSATIONS:
+            text = form(messages)
+            cases.append({
+                "form": form.__name__, "tokenizer": name, "text": text,
+                "messages": [{"role": role, "content": content} for role, content in messages],
+                "ids": reference.encode(text, add_special_tokens=False).ids})
+    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
+    (folder / "chats.json").write_text(f"[\n{lines}\n]\n")
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--count", type=int, default=500)
@@ -190,6 +227,8 @@ def main():
         (chosen.output / f"{name}.json").write_text(json.dumps(root, separators=(",", ":")) + "\n")
         (chosen.output / f"{name}.cases.json").write_text(
             f'{{"library":"tokenizers {tokenizers.__version__}","cases":[\n' + ",\n".join(lines) + "\n]}\n")
+    if not chosen.forms:
+        chats(chosen.output)
 
 
 main()

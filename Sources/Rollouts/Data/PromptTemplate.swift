@@ -61,50 +61,43 @@ public struct PromptTemplate: Equatable, Sendable {
   ///
   /// - Throws: `PromptTemplateError` if the prompt lacks a member.
   public func tokens(for prompt: Prompt, _ tokenizer: any Tokenizer) throws(PromptTemplateError) -> [Int32] {
-    var tokens: [Int32] = []
+    var writer = TokenWriter(tokenizer)
+    for part in parts {
+      switch part {
+      case .member(let name): writer.append(try value(of: name, in: prompt))
+      case .literal(let literal): writer.append(form: literal)
+      }
+    }
+    return writer.finish()
+  }
+
+  /// The text for a prompt, in which names of special tokens stay text: the content of a user's message.
+  ///
+  /// - Throws: `PromptTemplateError` if the prompt lacks a member.
+  public func text(for prompt: Prompt) throws(PromptTemplateError) -> String {
     var text = ""
     for part in parts {
       switch part {
-      case .member(let name):
-        guard let value = name == "prompt" ? prompt.text : prompt.fields[name]?.textValue else {
-          throw PromptTemplateError(problem: "{\(name)} is missing in the prompt's line, or not a string")
-        }
-        text += value
-      case .literal(let literal):
-        var rest = literal[...]
-        while let (range, id) = Self.firstSpecial(in: rest, tokenizer.specialTokens) {
-          text += rest[..<range.lowerBound]
-          if !text.isEmpty { tokens += tokenizer.encode(text) }
-          text = ""
-          tokens.append(id)
-          rest = rest[range.upperBound...]
-        }
-        text += rest
+      case .member(let name): text += try value(of: name, in: prompt)
+      case .literal(let literal): text += literal
       }
     }
-    return text.isEmpty ? tokens : tokens + tokenizer.encode(text)
+    return text
   }
 
-  /// The leftmost special token; of several at one position, the longest.
-  private static func firstSpecial(in text: Substring, _ special: [String: Int32]) -> (Range<Substring.Index>, Int32)? {
-    var found: (range: Range<Substring.Index>, id: Int32)?
-    for (name, id) in special {
-      guard let range = text.firstRange(of: name) else { continue }
-      if let best = found?.range,
-        range.lowerBound > best.lowerBound
-          || (range.lowerBound == best.lowerBound && range.upperBound < best.upperBound)
-      {
-        continue
-      }
-      found = (range, id)
+  private func value(of name: String, in prompt: Prompt) throws(PromptTemplateError) -> String {
+    guard let value = name == "prompt" ? prompt.text : prompt.fields[name]?.textValue else {
+      throw PromptTemplateError(problem: "{\(name)} is missing in the prompt's line, or not a string")
     }
-    return found
+    return value
   }
 }
 
-/// Why a template cannot be used, alone or with a prompt.
+/// Why a template or chat form cannot be used, alone or with a prompt.
 public struct PromptTemplateError: QuillanError, Equatable {
   public let problem: String
+
+  public init(problem: String) { self.problem = problem }
 
   public var status: ErrorStatus { .failure }
 }

@@ -165,7 +165,7 @@ public enum TrajectoryFile {
         }
         var written = tokenizer.encode(action)
         let isContinued = index + 1 < steps.count && extends(steps[index + 1], read + action, question)
-        if finished, !isContinued { written.append(tokenizer.endToken) }
+        if finished, !isContinued { written.append(tokenizer.answerEnd) }
         let recorded = try logProbabilities(members["logprobs"], count: written.count, "step \(index) of \(name)")
         let last = sequences.count - 1
         sequences[last].tokens += written

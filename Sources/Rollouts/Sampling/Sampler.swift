@@ -35,7 +35,8 @@ public struct Sampler: Sendable {
 
   public let model: QuillanModel
   public let options: SamplingOptions
-  public let endToken: Int32
+  /// The ids that end a sequence.
+  public let endTokens: [Int32]
   public let seed: UInt64
   /// The default of `maximumBatch`.
   public static let standardBatch = 256
@@ -47,9 +48,16 @@ public struct Sampler: Sendable {
     model: QuillanModel, options: SamplingOptions, endToken: Int32, seed: UInt64,
     maximumBatch: Int = Sampler.standardBatch
   ) {
+    self.init(model: model, options: options, endTokens: [endToken], seed: seed, maximumBatch: maximumBatch)
+  }
+
+  public init(
+    model: QuillanModel, options: SamplingOptions, endTokens: [Int32], seed: UInt64,
+    maximumBatch: Int = Sampler.standardBatch
+  ) {
     self.model = model
     self.options = options
-    self.endToken = endToken
+    self.endTokens = endTokens
     self.seed = seed
     self.maximumBatch = maximumBatch
   }
@@ -276,7 +284,7 @@ public struct Sampler: Sendable {
       for (seen, value) in unpenalized { values[Int(seen)] = value }
       decoded[index].tokens.append(Int32(token))
       decoded[index].logProbabilities.append(values[token] - logSumExp)
-      decoded[index].finished = Int32(token) == endToken
+      decoded[index].finished = endTokens.contains(Int32(token))
       let draw = Draw(
         request: decoded[index].request, sample: decoded[index].sample, token: Int32(token),
         logProbability: values[token] - logSumExp,

@@ -1,7 +1,8 @@
 /// Text to token ids and back.
 ///
-/// Every tokenizer encodes any bytes, also invalid UTF-8, and `decodeBytes(encode(bytes:))` returns them. Special
-/// tokens (end, begin, pad) are never produced from text, and decode to nothing, so that a decoded completion is
+/// Every tokenizer encodes any bytes, also invalid UTF-8, and `decodeBytes(encode(bytes:))` returns them, unless the
+/// tokenizer's file says otherwise (normalisation, white space that an added token takes, bytes without a token).
+/// Special tokens (end, begin, pad) are never produced from text, and decode to nothing, so that a decoded completion is
 /// exactly the written text.
 public protocol Tokenizer: Sendable {
   /// Ids are 0 ..< vocabularySize.
@@ -12,6 +13,15 @@ public protocol Tokenizer: Sendable {
 
   /// Special tokens by their names in a prompt template.
   var specialTokens: [String: Int32] { get }
+
+  /// How conversations are written; nil if prompts are plain text.
+  var chatForm: ChatForm? { get }
+
+  /// The ids that end a completion.
+  var completionEnds: [Int32] { get }
+
+  /// The id that ends an answer to learn from.
+  var answerEnd: Int32 { get }
 
   /// The token ids of a byte string.
   func encode(bytes: [UInt8]) -> [Int32]
@@ -24,6 +34,15 @@ public protocol Tokenizer: Sendable {
 extension Tokenizer {
   /// None.
   public var specialTokens: [String: Int32] { [:] }
+
+  /// None.
+  public var chatForm: ChatForm? { nil }
+
+  /// The end token.
+  public var completionEnds: [Int32] { [endToken] }
+
+  /// The end token.
+  public var answerEnd: Int32 { endToken }
 
   /// The token ids of the text's UTF-8.
   public func encode(_ text: String) -> [Int32] { encode(bytes: Array(text.utf8)) }

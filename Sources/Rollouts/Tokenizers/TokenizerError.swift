@@ -7,8 +7,11 @@ public struct TokenizerError: QuillanError, Equatable {
   public let line: Int?
   public let problem: String
   public let remedy: String?
+  private let isConfiguration: Bool
 
-  public init(file: String, line: Int?, problem: String, remedy: String?) {
+  /// - Parameter isConfiguration: whether the fault is in the settings, and `file` is a key.
+  public init(file: String, line: Int?, problem: String, remedy: String?, isConfiguration: Bool = false) {
+    self.isConfiguration = isConfiguration
     self.file = file
     self.line = line
     self.problem = problem
@@ -16,6 +19,9 @@ public struct TokenizerError: QuillanError, Equatable {
   }
 
   /// `data` if the file could be read, so that the fault is in its contents.
-  public var status: ErrorStatus { line != nil || TextFile.isReadable(file) ? .data : .failure }
+  public var status: ErrorStatus {
+    if isConfiguration { return .usage }
+    return line != nil || TextFile.isReadable(file) ? .data : .failure
+  }
   public var place: String? { line.map { "\(file):\($0)" } ?? file }
 }

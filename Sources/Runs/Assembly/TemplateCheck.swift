@@ -14,6 +14,11 @@ enum TemplateCheck {
         if isToken || special.contains(where: { isNear(name, $0) }) { names.append(name) }
       }
     }
+    if tokenizer.chatForm != nil {
+      return special.filter { name in template.literals.contains { $0.contains(name) } }.map {
+        "data.template: '\($0)' is read as plain text in the user's message; data.chat writes the special tokens"
+      }
+    }
     let known =
       special.isEmpty
       ? "none" : "\(special.prefix(8).joined(separator: " "))\(special.count > 8 ? " …" : "")"

@@ -3,10 +3,10 @@ import Learning
 
 extension RolloutSummary {
   /// The part that all ranks share, as numbers.
-  var numbers: [Double] { [Double(first), Double(rounds)] + records.flatMap(\.numbers) }
+  package var numbers: [Double] { [Double(first), Double(rounds)] + records.flatMap(\.numbers) }
 
   /// This rank's part, as JSON.
-  var text: [UInt8] {
+  package var text: [UInt8] {
     let encoder = JSONEncoder()
     encoder.nonConformingFloatEncodingStrategy = Self.nonfinite
     guard let data = try? encoder.encode(LocalPart(samples: samples, figures: figures)) else {
@@ -15,14 +15,19 @@ extension RolloutSummary {
     return Array(data)
   }
 
-  /// - Parameter texts: the JSON parts of the ranks that this rank continues.
+  /// - Parameters:
+  ///   - texts: the JSON parts of the ranks that this rank continues.
+  ///   - isEarlier: whether the numbers are from before a reward could leave out a trajectory.
   /// - Returns: nil if the parts are inconsistent.
-  init?(numbers: [Double], names: [String], texts: [[UInt8]]) {
-    let width = RolloutRecord.width(parts: names.count)
+  package init?(numbers: [Double], names: [String], texts: [[UInt8]], isEarlier: Bool = false) {
+    let width = RolloutRecord.width(parts: names.count) - (isEarlier ? names.count : 0)
     guard numbers.count >= 2, (numbers.count - 2).isMultiple(of: width), numbers.allSatisfy({ $0.isFinite }),
       let first = Int(exactly: numbers[0]), let rounds = Int(exactly: numbers[1]), first >= 0, rounds >= 0
     else { return nil }
-    let rows = stride(from: 2, to: numbers.count, by: width).map { Array(numbers[$0..<$0 + width]) }
+    let rows = stride(from: 2, to: numbers.count, by: width).map {
+      let row = Array(numbers[$0..<$0 + width])
+      return isEarlier ? RolloutRecord.numbers(earlier: row, parts: names.count) : row
+    }
     guard rows.allSatisfy(RolloutRecord.isValid) else { return nil }
     self.init(first: first, names: names)
     self.rounds = rounds

@@ -1,4 +1,6 @@
-/// A chat as text that a model without special tokens can continue: a line "User: …" or "Assistant: …" per turn.
+import Rollouts
+
+/// A chat, also as text that a model without special tokens can continue: a line "User: …" or "Assistant: …" per turn.
 public struct Conversation: Sendable, Equatable {
   public struct Turn: Sendable, Equatable {
     public let isUser: Bool
@@ -19,6 +21,12 @@ public struct Conversation: Sendable, Equatable {
     var text = system.map { $0 + "\n\n" } ?? ""
     for turn in turns { text += (turn.isUser ? "User: " : "Assistant: ") + turn.text + "\n" }
     return text + "Assistant:"
+  }
+
+  /// The turns as messages, for a chat form.
+  public var messages: [ChatMessage] {
+    let system = self.system.map { [ChatMessage(role: "system", content: $0)] } ?? []
+    return system + turns.map { ChatMessage(role: $0.isUser ? "user" : "assistant", content: $0.text) }
   }
 
   public mutating func ask(_ text: String) { turns.append(Turn(isUser: true, text: text)) }

@@ -99,7 +99,7 @@ public struct TextGenerator {
       [TextStream](repeating: TextStream(stops: options.stops), count: options.samples)
     }
     let sampler = Sampler(
-      model: model, options: options.sampling, endToken: tokenizer.endToken, seed: options.seed,
+      model: model, options: options.sampling, endTokens: tokenizer.completionEnds, seed: options.seed,
       maximumBatch: options.batch)
     let requests = prompts.enumerated().map { index, prompt in
       let first = firstID + UInt64(index * options.samples)
@@ -114,7 +114,8 @@ public struct TextGenerator {
           draw.likeliest(options.alternatives).map { Scored(token: $0.token, logProbability: $0.logProbability) })
       }
       let text =
-        draw.token == tokenizer.endToken ? "" : streams[request][sample].append(tokenizer.decodeBytes([draw.token]))
+        tokenizer.completionEnds.contains(draw.token)
+        ? "" : streams[request][sample].append(tokenizer.decodeBytes([draw.token]))
       completions[request][sample].text += text
       if !text.isEmpty { emit(request, sample, text) }
       return !streams[request][sample].isStopped && !isInterrupted()

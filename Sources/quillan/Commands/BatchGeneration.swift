@@ -14,7 +14,7 @@ struct BatchGeneration {
   func run(_ prompts: [Prompt]) throws {
     let encoded = try encode(prompts)
     let generator = try command.generator(
-      opened, longest: encoded.map(\.count).max() ?? 1, stops: command.chat ? [Conversation.stop] : [],
+      opened, longest: encoded.map(\.count).max() ?? 1, stops: command.stops(opened),
       context: context)
     Interrupt.install()
     var lines = ""
@@ -48,9 +48,19 @@ struct BatchGeneration {
     func note(_ error: CommandError, _ prompt: Prompt) {
       errors.append(CommandError(.data, at: "\(prompt.origin)", error.problem, remedy: error.remedy))
     }
+    if opened.tokenizer.chatForm == nil, let prompt = prompts.first(where: { $0.messages != nil }) {
+      throw CommandError(
+        .usage, at: prompt.origin, "the prompt is a list of messages, but the model has no chat form",
+        remedy: "write it as a text, or name a form, for example --set data.chat=chatml")
+    }
     for prompt in prompts {
       do {
-        let tokens = try command.tokens(prompt.text, opened)
+        let tokens =
+          if let messages = prompt.messages {
+            try command.chatTokens(messages, opened, at: prompt.origin)
+          } else {
+            try command.tokens(prompt.text, opened)
+          }
         if let error = command.misfit(tokens.count, opened) { note(error, prompt) }
         encoded.append(tokens)
       } catch let error as CommandError {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Errors
 import Exports
+import Formats
 import Reports
 import Runs
 
@@ -10,7 +11,7 @@ struct ExportSafetensorsCommand: ParsableCommand {
     commandName: "safetensors",
     abstract: "Write model.safetensors and config.json.",
     discussion: """
-      fp32 and bf16 write every parameter under its own name; packed writes codes and scales in the configured \
+      A model with a chat form gets a tokenizer_config.json with its chat_template. fp32 and bf16 write every parameter under its own name; packed writes codes and scales in the configured \
       formats. Every command accepts the directory as a model, and exporting it again gives the same bytes.
       """)
 
@@ -34,6 +35,8 @@ struct ExportSafetensorsCommand: ParsableCommand {
     try OutputDirectory.check(output, names: ["model.safetensors", "config.json"], replacing)
     let context = source.context()
     let opened = try source.open(context)
+    let template = try opened.description.tokenizer.chat?.chatForm().template
+    if template != nil { try OutputDirectory.check(output, names: ["tokenizer_config.json"], replacing) }
     try OutputDirectory.create(output)
     let path = "\(output)/model.safetensors"
     switch type {
@@ -44,6 +47,12 @@ struct ExportSafetensorsCommand: ParsableCommand {
       try FloatSafetensors.write(opened, asBFloat16: type == .bf16, to: path, policy: replacing.policy)
     }
     try AtomicFile.write(opened.description.json, to: "\(output)/config.json", policy: replacing.policy)
-    try StandardOutput.write("\(path)  \(FigureText.bytes(OutputOptions.byteCount(path)))\n\(output)/config.json\n")
+    var written = "\(path)  \(FigureText.bytes(OutputOptions.byteCount(path)))\n\(output)/config.json\n"
+    if let template {
+      let text = JSONValue.object(["chat_template": .text(template)]).serialized + "\n"
+      try AtomicFile.write(text, to: "\(output)/tokenizer_config.json", policy: replacing.policy)
+      written += "\(output)/tokenizer_config.json\n"
+    }
+    try StandardOutput.write(written)
   }
 }

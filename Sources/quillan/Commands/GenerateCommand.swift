@@ -12,8 +12,8 @@ struct GenerateCommand: ParsableCommand {
     abstract: "Complete a prompt or a file of prompts, or chat.",
     discussion: """
       The prompt is the second argument, or the contents of --file or of standard input without the last line break; \
-      an empty prompt starts from the end token. Output is streamed. --chat formats the prompt as a user's turn \
-      ("User: …"), --interactive reads prompts line by line (/help lists its commands), and --batch completes a JSON \
+      an empty prompt starts from the end token. Output is streamed. --chat formats the prompt as a user's turn in the \
+      model's chat form (data.chat; "User: …" without one), --messages answers a conversation, --interactive reads prompts line by line (/help lists its commands), and --batch completes a JSON \
       Lines file of {"prompt": …}. Equal prompts, options and seeds give equal text. Ctrl-C ends a completion: the \
       text so far is printed, and the exit code is 75.
       """)
@@ -33,6 +33,12 @@ struct GenerateCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("With --chat: the system prompt before the first turn.", valueName: "text"))
   var system: String?
+
+  @Option(
+    help: ArgumentHelp(
+      #"Answer the conversation in this JSON file, or - for stdin: [{"role": "user", "content": "…"}, …]."#,
+      valueName: "file"))
+  var messages: String?
 
   @Flag(help: "Read prompts line by line.")
   var interactive = false
@@ -81,10 +87,11 @@ struct GenerateCommand: ParsableCommand {
 
   func validate() throws {
     try PathCheck.validate([
-      "--file": file, "--batch": batch, "--output": output, "--tokenizer": tokenizer, "--merges": merges,
+      "--file": file, "--messages": messages == "-" ? nil : messages, "--batch": batch, "--output": output,
+      "--tokenizer": tokenizer, "--merges": merges,
     ])
-    if [prompt != nil, file != nil, interactive, batch != nil].filter({ $0 }).count > 1 {
-      throw ValidationError("give only one of a prompt, --file, --interactive and --batch")
+    if [prompt != nil, file != nil, messages != nil, interactive, batch != nil].filter({ $0 }).count > 1 {
+      throw ValidationError("give only one of a prompt, --file, --messages, --interactive and --batch")
     }
     if tokenizer == nil, merges != nil || (endToken != nil && !tokenIds) {
       throw ValidationError("--merges and --end-token go with --tokenizer")
@@ -96,6 +103,8 @@ struct GenerateCommand: ParsableCommand {
     if output != nil, batch == nil { throw ValidationError("--output goes with --batch") }
     if replacing.force, output == nil { throw ValidationError("--force goes with --output") }
     if system != nil, !chat { throw ValidationError("--system goes with --chat") }
+    if messages != nil, chat { throw ValidationError("--messages is a chat already; leave out --chat") }
+    if messages != nil, tokenIds { throw ValidationError("--messages and --token-ids exclude each other; give one") }
     if chat, tokenIds { throw ValidationError("--chat and --token-ids exclude each other; give one") }
     if !(1...4096).contains(batchSize) {
       throw ValidationError("--batch-size must be from 1 to 4096, got \(batchSize)")
@@ -113,20 +122,21 @@ struct GenerateCommand: ParsableCommand {
     if let batch {
       try replacing.check(output)
       let prompts = try PromptFile.prompts(at: URL(fileURLWithPath: batch), requiresAnswer: false)
-      if let prompt = prompts.first(where: { $0.messages != nil }) {
-        throw CommandError(
-          .usage, at: prompt.origin, "the prompt is a list of messages, which needs a chat form",
-          remedy: "write it as a text")
-      }
       let opened = try open(context)
       return try BatchGeneration(command: self, opened: opened, context: context).run(prompts)
     }
     if interactive {
       return try InteractiveGeneration(command: self, opened: open(context), context: context).run()
     }
+    if let messages {
+      let conversation = try ConversationFile.messages(at: messages)
+      let opened = try open(context)
+      let text = conversation.map { "\($0.role): \($0.content)" }.joined(separator: "\n")
+      return try completeOne(text, chatTokens(conversation, opened, at: messages), opened, context, start)
+    }
     let text = try readPrompt()
     let opened = try open(context)
-    try completeOne(text, opened, context, start)
+    try completeOne(text, tokens(text, opened), opened, context, start)
   }
 
   /// Opens the model and its tokenizer.
@@ -134,7 +144,8 @@ struct GenerateCommand: ParsableCommand {
     let source = try source.open(context)
     var choice = source.description.tokenizer
     if let tokenizer {
-      choice = TokenizerChoice(.file, file: tokenizer, merges: merges, endToken: endToken ?? choice.endToken)
+      choice = TokenizerChoice(
+        .file, file: tokenizer, merges: merges, endToken: endToken ?? choice.endToken, chat: choice.chat)
     }
     let tokenizer: any Tokenizer =
       tokenIds ? NumberTokenizer(source.model, endToken: endID(choice)) : try choice.make()
@@ -209,22 +220,42 @@ struct GenerateCommand: ParsableCommand {
   /// The tokens of a prompt, formatted as a chat turn with --chat.
   func tokens(_ text: String, _ opened: Opened) throws -> [Int32] {
     if tokenIds { return try NumberTokenizer.parse(text, vocabulary: opened.source.model.configuration.vocabSize) }
-    var whole = text
     if chat {
       var conversation = Conversation(system: system)
       conversation.ask(text)
-      whole = conversation.prompt
+      return try tokens(conversation, opened)
     }
-    let tokens = opened.tokenizer.encode(whole)
+    let tokens = opened.tokenizer.encode(text)
     return tokens.isEmpty ? [opened.tokenizer.endToken] : tokens
   }
 
+  /// The tokens of a chat: in the model's chat form, or as text.
+  func tokens(_ conversation: Conversation, _ opened: Opened) throws -> [Int32] {
+    guard opened.tokenizer.chatForm != nil else { return opened.tokenizer.encode(conversation.prompt) }
+    return try chatTokens(conversation.messages, opened, at: "--chat")
+  }
+
+  /// What ends an answer besides tokens: with a chat form nothing, otherwise the text of the user's next turn.
+  func stops(_ opened: Opened) -> [String] {
+    chat && opened.tokenizer.chatForm == nil ? [Conversation.stop] : []
+  }
+
+  func chatTokens(_ messages: [ChatMessage], _ opened: Opened, at place: String) throws -> [Int32] {
+    guard let form = opened.tokenizer.chatForm else {
+      throw CommandError(
+        .usage, at: place, "the model has no chat form", remedy: "name one, for example --set data.chat=chatml")
+    }
+    do throws(PromptTemplateError) {
+      return try form.tokens(of: messages, opened.tokenizer)
+    } catch {
+      throw CommandError(.data, at: place, error.problem, remedy: "correct the message")
+    }
+  }
+
   private func completeOne(
-    _ text: String, _ opened: Opened, _ context: Context, _ start: ContinuousClock.Instant
+    _ text: String, _ prompt: [Int32], _ opened: Opened, _ context: Context, _ start: ContinuousClock.Instant
   ) throws {
-    let prompt = try tokens(text, opened)
-    let generator = try generator(
-      opened, longest: prompt.count, stops: chat ? [Conversation.stop] : [], context: context)
+    let generator = try generator(opened, longest: prompt.count, stops: stops(opened), context: context)
     Interrupt.install()
     let isStreaming = !json && sampling.samples == 1
     var failure: (any Error)?

@@ -62,14 +62,14 @@ struct InteractiveGeneration {
     var prompt: [Int32]
     if command.chat {
       conversation.ask(line)
-      prompt = opened.tokenizer.encode(conversation.prompt)
+      prompt = try command.tokens(conversation, opened)
       let room = opened.source.model.configuration.maxSeqLen - (command.sampling.maxTokens ?? 1)
-      while prompt.count > room, conversation.forgetOldest() { prompt = opened.tokenizer.encode(conversation.prompt) }
+      while prompt.count > room, conversation.forgetOldest() { prompt = try command.tokens(conversation, opened) }
     } else {
       prompt = try command.tokens(line, opened)
     }
     let generator = try command.generator(
-      opened, longest: prompt.count, stops: command.chat ? [Conversation.stop] : [], context: context)
+      opened, longest: prompt.count, stops: command.stops(opened), context: context)
     Interrupt.reset()
     var failure: (any Error)?
     let completion = try generator.complete(
