@@ -73,6 +73,8 @@ DEFINE_A8_DOT(1)
 #define A8_TILES(X) X(4, 1) X(1, 1)
 #define A8_PANELS(M) 1
 #define CK_TILE_ROWS(X) X(4) X(2) X(1)
+#define CK_STEP_ROWS(X) X(2) X(1)
+#define CK_STEP_PANELS 1
 #define CK_TABLE ck_avx2_table
 #define CK_TABLE_NAME "avx2"
 #include "ck_optimizer.inc.h"

@@ -84,3 +84,5 @@ DEFINE_A8_DOT_STREAM(1)
 #define A8_TILES(X) X(8, 2) X(4, 2) X(2, 2) X(1, 2) X(8, 1) X(4, 1) X(2, 1) X(1, 1)
 #define A8_PANELS(M) ((M) >= 8 ? 2 : 1)
 #define CK_TILE_ROWS(X) X(8) X(4) X(2) X(1)
+#define CK_STEP_ROWS(X) X(4) X(2) X(1)
+#define CK_STEP_PANELS 2

@@ -1,7 +1,7 @@
 // The kernels themselves, compiled once per instruction set. The including file defines
 //   CK_TILE_ROWS(X)    X(R) for the rows R of every fp32 and bfloat16 register tile, largest first (two panels wide)
 //   half16(p)          sixteen halves as fp32
-//   what ck_a8.inc.h and ck_bf16.inc.h require
+//   what ck_a8.inc.h, ck_bf16.inc.h and ck_bf16_steps.inc.h require
 // and gets the functions through the table that CK_TABLE names.
 #include "ck_vector.h"
 
@@ -114,6 +114,7 @@ static void gemm_packed(int64_t M, const float *A, int64_t a_row, const ck_packe
 }
 
 #include "ck_bf16.inc.h"
+#include "ck_bf16_steps.inc.h"
 
 #include "ck_a8.inc.h"
 
@@ -517,6 +518,7 @@ static const ck_table CK_TABLE = {
     .gemm_packed = gemm_packed,
     .gemm_a8 = gemm_a8,
     .gemm_bf16 = gemm_bf16,
+    .gemm_bf16_tiles = gemm_bf16_tiles,
     .bf16_rows = bf16_rows,
     .bf16_pairs = bf16_pairs,
     .bf16_pairs_a8 = bf16_pairs_a8,

@@ -1,36 +1,8 @@
 // Any machine: the compiler's portable vectors (NEON on arm64; SSE2 on x86-64, with fused operations from the C
 // library).
 #include "ck_a8.h"
+#include "ck_halves.inc.h"
 #include "ck_vector.h"
-
-CK_INLINE v16f half16(const uint16_t *p) {
-  float x[16];
-  for (int i = 0; i < 16; ++i) x[i] = ck_f32_from_f16(p[i]);
-  return load16(x);
-}
-
-typedef uint16_t v16s __attribute__((vector_size(32)));
-#ifdef __aarch64__
-typedef __fp16 v16h __attribute__((vector_size(32)));
-CK_INLINE v16s halves16(v16f x) { return (v16s)__builtin_convertvector(x, v16h); }
-#else
-CK_INLINE v16s halves16(v16f x) {
-  v16u u = (v16u)x, sign = (u >> 16) & 0x8000;
-  v16i magnitude = (v16i)(u & 0x7fffffff);
-  v16f small = (v16f)((v16i)((v16f)magnitude + splat(0.5f)) - 0x3f000000);
-  v16f normal = (v16f)((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13);
-  v16f half = pick(magnitude < 0x38800000, small, normal);
-  half = pick(magnitude >= 0x477ff000, (v16f)isplat(0x7c00), half);
-  half = pick(magnitude > 0x7f800000, (v16f)isplat(0x7e00), half);
-  return __builtin_convertvector((v16u)half | sign, v16s);
-}
-#endif
-CK_INLINE v32s halves_of(v16f a, v16f b) {
-  v16s halves[2] = {halves16(a), halves16(b)};
-  v32s both;
-  memcpy(&both, halves, 64);
-  return both;
-}
 
 // Row i of a group against one panel.
 static void a8_panel(int format, const a8_group *g, int i, v16i *dot) {
@@ -64,6 +36,8 @@ DEFINE_A8_DOT(1)
 #define A8_TILES(X) X(4, 1) X(1, 1)
 #define A8_PANELS(M) 1
 #define CK_TILE_ROWS(X) X(4) X(2) X(1)
+#define CK_STEP_ROWS(X) X(2) X(1)
+#define CK_STEP_PANELS 1
 #define CK_TABLE ck_portable_table
 #define CK_TABLE_NAME "portable"
 #include "ck_optimizer.inc.h"

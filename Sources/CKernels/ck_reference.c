@@ -179,3 +179,27 @@ void ck_reference_gemm_bf16(int64_t M, int64_t N, const ck_bf16_product *parts, 
       C[m * c_row + n] = sum;
     }
 }
+
+void ck_reference_gemm_bf16_tiles(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias,
+                                  float *C, int64_t c_row, bool accumulate) {
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t n = 0; n < N; ++n) {
+      float sum = flushed(accumulate ? C[m * c_row + n] : bias ? bias[n] : 0);
+      for (int64_t s = 0; s < count; ++s)
+        for (int64_t first = 0; first < parts[s].pairs; first += 16) {
+          float terms[2] = {0, 0};  // even, odd
+          for (int64_t p = first; p < first + 16; ++p) {
+            const bool is_pair = p < parts[s].pairs;
+            const uint32_t a = is_pair ? parts[s].a[m * parts[s].a_row + p * parts[s].a_pair] : 0;
+            const uint32_t b = is_pair ? parts[s].b[n / 16 * parts[s].b_panel + p * parts[s].b_pair + n % 16] : 0;
+            for (int half = 0; half < 2; ++half) {
+              const float x = flushed(ck_f32_from_bf16((uint16_t)(a >> (16 * half))));
+              const float y = flushed(ck_f32_from_bf16((uint16_t)(b >> (16 * half))));
+              terms[half] = flushed(fmaf(x, y, terms[half]));
+            }
+          }
+          sum = flushed(sum + flushed(terms[0] + terms[1]));
+        }
+      C[m * c_row + n] = sum;
+    }
+}

@@ -51,7 +51,8 @@ package struct ConfigurationSection: Sendable {
     ])
 
   package static let precision = ConfigurationSection(
-    name: "precision", documentation: "Number format of the linear layers of each component.",
+    name: "precision",
+    documentation: "Number format of the linear layers of each component, and the order of bfloat16 sums.",
     fields: [
       .choice("overseer", \.precision.overseer, "the Overseer's matrices"),
       .choice("attention", \.precision.attention, "attention's matrices"),
@@ -59,5 +60,8 @@ package struct ConfigurationSection: Sendable {
       .choice("experts", \.precision.experts, "the experts' matrices"),
       .choice("agents", \.precision.agents, "the micro agents' matrices"),
       .choice("head", \.precision.head, "the embedding table, also the output head"),
+      .choice(
+        "bf16_sums", \.precision.bf16Sums,
+        "order of the sums of bfloat16 products; auto: tiles if all ranks have AMX, else pairs; kept on resume"),
     ])
 }

@@ -21,6 +21,7 @@ public struct MachineDescription: Sendable {
       ("memory available", field("MemAvailable", of: "/proc/meminfo") ?? "unknown"),
       ("instruction sets", Kernels.available.joined(separator: ", ")),
       ("instruction set in use", Kernels.name),
+      ("bf16 dot products", Kernels.bfloat16Dot),
       ("swift", compiler),
       ("OpenBLAS", String(cString: openblas_get_config())),
       ("oneDNN", OneDNNProduct.version ?? "left out of this build"),

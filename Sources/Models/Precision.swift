@@ -18,6 +18,8 @@ public struct PrecisionConfiguration: Sendable, Equatable {
   public var head: NumberFormat = .bf16
   /// Whether ternary components (BitNet b1.58) are ternary; `false` makes every one of them fp32.
   public var useBitnet = true
+  /// The order of the sums of bfloat16 products: of `bf16` components, and of all gradients with mixed precision.
+  public var bf16Sums = BFloat16Sums.auto
 
   /// The defaults of the 511M model.
   public init() {}

@@ -23,6 +23,7 @@ public struct EvaluationReport: Sendable {
     _ assembly: RunAssembly, _ materials: RunAssembly.Materials, count: Int, samples: Int,
     collectsCompletions: Bool = false
   ) throws {
+    assembly.configuration.precision.bf16Sums.select()
     let weights = assembly.model.makePackedModel()
     assembly.model.pack(materials.masters, into: weights, assembly.context)
     let evaluator = assembly.evaluator

@@ -105,6 +105,7 @@ public struct TrainingRun {
     StopSignal.install()
     let start = ContinuousClock.now
     let point = try resumption(phase, inputs).flatMap { try $0.resume(resume ?? .auto, name: name, into: run) }
+    configuration.precision.bf16Sums.select()
     var owner = self
     // config.yaml keeps the weights that the run began with.
     if let point { owner.assembly.configuration.checkpoint.weights = point.weights }

@@ -5,8 +5,27 @@ import CKernels
 public enum Kernels {
   public static var table: UnsafePointer<ck_table> { ck_kernels() }
 
-  /// The name of the instruction set in use: `portable`, `avx2`, `avx512` or `avx512bf16`.
+  /// The name of the instruction set in use: `portable`, `amx-emulated`, `avx2`, `avx512`, `avx512bf16`, `amx` or
+  /// `dotprod`.
   public static var name: String { String(cString: ck_kernels().pointee.name) }
+
+  /// Whether the instruction set in use has tiles, so that bfloat16 products are fastest in the order `tiles`.
+  public static var hasTiles: Bool { ck_kernels().pointee.has_tiles }
+
+  /// Whether bfloat16 products are summed in the order `tiles`; else in the order `pairs`.
+  public static var sumsInTiles: Bool { ck_bf16_sums() == CK_SUMS_TILES }
+
+  /// Selects the order of the sums of bfloat16 products. Call before other threads compute.
+  public static func select(sumsInTiles: Bool) {
+    ck_select_bf16_sums(Int32(sumsInTiles ? CK_SUMS_TILES : CK_SUMS_PAIRS))
+  }
+
+  /// How the order `pairs` is computed: by the processor's dot products (`native`) or by two fused multiply-adds
+  /// (`fma`), which give the same bits.
+  public static var bfloat16Dot: String { ck_bf16_variants().is_native ? "native" : "fma" }
+
+  /// The values of `bfloat16Dot` that this machine supports.
+  public static var bfloat16Dots: [String] { ck_bf16_variants().native == nil ? ["fma"] : ["native", "fma"] }
 
   /// exp(x) as the kernels compute it: the same bits on every machine.
   public static func exp(_ x: Float) -> Float {
@@ -35,8 +54,8 @@ public enum Kernels {
   }
 
   private static var tables: [UnsafePointer<ck_table>] {
-    var found: [UnsafePointer<ck_table>?] = [nil, nil, nil, nil]
-    let count = Int(ck_available(&found, 4))
+    var found = [UnsafePointer<ck_table>?](repeating: nil, count: Int(CK_TABLES))
+    let count = Int(ck_available(&found, Int32(CK_TABLES)))
     return found.prefix(count).compactMap { $0 }
   }
 }

@@ -32,6 +32,11 @@ struct BenchTests {
     for format in ["fp32", "fp16", "bf16", "ternary", "int4", "int8"] {
       #expect(rows.contains { $0.operation == "\(format) 16×1024×512" }, "\(format)")
     }
+    #expect(rows.contains { $0.operation == "bf16 in tiles 16×1024×512" })
+    // Processors without bfloat16 dot products have nothing to compare.
+    let environment = try Program.run("debug", "environment").output
+    #expect(
+      rows.contains { $0.operation == "bf16 by dot products 16×1024×512" } == environment.contains("avx512bf16"))
     #expect(rows.allSatisfy { $0.seconds > 0 })
     #expect(try Program.run("bench", "kernels", "--seconds", "0.001", seconds: 120).output.contains("attention"))
   }

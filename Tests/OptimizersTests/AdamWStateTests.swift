@@ -257,8 +257,8 @@ private struct KernelTables: @unchecked Sendable {
   let memory: ck_memory_table
 
   static let all: [KernelTables] = {
-    var found: [UnsafePointer<ck_table>?] = [nil, nil, nil, nil]
-    let count = Int(ck_available(&found, 4))
+    var found = [UnsafePointer<ck_table>?](repeating: nil, count: Int(CK_TABLES))
+    let count = Int(ck_available(&found, Int32(CK_TABLES)))
     return found.prefix(count).compactMap { $0?.pointee }.map {
       KernelTables(name: String(cString: $0.name), memory: $0.memory.pointee)
     }

@@ -132,6 +132,8 @@ import TrainingSupport
     let weights = try run(folder, steps: 2) { $0.checkpoint.weights = "\(folder.path)/run/weights.safetensors" }
     #expect(try RecordedSplit.version(resuming: nil, weights.configuration, name: "new", ranks) == .byNumber)
     #expect(try RecordedSplit.version(resuming: .auto, weights.configuration, name: "new", ranks) == .byNumber)
+    let directory = try run(folder, steps: 2) { $0.checkpoint.weights = "\(folder.path)/run" }
+    #expect(try RecordedSplit.version(resuming: nil, directory.configuration, name: "new", ranks) == .byNumber)
     #expect(try RecordedSplit.version(resuming: .auto, run(folder, steps: 2).configuration, name: "new", ranks) == nil)
   }
 

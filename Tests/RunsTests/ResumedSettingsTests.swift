@@ -48,6 +48,7 @@ import TrainingSupport
     Change("precision.overseer", "fp32", .refused), Change("precision.attention", "fp32", .refused),
     Change("precision.diffusion", "fp32", .refused), Change("precision.experts", "fp32", .refused),
     Change("precision.agents", "fp32", .refused), Change("precision.head", "fp32", .refused),
+    Change("precision.bf16_sums", "tiles", .refused),
   ]
 
   private static let reinforcement = [

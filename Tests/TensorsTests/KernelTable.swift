@@ -8,8 +8,8 @@ struct KernelTable: @unchecked Sendable, CustomTestStringConvertible {
   var testDescription: String { String(cString: pointer.pointee.name) }
 
   static let all: [KernelTable] = {
-    var found: [UnsafePointer<ck_table>?] = [nil, nil, nil, nil]
-    let count = Int(ck_available(&found, 4))
+    var found = [UnsafePointer<ck_table>?](repeating: nil, count: Int(CK_TABLES))
+    let count = Int(ck_available(&found, Int32(CK_TABLES)))
     return found.prefix(count).compactMap { $0 }.map { KernelTable(pointer: $0) }
   }()
 

@@ -1,7 +1,7 @@
 // Kernels of Quillan: one table of functions per instruction set, chosen once at start.
 //
 // Contract: every kernel gives the same bits on every instruction set. Sums have a fixed order that
-// depends on the reduced dimension only:
+// depends on the reduced dimension only (bfloat16 products have two orders, gemm_bf16 and gemm_bf16_tiles):
 //   - products keep one accumulator per output and add k = 0, 1, 2 … with fused multiply-adds;
 //   - reductions over a row keep sixteen lanes (element i goes to lane i mod 16) and fold them as a tree
 //     (lane j + lane j+8, then j+4, j+2, j+1);
@@ -94,6 +94,7 @@ typedef struct {
 
 typedef struct {
   const char *name;
+  bool has_tiles;                 // products run on tiles, instructions or emulated
   const ck_memory_table *memory;  // passes over whole tensors
 
   // C[m, n] = (accumulate ? C[m, n] : bias ? bias[n] : 0) + Σ_k A[m·a_row + k·a_k] · B[k·b_k + n]
@@ -109,6 +110,9 @@ typedef struct {
   // odd value, then the term of the even value. B may be read up to the end of its last panel.
   void (*gemm_bf16)(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias, float *C,
                     int64_t c_row, bool accumulate);
+  // The same sums in the order `tiles` (ck_reference_gemm_bf16_tiles).
+  void (*gemm_bf16_tiles)(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias,
+                          float *C, int64_t c_row, bool accumulate);
   // Operands. Rows of x [M, K], times column_scale [K] unless it is NULL: out[m·out_row + pair].
   void (*bf16_rows)(int64_t M, int64_t K, const float *x, int64_t x_row, const float *column_scale, uint32_t *out,
                     int64_t out_row);
@@ -159,13 +163,35 @@ typedef struct {
   void (*logit_gradient)(int64_t count, float *x, float lse, float entropy, int64_t target, float a, float b, float c);
 } ck_table;
 
-// The table in use: the best, or the one that the environment variable QUILLAN_ISA names (portable, avx2, avx512,
-// avx512bf16).
+// The table in use: the best, or the one that the environment variable QUILLAN_ISA names (portable, amx-emulated, avx2,
+// avx512, avx512bf16, amx, dotprod). `amx-emulated` is `portable` with the kernels of `amx` on tiles in C, for tests.
 const ck_table *ck_kernels(void);
-// All tables that this machine can run, the portable table first; returns their number.
+// All tables that this machine can run, at most CK_TABLES: the portable table first, the best last; returns their number.
+enum { CK_TABLES = 8 };
 int32_t ck_available(const ck_table **tables, int32_t capacity);
 // Selects a table, for tests and for ranks that agree on the lowest table. Call before any other thread computes.
 void ck_select(const ck_table *table);
+
+// The order `pairs` on a processor with bfloat16 dot products: by these instructions, or by two fused multiply-adds of
+// fp32. Both give the same bits; on some processors the instructions are slower. A measurement when the tables are first
+// used (below 1 ms) decides, or the environment variable QUILLAN_BF16_DOT (native or fma).
+typedef void (*ck_bf16_gemm)(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias,
+                             float *C, int64_t c_row, bool accumulate);
+typedef struct {
+  ck_bf16_gemm native;  // NULL: the machine has no such instructions
+  ck_bf16_gemm fma;
+  bool is_native;  // the choice
+} ck_bf16_dots;
+ck_bf16_dots ck_bf16_variants(void);
+
+// The order of the sums of bfloat16 products that programs select for a run; `pairs` until then.
+enum { CK_SUMS_PAIRS = 0, CK_SUMS_TILES = 1 };
+int32_t ck_bf16_sums(void);
+// Call before any other thread computes.
+void ck_select_bf16_sums(int32_t order);
+// The product in the selected order.
+void ck_gemm_bf16(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias, float *C,
+                  int64_t c_row, bool accumulate);
 
 // Format helpers, the same on every machine.
 uint16_t ck_f16_from_f32(float x);
@@ -211,6 +237,12 @@ void ck_reference_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t 
                        int64_t b_row, int64_t b_k, const float *bias, float *C, int64_t c_row, bool accumulate);
 void ck_reference_gemm_bf16(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias,
                             float *C, int64_t c_row, bool accumulate);
+// The order `tiles`, that of the tile product TDPBF16PS. Each part is cut into steps of sixteen pairs; zeros complete its
+// last step. With subnormal operands and results as zero, all to nearest even, a step computes
+//   even ← fma(a[2k], b[2k], even) and odd ← fma(a[2k+1], b[2k+1], odd) for its pairs k in order, both from 0;
+//   C ← C + (even + odd).
+void ck_reference_gemm_bf16_tiles(int64_t M, int64_t N, const ck_bf16_product *parts, int64_t count, const float *bias,
+                                  float *C, int64_t c_row, bool accumulate);
 void ck_reference_gemm_a8(int64_t M, const ck_activations *A, const ck_packed *B, int64_t matrix, const float *bias,
                           float *C, int64_t c_row);
 void ck_reference_quantize_a8(int64_t M, int64_t K, const float *x, int64_t x_row, const ck_activations *out);

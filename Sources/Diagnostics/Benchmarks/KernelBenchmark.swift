@@ -43,6 +43,7 @@ public enum KernelBenchmark {
     for format in NumberFormat.allCases {
       for count in productRows { rows += products(format, count, timer) }
     }
+    for count in productRows { rows += bfloat16Orders(count, timer) }
     rows += [quantization(timer)] + [512, 1].map { attention(queries: $0, timer) }
     for count in Set([1, threads]).sorted() { rows += fromMemory(threads: count, timer) }
     if threads > 1 { rows += scaling(threads: threads, timer) }

@@ -24,6 +24,7 @@ public final class ModelBenchmark {
     self.configuration = configuration
     self.communicator = communicator
     model = try QuillanModel(configuration.model, configuration.precision)
+    configuration.precision.bf16Sums.resolved(hasTiles: Kernels.hasTiles).select()
     context = Context(threads: threads)
   }
 

@@ -105,6 +105,7 @@ public struct ParallelBenchmark {
     let length = configuration.pretrain.sequenceLength
     configuration.pretrain.batchSize = ranks.size * max(1, tokens / length)
     let model = try QuillanModel(configuration.model, configuration.precision)
+    configuration.precision.bf16Sums.resolved(hasTiles: Kernels.hasTiles).select()
     let topology = try Topology(configuration, world: ranks)
     let context = Context(threads: threads)
     let learner = Learner(

@@ -1,6 +1,4 @@
-import Checkpoints
 import Configuration
-import Foundation
 import MPI
 import Rollouts
 
@@ -17,22 +15,10 @@ public enum RecordedSplit {
     if communicator.rank == 0 {
       let checkpoints = (try? choice?.find(parent: configuration.logging.directory, name: name))?.checkpoints ?? []
       let found =
-        checkpoints.lazy.compactMap(ofCheckpoint).first ?? configuration.checkpoint.weights.flatMap(ofWeights)
-      number = found?.rawValue ?? 0
+        checkpoints.lazy.compactMap(RecordedConfiguration.ofCheckpoint).first
+        ?? configuration.checkpoint.weights.flatMap(RecordedConfiguration.ofWeights)
+      number = found?.data.split.rawValue ?? 0
     }
     return SplitVersion(rawValue: try communicator.broadcast(number, from: 0))
-  }
-
-  private static func ofCheckpoint(_ path: String) -> SplitVersion? {
-    guard let manifest = try? CheckpointReader(path).manifest else { return nil }
-    return (try? RunConfiguration.parse(yaml: manifest.configuration, file: path))?.data.split
-  }
-
-  /// The version of a checkpoint, or of a run's weights beside their config.yaml.
-  private static func ofWeights(_ path: String) -> SplitVersion? {
-    if CheckpointReader.exists(path) { return ofCheckpoint(path) }
-    let file = URL(fileURLWithPath: path).deletingLastPathComponent().appendingPathComponent("config.yaml").path
-    guard FileManager.default.fileExists(atPath: file) else { return nil }
-    return (try? RunConfiguration.load(path: file))?.data.split
   }
 }

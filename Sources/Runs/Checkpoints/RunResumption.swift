@@ -166,6 +166,9 @@ struct ResumeRules {
     }
     var configuration = configuration
     (before.data.splitVersion, configuration.data.splitVersion) = (before.data.split, configuration.data.split)
+    // A checkpoint without an order was written before there was a choice.
+    before.precision.bf16Sums = before.precision.bf16Sums.resolved(hasTiles: false)
+    configuration.precision.bf16Sums = configuration.precision.bf16Sums.resolved(hasTiles: false)
     try checkRollouts(of: reader, before)
     let inputs = Set(InputDigests.Input.keys.map(\.key))
     var outcome = Outcome(weights: try weights(before, reader.path))

@@ -38,7 +38,7 @@ public struct ModelSource {
   public let model: QuillanModel
   public let weights: Weights
 
-  /// Opens `path`.
+  /// Opens `path`, and selects the order of bfloat16 sums that it records for the whole process.
   ///
   /// - Parameters:
   ///   - configuration: a configuration file, instead of the one beside the weights.
@@ -67,6 +67,7 @@ public struct ModelSource {
       }
       configured = description
       model = try QuillanModel(description.model, description.precision)
+      description.precision.bf16Sums.select()
       self.configuration = nil
       try MemoryNeed.check(
         bytes: file.layout == .mapped ? 0 : model.packedBytes, purpose: "the weights of \(path)")
@@ -87,6 +88,7 @@ public struct ModelSource {
       configured = try ModelDescription.parse(text.0, file: text.1)
       description = try ModelDescription.parse(text.0, file: text.1, overrides: overrides)
       model = try QuillanModel(description.model, description.precision)
+      description.precision.bf16Sums.select()
       try MemoryNeed.check(bytes: 4 * model.table.storeCount, purpose: "the weights of \(checkpoint)")
       weights = .masters(
         try WeightsFile.load(reader, for: model, holding: model.table.ids, threads: context.pool.threads))
@@ -105,6 +107,7 @@ public struct ModelSource {
     configured = try ModelDescription.parse(text.0, file: text.1)
     description = try ModelDescription.parse(text.0, file: text.1, overrides: overrides)
     model = try QuillanModel(description.model, description.precision)
+    description.precision.bf16Sums.select()
     let tensors = try SafetensorsFile(path: weightsPath)
     if tensors.metadata["format"] == PackedSafetensors.format {
       try MemoryNeed.check(bytes: model.packedBytes, purpose: "the weights of \(weightsPath)")

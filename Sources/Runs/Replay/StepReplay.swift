@@ -62,6 +62,7 @@ public struct StepReplay {
     configuration.optimizer.shard = false
     let assembly = try RunAssembly(
       configuration, file: recorded.source, threads: threads, communicator: communicator)
+    configuration.precision.bf16Sums.select()
     let (method, checkpoint) = try begin(assembly, note)
     let (start, count) = (method.stepCount, recorded.step - method.stepCount)
     while method.stepCount < recorded.step - 1 {

@@ -94,8 +94,9 @@ public struct BFloat16Operand: BitwiseCopyable, @unchecked Sendable {
 
 /// A part of the reduced dimension of a bfloat16 GEMM: one left and one right operand.
 ///
-/// Products are summed in fp32 in the order of the pairs, the odd value of a pair before the even one; subnormal numbers
-/// count as zero.
+/// Products are summed in fp32 in one of two orders (`Kernels.sumsInTiles`): in `pairs`, pair after pair, the odd value of
+/// a pair before the even one; in `tiles`, step after step of sixteen pairs of a part, where even and odd values have a
+/// sum each. Subnormal numbers count as zero.
 public struct BFloat16Product: BitwiseCopyable, @unchecked Sendable {
   private var operands: ck_bf16_product
 
@@ -121,7 +122,7 @@ public struct BFloat16Product: BitwiseCopyable, @unchecked Sendable {
 
   private static func multiply(_ product: BFloat16Product, bias: Vector?, into c: MatrixPart, accumulate: Bool) {
     withUnsafePointer(to: product.operands) {
-      Kernels.table.pointee.gemm_bf16(
+      ck_gemm_bf16(
         Int64(c.rows), Int64(c.columns), $0, 1, bias?.pointer, c.pointer, Int64(c.stride), accumulate)
     }
   }
@@ -129,7 +130,7 @@ public struct BFloat16Product: BitwiseCopyable, @unchecked Sendable {
   /// C ← C + Σ A·B over `parts` in order, or C ← Σ A·B.
   public static func sum(_ parts: ArenaList<BFloat16Product>, into c: Matrix, accumulate: Bool) {
     parts.pointer.withMemoryRebound(to: ck_bf16_product.self, capacity: parts.count) {
-      Kernels.table.pointee.gemm_bf16(
+      ck_gemm_bf16(
         Int64(c.rows), Int64(c.columns), $0, Int64(parts.count), nil, c.pointer, Int64(c.columns), accumulate)
     }
   }

@@ -15,7 +15,8 @@ struct BenchKernelsCommand: ParsableCommand {
     discussion: """
       Both sides get prepared activations and packed weights. Samples alternate; times are medians. 'speed' is above 1 \
       if this program is faster. Rows 'from memory' multiply one token by 96 MiB of packed weights; their reference is \
-      a loop that reads as many bytes. With --threads, more rows compare several threads with one.
+      a loop that reads as many bytes. 'bf16 in tiles' is the order of precision.bf16_sums tiles; 'by dot products' is \
+      the order pairs by the processor's instruction, whose speed decides whether it is used. With --threads, more rows compare several threads with one.
       """)
 
   @Option(help: ArgumentHelp("Approximate duration of each comparison.", valueName: "seconds"))

@@ -70,6 +70,7 @@ struct EvaluateCommand: ParsableCommand {
       if loaded.data.splitVersion == nil {
         loaded.data.splitVersion = try RecordedSplit.version(resuming: nil, loaded, name: "", communicator)
       }
+      loaded.precision.bf16Sums = try RecordedSums.order(evaluating: loaded, communicator)
       try Watchdog.start(communicator, timeout: loaded.parallel.timeout)
       let threads = try communicator.threads(configured: loaded.parallel.threads)
       let (assembly, materials) = try communicator.agree {

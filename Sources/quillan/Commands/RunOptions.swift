@@ -96,6 +96,8 @@ struct RunOptions: ParsableArguments {
         loaded.data.splitVersion =
           try RecordedSplit.version(resuming: choice, loaded, name: runName, communicator) ?? loaded.data.split
       }
+      loaded.precision.bf16Sums = try RecordedSums.order(
+        resuming: choice, loaded, name: runName, communicator)
       let (assembly, materials) = try communicator.agree {
         let assembly = try RunAssembly(
           loaded, file: configuration.config, threads: threads, communicator: communicator)

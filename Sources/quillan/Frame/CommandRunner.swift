@@ -24,15 +24,15 @@ enum CommandRunner {
     }
   }
 
-  /// Rejects a `QUILLAN_ISA` that this machine lacks, instead of silently running other kernels.
+  /// Rejects a `QUILLAN_ISA` or `QUILLAN_BF16_DOT` that this machine lacks, instead of silently running other kernels.
   private static func checkInstructionSet() throws {
-    guard let wanted = ProcessInfo.processInfo.environment["QUILLAN_ISA"], !Kernels.available.contains(wanted) else {
-      return
+    let choices = [("QUILLAN_ISA", Kernels.available), ("QUILLAN_BF16_DOT", Kernels.bfloat16Dots)]
+    for (variable, supported) in choices {
+      guard let wanted = ProcessInfo.processInfo.environment[variable], !supported.contains(wanted) else { continue }
+      throw CommandError(
+        .usage, "\(variable) is '\(wanted)', but this machine supports \(supported.joined(separator: ", "))",
+        remedy: "unset \(variable), or set it to one of these")
     }
-    throw CommandError(
-      .usage,
-      "QUILLAN_ISA is '\(wanted)', but this machine supports \(Kernels.available.joined(separator: ", "))",
-      remedy: "unset QUILLAN_ISA, or set it to one of these")
   }
 
   /// Starts MPI, runs `body` on all ranks, and ends the process with the status that `body` returns.
