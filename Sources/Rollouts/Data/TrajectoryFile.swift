@@ -9,7 +9,7 @@ import Foundation
 /// A step's `state` is the policy's input for `action`. The question (the step's own, or the group's) is put in front
 /// of a state that does not begin with it. If a step's state begins with the previous state and action, both steps are
 /// one sequence, of which only the actions are optimised (multi-turn); otherwise a new sequence begins. The end token
-/// follows the last action of each sequence, unless the trajectory says `"finished": false`. Text is encoded on
+/// (with a chat form, the end of a turn) follows the last action of each sequence, unless the trajectory says `"finished": false`. Text is encoded on
 /// reading; `tokens` are used unchanged. `logprobs` has one number for each generated token, at least −1000.
 public enum TrajectoryFile {
   /// The groups of a file in order.

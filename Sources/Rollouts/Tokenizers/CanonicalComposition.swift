@@ -9,26 +9,41 @@ enum CanonicalComposition {
   /// The normalised bytes of a range; nil if it is normalised already.
   static func normalized(_ range: Range<Int>, in bytes: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
     let reader = CharacterReader(bytes: bytes)
-    guard let first = firstUnsure(range, reader) else { return nil }
-    var normalized = Array(bytes[range.lowerBound..<first])
-    var start = first
-    while start < range.upperBound {
+    var normalized: [UInt8] = []
+    var copied = range.lowerBound
+    var position = range.lowerBound
+    while let span = unsureSpan(position..<range.upperBound, reader) {
+      let composed = composed(span, reader)
+      if !composed.elementsEqual(bytes[span]) {
+        normalized += bytes[copied..<span.lowerBound]
+        normalized += composed
+        copied = span.upperBound
+      }
+      position = span.upperBound
+    }
+    if copied == range.lowerBound { return nil }
+    return normalized + bytes[copied..<range.upperBound]
+  }
+
+  private static func composed(_ span: Range<Int>, _ reader: CharacterReader) -> [UInt8] {
+    var composed: [UInt8] = []
+    var start = span.lowerBound
+    while start < span.upperBound {
       var end = start
-      while let next = known(at: end, range.upperBound, reader) { end = next }
+      while let next = known(at: end, span.upperBound, reader) { end = next }
       if end > start {
-        let text = String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<end]), as: UTF8.self)
+        let text = String(decoding: UnsafeBufferPointer(rebasing: reader.bytes[start..<end]), as: UTF8.self)
         // Foundation does not compose a Hangul syllable with a final consonant unless the syllable is decomposed.
-        normalized.append(
-          contentsOf: text.decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping.utf8)
+        composed += text.decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping.utf8
       }
       start = end
-      if start < range.upperBound {
-        let next = reader.scalar(at: start, limit: range.upperBound)?.end ?? start + 1
-        normalized.append(contentsOf: bytes[start..<next])
+      if start < span.upperBound {
+        let next = reader.scalar(at: start, limit: span.upperBound)?.end ?? start + 1
+        composed += reader.bytes[start..<next]
         start = next
       }
     }
-    return normalized.elementsEqual(bytes[range]) ? nil : normalized
+    return composed
   }
 
   /// The end of the character at `position` if it is one of Unicode 9.
@@ -39,27 +54,24 @@ enum CanonicalComposition {
     return end
   }
 
-  /// The start of the last sure character before the first that is not sure, with which it may compose; nil if all
+  /// The first run of characters that are not sure, with the character before, with which they may compose; nil if all
   /// characters are sure.
-  private static func firstUnsure(_ range: Range<Int>, _ reader: CharacterReader) -> Int? {
+  private static func unsureSpan(_ range: Range<Int>, _ reader: CharacterReader) -> Range<Int>? {
+    var lower: Int?
     var previous = range.lowerBound
     var position = range.lowerBound
     while position < range.upperBound {
-      if reader.bytes[position] < 0x80 {
-        previous = position
-        position += 1
-        continue
+      var end = position + 1
+      var isSure = true
+      if reader.bytes[position] >= 0x80, let next = reader.scalar(at: position, limit: range.upperBound) {
+        (isSure, end) = (Self.isSure(next.scalar), next.end)
       }
-      guard let (scalar, end) = reader.scalar(at: position, limit: range.upperBound) else {
-        previous = position
-        position += 1
-        continue
-      }
-      if !isSure(scalar) { return previous }
+      if let lower, isSure { return lower..<position }
+      if !isSure, lower == nil { lower = previous }
       previous = position
       position = end
     }
-    return nil
+    return lower.map { $0..<range.upperBound }
   }
 
   /// Whether the character is certainly normalised, whatever stands before it: it has no decomposition, is not a
