@@ -94,8 +94,8 @@ package struct IneffectiveKeys {
   /// Keys that only apply to prompts and their answers.
   private static let ofPrompts = [
     "data.task", "data.prompts", "data.sources", "data.rewards", "data.template", "data.chat",
-    "data.max_prompt_len", "data.truncation", "evaluation.samples", "evaluation.temperature", "evaluation.tasks", "evaluation.sources",
-    "evaluation.threshold", "rl.max_trajectory_len",
+    "data.max_prompt_len", "data.truncation", "evaluation.samples", "evaluation.temperature", "evaluation.tasks",
+    "evaluation.sources", "evaluation.threshold", "rl.max_trajectory_len",
   ]
 
   /// Keys that have no effect if `isOff`.

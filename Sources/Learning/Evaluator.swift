@@ -102,7 +102,8 @@ public struct Evaluator {
       passRate: totals.right / number, reward: totals.scored > 0 ? totals.reward / totals.scored : nil,
       rewards: Dictionary(
         positions.filter { totals.scored > 0 && totals.applied[$0] > 0 }
-          .map { (rewards.names[$0], totals.parts[$0] / totals.applied[$0]) }) { first, _ in first },
+          .map { (rewards.names[$0], totals.parts[$0] / totals.applied[$0]) }
+      ) { first, _ in first },
       meanLength: totals.tokens / number,
       finished: totals.finished / number, unscored: Int(number - totals.scored),
       passAt: Dictionary(

@@ -5,9 +5,9 @@ import Foundation
 /// Characters that are newer than Unicode 9 stay as they are, too, and nothing is reordered or composed across them: the
 /// `tokenizers` library, with which published models were trained, has the tables of Unicode 9. The form of older
 /// characters never changes.
-enum CanonicalComposition {
+package enum CanonicalComposition {
   /// The normalised bytes of a range; nil if it is normalised already.
-  static func normalized(_ range: Range<Int>, in bytes: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+  package static func normalized(_ range: Range<Int>, in bytes: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
     let reader = CharacterReader(bytes: bytes)
     var normalized: [UInt8] = []
     var copied = range.lowerBound
@@ -76,7 +76,7 @@ enum CanonicalComposition {
 
   /// Whether the character is certainly normalised, whatever stands before it: it has no decomposition, is not a
   /// combining mark, and never composes with a character before it. False for many characters of which that is true.
-  static func isSure(_ scalar: Unicode.Scalar) -> Bool {
+  package static func isSure(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0..<0x300, 0x400..<0x483, 0x5D0..<0x5EB, 0x621..<0x64B, 0xE01..<0xE31, 0x2010..<0x2028, 0x2190..<0x2200,
       0x2500..<0x2800, 0x3001..<0x302A, 0x3041..<0x3097, 0x30A1..<0x30FB, 0x3400..<0xA000, 0xAC00..<0xD7A4,

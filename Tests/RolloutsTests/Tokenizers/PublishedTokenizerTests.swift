@@ -1,8 +1,7 @@
 import Foundation
+import Rollouts
 import TestSupport
 import Testing
-
-@testable import Rollouts
 
 @Suite("Published tokenizers")
 struct PublishedTokenizerTests {
