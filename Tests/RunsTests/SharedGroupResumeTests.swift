@@ -93,7 +93,9 @@ import TrainingSupport
     run.configuration = try RunConfiguration.load(
       path: "\(folder.path)/old/config.yaml", overrides: ["logging.directory=\(folder.path)"])
     try run.execute(ranks, name: "old", resume: .auto)
-    #expect(try folder.metrics("old") == expected)
+    // Version 0.1 did not write pass rates.
+    #expect(
+      try folder.metrics("old").map { $0.replacing(/"eval\/pass_rate":[^,}]*,/, with: "") } == expected)
     let assembly = try run.assembly(ranks)
     let new = try assembly.masters(weights: "\(folder.path)/old/weights.safetensors", whole: true)
     let old = try assembly.masters(weights: Fixtures.url("groupwise-rollouts/weights.safetensors").path, whole: true)

@@ -33,7 +33,7 @@ struct SourceRewardsTests {
     let scores = try rewards.outcomes([Self.item("second"), Self.item(nil), Self.item("third"), Self.item("second")])
       .map { try #require($0.score) }
     #expect(scores.map(\.total) == [3.25, 3, 3, 3.25])
-    #expect(scores.map(\.parts) == [[0.25, 0, 3], [1, 0.5, 0], [1, 0.5, 0], [0.25, 0, 3]])
+    #expect(scores.map(\.parts) == [[0.25, nil, 3], [1, 0.5, nil], [1, 0.5, nil], [0.25, nil, 3]])
     #expect(rewards.named(scores[0], of: Self.item("second").prompt) == ["a": 0.25, "c": 3])
     #expect(rewards.named(scores[1], of: Self.item(nil).prompt) == ["a": 1, "b": 0.5])
   }
