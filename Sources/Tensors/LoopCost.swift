@@ -25,11 +25,6 @@ public struct LoopCost: Sendable {
     LoopCost(minimum: minimumMultiplyAdds, perIteration: count)
   }
 
-  /// Runs one of `networks` small networks, which share `rows` rows.
-  public static func network(of networks: Int, rows: Int) -> LoopCost {
-    LoopCost(minimum: 64 * networks, perIteration: rows)
-  }
-
   /// Sets `elements` to zero.
   public static func cleared(_ elements: Int) -> LoopCost { LoopCost(minimum: 1 << 18, perIteration: elements) }
 
@@ -50,6 +45,7 @@ extension WorkerPool {
 
   /// This pool, limited to as many threads as a GEMM of `count` multiply-adds justifies.
   public func limited(multiplyAdds count: Int) -> WorkerPool {
-    WorkerPool(threads: min(threads, max(1, count / LoopCost.minimumMultiplyAdds)), team: team)
+    WorkerPool(
+      threads: min(threads, max(1, count / LoopCost.minimumMultiplyAdds)), team: team, stage: stage)
   }
 }
