@@ -53,42 +53,46 @@ struct PromptRollouts: RolloutSource {
         prompt: try PromptTokens.encode(prompt, tokenizer, configuration),
         trajectories: (0..<size).map { UInt64(number * size + $0) })
     }
+    // A group's rewards are asked for when its last trajectory ends, while others are still sampled.
+    let scoring = BackgroundScoring(rewards)
+    defer { scoring.abandon() }
+    var items = drawn.map { _ in [RewardItem]() }
+    var places = drawn.map { _ in 0..<0 }
     let sampled = try FlightRecorder.phase("sampling group", numbers.first) {
-      try sampler.sample(requests, policy, context)
-    }
-    var items: [RewardItem] = []
-    for (prompt, trajectories) in zip(drawn, sampled) {
-      for trajectory in trajectories {
-        items.append(
-          RewardItem(
-            id: trajectory.id, prompt: prompt,
-            completion: tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken }),
-            completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished))
+      try sampler.sample(requests, policy, context, observer: { _ in !scoring.hasFailed }) { index, trajectories in
+        items[index] = trajectories.map { item(of: $0, drawn[index]) }
+        places[index] = scoring.add(items[index])
       }
     }
     let demonstrations = try demonstrations(numbers, drawn, policy, context)
-    items += demonstrations.compactMap { $0?.item }
-    let start = ContinuousClock.now
-    let outcomes = try FlightRecorder.phase("rewards") { try rewards.outcomes(items) }
+    let demonstrationPlaces = demonstrations.map { scoring.add($0.map { [$0.item] } ?? []) }
+    let scored = try FlightRecorder.phase("rewards") { () throws(RewardError) in try scoring.finish() }
     var batch = RolloutBatch()
-    batch.rewardSeconds = (ContinuousClock.now - start) / .seconds(1)
-    var next = 0
-    var nextDemonstration = numbers.count * size
+    batch.rewardSeconds = scored.seconds
+    batch.rewardWaitSeconds = scored.waitSeconds
+    var shown = 0
     for (index, trajectories) in sampled.enumerated() {
-      let members = trajectories.map { trajectory in
-        defer { next += 1 }
+      let members = zip(zip(trajectories, items[index]), scored.outcomes[places[index]]).map { member, outcome in
+        defer { shown += 1 }
+        let (trajectory, item) = member
         return RolloutBatch.Scored(
-          trajectory: trajectory, completion: items[next].completion, outcome: outcomes[next],
+          trajectory: trajectory, completion: item.completion, outcome: outcome,
           shaping: overlong?.penalty(tokens: trajectory.logProbabilities.count) ?? 0,
-          tokens: next < Self.shown ? tokens(of: trajectory) : [])
+          tokens: shown < Self.shown ? tokens(of: trajectory) : [])
       }
       let demonstration = demonstrations[index].map { demonstration in
-        defer { nextDemonstration += 1 }
-        return (demonstration.trajectory, outcomes[nextDemonstration])
+        (demonstration.trajectory, scored.outcomes[demonstrationPlaces[index].lowerBound])
       }
       batch.add(number: UInt64(numbers[index]), drawn[index], members, demonstration: demonstration, rules)
     }
     return batch
+  }
+
+  private func item(of trajectory: Trajectory, _ prompt: Prompt) -> RewardItem {
+    RewardItem(
+      id: trajectory.id, prompt: prompt,
+      completion: tokenizer.decode(trajectory.generatedTokens.filter { $0 != tokenizer.endToken }),
+      completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished)
   }
 
   /// The answer of a prompt as a trajectory that π_old could have sampled.

@@ -10,6 +10,8 @@ public struct RolloutBatch: Sendable {
   private(set) var records: [RolloutRecord] = []
   /// Seconds spent in the scorers.
   var rewardSeconds = 0.0
+  /// Seconds that this rank waited for scores after the last token.
+  var rewardWaitSeconds = 0.0
   /// Further metrics that rewards return with their scores, in the order of the trajectories.
   private(set) var figures: [Figure] = []
 
@@ -120,6 +122,7 @@ public struct RolloutBatch: Sendable {
     records += later.records
     figures += later.figures
     rewardSeconds += later.rewardSeconds
+    rewardWaitSeconds += later.rewardWaitSeconds
   }
 
   private func sample(_ prompt: Prompt, _ member: Scored, reward: Double, rewards: [String: Double])

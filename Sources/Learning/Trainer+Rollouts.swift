@@ -30,6 +30,7 @@ extension Trainer {
     summary.samples = batch.samples
     summary.figures = batch.figures
     summary.rewardSeconds = batch.rewardSeconds
+    summary.rewardWaitSeconds = batch.rewardWaitSeconds
     for _ in 0..<rl.ppoEpochs {
       for part in 0..<rl.miniBatches {
         let members = Set(summary.kept[WorkerPool.part(part, of: rl.miniBatches, count: summary.kept.count)])
