@@ -28,7 +28,7 @@ public struct LoopCost: Sendable {
   /// Sets `elements` to zero.
   public static func cleared(_ elements: Int) -> LoopCost { LoopCost(minimum: 1 << 18, perIteration: elements) }
 
-  fileprivate static let minimumMultiplyAdds = 100_000
+  fileprivate static let minimumMultiplyAdds = 150_000
 }
 
 extension WorkerPool {
