@@ -88,7 +88,12 @@ public struct Council: Sendable {
       for index in 0..<work.members { run(index, pass.main) }
     } else {
       let cost = LoopCost.multiplyAdds(members[first.member].multiplyAdds(pass.weights) * rows / work.members)
-      context.pool.each(work.members, cost: cost) { worker, index in run(index, pass.lane(worker)) }
+      if pass.report == nil {
+        context.pool.spread(work.members, cost: cost) { worker, index in run(index, pass.lane(worker)) }
+      } else {
+        // In training each thread's memory stays the same from step to step.
+        context.pool.each(work.members, cost: cost) { worker, index in run(index, pass.lane(worker)) }
+      }
     }
     return saved
   }

@@ -103,7 +103,7 @@ public struct LanguageModelHead: Sendable {
       keep.rows == input.rows && keep.columns == vocabulary, "logits in [\(keep.rows), \(keep.columns)]")
     let weights = pass.weights.weights(linear.weight)
     let cost = LoopCost.multiplyAdds(input.rows * input.columns * Self.chunk)
-    pass.pool.each(chunks, cost: cost) { _, chunk in
+    pass.pool.spread(chunks, cost: cost) { _, chunk in
       let entries = entries(chunk)
       let first = entries.lowerBound / VectorLanes.count
       input.multiply(

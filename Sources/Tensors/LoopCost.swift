@@ -43,6 +43,11 @@ extension WorkerPool {
     each(count, least: cost.least, body)
   }
 
+  /// As `each`, with indices spread over threads as `spread(_:least:_:)` does.
+  public func spread(_ count: Int, cost: LoopCost, _ body: (Int, Int) -> Void) {
+    spread(count, least: cost.least, body)
+  }
+
   /// This pool, limited to as many threads as a GEMM of `count` multiply-adds justifies.
   public func limited(multiplyAdds count: Int) -> WorkerPool {
     WorkerPool(

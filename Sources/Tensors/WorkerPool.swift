@@ -42,12 +42,17 @@ public struct WorkerPool: Sendable {
     }
   }
 
-  /// Calls `body(worker, index)` once for every index in 0..<count. Threads take a few indices at a time, so that loads
-  /// are even if iterations differ; `worker` is the number of the thread.
+  /// Calls `body(worker, index)` once for every index in 0..<count, in contiguous ranges per worker number.
   public func each(_ count: Int, least: Int = 1, _ body: (Int, Int) -> Void) {
+    split(count, least: least) { worker, range in for index in range { body(worker, index) } }
+  }
+
+  /// As `each`, but threads take a few indices at a time, so that loads are even if iterations differ. `worker` is the
+  /// number of the thread, so which worker's memory an iteration uses varies.
+  public func spread(_ count: Int, least: Int = 1, _ body: (Int, Int) -> Void) {
     guard count > 0 else { return }
     let workers = max(1, min(threads, count / max(1, least)))
-    let parts = workers == 1 ? 1 : min(count, max(workers, Self.partsPerWorker * workers))
+    let parts = workers == 1 ? 1 : min(count, Self.partsPerWorker * workers)
     run(parts, workers: workers) { worker, part in
       for index in Self.part(part, of: parts, count: count) { body(worker, index) }
     }

@@ -13,17 +13,25 @@ struct WorkerTests {
     for count in [0, 1, 2, 7, 16, 1000] {
       let counts = AlignedBuffer<Int>(count: max(1, count))
       let other = AlignedBuffer<Int>(count: max(1, count))
+      let spread = AlignedBuffer<Int>(count: max(1, count))
       for _ in 0..<50 {
         pool.each(count) { worker, index in
           #expect(worker < threads)
           counts.pointer[index] += 1
+        }
+        pool.spread(count) { worker, index in
+          #expect(worker < threads)
+          spread.pointer[index] += 1
         }
         pool.split(count, grain: 3) { worker, range in
           #expect(worker < threads)
           for index in range { other.pointer[index] += 1 }
         }
       }
-      #expect((0..<count).allSatisfy { counts.pointer[$0] == 50 && other.pointer[$0] == 50 })
+      #expect(
+        (0..<count).allSatisfy {
+          counts.pointer[$0] == 50 && other.pointer[$0] == 50 && spread.pointer[$0] == 50
+        })
     }
   }
 
@@ -56,7 +64,7 @@ struct WorkerTests {
       pool.split(4) { worker, _ in
         if worker == 0 && pthread_equal(pthread_self(), caller) == 0 { isRight.store(false, ordering: .relaxed) }
       }
-      pool.each(64) { worker, _ in
+      pool.spread(64) { worker, _ in
         if (worker == 0) != (pthread_equal(pthread_self(), caller) != 0) { isRight.store(false, ordering: .relaxed) }
       }
       let wasRight = isRight.load(ordering: .relaxed)
@@ -76,7 +84,7 @@ struct WorkerTests {
       let before = pool.loops
       pool.region { pool in
         for _ in 0..<10 {
-          pool.each(width) { _, index in values.pointer[index] += 1 + sums.pointer[0] % 7 }
+          pool.spread(width) { _, index in values.pointer[index] += 1 + sums.pointer[0] % 7 }
           pool.once { sums.pointer[0] = (0..<width).reduce(0) { $0 + values.pointer[$1] } }
           pool.split(width, least: 5) { _, range in for index in range { values.pointer[index] += index } }
         }

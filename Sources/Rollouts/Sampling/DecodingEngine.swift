@@ -167,7 +167,7 @@ public final class DecodingEngine {
     let chosen = context.arena.view(repeating: -1, count: drawing.count)
     let (generator, chooser) = (Philox(seed: sampler.seed), TokenChooser(options: sampler.options))
     let (sequences, scratch) = (living, context.scratch)
-    context.pool.each(drawing.count, cost: .scalar(chooser.entries(of: logits.columns))) { worker, index in
+    context.pool.spread(drawing.count, cost: .scalar(chooser.entries(of: logits.columns))) { worker, index in
       let (sequence, row) = (sequences[drawing[index].sequence], drawing[index].row)
       let word = generator.word(
         stream: .tokenSampling, sequence: sequence.id, position: UInt32(sequence.tokens.count))
