@@ -343,16 +343,15 @@ static double sum_squares(int64_t count, const float *x) {
 
 // Four queries share each block of keys. Every score, sum and output is a chain of operations of one query.
 static void attention(int64_t M, int64_t position, const ck_attention *operands) {
-  const int64_t head_dim = operands->head_dim, q_row = operands->q_row, value_row = operands->value_row;
-  const int64_t out_row = operands->out_row;
-  const float scale = operands->scale, *q = operands->q, *keys = operands->keys, *values = operands->values;
+  const int64_t head_dim = operands->head_dim, q_row = operands->q_row, out_row = operands->out_row;
+  const float scale = operands->scale, *q = operands->q;
   float *out = operands->out, *maxima = operands->maxima, *inverses = operands->inverses, *scores = operands->scores;
   for (int64_t m = 0; m < M; m += 4) {
     const int64_t rows = M - m < 4 ? M - m : 4, last = position + m + rows - 1;
     const int64_t blocks = last / 16 + 1, span = blocks * 16;
     float inverse[4];
     for (int64_t b = 0; b < blocks; ++b) {
-      const float *block = keys + b * head_dim * 16;
+      const float *block = operands->blocks[b] + operands->keys;
       v16f acc[4] = {splat(0), splat(0), splat(0), splat(0)};
       if (rows == 4) {
         for (int64_t i = 0; i < head_dim; ++i) {
@@ -386,15 +385,19 @@ static void attention(int64_t M, int64_t position, const ck_attention *operands)
     for (int64_t i = 0; i < head_dim; i += 16) {
       const int64_t n = head_dim - i < 16 ? head_dim - i : 16;
       v16f acc[4] = {splat(0), splat(0), splat(0), splat(0)};
-      if (rows == 4 && n == 16) {
-        for (int64_t s = 0; s <= last; ++s) {
-          v16f v = load16(values + s * value_row + i);
-          for (int j = 0; j < 4; ++j) acc[j] = fma16(splat(scores[j * span + s]), v, acc[j]);
-        }
-      } else {
-        for (int64_t s = 0; s <= last; ++s) {
-          v16f v = load_part(values + s * value_row + i, n);
-          for (int64_t j = 0; j < rows; ++j) acc[j] = fma16(splat(scores[j * span + s]), v, acc[j]);
+      for (int64_t b = 0; b < blocks; ++b) {
+        const float *v_row = operands->blocks[b] + operands->values + i, *score = scores + b * 16;
+        const int64_t count = last - b * 16 < 15 ? last - b * 16 + 1 : 16;
+        if (rows == 4 && n == 16) {
+          for (int64_t s = 0; s < count; ++s, v_row += head_dim) {
+            v16f v = load16(v_row);
+            for (int j = 0; j < 4; ++j) acc[j] = fma16(splat(score[j * span + s]), v, acc[j]);
+          }
+        } else {
+          for (int64_t s = 0; s < count; ++s, v_row += head_dim) {
+            v16f v = load_part(v_row, n);
+            for (int64_t j = 0; j < rows; ++j) acc[j] = fma16(splat(score[j * span + s]), v, acc[j]);
+          }
         }
       }
       for (int64_t j = 0; j < rows; ++j) store_part(out + (m + j) * out_row + i, acc[j] * splat(inverse[j]), n);

@@ -58,14 +58,12 @@ public struct Attention: Sendable {
       context.pool.each(spans.count, cost: .scalar(x.rows * dim / max(1, spans.count) + 1)) { _, index in
         store(spans[index], all.qkv, in: views[index])
       }
-      // Query t of a sequence meets t + 1 keys: about half of this number of multiply-adds, twice.
-      let work = spans.reduce(0) { $0 + $1.count * ($1.position + $1.count) } * headDim
-      context.pool.each(spans.count * heads, cost: .transcendental(work / max(1, spans.count * heads))) {
-        worker, index in
+      // Query t of a sequence meets t + 1 keys in two products.
+      let work = spans.reduce(0) { $0 + $1.count * (2 * $1.position + $1.count) } * headDim
+      context.pool.each(spans.count * heads, cost: .multiplyAdds(work / max(1, spans.count))) { worker, index in
         let (span, head) = (spans[index / heads], index % heads)
-        let view = views[index / heads]
-        operands(head, span, all, keys: view.keys(head)).forward(
-          position: span.position, values: view.values(head), scratch: context.scratch[worker])
+        operands(head, span, all).forward(
+          position: span.position, views[index / heads].blocks(head), scratch: context.scratch[worker])
       }
     }
     let outInput = out.input(all.attended, main)
@@ -84,10 +82,10 @@ public struct Attention: Sendable {
   }
 
   /// The operands of one head over one sequence.
-  private func operands(_ head: Int, _ span: Span, _ all: Heads, keys: Vector) -> AttentionHead {
+  private func operands(_ head: Int, _ span: Span, _ all: Heads) -> AttentionHead {
     AttentionHead(
-      queries: part(0, of: all.qkv, head, span), keys: keys, scale: scale,
-      output: part(0, of: all.attended, head, span), maxima: all.maxima[head].part(span.rows),
+      queries: part(0, of: all.qkv, head, span), scale: scale, output: part(0, of: all.attended, head, span),
+      maxima: all.maxima[head].part(span.rows),
       inverses: all.inverses[head].part(span.rows))
   }
 
@@ -99,9 +97,7 @@ public struct Attention: Sendable {
 
   private func temporaryView(_ span: Span, _ arena: Arena) -> KeyValueView {
     precondition(span.position == 0, "a span that starts at \(span.position) needs a cache")
-    return KeyValueView(
-      arena.vector(KeyValueView.count(heads: heads, headDim: headDim, positions: span.count)), heads: heads,
-      headDim: headDim, positions: span.count)
+    return KeyValueView(heads: heads, headDim: headDim, positions: span.count, in: arena)
   }
 
   /// Adds to `dx` and to the gradients of the two weights. Whole sequences only.
@@ -140,8 +136,8 @@ public struct Attention: Sendable {
         KeyValueView.spread(keyRows[position], into: keys, position: position)
         KeyValueView.spread(valueRows[position], into: values, position: position)
       }
-      operands(head, span, all, keys: keys).backward(
-        keyRows: keyRows, values: values, dOutput: part(0, of: dAttended, head, span),
+      operands(head, span, all).backward(
+        keyRows: keyRows, keys: keys, values: values, dOutput: part(0, of: dAttended, head, span),
         addingTo: (
           queries: part(0, of: dProjected, head, span), keys: part(1, of: dProjected, head, span),
           values: part(2, of: dProjected, head, span)

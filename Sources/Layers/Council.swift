@@ -72,14 +72,27 @@ public struct Council: Sendable {
   private func runMembers(
     _ work: CouncilWork, _ router: Router, into results: Matrix, _ pass: ForwardPassContext
   ) -> ArrayView<MiniMoE.Saved> {
-    let saved = pass.context.arena.view(MiniMoE.Saved.self, work.segments.count)
-    let cost = LoopCost.network(of: members.count, rows: work.inputs.rows)
-    pass.context.pool.each(work.members, cost: cost) { worker, index in
+    let (context, rows) = (pass.context, work.inputs.rows)
+    let saved = context.arena.view(MiniMoE.Saved.self, work.segments.count)
+    guard let first = work.segments.first else { return saved }
+    func run(_ index: Int, _ lane: ForwardLane) {
       for number in work.segments(ofMember: index) {
         let segment = work.segments[number]
         saved[number] = members[segment.member].forward(
           work.inputs.rows(segment.rows), report: report(segment, work, router, pass),
-          into: results.rows(segment.rows), pass.lane(worker))
+          into: results.rows(segment.rows), lane)
+      }
+    }
+    if 2 * work.members <= context.pool.threads {
+      // Too few for the threads, which then divide the products of each.
+      for index in 0..<work.members { run(index, pass.main) }
+    } else {
+      let cost = LoopCost.multiplyAdds(members[first.member].multiplyAdds(pass.weights) * rows / work.members)
+      if pass.report == nil {
+        context.pool.spread(work.members, cost: cost) { worker, index in run(index, pass.lane(worker)) }
+      } else {
+        // In training each thread's memory stays the same from step to step.
+        context.pool.each(work.members, cost: cost) { worker, index in run(index, pass.lane(worker)) }
       }
     }
     return saved

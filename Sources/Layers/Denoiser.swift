@@ -45,18 +45,28 @@ public struct Denoiser: Sendable {
   }
 
   struct BlockSaved: BitwiseCopyable, Sendable {
+    /// RMSNorm(x)·norm [T, d].
+    let normalized: Matrix
     let norm: RMSNorm.Saved
     let upInput: QuantizedInput
+    /// Results of `up` and `mid`, and gelu of them [T, D].
     let upOutput: Matrix
+    let upActivated: Matrix
     let midInput: QuantizedInput
     let midOutput: Matrix
+    let midActivated: Matrix
     let downInput: QuantizedInput
   }
 
+  /// The memory of a pass.
   public struct Saved: BitwiseCopyable, Sendable {
+    /// 2z − 1 [T, d].
+    let signs: Matrix
     let latents: QuantizedInput
-    let levels: ArrayView<Int32>
+    /// h before each block, and after the last [T, d].
+    let states: ArenaList<Matrix>
     let blocks: ArenaList<BlockSaved>
+    let normalized: Matrix
     let outNorm: RMSNorm.Saved
     let outInput: QuantizedInput
   }
@@ -73,58 +83,106 @@ public struct Denoiser: Sendable {
   public func forward(
     _ z: ArrayView<UInt8>, context: Matrix, levels: ArrayView<Int32>, into logits: Matrix, _ pass: ForwardLane
   ) -> Saved {
-    let arena = pass.arena
+    let saved = prepared(rows: context.rows, dim: context.columns, pass)
+    self.pool(rows: context.rows, pass).region { pool in
+      forward(z, context: context, levels: levels, into: logits, saved, pass.weights, pool)
+    }
+    return saved
+  }
+
+  /// The pool limited to as many threads as the largest product of `rows` positions justifies.
+  public func pool(rows: Int, _ pass: ForwardLane) -> WorkerPool {
+    let width = blocks.first.map { pass.weights.weights($0.mid.weight).rows } ?? 0
+    return pass.pool.limited(multiplyAdds: rows * width * width)
+  }
+
+  /// Memory for a pass over `rows` positions, which may be used for several passes one after another.
+  public func prepared(rows: Int, dim: Int, _ pass: ForwardLane) -> Saved {
+    let (arena, weights) = (pass.arena, pass.weights)
+    var states = ArenaList<Matrix>(capacity: blocks.count + 1, in: arena)
+    var saved = ArenaList<BlockSaved>(capacity: blocks.count, in: arena)
+    for _ in 0...blocks.count { states.append(arena.matrix(rows, dim)) }
+    for (index, block) in blocks.enumerated() {
+      let (up, mid) = (weights.weights(block.up.weight), weights.weights(block.mid.weight))
+      let normalized = arena.matrix(rows, dim)
+      let (upOutput, upActivated) = (arena.matrix(rows, up.rows), arena.matrix(rows, up.rows))
+      let (midOutput, midActivated) = (arena.matrix(rows, mid.rows), arena.matrix(rows, mid.rows))
+      saved.append(
+        BlockSaved(
+          normalized: normalized, norm: block.norm.prepared(states[index], in: arena),
+          upInput: QuantizedInput(of: normalized, for: up, in: arena), upOutput: upOutput, upActivated: upActivated,
+          midInput: QuantizedInput(of: upActivated, for: mid, in: arena), midOutput: midOutput,
+          midActivated: midActivated,
+          downInput: QuantizedInput(of: midActivated, for: weights.weights(block.down.weight), in: arena)))
+    }
+    let (signs, normalized) = (arena.matrix(rows, dim), arena.matrix(rows, dim))
+    return Saved(
+      signs: signs, latents: QuantizedInput(of: signs, for: weights.weights(latentIn.weight), in: arena),
+      states: states, blocks: saved, normalized: normalized,
+      outNorm: outNorm.prepared(states[blocks.count], in: arena),
+      outInput: QuantizedInput(of: normalized, for: weights.weights(out.weight), in: arena))
+  }
+
+  /// The pass as stages of a region: products, and between them whatever is row by row. Allocates nothing.
+  public func forward(
+    _ z: ArrayView<UInt8>, context: Matrix, levels: ArrayView<Int32>, into logits: Matrix, _ saved: Saved,
+    _ weights: PackedModel, _ pool: WorkerPool
+  ) {
     let (rows, dim) = (context.rows, context.columns)
-    let signs = arena.matrix(rows, dim)
-    signs.setSigns(z)
-    let latents = latentIn.input(signs, pass)
-    let h = arena.matrix(rows, dim)
-    latentIn.forward(latents, into: h, pass)
-    let table = time.table(pass.weights)
-    for row in 0..<rows {
+    let bytes = (dim + 7) / 8
+    let perRow = LoopCost.reduced(2 * dim)
+    pool.split(rows, cost: perRow) { _, range in
+      saved.signs.rows(range).setSigns(z.part(range.lowerBound * bytes..<range.upperBound * bytes))
+      saved.latents.set(range, from: saved.signs)
+    }
+    latentIn.forward(saved.latents, into: saved.states[0], weights, pool)
+    for (index, block) in blocks.enumerated() {
+      let work = saved.blocks[index]
+      pool.split(rows, cost: perRow) { _, range in
+        complete(index, range, context: context, levels: levels, saved, weights)
+        block.norm.forward(work.norm, rows: range, into: work.normalized, weights)
+        work.upInput.set(range, from: work.normalized)
+      }
+      block.up.forward(work.upInput, into: work.upOutput, weights, pool)
+      activate(work.upOutput, into: work.upActivated, work.midInput, pool)
+      block.mid.forward(work.midInput, into: work.midOutput, weights, pool)
+      activate(work.midOutput, into: work.midActivated, work.downInput, pool)
+      block.down.forward(work.downInput, into: saved.states[index + 1], weights, pool)
+    }
+    pool.split(rows, cost: perRow) { _, range in
+      complete(blocks.count, range, context: context, levels: levels, saved, weights)
+      outNorm.forward(saved.outNorm, rows: range, into: saved.normalized, weights)
+      saved.outInput.set(range, from: saved.normalized)
+    }
+    out.forward(saved.outInput, into: logits, weights, pool)
+  }
+
+  /// Adds what belongs to rows of h besides the product before block `index`: context and time, or the block's input.
+  private func complete(
+    _ index: Int, _ rows: Range<Int>, context: Matrix, levels: ArrayView<Int32>, _ saved: Saved,
+    _ weights: PackedModel
+  ) {
+    let h = saved.states[index]
+    guard index == 0 else { return h.rows(rows).add(saved.states[index - 1].rows(rows)) }
+    let table = time.table(weights)
+    for row in rows {
       h[row].add(context[row])
       h[row].add(table[Int(levels[row])])
     }
-    var saved = ArenaList<BlockSaved>(capacity: blocks.count, in: arena)
-    var x = h
-    for block in blocks {
-      let next = arena.matrix(rows, dim)
-      saved.append(forward(block, x, into: next, pass))
-      next.add(x)
-      x = next
-    }
-    let normalized = arena.matrix(rows, dim)
-    let outNormSaved = outNorm.forward(x, into: normalized, pass)
-    let outInput = out.input(normalized, pass)
-    out.forward(outInput, into: logits, pass)
-    return Saved(latents: latents, levels: levels, blocks: saved, outNorm: outNormSaved, outInput: outInput)
   }
 
-  /// down(gelu(mid(gelu(up(RMSNorm(x)·norm))))) [T, d].
-  private func forward(_ block: Block, _ x: Matrix, into y: Matrix, _ pass: ForwardLane) -> BlockSaved {
-    func activated(_ x: Matrix) -> Matrix {
-      let values = pass.arena.matrix(x.rows, x.columns)
-      x.gelu(into: values, pass.pool)
-      return values
+  /// gelu(x), and its rows as the input of the next product.
+  private func activate(_ x: Matrix, into y: Matrix, _ input: QuantizedInput, _ pool: WorkerPool) {
+    pool.split(x.rows, cost: .transcendental(x.columns)) { _, range in
+      x.rows(range).gelu(into: y.rows(range), WorkerPool(threads: 1))
+      input.set(range, from: y)
     }
-    let normalized = pass.arena.matrix(x.rows, x.columns)
-    let norm = block.norm.forward(x, into: normalized, pass)
-    let upInput = block.up.input(normalized, pass)
-    let upOutput = pass.arena.matrix(x.rows, pass.weights.weights(block.up.weight).rows)
-    block.up.forward(upInput, into: upOutput, pass)
-    let midInput = block.mid.input(activated(upOutput), pass)
-    let midOutput = pass.arena.matrix(x.rows, pass.weights.weights(block.mid.weight).rows)
-    block.mid.forward(midInput, into: midOutput, pass)
-    let downInput = block.down.input(activated(midOutput), pass)
-    block.down.forward(downInput, into: y, pass)
-    return BlockSaved(
-      norm: norm, upInput: upInput, upOutput: upOutput, midInput: midInput, midOutput: midOutput,
-      downInput: downInput)
   }
 
   /// Adds the gradient with respect to x_ctx to `dContext`, and the gradients of the parameters.
   public func backward(
-    _ dLogits: Matrix, _ saved: Saved, contextSaved: RMSNorm.Saved, into dContext: Matrix, _ pass: BackwardLane
+    _ dLogits: Matrix, _ saved: Saved, levels: ArrayView<Int32>, contextSaved: RMSNorm.Saved, into dContext: Matrix,
+    _ pass: BackwardLane
   ) {
     let scratch = pass.scratch
     scratch.scoped {
@@ -151,7 +209,7 @@ public struct Denoiser: Sendable {
       }
       latentIn.backward(dh, saved.latents, into: nil, pass)
       contextNorm.backward(dh, contextSaved, into: dContext, pass)
-      time.backward(dh, levels: saved.levels, pass)
+      time.backward(dh, levels: levels, pass)
     }
   }
 }

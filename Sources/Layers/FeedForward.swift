@@ -37,14 +37,51 @@ public struct FeedForward: Sendable {
   /// Writes y [S, d].
   public func forward(_ input: QuantizedInput, offsets: Offsets, into y: Matrix, _ pass: ForwardLane) -> Saved {
     let preactivation = pass.arena.matrix(input.rows, pass.weights.weights(up.weight).rows)
-    for (network, range) in offsets {
-      up.forward(input.rows(range), matrix: network, into: preactivation.rows(range), pass)
-    }
+    multiply(up, input, offsets, into: preactivation, pass)
     let hidden = activated(preactivation, pass)
-    for (network, range) in offsets {
-      down.forward(hidden.rows(range), matrix: network, into: y.rows(range), pass)
-    }
+    multiply(down, hidden, offsets, into: y, pass)
     return Saved(offsets: offsets, input: input, preactivation: preactivation, hidden: hidden)
+  }
+
+  /// The products of all networks. If several have rows, they are one loop, whose threads take panels of any network.
+  private func multiply(
+    _ linear: Linear, _ input: QuantizedInput, _ offsets: Offsets, into out: Matrix, _ pass: ForwardLane
+  ) {
+    let weights = pass.weights.weights(linear.weight)
+    let pool = pass.pool.limited(multiplyAdds: input.rows * weights.columns * weights.rows)
+    let networks = offsets.reduce(0) { count, _ in count + 1 }
+    guard pool.threads > 1, networks > 1 else {
+      for (network, range) in offsets {
+        linear.forward(input.rows(range), matrix: network, into: out.rows(range), pass)
+      }
+      return
+    }
+    pass.scratch.scoped {
+      var parts = ArenaList<NetworkRows>(capacity: networks, in: pass.scratch)
+      for (network, range) in offsets {
+        parts.append(NetworkRows(network: network, first: range.lowerBound, count: range.count))
+      }
+      pool.split(networks * weights.panels) { _, range in
+        var index = range.lowerBound
+        while index < range.upperBound {
+          let (part, first) = (parts[index / weights.panels], index % weights.panels)
+          let panels = first..<min(weights.panels, first + range.upperBound - index)
+          input.rows(part.rows).multiply(
+            by: weights, matrix: part.network, panels: panels,
+            bias: linear.bias.map { pass.weights.rows($0)[part.network] },
+            into: out.part(rows: part.rows, columns: weights.outputs(panels)))
+          index += panels.count
+        }
+      }
+    }
+  }
+
+  /// The rows of one network of a stack.
+  private struct NetworkRows: BitwiseCopyable {
+    let network: Int
+    let first: Int
+    let count: Int
+    var rows: Range<Int> { first..<first + count }
   }
 
   /// gelu(x), quantised for `down`. Only floating formats keep the fp32 values, so integer formats compute them in

@@ -27,13 +27,21 @@ public struct LanguageModelHead: Sendable {
     public let entropy: Vector
     /// log p(target) [R]; 0 if the target is negative.
     public let logProbability: Vector
+    /// The sums of each chunk of each row, chunks of a row side by side.
+    let sums: ArrayView<LogitSums>
+    /// The sums of the chunks of one row, of `LanguageModelHead.chunk` entries each.
+    public func chunks(_ row: Int) -> ArrayView<LogitSums> {
+      let count = sums.count / logSumExp.count
+      return sums.part(row * count..<(row + 1) * count)
+    }
+
     /// What the distribution was computed from; the backward pass reads it.
     fileprivate let input: QuantizedInput
     fileprivate let targets: ArrayView<Int32>
     fileprivate let temperature: Float
   }
 
-  private var chunks: Int { (vocabulary + Self.chunk - 1) / Self.chunk }
+  var chunks: Int { (vocabulary + Self.chunk - 1) / Self.chunk }
 
   /// The rows rounded or quantised for products with the head.
   public func input(_ h: Matrix, _ pass: ForwardLane) -> QuantizedInput { linear.input(h, pass) }
@@ -50,11 +58,12 @@ public struct LanguageModelHead: Sendable {
   }
 
   /// The vocabulary entries of a chunk.
-  private func entries(_ chunk: Int) -> Range<Int> {
+  func entries(_ chunk: Int) -> Range<Int> {
     chunk * Self.chunk..<min((chunk + 1) * Self.chunk, vocabulary)
   }
 
-  /// The distribution of each row. With `keep` [R, V], also writes the divided logits there.
+  /// The distribution of each row. With `keep` [R, V], also writes the divided logits there; threads then take chunks,
+  /// each in one loop from the product to its sums.
   ///
   /// - Parameter targets: the token whose log-probability is wanted, or −1 [R].
   public func forward(
@@ -62,33 +71,57 @@ public struct LanguageModelHead: Sendable {
   ) -> Distribution {
     let rows = input.rows
     precondition(targets.count == rows, "\(targets.count) targets of \(rows) rows")
-    let (arena, scratch) = (pass.arena, pass.scratch)
+    let arena = pass.arena
     let result = Distribution(
-      logSumExp: arena.vector(rows), entropy: arena.vector(rows), logProbability: arena.vector(rows), input: input,
-      targets: targets, temperature: temperature)
-    scratch.scoped {
-      let sums = scratch.view(LogitSums.self, rows * chunks)
+      logSumExp: arena.vector(rows), entropy: arena.vector(rows), logProbability: arena.vector(rows),
+      sums: arena.view(LogitSums.self, rows * chunks), input: input, targets: targets, temperature: temperature)
+    if let keep {
+      keepLogits(keep, of: result, pass)
+    } else {
       for chunk in 0..<chunks {
-        scratch.scoped {
+        pass.scratch.scoped {
           let entries = entries(chunk)
-          let part = scratch.matrix(rows, entries.count)
+          let part = pass.scratch.matrix(rows, entries.count)
           logits(input, chunk: chunk, temperature: temperature, pass.weights, into: part, pass.lane)
           pass.pool.split(rows, cost: .transcendental(entries.count)) { _, range in
-            for row in range {
-              sums[row * chunks + chunk] = part[row].logitSums
-              let target = Int(targets[row])
-              if entries.contains(target) { result.logProbability[row] = part[row][target - entries.lowerBound] }
-              if let keep { keep[row].part(entries).copy(from: part[row]) }
-            }
+            for row in range { add(part[row], chunk, to: result, row) }
           }
         }
       }
-      for row in 0..<rows {
-        combine(sums.part(row * chunks..<(row + 1) * chunks), into: result, row)
-        result.logProbability[row] = targets[row] < 0 ? 0 : result.logProbability[row] - result.logSumExp[row]
-      }
+    }
+    pass.pool.each(rows, cost: .scalar(8 * chunks)) { _, row in
+      combine(result.chunks(row), into: result, row)
+      result.logProbability[row] = targets[row] < 0 ? 0 : result.logProbability[row] - result.logSumExp[row]
     }
     return result
+  }
+
+  /// Writes all divided logits, and the sums of their chunks.
+  private func keepLogits(_ keep: Matrix, of result: Distribution, _ pass: ForwardLane) {
+    let input = result.input
+    precondition(
+      keep.rows == input.rows && keep.columns == vocabulary, "logits in [\(keep.rows), \(keep.columns)]")
+    let weights = pass.weights.weights(linear.weight)
+    let cost = LoopCost.multiplyAdds(input.rows * input.columns * Self.chunk)
+    pass.pool.spread(chunks, cost: cost) { _, chunk in
+      let entries = entries(chunk)
+      let first = entries.lowerBound / VectorLanes.count
+      input.multiply(
+        by: weights, panels: first..<first + VectorLanes.panels(entries.count), bias: nil,
+        into: keep.part(rows: 0..<keep.rows, columns: entries))
+      for row in 0..<input.rows {
+        let logits = keep[row].part(entries)
+        if result.temperature != 1 { logits.divide(by: result.temperature) }
+        add(logits, chunk, to: result, row)
+      }
+    }
+  }
+
+  /// Stores the sums of one chunk of a row's logits, and the target's logit.
+  private func add(_ logits: Vector, _ chunk: Int, to result: Distribution, _ row: Int) {
+    result.sums[row * chunks + chunk] = logits.logitSums
+    let target = Int(result.targets[row]) - chunk * Self.chunk
+    if logits.indices.contains(target) { result.logProbability[row] = logits[target] }
   }
 
   /// The log-partition and entropy of a row, from the sums of its chunks in order.

@@ -22,8 +22,14 @@ public struct Linear: Sendable {
 
   /// Matrix `matrix` of the stack times `input`, into `out` [T, outputs].
   public func forward(_ input: QuantizedInput, matrix: Int = 0, into out: Matrix, _ pass: ForwardLane) {
+    forward(input, matrix: matrix, into: out, pass.weights, pass.pool)
+  }
+
+  /// As above; allocates nothing, so that it can be a stage of a region.
+  func forward(
+    _ input: QuantizedInput, matrix: Int = 0, into out: Matrix, _ weights: PackedModel, _ pool: WorkerPool
+  ) {
     input.multiply(
-      by: pass.weights.weights(weight), matrix: matrix, bias: bias.map { pass.weights.rows($0)[matrix] }, into: out,
-      pool: pass.pool)
+      by: weights.weights(weight), matrix: matrix, bias: bias.map { weights.rows($0)[matrix] }, into: out, pool: pool)
   }
 }

@@ -52,6 +52,15 @@ public struct MiniMoE: Sendable {
     let micros: RoutingReport
   }
 
+  /// Multiply-adds of the experts and micro agents of one token.
+  func multiplyAdds(_ weights: PackedModel) -> Int {
+    func network(_ feedForward: FeedForward) -> Int {
+      let up = weights.weights(feedForward.up.weight)
+      return 2 * up.rows * up.columns
+    }
+    return router.topK * network(experts) + microRouter.topK * network(agents)
+  }
+
   /// Writes y [T, d] for rows u [T, d].
   func forward(_ u: Matrix, report: Report?, into y: Matrix, _ pass: ForwardLane) -> Saved {
     let (arena, scratch) = (pass.arena, pass.scratch)

@@ -19,9 +19,19 @@ public struct RMSNorm: Sendable {
   }
 
   public func forward(_ x: Matrix, into y: Matrix, _ pass: ForwardLane) -> Saved {
-    let saved = Saved(x: x, inverses: pass.arena.vector(x.rows))
+    let saved = prepared(x, in: pass.arena)
     x.rmsNorm(weight: vector(pass.weights), epsilon: epsilon, into: y, inverses: saved.inverses, pass.pool)
     return saved
+  }
+
+  /// Memory for the norm of `x`, which `forward` of its rows fills later.
+  func prepared(_ x: Matrix, in arena: Arena) -> Saved { Saved(x: x, inverses: arena.vector(x.rows)) }
+
+  /// The norm of rows `range` of the matrix that `saved` is for, on this thread.
+  func forward(_ saved: Saved, rows range: Range<Int>, into y: Matrix, _ weights: PackedModel) {
+    saved.x.rows(range).rmsNorm(
+      weight: vector(weights), epsilon: epsilon, into: y.rows(range), inverses: saved.inverses.part(range),
+      WorkerPool(threads: 1))
   }
 
   /// Adds to `dx` and to the weight's gradient, rows in order.

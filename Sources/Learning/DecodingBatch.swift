@@ -1,4 +1,5 @@
 import Configuration
+import Layers
 import Models
 import Rollouts
 
@@ -18,17 +19,30 @@ package enum DecodingBatch {
 
   /// Sequences of an evaluation: as many as in a rollout or, if that is more, as fit in `evaluationCacheBytes`.
   package static func evaluation(_ configuration: RunConfiguration, ranks: Int) -> Int {
-    let length = configuration.data.longestPrompt + configuration.objective.maxTrajectoryLen
-    let sequence = cacheBytes(configuration.model, positions: min(configuration.model.maxSeqLen, length))
+    let prompt = min(configuration.model.maxSeqLen, configuration.data.longestPrompt)
+    let sequence = cacheBytes(
+      configuration.model, promptLength: prompt,
+      generated: min(configuration.model.maxSeqLen - prompt, configuration.objective.maxTrajectoryLen), sequences: 1,
+      prompts: 1)
     return min(
       Sampler.standardBatch, max(rollout(configuration, ranks: ranks), evaluationCacheBytes / max(1, sequence)))
   }
 
   private static let evaluationCacheBytes = 256 << 20
 
-  /// Bytes of the keys and values of a sequence of `positions` tokens: fp32, positions padded to vectors of 16.
-  package static func cacheBytes(_ model: ModelConfiguration, positions: Int) -> Int {
-    Saturating.product(
-      8 * model.numLayers * model.dim, Saturating.product(Saturating.sum(positions, 15) / 16, 16))
+  /// Maximum bytes of the keys and values of `sequences` sequences of `prompts` prompts, each completed to its limit.
+  ///
+  /// Sequences share the whole blocks of their prompt; each has blocks of its own from the prompt's last, partial block
+  /// on.
+  package static func cacheBytes(
+    _ model: ModelConfiguration, promptLength: Int, generated: Int, sequences: Int, prompts: Int
+  ) -> Int {
+    let block = KeyValueBlocks.positions
+    let length = Saturating.sum(promptLength, generated)
+    let own = Saturating.sum(length, block - 1) / block - promptLength / block
+    let shared = Saturating.sum(promptLength, block - 1) / block
+    return KeyValueBlocks.bytes(
+      layers: model.numLayers, dim: model.dim,
+      blocks: Saturating.sum(Saturating.product(own, sequences), Saturating.product(shared, prompts)))
   }
 }

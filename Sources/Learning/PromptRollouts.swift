@@ -88,33 +88,40 @@ struct PromptRollouts: RolloutSource {
         work[work.count - 1].demonstration = item
       }
     }
-    let requests = work.filter { !$0.sampled.isEmpty }.map { work in
+    let sampledWork = work.filter { !$0.sampled.isEmpty }
+    let requests = sampledWork.map { work in
       Sampler.Request(
         prompt: work.tokens, trajectories: work.sampled.map { UInt64(work.number * size + $0.index) },
         promptID: UInt64(work.number * size))
     }
-    let sampled = try FlightRecorder.phase("sampling group", items.first?.number) {
-      try sampler.sample(requests, policy, context)
+    // The rewards of a prompt's completions are asked for when the last of them ends, while others are still sampled.
+    let scoring = BackgroundScoring(rewards)
+    defer { scoring.abandon() }
+    var scored: [Scored?] = sampledWork.map { _ in nil }
+    _ = try FlightRecorder.phase("sampling group", items.first?.number) {
+      try sampler.sample(requests, policy, context, observer: { _ in !scoring.hasFailed }) { index, trajectories in
+        let rewardItems = trajectories.map { rewardItem($0, sampledWork[index].prompt) }
+        scored[index] = Scored(
+          items: sampledWork[index].sampled, trajectories: trajectories, rewardItems: rewardItems,
+          places: scoring.add(rewardItems))
+      }
     }
-    var trajectories = Array(sampled.joined())
-    let origins = work.flatMap { work in work.sampled.map { (item: $0, prompt: work.prompt) } }
-    var rewardItems = zip(origins, trajectories).map { origin, trajectory in
-      RewardItem(
-        id: trajectory.id, prompt: origin.prompt,
-        completion: tokenizer.decode(trajectory.generatedTokens.filter { !tokenizer.completionEnds.contains($0) }),
-        completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished)
+    var all = scored.compactMap { $0 }
+    for demonstration in try demonstrations(work, policy, context) {
+      all.append(
+        Scored(
+          items: [demonstration.item], trajectories: [demonstration.trajectory],
+          rewardItems: [demonstration.rewardItem], places: scoring.add([demonstration.rewardItem])))
     }
-    let demonstrations = try demonstrations(work, policy, context)
-    trajectories += demonstrations.map(\.trajectory)
-    rewardItems += demonstrations.map(\.rewardItem)
-    let all = origins + demonstrations.map { ($0.item, $0.rewardItem.prompt) }
-    let start = ContinuousClock.now
-    let outcomes = try FlightRecorder.phase("rewards") { try rewards.outcomes(rewardItems) }
+    let result = try FlightRecorder.phase("rewards") { () throws(RewardError) in try scoring.finish() }
     var part = RolloutPart()
-    part.rewardSeconds = (ContinuousClock.now - start) / .seconds(1)
-    for index in all.indices {
-      add(
-        all[index].item, all[index].prompt, trajectories[index], rewardItems[index].completion, outcomes[index], &part)
+    part.rewardSeconds = result.seconds
+    part.rewardWaitSeconds = result.waitSeconds
+    for scored in all {
+      for (index, outcome) in result.outcomes[scored.places].enumerated() {
+        let item = scored.rewardItems[index]
+        add(scored.items[index], item.prompt, scored.trajectories[index], item.completion, outcome, &part)
+      }
     }
     part.members.sort { ($0.outcome.number, $0.outcome.index) < ($1.outcome.number, $1.outcome.index) }
     return part
@@ -148,6 +155,22 @@ struct PromptRollouts: RolloutSource {
         prompt: prompt.text, completion: completion, answer: prompt.answer,
         reward: outcome.score.map { $0.total + shaping } ?? .nan, rewards: parts,
         tokens: item.isShown ? tokens(of: trajectory) : [], trajectory: trajectory.id))
+  }
+
+  /// Trajectories of one prompt, whose scores have been asked for.
+  private struct Scored {
+    let items: [RolloutItem]
+    let trajectories: [Trajectory]
+    let rewardItems: [RewardItem]
+    /// Where the outcomes are among all of `BackgroundScoring`.
+    let places: Range<Int>
+  }
+
+  private func rewardItem(_ trajectory: Trajectory, _ prompt: Prompt) -> RewardItem {
+    RewardItem(
+      id: trajectory.id, prompt: prompt,
+      completion: tokenizer.decode(trajectory.generatedTokens.filter { !tokenizer.completionEnds.contains($0) }),
+      completionTokens: trajectory.logProbabilities.count, finished: trajectory.finished)
   }
 
   /// The answer of a prompt as a trajectory that π_old could have sampled.

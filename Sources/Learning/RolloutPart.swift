@@ -23,6 +23,8 @@ package struct RolloutPart: Sendable {
   var samples: [CompletionSample] = []
   /// Seconds spent in the scorers.
   var rewardSeconds = 0.0
+  /// Seconds that this rank waited for scores after the last token.
+  var rewardWaitSeconds = 0.0
   /// Further metrics that rewards return with their scores, in the order of the trajectories.
   var figures: [Figure] = []
 
@@ -32,5 +34,6 @@ package struct RolloutPart: Sendable {
     samples += later.samples
     figures += later.figures
     rewardSeconds += later.rewardSeconds
+    rewardWaitSeconds += later.rewardWaitSeconds
   }
 }

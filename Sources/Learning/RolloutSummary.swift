@@ -13,6 +13,8 @@ package struct RolloutSummary {
   package var samples: [CompletionSample] = []
   /// Seconds that this rank spent in scorers.
   var rewardSeconds = 0.0
+  /// Seconds that this rank waited for scores after the last token.
+  var rewardWaitSeconds = 0.0
   package var figures: [RolloutPart.Figure] = []
 
   package init(first: Int, names: [String]) {
@@ -75,6 +77,7 @@ package struct RolloutSummary {
     report.metrics.merge(unscored.metrics) { $1 }
     if unscored.total > 0 { report.unscored = unscored }
     report.metrics["time/rewards"] = try communicator.allReduce(rewardSeconds, .maximum)
+    report.metrics["reward/wait"] = try communicator.allReduce(rewardWaitSeconds, .maximum)
     for (name, value) in try meanFigures(communicator) { report.metrics["rewards/\(name)"] = value }
     for (index, name) in names.enumerated() where applied[index] < possible[index] {
       report.metrics["rewards/\(name)/applies"] = Double(applied[index]) / Double(possible[index])

@@ -41,6 +41,7 @@ extension Trainer {
     summary.samples = part.samples
     summary.figures = part.figures
     summary.rewardSeconds = part.rewardSeconds
+    summary.rewardWaitSeconds = part.rewardWaitSeconds
     let heads = kept.compactMap(\.head)
     let updates = try divided(
       (0..<rl.miniBatches).map { Array(heads[WorkerPool.part($0, of: rl.miniBatches, count: heads.count)]) },

@@ -78,6 +78,11 @@ public final class PackedWeights: @unchecked Sendable {
   /// Panels of sixteen rows in one matrix.
   public var panels: Int { VectorLanes.panels(rows) }
 
+  /// The outputs of panels `range`.
+  public func outputs(_ range: Range<Int>) -> Range<Int> {
+    range.lowerBound * VectorLanes.count..<min(rows, range.upperBound * VectorLanes.count)
+  }
+
   /// Packs fp32 masters [count, rows, columns].
   public func pack(_ masters: UnsafePointer<Float>, pool: WorkerPool) {
     let panels = panels

@@ -22,22 +22,38 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
 
   /// Rounds or quantises `x` [R, n] for products with `weights`.
   public init(_ x: Matrix, for weights: PackedWeights, in arena: Arena, pool: WorkerPool) {
+    self.init(of: x, for: weights, in: arena)
+    if case .values = form { return }
+    pool.split(x.rows, cost: .moved(x.columns)) { _, range in set(range, from: x) }
+  }
+
+  /// Memory for the rows of `x` [R, n], which `set` rounds or quantises later. fp32 and fp16 use the values of `x` itself.
+  public init(of x: Matrix, for weights: PackedWeights, in arena: Arena) {
     precondition(x.columns == weights.columns, "inputs of \(x.columns) columns for weights of \(weights.columns)")
     switch weights.format {
     case .fp32, .fp16: self.init(values: x)
     case .bf16:
-      let operand = BFloat16Operand.rows(x.rows, columns: x.columns, in: arena)
-      pool.split(x.rows, cost: .moved(x.columns)) { _, range in operand.setRows(x, range, columnScales: nil) }
-      self.init(rows: x.rows, columns: x.columns, .words(operand))
+      self.init(
+        rows: x.rows, columns: x.columns, .words(BFloat16Operand.rows(x.rows, columns: x.columns, in: arena)))
     case .ternary, .int4, .int8:
-      let codes = ck_activations(rows: x.rows, like: weights.descriptor, in: arena)
-      pool.split(x.rows, cost: .moved(x.columns)) { _, range in
-        withUnsafePointer(to: codes.dropping(range.lowerBound)) {
-          Kernels.table.pointee.quantize_a8(
-            Int64(range.count), Int64(x.columns), x.row(range.lowerBound), Int64(x.columns), $0)
-        }
+      self.init(
+        rows: x.rows, columns: x.columns, .codes(ck_activations(rows: x.rows, like: weights.descriptor, in: arena)))
+    }
+  }
+
+  /// Rounds or quantises rows `range` of the matrix that this memory is for.
+  public func set(_ range: Range<Int>, from x: Matrix) {
+    precondition(
+      x.columns == columns && range.upperBound <= min(rows, x.rows),
+      "rows \(range) of [\(x.rows), \(x.columns)] as inputs [\(rows), \(columns)]")
+    switch form {
+    case .values: break
+    case .words(let operand): operand.setRows(x, range, columnScales: nil)
+    case .codes(let codes):
+      withUnsafePointer(to: codes.dropping(range.lowerBound)) {
+        Kernels.table.pointee.quantize_a8(
+          Int64(range.count), Int64(x.columns), x.row(range.lowerBound), Int64(x.columns), $0)
       }
-      self.init(rows: x.rows, columns: x.columns, .codes(codes))
     }
   }
 
@@ -167,6 +183,19 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
+  /// As above, for outputs from 16·panels.lowerBound on, on this thread only and into any part of a matrix.
+  public func multiply(
+    by weights: PackedWeights, matrix: Int = 0, panels: Range<Int>, bias: Vector?, into out: MatrixPart
+  ) {
+    let outputs = weights.outputs(panels)
+    precondition(
+      out.rows == rows && out.columns == outputs.count && columns == weights.columns,
+      "[\(rows), \(columns)] times rows \(outputs) of \(weights.columns) inputs into [\(out.rows), \(out.columns)]")
+    guard rows > 0 else { return }
+    PackedProduct(input: self, weights: weights, matrix: matrix, bias: bias).run(
+      0..<rows, panels, out.pointer, out.stride)
+  }
+
   /// A product with one matrix of a stack, of which threads take rows or panels.
   private struct PackedProduct {
     let input: QuantizedInput
@@ -186,7 +215,7 @@ public struct QuantizedInput: BitwiseCopyable, @unchecked Sendable {
             bias?.pointer, out, Int64(outRow))
         }
       case .words(let words):
-        let outputs = VectorLanes.count * panels.lowerBound..<min(weights.rows, VectorLanes.count * panels.upperBound)
+        let outputs = weights.outputs(panels)
         let product = BFloat16Product(
           words.dropping(range.lowerBound), weights.bfloat16Panels(matrix, from: panels.lowerBound))
         product.write(

@@ -113,6 +113,11 @@ extension QuillanModel {
     _ context: Context
   ) -> TrunkPass {
     exchange?.begin(report?.terms)
+    if let caches {
+      for (span, cache) in zip(prefix.batch.spans, caches) {
+        cache.prepare(span.position..<span.position + span.count)
+      }
+    }
     let layerPass = ForwardPassContext(
       council: council, spans: prefix.batch.spans, caches: caches, weights: weights, report: report,
       exchange: exchange, context: context)

@@ -139,11 +139,10 @@ public struct QuillanModel: Sendable {
       experts: configuration.numExpertsPerMini, micros: configuration.numMicrosPerMini)
   }
 
-  /// A cache for a sequence of up to `positions` tokens.
-  public func makeCache(positions: Int) -> KeyValueCache {
-    KeyValueCache(
-      layers: configuration.numLayers, heads: configuration.numHeads, headDim: configuration.headDim,
-      positions: positions)
+  /// Memory for the key-value caches of sequences.
+  public func makeKeyValueBlocks() -> KeyValueBlocks {
+    KeyValueBlocks(
+      layers: configuration.numLayers, heads: configuration.numHeads, headDim: configuration.headDim)
   }
 
   /// Bytes of the packed latents of one position.

@@ -57,33 +57,42 @@ public struct ReasoningDiffusion: Sendable {
           position: identity.position)
       }
       let (normalized, _) = denoiser.normalizedContext(xContext, main)
-      let levels = context.arena.view(Int32.self, rows)
-      let logits = context.arena.matrix(rows, bits)
+      let levels = context.arena.view(Int32.self, schedule.inferenceSteps * rows)
       for step in 0..<schedule.inferenceSteps {
-        let reverse = schedule.reverseStep(step)
-        levels.fill(Int32(reverse.from))
-        context.arena.scoped {
-          _ = denoiser.forward(z, context: normalized, levels: levels, into: logits, main)
-        }
-        // Each bit takes a random word and a function value.
-        context.pool.split(rows, cost: .scalar(2 * bits)) { worker, range in
-          let scratch = context.scratch[worker]
-          scratch.scoped {
-            let words = scratch.view(UInt32.self, bits)
+        levels.part(step * rows..<(step + 1) * rows).fill(Int32(schedule.reverseStep(step).from))
+      }
+      let logits = context.arena.matrix(rows, bits)
+      let memory = denoiser.prepared(rows: rows, dim: bits, main)
+      // Each step needs the bits of the step before, so all of them are one region.
+      denoiser.pool(rows: rows, main).region { pool in
+        for step in 0..<schedule.inferenceSteps {
+          denoiser.forward(
+            z, context: normalized, levels: levels.part(step * rows..<(step + 1) * rows), into: logits, memory, weights,
+            pool)
+          // Each bit takes a random word and a function value.
+          pool.split(rows, cost: .scalar(2 * bits)) { worker, range in
             for row in range {
-              if reverse.isLast {
-                setFinalBits(logits[row], latents(row))
-              } else {
-                generator.fill(
-                  words: words.buffer, stream: .latentStep, step: UInt32(step), sequence: identities[row].sequence,
-                  position: identities[row].position)
-                logits[row].applySigmoid()
-                advance(latents(row), reverse, p: logits[row], words)
-              }
+              advance(latents(row), step, logits[row], identities[row], generator, context.scratch[worker])
             }
           }
         }
       }
+    }
+  }
+
+  /// Takes the bits of one position through one step, given their logits.
+  private func advance(
+    _ z: ArrayView<UInt8>, _ step: Int, _ logits: Vector, _ identity: Identity, _ generator: Philox, _ scratch: Arena
+  ) {
+    let reverse = schedule.reverseStep(step)
+    if reverse.isLast { return setFinalBits(logits, z) }
+    scratch.scoped {
+      let words = scratch.view(UInt32.self, bits)
+      generator.fill(
+        words: words.buffer, stream: .latentStep, step: UInt32(step), sequence: identity.sequence,
+        position: identity.position)
+      logits.applySigmoid()
+      advance(z, reverse, p: logits, words)
     }
   }
 
@@ -190,16 +199,16 @@ public struct ReasoningDiffusion: Sendable {
       let main = ForwardLane(weights, lane)
       let (normalized, contextSaved) = denoiser.normalizedContext(xContext, main)
       let logits = lane.arena.matrix(xContext.rows, bits)
+      let levels = lane.arena.view(of: input.levels)
       let saved = denoiser.forward(
-        lane.arena.view(of: input.noisy), context: normalized, levels: lane.arena.view(of: input.levels),
-        into: logits, main)
+        lane.arena.view(of: input.noisy), context: normalized, levels: levels, into: logits, main)
       let targets = lane.arena.view(of: input.targets)
       for (index, span) in spans.enumerated() {
         losses[index] = entropies(targets, span, logits, coefficient: backward?.coefficients[index] ?? 0)
       }
       if let backward {
         denoiser.backward(
-          logits, saved, contextSaved: contextSaved, into: backward.dContext,
+          logits, saved, levels: levels, contextSaved: contextSaved, into: backward.dContext,
           BackwardLane(weights, backward.gradients, lane))
       }
     }

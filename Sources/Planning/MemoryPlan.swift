@@ -107,20 +107,26 @@ public struct MemoryPlan: Sendable {
     let kept = Saturating.product(microBatchTokens, perToken)
     if !isText {
       // Rollouts, and evaluations before the first and after the last step.
-      let answers = Saturating.product(
-        (configuration.evaluation.count - 1) / ranks + 1, max(1, configuration.evaluation.samples))
-      var wave = min(answers, DecodingBatch.evaluation(configuration, ranks: ranks))
-      if isTrain { wave = max(wave, DecodingBatch.rollout(configuration, ranks: ranks)) }
+      let evaluated = (configuration.evaluation.count - 1) / ranks + 1
+      let answers = Saturating.product(evaluated, max(1, configuration.evaluation.samples))
+      var batch = min(answers, DecodingBatch.evaluation(configuration, ranks: ranks))
+      var prompts = min(batch, evaluated)
+      if isTrain {
+        batch = max(batch, DecodingBatch.rollout(configuration, ranks: ranks))
+        // Sequences of any prompt may be left at the end of a rollout.
+        prompts = min(batch, max(prompts, Saturating.product(rl.batchSize, rl.miniBatches)))
+      }
       rows.append(
         Row(
-          name: "key-value cache of \(wave) sequences",
-          bytes: Saturating.product(DecodingBatch.cacheBytes(model, positions: length), wave), isEstimate: true,
-          use: .sampling))
-      // The larger of a decoding step of all sequences with logits and a prompt pass. Both reuse the memory of training
-      // activations.
-      let perDraw = Self.activationBytes(model, configuration.formats, layers: 0) + 4 * model.vocabSize
-      let drawing = max(
-        Saturating.product(wave, perDraw), Saturating.product(promptLength, perDraw - 4 * model.vocabSize))
+          name: "key-value cache of \(batch) sequences",
+          bytes: DecodingBatch.cacheBytes(
+            model, promptLength: promptLength, generated: generated, sequences: batch, prompts: prompts),
+          isEstimate: true, use: .sampling))
+      // A pass of all sequences with logits, and of prompts. It reuses the memory of training activations.
+      let perToken = Self.activationBytes(model, configuration.formats, layers: 0)
+      let read = min(Sampler.promptTokens, Saturating.product(prompts, promptLength))
+      let drawing = Saturating.sum(
+        Saturating.product(batch + read, perToken), Saturating.product(batch, 4 * model.vocabSize))
       if drawing > kept {
         rows.append(
           Row(name: "sampling, beyond activations", bytes: drawing - kept, isEstimate: true, use: .sampling))

@@ -8,7 +8,7 @@ struct ScoringNotes {
   private var counts: [UnscoredReason: Int] = [:]
   private var slowSteps = 0
 
-  /// Minimum seconds of scoring before a message.
+  /// Minimum seconds of waiting for rewards before a message.
   private static let slow = 5.0
 
   /// Lines about a step.
@@ -31,13 +31,13 @@ struct ScoringNotes {
         lines.append("step \(step): \(unscored.text); since the start: \(total)")
       }
     }
-    let (scoring, all) = (metrics["time/rewards"] ?? 0, metrics["step_time"] ?? 0)
+    let (scoring, all) = (metrics["reward/wait"] ?? 0, metrics["step_time"] ?? 0)
     if scoring > Self.slow, 2 * scoring > all {
       slowSteps += 1
       if String(slowSteps - 1).count < String(slowSteps).count || slowSteps == 1 {
         let timeouts = unscored?.counts[.timeout] ?? 0
         lines.append(
-          "step \(step): scoring took \(FigureText.fixed(scoring, 1)) s of the step's \(FigureText.fixed(all, 1)) s"
+          "step \(step): waited for rewards \(FigureText.fixed(scoring, 1)) s of the step's \(FigureText.fixed(all, 1)) s"
             + (timeouts > 0 ? ", timeouts: \(timeouts)" : "")
             + (slowSteps > 1 ? "; \(slowSteps) such steps so far" : ""))
       }

@@ -25,15 +25,10 @@ public struct LoopCost: Sendable {
     LoopCost(minimum: minimumMultiplyAdds, perIteration: count)
   }
 
-  /// Runs one of `networks` small networks, which share `rows` rows.
-  public static func network(of networks: Int, rows: Int) -> LoopCost {
-    LoopCost(minimum: 64 * networks, perIteration: rows)
-  }
-
   /// Sets `elements` to zero.
   public static func cleared(_ elements: Int) -> LoopCost { LoopCost(minimum: 1 << 18, perIteration: elements) }
 
-  fileprivate static let minimumMultiplyAdds = 100_000
+  fileprivate static let minimumMultiplyAdds = 150_000
 }
 
 extension WorkerPool {
@@ -48,8 +43,14 @@ extension WorkerPool {
     each(count, least: cost.least, body)
   }
 
+  /// As `each`, with indices spread over threads as `spread(_:least:_:)` does.
+  public func spread(_ count: Int, cost: LoopCost, _ body: (Int, Int) -> Void) {
+    spread(count, least: cost.least, body)
+  }
+
   /// This pool, limited to as many threads as a GEMM of `count` multiply-adds justifies.
   public func limited(multiplyAdds count: Int) -> WorkerPool {
-    WorkerPool(threads: min(threads, max(1, count / LoopCost.minimumMultiplyAdds)), team: team)
+    WorkerPool(
+      threads: min(threads, max(1, count / LoopCost.minimumMultiplyAdds)), team: team, stage: stage)
   }
 }

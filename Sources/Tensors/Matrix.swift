@@ -59,10 +59,10 @@ public struct Matrix: BitwiseCopyable, @unchecked Sendable {
 
 /// Neighbouring columns of neighbouring rows of a matrix: rows of `columns` numbers that begin `stride` numbers apart.
 public struct MatrixPart: BitwiseCopyable, @unchecked Sendable {
-  let pointer: UnsafeMutablePointer<Float>
+  public let pointer: UnsafeMutablePointer<Float>
   public let rows: Int
   public let columns: Int
-  let stride: Int
+  public let stride: Int
 
   /// Rows that begin at `pointer`.
   public init(_ pointer: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int) {

@@ -1,4 +1,6 @@
 import CAllocations
+import Foundation
+import Synchronization
 import Tensors
 
 /// Counts the allocations of a pool's threads: the caller's and those of a team that works for no other pool.
@@ -28,6 +30,13 @@ struct AllocationCounter {
     return stop()
   }
 
-  /// A loop of as many parts as threads has one for each.
-  private func onEachThread(_ body: (Int) -> Void) { pool.split(pool.threads) { worker, _ in body(worker) } }
+  /// A loop of as many parts as threads, each of which waits until all have begun, has one for each thread.
+  private func onEachThread(_ body: (Int) -> Void) {
+    let begun = Atomic<Int>(0)
+    pool.split(pool.threads) { worker, _ in
+      begun.add(1, ordering: .sequentiallyConsistent)
+      while begun.load(ordering: .sequentiallyConsistent) < pool.threads { sched_yield() }
+      body(worker)
+    }
+  }
 }

@@ -26,7 +26,8 @@ struct DenoiserTests {
     let (saved, contextSaved) = forward(tiny.context.arena.matrix(rows, 20))
     let dContext = tiny.context.arena.zeros(rows, 20)
     denoiser.backward(
-      tiny.matrix(projection, columns: 20), saved, contextSaved: contextSaved, into: dContext, tiny.backward)
+      tiny.matrix(projection, columns: 20), saved, levels: levels, contextSaved: contextSaved, into: dContext,
+      tiny.backward)
     let found = tiny.disagreements(
       seed: 83, inputs: [("x_ctx", xContext, dContext)],
       check: FiniteDifference(coordinates: 30, tolerance: 5e-3, floor: 1e-3),

@@ -156,7 +156,7 @@ import Training
     let training = batch.accumulate(items, into: tiny.gradients)
     let trajectories = batch.groups.flatMap(\.trajectories)
     for (trajectory, result) in zip(trajectories, training.results) {
-      let cache = tiny.model.makeCache(positions: trajectory.tokens.count)
+      let cache = tiny.model.makeKeyValueBlocks().makeCache()
       var sampled: [Float] = []
       for position in 0..<trajectory.tokens.count - 1 {
         let prefix = tiny.model.prefix(

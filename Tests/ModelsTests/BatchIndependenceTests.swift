@@ -42,7 +42,7 @@ struct BatchIndependenceTests {
     let sequences = Sequences(tiny, lengths: [37, 18], seed: 106)
     let whole = [sequences.alone(0), sequences.alone(1)]
     for cuts in [Array(1...37), [16, 32, 37], [5, 6, 20, 37], [37], [36, 37], [15, 17, 18, 37]] {
-      let cache = tiny.model.makeCache(positions: 37)
+      let cache = tiny.model.makeKeyValueBlocks().makeCache()
       var joined = Sequences.Outcome()
       var first = 0
       for cut in cuts {
@@ -53,7 +53,8 @@ struct BatchIndependenceTests {
       #expect(joined.sameBits(as: whole[0]), "cut at \(cuts)")
     }
     // Two sequences of different age in one batch of decoding.
-    let caches = [tiny.model.makeCache(positions: 40), tiny.model.makeCache(positions: 18)]
+    let blocks = tiny.model.makeKeyValueBlocks()
+    let caches = [blocks.makeCache(), blocks.makeCache()]
     _ = sequences.outcome([(0, 0..<19)], caches: [caches[0]])
     for step in 0..<18 {
       let part = sequences.outcome([(0, 19 + step..<20 + step), (1, step..<step + 1)], caches: caches)
@@ -62,7 +63,7 @@ struct BatchIndependenceTests {
     }
   }
 
-  @Test("A prompt's prefill can be shared by copying it", arguments: NumberFormat.allCases)
+  @Test("A prompt's prefill can be shared without a copy", arguments: NumberFormat.allCases)
   func sharedPrompt(_ format: NumberFormat) throws {
     let tiny = try TinyModel(format, seed: 107)
     for prompt in [1, 7, 16, 21] {
@@ -74,17 +75,22 @@ struct BatchIndependenceTests {
       tokens[1].replaceSubrange(0..<prompt, with: tokens[0][0..<prompt])
       latents[1].replaceSubrange(0..<prompt * bytes, with: latents[0][0..<prompt * bytes])
       sequences = Sequences(tiny, tokens: tokens, latents: latents)
-      let source = tiny.model.makeCache(positions: prompt)
-      _ = sequences.outcome([(0, 0..<prompt)], caches: [source])
-      for sequence in 0..<2 {
-        let count = tokens[sequence].count
-        let cache = tiny.model.makeCache(positions: count)
+      let blocks = tiny.model.makeKeyValueBlocks()
+      do {
         // What an earlier sequence left behind must not show.
-        let stale = Sequences(tiny, lengths: [count], seed: 109)
-        _ = stale.outcome([(0, 0..<count)], caches: [cache])
-        cache.copyPrefix(prompt, from: source)
-        let rest = sequences.outcome([(sequence, prompt..<count)], caches: [cache])
-        #expect(rest.sameBits(as: sequences.rows(sequences.alone(sequence), prompt..<count)))
+        let stale = Sequences(tiny, lengths: [40], seed: 109)
+        _ = stale.outcome([(0, 0..<40)], caches: [blocks.makeCache()])
+      }
+      let source = blocks.makeCache()
+      _ = sequences.outcome([(0, 0..<prompt)], caches: [source])
+      for _ in 0..<2 {
+        // Both sequences live at the same time; the second round shows that the first left the prompt as it was.
+        let caches = (0..<2).map { _ in KeyValueCache(sharing: prompt, of: source) }
+        for sequence in 0..<2 {
+          let count = tokens[sequence].count
+          let rest = sequences.outcome([(sequence, prompt..<count)], caches: [caches[sequence]])
+          #expect(rest.sameBits(as: sequences.rows(sequences.alone(sequence), prompt..<count)))
+        }
       }
     }
   }

@@ -49,5 +49,13 @@ import Testing
     // An evaluation may need more: 200 prompts on four ranks.
     #expect(try rows(4) { $0.evaluation.count = 200 }.0.keys.contains("key-value cache of 50 sequences"))
     #expect(try rows(1) { $0.rl.batchSize = 500 }.0.keys.contains("key-value cache of 256 sequences"))
+    // 32 sequences of 8 + 56 tokens, four for each prompt, which has a partial block. A block has 1,280 bytes (one layer
+    // of width 10), and the system gives up to twice as many blocks as are used.
+    let (shared, _) = try rows(1) {
+      $0.rl.numTrajectories = 4
+      $0.rl.objective.maxTrajectoryLen = 56
+      $0.evaluation.count = 8
+    }
+    #expect(shared["key-value cache of 32 sequences"] == 2 * 1280 * (32 * 4 + 8 * 1))
   }
 }

@@ -30,11 +30,24 @@ struct AttentionKernelTests {
       return out
     }
 
-    var values: [Float] {
-      (0..<tokens).flatMap { token -> ArraySlice<Float> in
-        let first = token * row + 2 * headDim
-        return qkv[first..<first + headDim]
+    /// Each block's keys [headDim, 16] and, behind them, values [16, headDim], with `padding` where there is no token.
+    /// Blocks are in memory of their own, in falling order.
+    func blocks(padding: Float, in arena: Arena) -> ArrayView<UnsafePointer<Float>?> {
+      let size = 16 * headDim
+      let keys = blocked(part: 1, padding: padding)
+      let memory = arena.view(repeating: padding, count: 2 * keys.count)
+      let table = arena.view(repeating: UnsafePointer<Float>?.none, count: keys.count / size)
+      for block in table.indices {
+        let part = memory.part(2 * size * (table.count - 1 - block)..<2 * size * (table.count - block))
+        part.part(0..<size).copy(from: arena.view(of: Array(keys[block * size..<(block + 1) * size])))
+        for token in 16 * block..<min(tokens, 16 * block + 16) {
+          for index in 0..<headDim {
+            part[size + token % 16 * headDim + index] = qkv[token * row + 2 * headDim + index]
+          }
+        }
+        table[block] = UnsafePointer(part.pointer)
       }
+      return table
     }
 
     /// Attention of queries first..<first+count against all earlier tokens, and the kernel's maxima and inverses.
@@ -47,8 +60,8 @@ struct AttentionKernelTests {
       let (out, maxima, inverses) = (arena.vector(count * headDim), arena.vector(count), arena.vector(count))
       var operands = ck_attention(
         head_dim: Int64(headDim), scale: scale, q: x.pointer + first * row, q_row: Int64(row),
-        keys: arena.view(of: blocked(part: 1, padding: padding)).pointer, values: arena.view(of: values).pointer,
-        value_row: Int64(headDim), out: out.pointer, out_row: Int64(headDim), maxima: maxima.pointer,
+        blocks: blocks(padding: padding, in: arena).pointer, keys: 0, values: Int64(16 * headDim), out: out.pointer,
+        out_row: Int64(headDim), maxima: maxima.pointer,
         inverses: inverses.pointer,
         scores: arena.view(repeating: Float.nan, count: 4 * ((tokens + 15) / 16 * 16)).pointer)
       table.pointer.pointee.attention(Int64(count), Int64(first), &operands)

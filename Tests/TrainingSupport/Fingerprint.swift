@@ -54,7 +54,7 @@ package struct Fingerprint: Equatable {
 extension Dictionary where Key == String, Value == Double {
   /// The bits of all metrics except times, transferred bytes, memory and `names`.
   package func bits(without names: Set<String> = []) -> [String: UInt64] {
-    let times = ["step_time", "tokens_per_second", "memory/peak_bytes"]
+    let times = ["step_time", "tokens_per_second", "memory/peak_bytes", "reward/wait"]
     return filter {
       !$0.key.hasPrefix("publication/") && !names.contains($0.key) && !times.contains($0.key)
         && !$0.key.hasPrefix("time/")

@@ -67,10 +67,9 @@ typedef struct {
   float scale;
   const float *q;  // queries [M, head_dim]
   int64_t q_row;
-  const float *keys;    // blocks of sixteen positions [block, head_dim, 16]
-  const float *values;  // [position, head_dim]
-  int64_t value_row;
-  float *out;  // [M, head_dim]
+  const float *const *blocks;  // of sixteen positions each
+  int64_t keys, values;        // where in a block the head's keys [head_dim, 16] and values [16, head_dim] begin
+  float *out;                  // [M, head_dim]
   int64_t out_row;
   float *maxima;    // maximum of the scaled scores [M], or NULL
   float *inverses;  // 1 / Σ exp(score - maximum) [M], or NULL
@@ -83,7 +82,7 @@ typedef struct {
   float scale;
   const float *q, *k;  // [T, head_dim]
   int64_t row;         // row stride of q and k
-  const float *keys, *values;  // k and v in blocks of sixteen positions, as in ck_attention
+  const float *keys, *values;  // k and v in blocks of sixteen positions [block, head_dim, 16]
   const float *out, *dout;     // the result and its gradient [T, head_dim]
   int64_t out_row;
   const float *maxima, *inverses;  // as ck_attention wrote them

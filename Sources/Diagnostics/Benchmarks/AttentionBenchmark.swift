@@ -27,7 +27,7 @@ public enum AttentionBenchmark {
     let head = Head(length, features)
     let operands = head.operands(queries)
     let seconds = timer.measure {
-      operands.forward(position: length - queries, values: head.v, scratch: head.arena)
+      operands.forward(position: length - queries, head.blocks, scratch: head.arena)
     }
     // Each query attends to the keys up to its position, in two products.
     let pairs = (length - queries + 1...length).reduce(0, +)
@@ -41,10 +41,10 @@ public enum AttentionBenchmark {
   ) -> BenchmarkRow {
     let head = Head(length, features)
     let operands = head.operands(length)
-    operands.forward(position: 0, values: head.v, scratch: head.arena)
+    operands.forward(position: 0, head.blocks, scratch: head.arena)
     let seconds = timer.measure {
       operands.backward(
-        keyRows: head.k.whole, values: head.values, dOutput: head.gradient.whole,
+        keyRows: head.k.whole, keys: head.keys, values: head.values, dOutput: head.gradient.whole,
         addingTo: (queries: head.dq.whole, keys: head.dk.whole, values: head.dv.whole), scratch: head.arena)
     }
     // Five products: recomputed scores, their gradient, and the gradients of queries, keys and values.
@@ -58,6 +58,7 @@ public enum AttentionBenchmark {
     let arena = Arena()
     let (q, k, v): (Matrix, Matrix, Matrix)
     let (keys, values): (Vector, Vector)
+    let blocks: AttentionHead.Blocks
     let (out, gradient, dq, dk, dv): (Matrix, Matrix, Matrix, Matrix, Matrix)
     let (maxima, inverses): (Vector, Vector)
 
@@ -83,6 +84,16 @@ public enum AttentionBenchmark {
       }
       (q, k, v) = (random(), random(), random())
       (keys, values) = (blocked(k), blocked(v))
+      let block = 16 * features
+      let all = arena.view(Float.self, 2 * keys.count)
+      for first in stride(from: 0, to: keys.count, by: block) {
+        all.part(2 * first..<2 * first + block).copy(from: keys.part(first..<first + block))
+        for offset in 0..<min(16, length - first / features) {
+          let start = 2 * first + block + offset * features
+          all.part(start..<start + features).copy(from: v[first / features + offset])
+        }
+      }
+      blocks = AttentionHead.Blocks(of: all, features: features, in: arena)
       (out, gradient) = (arena.zeros(length, features), random())
       (dq, dk, dv) = (arena.zeros(length, features), arena.zeros(length, features), arena.zeros(length, features))
       (maxima, inverses) = (arena.vector(length), arena.vector(length))
@@ -91,7 +102,7 @@ public enum AttentionBenchmark {
     /// The operands of the first `queries` queries.
     func operands(_ queries: Int) -> AttentionHead {
       AttentionHead(
-        queries: q.rows(0..<queries).whole, keys: keys, scale: 0.125, output: out.rows(0..<queries).whole,
+        queries: q.rows(0..<queries).whole, scale: 0.125, output: out.rows(0..<queries).whole,
         maxima: maxima.part(0..<queries), inverses: inverses.part(0..<queries))
     }
   }

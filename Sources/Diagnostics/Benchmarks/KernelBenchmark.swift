@@ -102,13 +102,13 @@ public enum KernelBenchmark {
     let (length, features) = (512, 64)
     let arena = Arena()
     let q = Matrix(numbers(queries * features, in: arena), rows: queries, columns: features)
-    let values = Matrix(numbers(length * features, in: arena), rows: length, columns: features)
+    let keysAndValues = Vector(numbers(2 * length * features, in: arena), count: 2 * length * features)
+    let blocks = AttentionHead.Blocks(of: keysAndValues, features: features, in: arena)
     let head = AttentionHead(
-      queries: q.part(rows: 0..<queries, columns: 0..<features),
-      keys: Vector(numbers(length * features, in: arena), count: length * features), scale: 0.125,
+      queries: q.part(rows: 0..<queries, columns: 0..<features), scale: 0.125,
       output: arena.matrix(queries, features).part(rows: 0..<queries, columns: 0..<features),
       maxima: arena.vector(queries), inverses: arena.vector(queries))
-    let seconds = timer.measure { head.forward(position: length - queries, values: values, scratch: arena) }
+    let seconds = timer.measure { head.forward(position: length - queries, blocks, scratch: arena) }
     // Each query attends to the keys up to its position, in two products.
     let pairs = (length - queries + 1...length).reduce(0, +)
     return Row(

@@ -94,7 +94,7 @@ public struct WeightedRewards: Sendable {
     public var score: Score? { if case .scored(let score) = self { score } else { nil } }
   }
 
-  /// The scores of completions, in order; each term gets all completions at once.
+  /// The scores of completions, in order; each term gets all completions of the call at once.
   ///
   /// - Throws: `RewardError` if a score is not finite, naming reward, prompt and completion, or a scorer fails.
   public func outcomes(_ items: [RewardItem]) throws(RewardError) -> [Outcome] {

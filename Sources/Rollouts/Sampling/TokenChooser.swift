@@ -1,9 +1,56 @@
+import Foundation
+import Tensors
+
 /// Chooses a token from a row of logits.
 ///
 /// u is a uniform number: the first index whose cumulative probability, in index order after temperature and filters,
-/// exceeds u is taken.
+/// exceeds u is taken. Without filters, cumulative probabilities are those of chunks of the vocabulary, then of the
+/// entries of one chunk (`VocabularyRow`).
 struct TokenChooser {
   let options: SamplingOptions
+
+  /// Number of entries that a choice among `vocabulary` looks at one by one.
+  func entries(of vocabulary: Int) -> Int { needsEveryEntry ? 8 * vocabulary : 2048 }
+
+  private var isPenalized: Bool { options.repetitionPenalty != 1 }
+  private var isFiltered: Bool { options.topK > 0 || options.topP < 1 || options.minP > 0 }
+  private var needsEveryEntry: Bool { isPenalized || (isFiltered && !options.greedy) }
+
+  /// The next token of a sequence that contains `tokens`; nil if a logit is not finite.
+  func choose(_ row: VocabularyRow, after tokens: [Int32], uniform: Float, _ scratch: Arena) -> Int? {
+    // If a logit is NaN, the sum is NaN.
+    guard row.logSumExp.isFinite else { return nil }
+    guard needsEveryEntry else { return options.greedy ? row.largest : row.index(at: uniform, scratch) }
+    return scratch.scoped {
+      let logits = scratch.vector(row.logits.count)
+      logits.copy(from: row.logits)
+      if isPenalized { penalize(logits, tokens) }
+      let normalizer = isPenalized ? Self.logSumExp(logits) : row.logSumExp
+      guard normalizer.isFinite else { return nil }
+      let probabilities = scratch.vector(logits.count)
+      if !options.greedy {
+        for entry in logits.indices { probabilities[entry] = logits[entry] - normalizer }
+        probabilities.exponentiate()
+      }
+      return choose(logits.pointer, probabilities.buffer, uniform: uniform)
+    }
+  }
+
+  /// Applies the repetition penalty to the logits of `tokens`.
+  private func penalize(_ logits: Vector, _ tokens: [Int32]) {
+    for token in Set(tokens) {
+      let value = logits[Int(token)]
+      logits[Int(token)] = value > 0 ? value / options.repetitionPenalty : value * options.repetitionPenalty
+    }
+  }
+
+  private static func logSumExp(_ logits: Vector) -> Float {
+    var maximum = logits[0]
+    for value in logits where value > maximum { maximum = value }
+    var sum = 0.0
+    for value in logits { sum += exp(Double(value - maximum)) }
+    return maximum + Float(log(sum))
+  }
 
   /// - Parameters:
   ///   - logits: already divided by the temperature.

@@ -28,7 +28,7 @@ public struct StepComparison: Sendable {
   /// Whether a figure depends on the machine and the layout rather than on the step.
   private static func isIncidental(_ name: String) -> Bool {
     ["step", "step_time", "tokens_per_second"].contains(name)
-      || ["time/", "memory/", "publication/", "eval/"].contains(where: name.hasPrefix)
+      || ["time/", "reward/wait", "memory/", "publication/", "eval/"].contains(where: name.hasPrefix)
   }
 
   /// - Parameter recorded: nil if the step has no line of metrics.

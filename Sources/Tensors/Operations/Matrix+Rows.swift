@@ -7,7 +7,7 @@ extension Matrix {
   public func add(_ x: Matrix, times factor: Float = 1) { vector.add(x.vector, times: factor) }
 
   /// Y ← Y / divisor.
-  public func divide(by divisor: Float) { for index in 0..<count { pointer[index] /= divisor } }
+  public func divide(by divisor: Float) { vector.divide(by: divisor) }
 
   /// Softmax of each row.
   public func applySoftmax() { Kernels.table.pointee.softmax(Int64(rows), Int64(columns), pointer, Int64(columns)) }

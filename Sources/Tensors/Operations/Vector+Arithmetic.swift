@@ -18,6 +18,9 @@ extension ArrayView<Float> {
   /// y ← factor · y.
   public func scale(by factor: Float) { set(self, times: factor) }
 
+  /// y ← y / divisor.
+  public func divide(by divisor: Float) { for index in 0..<count { pointer[index] /= divisor } }
+
   /// y ← x ⊙ w.
   public func setProduct(_ x: Vector, _ w: Vector) {
     requireCount(of: x)
