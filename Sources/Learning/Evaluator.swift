@@ -54,7 +54,7 @@ public struct Evaluator {
         prompt: try PromptTokens.encode(all[index], tokenizer, configuration),
         trajectories: (0..<draws).map { Self.firstID + UInt64(index * draws + $0) })
     }
-    let groups = try sampler.sample(requests, weights, context) { _ in !StopSignal.isReceived }
+    let groups = try sampler.sample(requests, weights, context, isCancelled: { StopSignal.isReceived })
     try requireNoStop()
     let items = zip(share.range, groups).flatMap { index, group in
       group.map { trajectory in

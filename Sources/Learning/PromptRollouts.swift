@@ -99,7 +99,7 @@ struct PromptRollouts: RolloutSource {
     defer { scoring.abandon() }
     var scored: [Scored?] = sampledWork.map { _ in nil }
     _ = try FlightRecorder.phase("sampling group", items.first?.number) {
-      try sampler.sample(requests, policy, context, observer: { _ in !scoring.hasFailed }) { index, trajectories in
+      try sampler.sample(requests, policy, context, isCancelled: { scoring.hasFailed }) { index, trajectories in
         let rewardItems = trajectories.map { rewardItem($0, sampledWork[index].prompt) }
         scored[index] = Scored(
           items: sampledWork[index].sampled, trajectories: trajectories, rewardItems: rewardItems,

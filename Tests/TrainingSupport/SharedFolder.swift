@@ -30,7 +30,7 @@ package final class SharedFolder {
     let text = try String(contentsOfFile: "\(path)/\(run)/metrics.jsonl", encoding: .utf8)
     return text.split(separator: "\n").map { line in
       line.split(separator: ",").filter { part in
-        !["time", "tokens_per_second", "memory/", "publication/"].contains { part.contains($0) }
+        !["time", "reward/wait", "tokens_per_second", "memory/", "publication/"].contains { part.contains($0) }
       }
       .joined(separator: ",")
     }

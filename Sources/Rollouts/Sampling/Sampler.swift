@@ -92,22 +92,25 @@ public struct Sampler: Sendable {
   /// - Parameters:
   ///   - observer: called with every token when it is drawn; in each step, in the order of trajectories. Returning false
   ///     ends the trajectory.
+  ///   - isCancelled: asked before every step; true ends sampling, and requests that have not ended have no trajectories.
   ///   - completed: called with the index and the trajectories of a request as soon as the last of them has ended, while
   ///     others are still sampled.
   /// - Throws: `SamplingError` if logits are not finite.
   /// - Precondition: a prompt and the tokens that its request allows fit into the model's `max_seq_len`.
   public func sample(
     _ requests: [Request], _ weights: PackedModel, _ context: Context, observer: (Draw) -> Bool = { _ in true },
-    completed: (Int, [Trajectory]) -> Void = { _, _ in }
+    isCancelled: () -> Bool = { false }, completed: (Int, [Trajectory]) -> Void = { _, _ in }
   ) throws -> [[Trajectory]] {
     let engine = DecodingEngine(self, weights, context)
     for request in requests { engine.submit(request) }
     var parts = requests.map { [Trajectory?](repeating: nil, count: $0.trajectories.count) }
+    var missing = requests.map(\.trajectories.count)
     var results = [[Trajectory]](repeating: [], count: requests.count)
-    while !engine.isIdle {
+    while !engine.isIdle, !isCancelled() {
       try engine.step(observer: observer) { ended in
         parts[ended.request][ended.sample] = ended.trajectory
-        if !parts[ended.request].contains(where: { $0 == nil }) {
+        missing[ended.request] -= 1
+        if missing[ended.request] == 0 {
           results[ended.request] = parts[ended.request].compactMap { $0 }
           completed(ended.request, results[ended.request])
         }
