@@ -152,7 +152,7 @@ def plain(value, column, place):
 
 
 def member(row, name):
-    """The value of a column, or at a path of members; None if there is none."""
+    """The value of a column, or at a path of members; None if it is missing."""
     if name in row:
         return row[name]
     value = row

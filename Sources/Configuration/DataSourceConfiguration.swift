@@ -75,7 +75,7 @@ public struct MemberConfiguration: Sendable, Equatable {
 extension MemberConfiguration: ConfigurationGroup {
   static let requiredKeys: [String] = []
   static let fields: [ConfigurationField<MemberConfiguration>] = [
-    .optionalText("prompt", \.prompt, "default: prompt, or messages if there is no prompt"),
+    .optionalText("prompt", \.prompt, "default: prompt, or messages if a line lacks prompt"),
     .optionalText("answer", \.answer, "default: answer"),
     .optionalText("text", \.text, "default: text"),
   ]

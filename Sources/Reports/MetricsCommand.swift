@@ -79,7 +79,7 @@ public final class MetricsCommand {
 
   deinit { finish(within: 0) }
 
-  /// The path of a program, given by its path or its name on PATH; nil if there is none.
+  /// The path of a program, given by its path or its name on PATH; nil if it does not exist.
   public static func path(of program: String) -> String? { ChildProcess.path(of: program) }
 
   /// Passes a line on, or drops it if too many wait. Does not block.

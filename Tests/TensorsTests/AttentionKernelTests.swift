@@ -19,7 +19,7 @@ struct AttentionKernelTests {
       qkv = numbers.normals(tokens * 3 * headDim)
     }
 
-    /// [block, headDim, 16] of part 1 (keys) or 2 (values), with `padding` where there is no token.
+    /// [block, headDim, 16] of part 1 (keys) or 2 (values), with `padding` beyond the last token.
     func blocked(part: Int, padding: Float) -> [Float] {
       var out = [Float](repeating: padding, count: (tokens + 15) / 16 * 16 * headDim)
       for token in 0..<tokens {
@@ -30,7 +30,7 @@ struct AttentionKernelTests {
       return out
     }
 
-    /// Each block's keys [headDim, 16] and, behind them, values [16, headDim], with `padding` where there is no token.
+    /// Each block's keys [headDim, 16] and, behind them, values [16, headDim], with `padding` beyond the last token.
     /// Blocks are in memory of their own, in falling order.
     func blocks(padding: Float, in arena: Arena) -> ArrayView<UnsafePointer<Float>?> {
       let size = 16 * headDim

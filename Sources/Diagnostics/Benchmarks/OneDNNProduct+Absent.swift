@@ -6,6 +6,6 @@ final class OneDNNProduct {
   /// Returns nil, as for a product that oneDNN does not support.
   init?(_ types: Types, rows: Int, outputs: Int, inputs: Int) { nil }
 
-  /// Never called, because there is no instance.
+  /// Never called, because no instance exists.
   func run() {}
 }

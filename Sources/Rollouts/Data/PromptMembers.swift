@@ -5,7 +5,7 @@ import Formats
 /// A name with dots that is not itself a member is a path: `reward_model.ground_truth` is the member `ground_truth` of
 /// the object `reward_model`.
 public struct PromptMembers: Equatable, Sendable {
-  /// Nil: `prompt`, or `messages` if there is no `prompt`.
+  /// Nil: `prompt`, or `messages` if a line lacks `prompt`.
   public var prompt: String?
   /// Nil: `answer`.
   public var answer: String?

@@ -5,7 +5,7 @@
 struct BytePairVocabulary: Sendable {
   let size: Int
   let endToken: Int32
-  /// The id of each byte's own token; `MergeWorkspace.noToken` if there is none.
+  /// The id of each byte's own token; `MergeWorkspace.noToken` for a byte without a token.
   let byteIds: [Int32]
   let merges: MergeTable
   /// Names of special tokens.

@@ -1,6 +1,6 @@
 /// English contractions in either case: `(?i:'s|'t|'re|'ve|'m|'ll|'d)`.
 enum Contraction {
-  /// The end of the contraction whose apostrophe is at `start`; nil if there is none.
+  /// The end of the contraction whose apostrophe is at `start`; nil if no contraction begins there.
   static func end(from start: Int, limit: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
     guard start + 1 < limit, bytes[start] == UInt8(ascii: "'") else { return nil }
     let second = start + 2 < limit ? lowercased(bytes[start + 2]) : 0

@@ -10,7 +10,7 @@ enum RecordedConfiguration {
     return try? RunConfiguration.parse(yaml: manifest.configuration, file: path)
   }
 
-  /// The configuration of a checkpoint, or of the run or export that holds weights; nil if there is none.
+  /// The configuration of a checkpoint, or of the run or export that holds weights; nil if none was recorded.
   static func ofWeights(_ path: String) -> RunConfiguration? {
     switch try? WeightsLocation(path) {
     case .checkpoint(let directory): return ofCheckpoint(directory)

@@ -60,7 +60,7 @@ def ask(text):
 
 
 def verdict(reply):
-    """The score in a reply, from 0 to 1; None if there is none."""
+    """The score in a reply, from 0 to 1; None if it is missing."""
     found = re.findall(r'"score"\s*:\s*(-?\d+(?:\.\d+)?)', reply) or re.findall(r"^\s*(-?\d+(?:\.\d+)?)\s*$", reply)
     value = float(found[-1]) if found else -1.0
     return value / options.largest if 0 <= value <= options.largest else None

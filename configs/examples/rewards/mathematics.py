@@ -49,7 +49,7 @@ def braced(text, start):
 
 
 def final_answer(completion):
-    """The final answer as text; None if there is none."""
+    """The final answer as text; None if it is missing."""
     completion = completion[-LONGEST_SEARCHED:]
     for match in reversed(list(re.finditer(r"\\f?boxed\s*(?=\{)", completion))[-100:]):
         content = braced(completion, match.end())

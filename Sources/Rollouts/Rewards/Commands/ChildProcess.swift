@@ -58,7 +58,7 @@ package enum ChildProcess {
     return process
   }
 
-  /// The path of an executable program, given by its path or by its name on PATH; nil if there is none.
+  /// The path of an executable program, given by its path or by its name on PATH; nil if it does not exist.
   package static func path(of program: String) -> String? {
     let manager = FileManager.default
     func isProgram(_ path: String) -> Bool {
