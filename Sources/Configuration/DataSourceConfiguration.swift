@@ -48,6 +48,8 @@ extension DataSourceConfiguration: ConfigurationGroup {
     if !isAllowed || name.count > 60 {
       return "the name '\(ConfigurationText.shortened(name))' must be at most 60 of A-Z, a-z, 0-9, _, - and ."
     }
+    // The metrics reward/wait and eval/rewards/… are not those of a source.
+    if ["wait", "rewards"].contains(name) { return "'\(name)' is part of other metrics; choose another name" }
     return nil
   }
 

@@ -29,6 +29,8 @@ import Testing
     arguments: [
       ("{name: a, prompts: x}], task: {name: addition}", "data.sources cannot be combined with data.task"),
       ("{name: a/b, prompts: x}]", "data.sources has a wrong name"),
+      ("{name: wait, prompts: x}]", "'wait' is part of other metrics"),
+      ("{name: rewards, prompts: x}]", "'rewards' is part of other metrics"),
       ("{name: a}]", "data.sources 'a' needs either prompts"),
       ("{name: a, prompts: x, task: {name: copy}}]", "data.sources 'a' needs either prompts"),
       ("{prompts: x}]", "data.sources[0] has no key 'name'"),

@@ -193,7 +193,7 @@ struct OptimizerTests {
     #expect(updated([1, 2]) == [same + 0.25 / 3, same - 0.25 / 4])
   }
 
-  @Test("The share of routed slots that one step moves stays below 2 % for any number of choices")
+  @Test("A balance step moves less than 2 % of the slots of a router at its start, for any number of choices")
   func flips() {
     var numbers = SeededNumbers(seed: 7)
     for (count, chosen) in [(8, 2), (32, 2), (325, 8)] {
